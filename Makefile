@@ -1,0 +1,42 @@
+# Two commands: `make run` computes the published answer here, `make test` checks everything.
+SIZE ?= 1024
+ARGS ?=
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+
+.PHONY: run test lint deploy destroy clean
+
+run: .venv/ready
+	hpc run --size $(SIZE) $(ARGS)
+
+test: .venv/ready node_modules/ready lint
+	python -m pytest $(ARGS)
+
+lint: .venv/ready
+	ruff check .
+	ruff format --check .
+	mypy
+
+deploy: .venv/ready node_modules/ready
+	cdk deploy $(ARGS)
+
+destroy: .venv/ready node_modules/ready
+	cdk destroy $(ARGS)
+
+clean:
+	rm -rf .venv .hpc cdk.out node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv installs this list in seconds where pip takes more than a minute.
+.venv/ready: requirements.txt constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -c constraints.txt -e .
+	touch $@
+
+# The CDK CLI comes from the npm registry; node itself comes with requirements.txt.
+node_modules/ready: package.json .venv/ready
+	npm install --quiet --no-audit --no-fund --no-package-lock
+	touch $@
