@@ -1,0 +1,37 @@
+"""What a command says: the result on stdout, everything else on stderr."""
+
+import contextlib
+import os
+import sys
+
+from hpc.errors import LostRunError
+
+
+def say(message: str) -> None:
+    """Write a message for the person at the terminal."""
+    with contextlib.suppress(OSError):  # stderr is gone, so there is nobody to tell
+        sys.stderr.write(f"{message}\n")
+        sys.stderr.flush()
+
+
+def emit(result: str, *, kept_in: str) -> None:
+    """Write a result for whatever reads stdout.
+
+    Parameters
+    ----------
+    kept_in
+        Where the result is found if it can't be written.
+
+    Raises
+    ------
+    LostRunError
+        If stdout does not take it: a full disk, a reader that has gone.
+    """
+    try:
+        sys.stdout.write(f"{result}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer would fail once more, with a traceback, when the interpreter exits.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise LostRunError(f"the result can't be written to stdout ({error}); it is in {kept_in}") from error

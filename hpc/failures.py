@@ -1,0 +1,117 @@
+"""Failed batches by name: from the result files that the Map Run wrote to what a person reads."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from hpc.client import Target, explained
+from hpc.errors import LostRunError
+
+SHOWN_FAILURES = 10
+SHOWN_CAUSE_CHARACTERS = 300
+MISSING_CODES = {"NoSuchKey", "404", "AccessDenied", "403"}
+
+
+@dataclass(frozen=True)
+class FailedBatch:
+    """One child execution that did not succeed."""
+
+    status: str
+    batch: dict[str, Any] | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{name_batch(self.batch)}: {self.reason}"
+
+
+@dataclass
+class Failures:
+    """The first failed batches, and how many there are of each status."""
+
+    first: list[FailedBatch] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+
+    def add(self, failed: FailedBatch) -> None:
+        self.statuses[failed.status] += 1
+        # An aborted child was stopped because others had failed: those are what a person looks for.
+        if failed.status != "ABORTED" and len(self.first) < SHOWN_FAILURES:
+            self.first.append(failed)
+
+    def lines(self) -> list[str]:
+        if not self.statuses:
+            return []
+        counts = ", ".join(f"{count:,} {status}" for status, count in sorted(self.statuses.items()))
+        left = sum(count for status, count in self.statuses.items() if status != "ABORTED") - len(self.first)
+        more = [f"  and {left:,} more"] if left else []
+        return [f"batches: {counts}", *(f"  {failed}" for failed in self.first), *more]
+
+
+def read_failures(target: Target, run_name: str, map_run_arn: str) -> Failures:
+    """Collect the failed batches of a Map Run; memory does not grow with their number.
+
+    Raises
+    ------
+    LostRunError
+        If the result files can't be read.
+    """
+    failures = Failures()
+    uuid = map_run_arn.rpartition(":")[2]
+    with explained(LostRunError, "reading the failed batches"):
+        for record in _failed_records(target, f"runs/{run_name}/map/{uuid}/manifest.json"):
+            failures.add(_failed_batch(record))
+    return failures
+
+
+def describe_error(error: str | None, cause: str | None) -> str:
+    """Return one line for an error name and its cause, which may be the JSON that Lambda reports an exception in."""
+    name, message = error or "", cause or ""
+    try:
+        reported = json.loads(message)
+    except ValueError:
+        reported = None
+    if isinstance(reported, dict) and "errorMessage" in reported:
+        name = str(reported.get("errorType", name))
+        message = str(reported["errorMessage"])
+    return ": ".join(part for part in (name, message) if part) or "no error was given"
+
+
+def name_batch(batch: dict[str, Any] | None) -> str:
+    """Return e.g. ``batch 3 (items 24 to 31)``."""
+    if batch is None:
+        return "a batch that its record does not name"
+    first, count = batch.get("first"), batch.get("count")
+    if not (isinstance(first, int) and isinstance(count, int)):
+        return f"batch {batch.get('batch')}"
+    items = f"item {first}" if count == 1 else f"items {first} to {first + count - 1}"
+    return f"batch {batch.get('batch')} ({items})"
+
+
+def _failed_records(target: Target, manifest_key: str) -> Iterator[dict[str, Any]]:
+    try:
+        manifest = json.load(target.s3.get_object(Bucket=target.bucket, Key=manifest_key)["Body"])
+    except ClientError as error:
+        if error.response["Error"].get("Code") in MISSING_CODES:
+            raise LostRunError(f"the Map Run left no manifest at s3://{target.bucket}/{manifest_key}") from error
+        raise
+    for file in manifest["ResultFiles"]["FAILED"]:
+        key = file["Key"]
+        if not key.endswith(".jsonl"):
+            raise LostRunError(f"the failed batches are in s3://{target.bucket}/{key}, which is not JSON Lines")
+        for line in target.s3.get_object(Bucket=target.bucket, Key=key)["Body"].iter_lines():
+            if line:
+                yield json.loads(line)
+
+
+def _failed_batch(record: dict[str, Any]) -> FailedBatch:
+    try:
+        batch = json.loads(record.get("Input", ""))["batch"]
+    except (ValueError, KeyError, TypeError):
+        batch = None
+    reason = describe_error(record.get("Error"), record.get("Cause"))
+    if len(reason) > SHOWN_CAUSE_CHARACTERS:
+        reason = f"{reason[:SHOWN_CAUSE_CHARACTERS]}..."
+    return FailedBatch(str(record.get("Status", "FAILED")), batch if isinstance(batch, dict) else None, reason)

@@ -1,0 +1,51 @@
+"""Where things are: the project that is run, and the folder that holds the state of its runs."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpc.errors import NotStartedError
+
+
+@dataclass(frozen=True)
+class Home:
+    """``project`` holds app.py; ``folder`` holds assemblies, the local server's store and its objects."""
+
+    project: Path
+    folder: Path
+
+    @classmethod
+    def from_environment(cls) -> "Home":
+        project = Path(__file__).resolve().parent.parent
+        named = os.environ.get("HPC_HOME")
+        return cls(project=project, folder=Path(named).absolute() if named else project / ".hpc")
+
+    def create(self) -> Path:
+        """Make the folder, readable by its owner only: it holds the local server's keys.
+
+        Raises
+        ------
+        NotStartedError
+            If it can't be made or written to.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise NotStartedError(f"HPC_HOME must be a folder that can be written to: {error}") from error
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise NotStartedError(f"HPC_HOME must be a folder that can be written to, got {self.folder}")
+        return self.folder
+
+    def run_folder(self, bucket: str, name: str) -> Path:
+        """Objects of a local run are plain files here."""
+        return self.folder / "s3" / bucket / "runs" / name
+
+    def default_stack_name(self) -> str:
+        """Return the name that ``cdk deploy`` gives the stack: context ``hpc:stack_name`` of cdk.json."""
+        path = self.project / "cdk.json"
+        try:
+            context = json.loads(path.read_text(encoding="utf-8")).get("context", {})
+        except (OSError, ValueError) as error:
+            raise NotStartedError(f"{path} gives no stack name, so --stack-name is needed: {error}") from error
+        return str(context.get("hpc:stack_name", "HpcStack"))

@@ -1,0 +1,32 @@
+"""`hpc stop`: from the name of a run to StopExecution."""
+
+import argparse
+
+from hpc.arguments import shorten
+from hpc.client import Target, aws_target, explained
+from hpc.console import say
+from hpc.errors import ExitCode, NotStartedError
+from hpc.home import Home
+from hpc.local import attached_target
+
+
+def stop(args: argparse.Namespace) -> int:
+    """Stop a run; one that has already ended stays as it is, which is said."""
+    home = Home.from_environment()
+    target = aws_target(args.stack_name or home.default_stack_name()) if args.aws else attached_target(home)
+    arn = _execution_arn(target, args.run)
+    with explained(NotStartedError, f"stopping {shorten(args.run)}"):
+        status = target.stepfunctions.describe_execution(executionArn=arn)["status"]
+        if status == "RUNNING":
+            target.stepfunctions.stop_execution(executionArn=arn, cause="stopped by hpc stop")
+    say(f"stopped {args.run}" if status == "RUNNING" else f"{args.run} has already ended: {status}")
+    return ExitCode.SUCCEEDED
+
+
+def _execution_arn(target: Target, run: str) -> str:
+    own = target.execution_arn("")
+    if not run.startswith("arn:"):
+        return own + run
+    if not run.startswith(own):
+        raise NotStartedError(f"RUN must be a name or an ARN that starts with {own}, got {shorten(run, 200)}")
+    return run

@@ -1,0 +1,139 @@
+"""The cloud assembly, cached: from the project's sources to a folder that `python app.py` wrote for them."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hpc.console import say
+from hpc.errors import NotStartedError
+
+KEPT_ASSEMBLIES = 3
+SHOWN_LINES = 20
+ABANDONED_AFTER_SECONDS = 3_600
+SOURCE_FILES = ("app.py", "cdk.json", "requirements.txt", "constraints.txt")
+# What synthesis needs of the caller's environment.  Everything else stays out, AWS credentials above all:
+# a template must not depend on who makes it.
+PASSED_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "JSII_RUNTIME_PACKAGE_CACHE_ROOT")
+
+
+def find_assembly(project: Path, home: Path, *, in_use: Path | None = None) -> Path:
+    """Return the cloud assembly of the project's present sources; synthesize it when there is none yet.
+
+    Safe to call from several processes at once: each synthesizes into a folder of its own, the first to finish
+    gives it its name.
+
+    Parameters
+    ----------
+    in_use : Path or None
+        An assembly that a running server reads; it is never removed.
+
+    Raises
+    ------
+    NotStartedError
+        If app.py is missing or fails; the message ends with its last lines.
+    """
+    if not (project / "app.py").is_file():
+        raise NotStartedError(f"no app.py in {project}: run from a checkout, or give --assembly DIR")
+    cache = home / "cdk.out"
+    assembly = cache / digest(project)
+    if not assembly.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        _synthesize(project, assembly)
+    os.utime(assembly)  # its age is the time since it was last used
+    _remove_old(cache, keep={assembly} | ({in_use} if in_use else set()))
+    return assembly
+
+
+def check_assembly(folder: Path) -> Path:
+    """Return the absolute path of an assembly that was named on the command line."""
+    if not (folder / "manifest.json").is_file():
+        raise NotStartedError(f"--assembly must be a cloud assembly, a folder with manifest.json, got {folder}")
+    return folder.resolve()
+
+
+def digest(project: Path) -> str:
+    """Hash the names and contents of everything that the assembly is made from, and the version of Python."""
+    total = hashlib.sha256(sys.version.encode())
+    for path in sorted(_sources(project)):
+        content = path.read_bytes()
+        # Lengths keep one file's end from passing for the next one's beginning.
+        name = path.relative_to(project).as_posix().encode()
+        total.update(b"%d %d " % (len(name), len(content)))
+        total.update(name)
+        total.update(content)
+    return total.hexdigest()[:32]
+
+
+def _sources(project: Path) -> Iterator[Path]:
+    yield from (path for name in SOURCE_FILES if (path := project / name).is_file())
+    yield from (path for path in (project / "hpc_stack").rglob("*.py") if path.is_file())
+    for path in (project / "lambdas").rglob("*"):
+        # Bytecode appears when the handlers run and is no part of the asset.
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
+            yield path
+
+
+def _synthesize(project: Path, assembly: Path) -> None:
+    say("synthesizing the cloud assembly (once for these sources)")
+    unfinished = assembly.with_name(f"{assembly.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        result = subprocess.run(
+            [sys.executable, "app.py"],
+            cwd=project,
+            env=_environment(unfinished),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if result.returncode != 0 or not (unfinished / "manifest.json").is_file():
+            lines = result.stdout.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
+            raise NotStartedError("\n".join([f"synthesis failed: app.py exited with {result.returncode}", *lines]))
+        _publish(unfinished, assembly)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _environment(outdir: Path) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
+    return passed | {
+        "CDK_OUTDIR": str(outdir),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _publish(unfinished: Path, assembly: Path) -> None:
+    try:
+        unfinished.rename(assembly)
+    except OSError:
+        if not assembly.is_dir():
+            raise
+        # Another process was faster; its assembly is made from the same sources.
+
+
+def _remove_old(cache: Path, *, keep: Iterable[Path]) -> None:
+    kept = {path.name for path in keep}
+    aged = sorted(_ages(cache), reverse=True)
+    finished = [path for _, path in aged if path.suffix != ".tmp"]
+    for path in finished[KEPT_ASSEMBLIES:]:
+        if path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+    # A synthesis that was killed leaves its folder; a living one is younger than this.
+    for modified, path in aged:
+        if path.suffix == ".tmp" and time.time() - modified > ABANDONED_AFTER_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _ages(cache: Path) -> Iterator[tuple[float, Path]]:
+    for path in cache.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process has just renamed or removed it
+            yield path.stat().st_mtime, path
