@@ -1,5 +1,7 @@
 """The stack: makes the parts and hands them to each other."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -7,6 +9,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hpc_stack.acknowledgements import acknowledge, acknowledge_wildcards
 from hpc_stack.config import LOG_RETENTION, HpcConfig
 from hpc_stack.functions import Functions, handlers_code
 from hpc_stack.map_reduce import MapReduce
@@ -26,7 +29,9 @@ class HpcStack(cdk.Stack):
             "Results",
             expire_after=cdk.Duration.days(config.results_expire_after_days),
             retain=config.retain_results,
+            log_retention=log_retention,
         )
+        source_buckets = [s3.Bucket.from_bucket_name(self, f"Source-{name}", name) for name in config.source_buckets]
         functions = Functions(
             self,
             "Functions",
@@ -52,3 +57,45 @@ class HpcStack(cdk.Stack):
         )
         cdk.CfnOutput(self, "StateMachineArn", value=map_reduce.state_machine.state_machine_arn)
         cdk.CfnOutput(self, "ResultsBucketName", value=results.bucket.bucket_name)
+        acknowledge_findings(results.bucket, source_buckets, functions, map_reduce)
+
+
+def acknowledge_findings(
+    results_bucket: s3.Bucket, source_buckets: Sequence[s3.IBucket], functions: Functions, map_reduce: MapReduce
+) -> None:
+    """Say of every finding of cdk-nag that stays why it does."""
+    acknowledge(
+        results_bucket,
+        {
+            "AwsSolutions-S1": "only roles of the stack read and write the bucket, and its objects can be computed "
+            "again: an access log would cost more requests than it is worth"
+        },
+    )
+    later = "run names, and the keys below them, are not known before a run starts"
+    acknowledge_wildcards(
+        functions,
+        {
+            results_bucket.arn_for_objects("runs/*"): f"{later}; Start and Sum write there, Compute and Sum read there",
+            results_bucket.arn_for_objects("runs/*/parts/*"): f"{later}; Compute writes long outputs there",
+            results_bucket.arn_for_objects("uploads/*"): "Start reads items that the command line put there",
+            **{
+                bucket.arn_for_objects("*"): "a bucket named in hpc:source_buckets, which is the permission to read it"
+                for bucket in source_buckets
+            },
+        },
+    )
+    state_machine = map_reduce.state_machine
+    name = cdk.Arn.split(state_machine.state_machine_arn, cdk.ArnFormat.COLON_RESOURCE_NAME).resource_name
+    executions = cdk.Stack.of(state_machine).format_arn(
+        service="states", resource="execution", resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+    )
+    acknowledge_wildcards(
+        map_reduce,
+        {
+            results_bucket.arn_for_objects("runs/*/batches.jsonl"): f"{later}; the map reads its batches there",
+            results_bucket.arn_for_objects("runs/*/map/*"): f"{later}; the map writes its result files there",
+            f"{executions}:*": "the map watches and stops its child executions, whose names the service makes",
+            f"{executions}/ComputeMap:*": "a redrive restarts child executions, whose names the service makes",
+            "*": "X-Ray and the delivery of logs have no rights on single resources",
+        },
+    )

@@ -1,6 +1,10 @@
 """Where runs live: the results bucket."""
 
+from typing import cast
+
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -17,7 +21,15 @@ class ResultsStorage(Construct):
         Deleted with its objects when the stack is, unless ``retain`` is set.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, expire_after: cdk.Duration, retain: bool) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        expire_after: cdk.Duration,
+        retain: bool,
+        log_retention: logs.RetentionDays,
+    ) -> None:
         super().__init__(scope, construct_id)
         self.bucket = s3.Bucket(
             self,
@@ -35,10 +47,31 @@ class ResultsStorage(Construct):
             removal_policy=cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY,
             auto_delete_objects=not retain,
         )
-        cdk.Validations.of(self.bucket).acknowledge(
-            cdk.Acknowledgment(
-                id="AwsSolutions-S1",
-                reason="only the stack's own roles reach the bucket, and its objects can be computed again; "
-                "access logs of 10,000s of small objects would cost more than the objects",
-            )
+        if not retain:
+            self._limit_auto_delete(log_retention)
+
+    def _limit_auto_delete(self, log_retention: logs.RetentionDays) -> None:
+        """Give aws-cdk-lib's function that empties the bucket a log that goes with the stack, and no right but to it.
+
+        As it comes, its log group is made at its first call, never expires and outlives the stack.
+        """
+        provider = cdk.Stack.of(self).node.find_child("Custom::S3AutoDeleteObjectsCustomResourceProvider")
+        log_group = logs.LogGroup(
+            self, "AutoDeleteLogs", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
+        handler = cast(cdk.CfnResource, provider.node.find_child("Handler"))
+        handler.add_property_override("LoggingConfig", {"LogGroup": log_group.log_group_name})
+        role = cast(cdk.CfnResource, provider.node.find_child("Role"))
+        role.add_property_deletion_override("ManagedPolicyArns")
+        write = iam.PolicyStatement(
+            actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
+        )
+        role.add_property_override(
+            "Policies",
+            [
+                {
+                    "PolicyName": "WriteLogs",
+                    "PolicyDocument": iam.PolicyDocument(statements=[write]),
+                }
+            ],
         )
