@@ -1,0 +1,45 @@
+"""Parameters and results against the service model: botocore's own check, and the bounds that botocore leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
+from botocore.validate import ParamValidator
+
+_VALIDATOR = ParamValidator()
+
+
+def find_errors(value: Any, shape: Shape) -> str:
+    """Say what is wrong with ``value``: unknown and missing members, types, lower bounds.  Empty if nothing is."""
+    report = _VALIDATOR.validate(value, shape)
+    return report.generate_report() if report.has_errors() else ""
+
+
+def find_bound_errors(value: Any, shape: Shape, name: str = "") -> Iterator[str]:
+    """Say where ``value``, which has passed `find_errors`, is over an upper bound or outside of an enumeration."""
+    if isinstance(shape, StructureShape):
+        for key, member in value.items():
+            yield from find_bound_errors(member, shape.members[key], f"{name}.{key}".lstrip("."))
+        return
+    yield from _own_bound_errors(value, shape, name)
+    if isinstance(shape, ListShape):
+        for index, member in enumerate(value):
+            yield from find_bound_errors(member, shape.member, f"{name}[{index}]")
+    elif isinstance(shape, MapShape):
+        for key, member in value.items():
+            yield from find_bound_errors(member, shape.value, f"{name}.{key}")
+
+
+def _own_bound_errors(value: Any, shape: Shape, name: str) -> Iterator[str]:
+    if isinstance(shape, StringShape) and shape.enum and value not in shape.enum:
+        yield f"Value {value!r} at '{name}' failed to satisfy constraint: must be one of: {', '.join(shape.enum)}"
+    bound = shape.metadata.get("max")
+    if bound is None:
+        return
+    if isinstance(value, int | float):
+        if value > bound:
+            yield f"Value {value} at '{name}' failed to satisfy constraint: must be at most {bound}"
+    elif len(value) > bound:
+        yield f"Value at '{name}' failed to satisfy constraint: length {len(value)}, must be at most {bound}"
