@@ -22,7 +22,7 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 
-from hpc.errors import CommandError, NotStartedError, ServerGoneError
+from hpc.errors import CommandError, NotStartedError
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def local_session(*, region: str, access_key_id: str, secret_access_key: str) ->
 
 def local_config() -> Config:
     # An empty mapping, because None would mean the proxies that the environment names.
-    return Config(proxies={}, s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 1})
+    return Config(proxies={}, s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 def from_outputs(outputs: Mapping[str, str], place: str) -> tuple[str, str]:
@@ -127,15 +127,7 @@ def aws_target(stack_name: str) -> Target:
 
 @contextmanager
 def explained(kind: type[CommandError], doing: str = "") -> Iterator[None]:
-    """Turn boto3's errors into one line with the remedy.
-
-    Raises
-    ------
-    ServerGoneError
-        If nothing answers at the endpoint.
-    CommandError
-        Of the given kind, for everything else.
-    """
+    """Turn boto3's errors into one line with the remedy, an error of the given kind."""
     before = f"{doing}: " if doing else ""
     try:
         yield
@@ -149,6 +141,6 @@ def explained(kind: type[CommandError], doing: str = "") -> Iterator[None]:
     except ProfileNotFound as error:
         raise kind(f"{before}{error}: see aws configure list-profiles, or unset AWS_PROFILE") from error
     except (BotoConnectionError, HTTPClientError) as error:
-        raise ServerGoneError(f"{before}{error}") from error
+        raise kind(f"{before}nothing answers: {error}") from error
     except BotoCoreError as error:
         raise kind(f"{before}{error}") from error

@@ -25,7 +25,3 @@ class NotStartedError(CommandError):
 
 class LostRunError(CommandError):
     """A run was started, and this command can't tell how it ended."""
-
-
-class ServerGoneError(CommandError):
-    """The endpoint does not answer any more."""

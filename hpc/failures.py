@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,19 +92,32 @@ def name_batch(batch: dict[str, Any] | None) -> str:
 
 
 def _failed_records(target: Target, manifest_key: str) -> Iterator[dict[str, Any]]:
+    for key in _failed_keys(target, manifest_key):
+        if not key.endswith(".jsonl"):
+            raise LostRunError(f"the failed batches are in s3://{target.bucket}/{key}, which is not JSON Lines")
+        body = target.s3.get_object(Bucket=target.bucket, Key=key)["Body"]
+        with _intact(target, key):
+            for line in body.iter_lines():
+                yield dict(json.loads(line))
+
+
+def _failed_keys(target: Target, manifest_key: str) -> list[str]:
     try:
-        manifest = json.load(target.s3.get_object(Bucket=target.bucket, Key=manifest_key)["Body"])
+        body = target.s3.get_object(Bucket=target.bucket, Key=manifest_key)["Body"]
     except ClientError as error:
         if error.response["Error"].get("Code") in MISSING_CODES:
             raise LostRunError(f"the Map Run left no manifest at s3://{target.bucket}/{manifest_key}") from error
         raise
-    for file in manifest["ResultFiles"]["FAILED"]:
-        key = file["Key"]
-        if not key.endswith(".jsonl"):
-            raise LostRunError(f"the failed batches are in s3://{target.bucket}/{key}, which is not JSON Lines")
-        for line in target.s3.get_object(Bucket=target.bucket, Key=key)["Body"].iter_lines():
-            if line:
-                yield json.loads(line)
+    with _intact(target, manifest_key):
+        return [file["Key"] for file in json.load(body)["ResultFiles"]["FAILED"]]
+
+
+@contextmanager
+def _intact(target: Target, key: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError) as error:
+        raise LostRunError(f"s3://{target.bucket}/{key} is broken: {type(error).__name__}: {error}") from error
 
 
 def _failed_batch(record: dict[str, Any]) -> FailedBatch:

@@ -1,8 +1,10 @@
 """Progress of a run on stderr: one live line on a terminal, now and then a plain line elsewhere."""
 
 import sys
-from typing import TYPE_CHECKING, Protocol, TextIO
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol
 
+from hpc.console import say
 from hpc.watch import Counts
 
 if TYPE_CHECKING:
@@ -15,8 +17,6 @@ class View(Protocol):
     """Shows counts as they come in."""
 
     def show(self, counts: Counts | None, seconds: float) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Meter:
@@ -53,8 +53,7 @@ def duration(seconds: float) -> str:
 class PlainView:
     """A line every few seconds, and only when something has changed: for files, pipes and CI logs."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self) -> None:
         self._meter = Meter()
         self._shown_at = 0.0
         self._shown: Counts | None = None
@@ -64,17 +63,14 @@ class PlainView:
             return
         line = self._meter.describe(counts, seconds)
         if seconds - self._shown_at >= PLAIN_EVERY_SECONDS:
-            print(line, file=self._stream, flush=True)
+            say(line)
             self._shown_at, self._shown = seconds, counts
-
-    def close(self) -> None:
-        """Leave the lines where they are."""
 
 
 class TerminalView:
     """A bar that moves."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self) -> None:
         # Imported here: a run without a terminal need not wait for it.
         from rich.console import Console  # noqa: PLC0415
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -83,21 +79,25 @@ class TerminalView:
             TextColumn("{task.description}"),
             BarColumn(),
             TimeElapsedColumn(),
-            console=Console(file=stream),
+            console=Console(stderr=True),
             transient=True,
         )
         self._meter = Meter()
         self._task: TaskID = self._progress.add_task("starting", total=None)
+
+    def __enter__(self) -> "TerminalView":
         self._progress.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._progress.stop()
 
     def show(self, counts: Counts | None, seconds: float) -> None:
         if counts is not None:
             description = self._meter.describe(counts, seconds)
             self._progress.update(self._task, description=description, total=counts.total, completed=counts.done)
 
-    def close(self) -> None:
-        self._progress.stop()
 
-
-def open_view(stream: TextIO = sys.stderr) -> View:
-    return TerminalView(stream) if stream.isatty() else PlainView(stream)
+def open_view() -> AbstractContextManager[View]:
+    """Return the view that fits stderr."""
+    return TerminalView() if sys.stderr.isatty() else nullcontext(PlainView())

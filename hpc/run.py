@@ -1,6 +1,7 @@
 """`hpc run`: from the command line to a started execution, and from its end to a result on stdout."""
 
 import argparse
+import json
 import secrets
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -12,7 +13,6 @@ from hpc.console import emit, say
 from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError
 from hpc.failures import read_failures
 from hpc.home import Home
-from hpc.local import local_target
 from hpc.progress import open_view
 from hpc.render import render_failure, render_json, render_text
 from hpc.uploads import check_items, check_source, upload_items, upload_source
@@ -31,15 +31,15 @@ def run(args: argparse.Namespace) -> int:
     home = Home.from_environment()
     name = f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     with _open_target(args, home) as target:
+        results = str(home.run_folder(target.bucket, name)) if target.is_local else f"s3://{target.bucket}/runs/{name}/"
         uploaded = _upload(target, name, items, source, args.source)
         arn = _start(target, name, execution_input(args, uploaded))
         if args.detach:
-            emit(arn, kept_in=arn)
+            started = {"status": "RUNNING", "execution_arn": arn, "results": results}
+            emit(json.dumps(started) if args.output == "json" else arn, kept_in=results)
             say(_follow_up(args, target, name))
             return ExitCode.SUCCEEDED
-        say(f"started {name}")
         ended = _follow(args, target, name, arn)
-        results = str(home.run_folder(target.bucket, name)) if target.is_local else f"s3://{target.bucket}/runs/{name}/"
         _report(args, target, ended, results)
     return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
 
@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
 def _open_target(args: argparse.Namespace, home: Home) -> AbstractContextManager[Target]:
     if args.aws:
         return nullcontext(aws_target(args.stack_name or home.default_stack_name()))
+    from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
+
     return local_target(home, Path(args.assembly) if args.assembly else None, may_host=not args.detach)
 
 
@@ -65,15 +67,13 @@ def _start(target: Target, name: str, input_text: str) -> str:
 
 
 def _follow(args: argparse.Namespace, target: Target, name: str, arn: str) -> Ended:
-    view = open_view()
     try:
-        return Watch(target, arn).wait(view.show)
+        say(f"started {name}")
+        with open_view() as view:
+            return Watch(target, arn).wait(view.show)
     except KeyboardInterrupt:
-        view.close()
         say(_interrupted(args, target, name, arn))
         raise
-    finally:
-        view.close()
 
 
 def _interrupted(args: argparse.Namespace, target: Target, name: str, arn: str) -> str:

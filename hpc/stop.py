@@ -7,13 +7,12 @@ from hpc.client import Target, aws_target, explained
 from hpc.console import say
 from hpc.errors import ExitCode, NotStartedError
 from hpc.home import Home
-from hpc.local import attached_target
 
 
 def stop(args: argparse.Namespace) -> int:
     """Stop a run; one that has already ended stays as it is, which is said."""
     home = Home.from_environment()
-    target = aws_target(args.stack_name or home.default_stack_name()) if args.aws else attached_target(home)
+    target = aws_target(args.stack_name or home.default_stack_name()) if args.aws else _local_target(home)
     arn = _execution_arn(target, args.run)
     with explained(NotStartedError, f"stopping {shorten(args.run)}"):
         status = target.stepfunctions.describe_execution(executionArn=arn)["status"]
@@ -21,6 +20,12 @@ def stop(args: argparse.Namespace) -> int:
             target.stepfunctions.stop_execution(executionArn=arn, cause="stopped by hpc stop")
     say(f"stopped {args.run}" if status == "RUNNING" else f"{args.run} has already ended: {status}")
     return ExitCode.SUCCEEDED
+
+
+def _local_target(home: Home) -> Target:
+    from hpc.local import attached_target  # noqa: PLC0415 - a run on AWS need not load the local server
+
+    return attached_target(home)
 
 
 def _execution_arn(target: Target, run: str) -> str:

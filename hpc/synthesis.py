@@ -16,6 +16,7 @@ from hpc.errors import NotStartedError
 
 KEPT_ASSEMBLIES = 3
 SHOWN_LINES = 20
+SYNTHESIS_TRIES = 3
 ABANDONED_AFTER_SECONDS = 3_600
 SOURCE_FILES = ("app.py", "cdk.json", "requirements.txt", "constraints.txt")
 # What synthesis needs of the caller's environment.  Everything else stays out, AWS credentials above all:
@@ -37,15 +38,19 @@ def find_assembly(project: Path, home: Path, *, in_use: Path | None = None) -> P
     Raises
     ------
     NotStartedError
-        If app.py is missing or fails; the message ends with its last lines.
+        If app.py is missing or fails, when the message ends with its last lines, or the sources keep changing.
     """
     if not (project / "app.py").is_file():
         raise NotStartedError(f"no app.py in {project}: run from a checkout, or give --assembly DIR")
     cache = home / "cdk.out"
     assembly = cache / digest(project)
-    if not assembly.is_dir():
+    for _ in range(SYNTHESIS_TRIES):
+        if assembly.is_dir():
+            break
         cache.mkdir(parents=True, exist_ok=True)
-        _synthesize(project, assembly)
+        assembly = _synthesize(project, assembly)
+    else:
+        raise NotStartedError(f"the sources in {project} changed while they were synthesized, {SYNTHESIS_TRIES} times")
     os.utime(assembly)  # its age is the time since it was last used
     _remove_old(cache, keep={assembly} | ({in_use} if in_use else set()))
     return assembly
@@ -80,7 +85,8 @@ def _sources(project: Path) -> Iterator[Path]:
             yield path
 
 
-def _synthesize(project: Path, assembly: Path) -> None:
+def _synthesize(project: Path, assembly: Path) -> Path:
+    """Synthesize; return where the assembly of the sources as they are afterwards belongs."""
     say("synthesizing the cloud assembly (once for these sources)")
     unfinished = assembly.with_name(f"{assembly.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -96,9 +102,13 @@ def _synthesize(project: Path, assembly: Path) -> None:
         if result.returncode != 0 or not (unfinished / "manifest.json").is_file():
             lines = result.stdout.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
             raise NotStartedError("\n".join([f"synthesis failed: app.py exited with {result.returncode}", *lines]))
-        _publish(unfinished, assembly)
+        # An edit in the meantime may be in the assembly or not: it must not get either name.
+        after = assembly.with_name(digest(project))
+        if after == assembly:
+            _publish(unfinished, assembly)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+    return after
 
 
 def _environment(outdir: Path) -> dict[str, str]:

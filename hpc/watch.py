@@ -69,9 +69,7 @@ class Watch:
         Raises
         ------
         LostRunError
-            If the service refuses to answer.
-        ServerGoneError
-            If nothing answers.
+            If the service does not answer, or refuses to.
         """
         began = time.monotonic()
         while True:

@@ -1,0 +1,184 @@
+"""`hpc.arguments` and the parser: what is refused before anything is started, and what becomes the execution input."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpc.arguments import MAX_EXACT_INTEGER, execution_input, parse_json
+from hpc.cli import build_parser, main
+from hpc.errors import NotStartedError
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-MAX_EXACT_INTEGER, MAX_EXACT_INTEGER)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+)
+
+
+def input_of(*options: str) -> dict[str, object]:
+    parsed = json.loads(execution_input(build_parser().parse_args(["run", *options]), uploaded=None))
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+@given(json_values)
+def test_parse_json_returns_what_was_written_when_it_is_exact(value: object) -> None:
+    assert parse_json(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "Expecting value"),
+        ("{", "Expecting property name"),
+        ("{}{}", "Extra data"),
+        ("NaN", "NaN is not a JSON value"),
+        ("[-Infinity]", "-Infinity is not a JSON value"),
+        ("1e999", "too big for a double"),
+        (str(MAX_EXACT_INTEGER + 1), "write it as a string"),
+        ("9" * 5000, "write it as a string"),
+        ('{"a": 1, "b": 2, "a": 3}', "the key 'a' is given twice"),
+        ('"\\ud800"', "lone surrogate"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_parse_json_names_the_fault(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        parse_json(text)
+    assert len(str(caught.value)) < 300
+
+
+def test_execution_input_holds_only_the_options_that_were_given() -> None:
+    assert input_of("--size", "7") == {"size": 7}
+    assert input_of(
+        *("--size", "7", "--workload", "squares", "--params", '{"a": [1.5]}', "--batch-size", "2"),
+        *("--max-concurrency", "3", "--tolerated-failure-percentage", "2.5"),
+    ) == {
+        "size": 7,
+        "workload": "squares",
+        "params": {"a": [1.5]},
+        "batch_size": 2,
+        "max_concurrency": 3,
+        "tolerated_failure_percentage": 2.5,
+    }
+
+
+def test_execution_input_keeps_a_whole_percentage_an_integer() -> None:
+    text = execution_input(
+        build_parser().parse_args(["run", "--size", "1", "--tolerated-failure-percentage", "5"]), None
+    )
+    assert text == '{"size":1,"tolerated_failure_percentage":5}'
+
+
+def test_execution_input_names_the_uploaded_files() -> None:
+    args = build_parser().parse_args(["run", "--items", "rows.csv"])
+    assert json.loads(execution_input(args, "s3://bucket/key.csv")) == {"items": "s3://bucket/key.csv"}
+    args = build_parser().parse_args(["run", "--source", "folder"])
+    assert json.loads(execution_input(args, "s3://bucket/prefix/")) == {"source": "s3://bucket/prefix/"}
+
+
+def test_execution_input_passes_input_on_as_it_was_written() -> None:
+    args = build_parser().parse_args(["run", "--input", ' {"size": 1.50} '])
+    assert execution_input(args, None) == '{"size": 1.50}'
+
+
+def test_execution_input_reads_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "input.json"
+    file.write_text('{"size": 3, "workload": "squäres"}\n', encoding="utf-8")
+    args = build_parser().parse_args(["run", "--input", f"@{file}"])
+    assert execution_input(args, None) == '{"size": 3, "workload": "squäres"}'
+
+
+def test_execution_input_fails_when_the_file_is_not_utf8(tmp_path: Path) -> None:
+    file = tmp_path / "input.json"
+    file.write_bytes(b'{"size": "\xff"}')
+    args = build_parser().parse_args(["run", "--input", f"@{file}"])
+    with pytest.raises(NotStartedError, match="can't be read as a UTF-8 file"):
+        execution_input(args, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "one of the arguments --size --items --source --input is required"),
+        (["--size", "3", "--items", "a.csv"], "argument --items: not allowed with argument --size"),
+        (["--size", "3", "--source", "a"], "argument --source: not allowed with argument --size"),
+        (["--size", "3", "--input", "{}"], "argument --input: not allowed with argument --size"),
+        (["--size", "many"], "argument --size: must be an integer, got 'many'"),
+        (["--size", "1.5"], "argument --size: must be an integer, got '1.5'"),
+        (["--size", "1e3"], "argument --size: must be an integer, got '1e3'"),
+        (["--size", "1_000"], "argument --size: must be an integer, got '1_000'"),
+        (["--size", ""], "argument --size: must be an integer, got ''"),
+        (["--size", "٣"], "argument --size: must be an integer, got '٣'"),
+        (["--size", "9" * 20], "must be an integer of at most 9,007,199,254,740,992"),
+        (["--size", "9" * 5_000], "(5,000 characters)"),
+        (["--size"], "argument --size: expected one argument"),
+        (["--size", "3", "--batch-size", "x"], "argument --batch-size: must be an integer, got 'x'"),
+        (["--size", "3", "--max-concurrency", "2.5"], "argument --max-concurrency: must be an integer, got '2.5'"),
+        (["--size", "3", "--tolerated-failure-percentage", "nan"], "must be a number, got 'nan'"),
+        (["--size", "3", "--tolerated-failure-percentage", "1e999"], "must be a number, got '1e999'"),
+        (["--size", "3", "--tolerated-failure-percentage", "5%"], "must be a number, got '5%'"),
+        (["--size", "3", "--params", "{"], "argument --params: must be JSON, got '{'"),
+        (["--size", "3", "--params", '{"a": NaN}'], "NaN is not a JSON value"),
+        (["--size", "3", "--params", '{"a": 1, "a": 2}'], "the key 'a' is given twice"),
+        (["--size", "3", "--workload", "\udcff"], "argument --workload: must be UTF-8 text"),
+        (["--size", "3", "--output", "xml"], "invalid choice: 'xml'"),
+        (["--size", "3", "--verbose"], "unrecognized arguments: --verbose"),
+        (["--siz", "3"], "required"),
+        (["--size", "3", "--stack-name", "Other"], "--stack-name needs --aws"),
+        (["--size", "3", "--aws", "--assembly", "cdk.out"], "--assembly can't be given with --aws"),
+        (["--input", "{}", "--workload", "squares", "--batch-size", "2"], "give --workload, --batch-size in it"),
+    ],
+)
+def test_run_exits_with_2_and_says_what_is_wrong(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", *options])
+    captured = capsys.readouterr()
+    assert caught.value.code == 2
+    assert message in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--input", "size: 3"], "--input size: 3 must be JSON or @FILE"),
+        (["--input", ""], "must be JSON or @FILE"),
+        (["--input", "@no-such-file"], "--input @no-such-file can't be read"),
+        (["--input", "@/"], "can't be read"),
+        (["--input", '{"size": 99999999999999999999}'], "write it as a string"),
+        (["--items", "no-such.csv"], "--items must be a file that can be read, got no-such.csv"),
+        (["--items", "items.xlsx"], "--items must be a file that ends in .jsonl or .csv, got items.xlsx"),
+        (["--source", "no-such-folder"], "--source must be a folder or s3://bucket/prefix, got no-such-folder"),
+        (["--size", "3", "--assembly", "no-such-folder"], "--assembly must be a cloud assembly"),
+    ],
+)
+def test_run_returns_2_before_it_starts_anything(
+    options: list[str], message: str, capsys, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    assert main(["run", *options]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
+
+
+@given(st.integers(-MAX_EXACT_INTEGER, MAX_EXACT_INTEGER))
+def test_run_takes_every_integer_that_a_double_holds(size: int) -> None:
+    assert input_of(f"--size={size}") == {"size": size}
+
+
+@given(st.floats(0, 100))
+def test_run_takes_every_percentage_exactly(percentage: float) -> None:
+    value = input_of("--size=1", f"--tolerated-failure-percentage={percentage!r}")["tolerated_failure_percentage"]
+    assert isinstance(value, int | float)
+    assert math.isclose(value, percentage, rel_tol=0, abs_tol=0)
