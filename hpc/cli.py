@@ -14,14 +14,19 @@ EXIT_CODES = """\
 exit codes:
   0    succeeded
   1    the run failed, timed out or was stopped, or its end could not be seen
-  2    nothing was started: bad arguments, no cloud assembly, no such stack, refused by the service
+  2    nothing was started: bad arguments, no cloud assembly, no such stack, refused
   130  interrupted by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
+"""
+RUN_DESCRIPTION = """\
+Run a computation and print its result on stdout; progress and errors go to stderr.
+Without --aws it runs on this machine: the synthesized state machine, served on
+loopback, with the real handlers. Ctrl-C stops a local run and detaches from one on AWS.
 """
 RUN_EXAMPLES = """\
 examples:
   hpc run --size 1024
   hpc run --size 64 --workload squares --batch-size 8 --output json
-  hpc run --items parameters.csv --workload my_model --tolerated-failure-percentage 5
+  hpc run --items grid.csv --workload my_model --tolerated-failure-percentage 5
   hpc run --input @input.json
   hpc run --size 1024 --aws --detach
 
@@ -72,28 +77,29 @@ def stopping_signals() -> Iterator[None]:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    return build_parsers()["hpc"]
+
+
+def build_parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of the command line, and those of its commands, by what is typed to reach them."""
     parser = argparse.ArgumentParser(
         prog="hpc",
-        description="Run an embarrassingly parallel computation, on this machine or on AWS Step Functions and Lambda.",
+        description="Run an embarrassingly parallel computation, on this machine or on AWS Step Functions\nand Lambda.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="name")
-    _add_run(commands)
-    _add_stop(commands)
-    return parser
+    return {"hpc": parser, "hpc run": _add_run(commands), "hpc stop": _add_stop(commands)}
 
 
-def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
     parser = _add_command(
         commands,
         "run",
         _run,
         summary="run a computation and print its result",
-        description="Run a computation and print its result on stdout; progress and errors go to stderr. "
-        "Without --aws it runs on this machine: the synthesized state machine, served on loopback, "
-        "with the real handlers.",
+        description=RUN_DESCRIPTION,
         examples=RUN_EXAMPLES,
     )
     what = parser.add_argument_group("what to compute (exactly one)").add_mutually_exclusive_group(required=True)
@@ -121,9 +127,10 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--detach", action="store_true", help="start the run, print its ARN and leave it running")
     parser.add_argument("--assembly", metavar="DIR", help="cloud assembly to run (synthesized when sources changed)")
     _add_place(parser)
+    return parser
 
 
-def _add_stop(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_stop(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
     parser = _add_command(
         commands,
         "stop",
@@ -134,6 +141,7 @@ def _add_stop(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     parser.add_argument("run", type=plain_text, metavar="RUN", help="its name or ARN, as hpc run printed it")
     _add_place(parser)
+    return parser
 
 
 def _add_command(

@@ -163,7 +163,11 @@ def test_run_exits_with_2_and_says_what_is_wrong(
     ],
 )
 def test_run_returns_2_before_it_starts_anything(
-    options: list[str], message: str, capsys, tmp_path, monkeypatch
+    options: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HPC_HOME", str(tmp_path))
     assert main(["run", *options]) == 2

@@ -1,0 +1,54 @@
+"""The help: complete, quick, and the same as docs/cli.md."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpc.cli import build_parsers, main
+from hpc.errors import ExitCode
+from hpc.help_page import COLUMNS, help_page
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_docs_show_the_present_help() -> None:
+    shown = (PROJECT / "docs/cli.md").read_text(encoding="utf-8")
+    assert shown == help_page(), "run: python -m hpc.help_page > docs/cli.md"
+
+
+def test_help_names_every_exit_code_and_fits_the_page() -> None:
+    for parser in build_parsers().values():
+        text = parser.format_help()
+        assert all(f"\n  {code.value}    " in text for code in ExitCode)
+        assert "130" in text
+    assert max(len(line) for line in help_page().splitlines()) <= COLUMNS
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["run", "--help"], ["stop", "--help"]])
+def test_help_exits_with_0(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: hpc")
+
+
+@pytest.mark.parametrize(("argv", "message"), [([], "required: COMMAND"), (["walk"], "invalid choice: 'walk'")])
+def test_hpc_exits_with_2_when_there_is_no_such_command(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_loads_neither_boto3_nor_rich_nor_the_local_server() -> None:
+    code = "import sys, hpc.cli; hpc.cli.build_parser(); print(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
+    loaded = {name.partition(".")[0] for name in output.stdout.split()}
+    assert "hpc" in loaded
+    assert loaded.isdisjoint({"boto3", "botocore", "rich", "hpc_local", "aws_cdk", "uvicorn"})
