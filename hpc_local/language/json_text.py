@@ -1,0 +1,43 @@
+"""JSON values as the compact text whose bytes the service counts, and the payload limit."""
+
+import json
+
+from hpc_local.language import Json
+from hpc_local.language.errors import DataLimitExceededError
+
+MAX_PAYLOAD_BYTES = 262_144  # Source: AWS documentation, "Step Functions service quotas": 256 KiB, a hard limit
+
+compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def size_bytes(value: Json) -> int:
+    """Bytes of the value's compact text in UTF-8."""
+    return text_size_bytes(compact(value))
+
+
+def text_size_bytes(text: str) -> int:
+    """Bytes of a text in UTF-8; a lone surrogate (legal in JSON) counts three."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def check_size(text: str, what: str) -> None:
+    """Refuse a payload that is over the service's limit.
+
+    Parameters
+    ----------
+    text : str
+        Compact JSON text of the payload.
+    what : str
+        As the service names it: the state; a service integration's service (``lambda``); a function's ARN.
+
+    Raises
+    ------
+    DataLimitExceededError
+        If the text has more than 256 KiB.
+    """
+    # four bytes a character at most: most payloads are far too short to count exactly
+    if len(text) * 4 > MAX_PAYLOAD_BYTES and text_size_bytes(text) > MAX_PAYLOAD_BYTES:
+        raise DataLimitExceededError(
+            f"The state/task '{what}' returned a result with a size exceeding"
+            " the maximum number of bytes service limit."
+        )

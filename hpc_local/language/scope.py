@@ -1,0 +1,85 @@
+"""What an expression sees besides its input: the context object and the workflow variables.
+
+Differs from AWS: the wording of the size errors is ours (none was recorded).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from hpc_local.language import Json
+from hpc_local.language.errors import DataLimitExceededError, StatesRuntimeError
+from hpc_local.language.json_text import size_bytes
+
+# Source: AWS documentation, "Passing data between states with variables", limits.
+MAX_VARIABLE_BYTES = 262_144
+MAX_ASSIGN_BYTES = 262_144
+MAX_ALL_VARIABLES_BYTES = 10 * 1024 * 1024
+
+NOTHING: Mapping[str, Json] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Context object and variables at one moment of one execution, branch or iteration.
+
+    Parameters
+    ----------
+    context : Mapping
+        The context object, ``$$`` or ``$states.context``.
+    variables : Mapping
+        Every variable that can be read here, by name without ``$``.
+    outer : Mapping
+        Those of them that belong to an enclosing scope: they can be read but not assigned.
+    """
+
+    context: Mapping[str, Json]
+    variables: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    outer: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+
+    def with_context(self, context: Mapping[str, Json]) -> "Scope":
+        """The same variables under another context object (another state, another attempt)."""
+        return Scope(context, self.variables, self.outer)
+
+    def enter(self, context: Mapping[str, Json]) -> "Scope":
+        """Scope of a branch or an inline iteration: reads this one's variables, can't assign them."""
+        return Scope(context, self.variables, self.variables)
+
+    def assign(self, values: Mapping[str, Json]) -> "Scope":
+        """A scope in which these variables are assigned.
+
+        Raises
+        ------
+        StatesRuntimeError
+            If a name belongs to an enclosing scope.
+        DataLimitExceededError
+            If one variable, this assignment, or all variables of the scope are over their limits.
+        """
+        if not values:
+            return self
+        _check_sizes(values)
+        for name in values:
+            if name in self.outer:
+                raise StatesRuntimeError(f"The variable '{name}' belongs to an outer scope and cannot be assigned here")
+        variables = {**self.variables, **values}
+        total = size_bytes(variables)
+        if total > MAX_ALL_VARIABLES_BYTES:
+            raise DataLimitExceededError(
+                f"The variables hold {total} bytes, which is more than the limit of {MAX_ALL_VARIABLES_BYTES} bytes"
+            )
+        return replace(self, variables=variables)
+
+
+def _check_sizes(values: Mapping[str, Json]) -> None:
+    total = 0
+    for name, value in values.items():
+        size = size_bytes(value)
+        total += size
+        if size > MAX_VARIABLE_BYTES:
+            raise DataLimitExceededError(
+                f"The variable '{name}' holds {size} bytes, which is more than the limit of {MAX_VARIABLE_BYTES} bytes"
+            )
+    if total > MAX_ASSIGN_BYTES:
+        raise DataLimitExceededError(
+            f"The Assign field holds {total} bytes, which is more than the limit of {MAX_ASSIGN_BYTES} bytes"
+        )

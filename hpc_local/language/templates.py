@@ -1,0 +1,137 @@
+"""Payload templates of JSONPath states: a JSON value whose keys that end in ``.$`` name paths or intrinsic functions.
+
+A template is compiled once; filling it copies only the parts that contain such keys.
+
+Differs from AWS: not known to.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hpc_local.language import Json
+from hpc_local.language.intrinsics import IntrinsicSyntaxError, compile_intrinsic, is_intrinsic
+from hpc_local.language.paths import Finder, MissingPathError, Path, PathSyntaxError, compile_path
+from hpc_local.language.scope import Scope
+
+Locate = Callable[[str], str]
+
+
+class TemplateSyntaxError(ValueError):
+    """A template's key or value is wrong; `place` is where, as a JSON pointer inside the template."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: {reason}")
+        self.place = place
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled template.
+
+    Attributes
+    ----------
+    fill : callable
+        ``fill(document, scope)`` gives the value; raises only `StatesError`.
+    is_constant : bool
+        Whether nothing in it depends on the document or the scope.
+    """
+
+    source: Json
+    fill: Finder
+    is_constant: bool
+
+
+def compile_template(source: Json) -> Template:
+    """Compile a template (Parameters, ResultSelector, ItemSelector, Assign, BatchInput ...).
+
+    Raises
+    ------
+    TemplateSyntaxError
+        If a ``.$`` key has no path or function, or stands beside the same key without ``.$``.
+    """
+    filler = _compile(source, "")
+    if filler is None:
+        return Template(source, lambda _document, _scope: source, True)
+    return Template(source, filler, False)
+
+
+def _compile(source: Json, place: str) -> Finder | None:
+    """The filler, or None for a constant."""
+    if isinstance(source, dict):
+        return _compile_object(source, place)
+    if isinstance(source, list):
+        return _compile_array(source, place)
+    return None
+
+
+def _compile_object(source: dict[str, Json], place: str) -> Finder | None:
+    base: dict[str, Json] = {}  # every key in its order; dynamic ones are overwritten in a copy
+    dynamic: list[tuple[str, Finder]] = []
+    for key, value in source.items():
+        filler: Finder | None
+        if key.endswith(".$"):
+            name, filler = key[:-2], compile_expression(key, value, f"{place}/{key}")
+        else:
+            name, filler = key, _compile(value, f"{place}/{key}")
+        if name in base:
+            raise TemplateSyntaxError(f"{place}/{key}", f"{name!r} stands twice, with and without .$")
+        base[name] = value
+        if filler is not None:
+            dynamic.append((name, filler))
+    if not dynamic:
+        return None
+    items = tuple(dynamic)
+
+    def fill(document: Json, scope: Scope) -> Json:
+        filled = base.copy()
+        for name, find in items:
+            filled[name] = find(document, scope)
+        return filled
+
+    return fill
+
+
+def _compile_array(source: list[Json], place: str) -> Finder | None:
+    fillers = [_compile(value, f"{place}/{index}") for index, value in enumerate(source)]
+    dynamic = tuple((index, filler) for index, filler in enumerate(fillers) if filler is not None)
+    if not dynamic:
+        return None
+
+    def fill(document: Json, scope: Scope) -> Json:
+        filled = source.copy()
+        for index, find in dynamic:
+            filled[index] = find(document, scope)
+        return filled
+
+    return fill
+
+
+def compile_expression(field: str, value: Json, place: str) -> Finder:
+    """Compile what a ``.$`` key names; `field` is the key, which a missing value's error tells.
+
+    Raises
+    ------
+    TemplateSyntaxError
+        If the value is not a path or an intrinsic function.
+    """
+    if not isinstance(value, str):
+        raise TemplateSyntaxError(place, f"must be a JSONPath or an intrinsic function, got {value!r}")
+    try:
+        if is_intrinsic(value):
+            return compile_intrinsic(value)
+        return _path_finder(compile_path(value), field)
+    except (PathSyntaxError, IntrinsicSyntaxError) as error:
+        raise TemplateSyntaxError(place, str(error)) from None
+
+
+def _path_finder(path: Path, field: str) -> Finder:
+    quick = path.find
+
+    def find(document: Json, scope: Scope) -> Json:
+        try:
+            return quick(document, scope)
+        except MissingPathError:
+            return path.select_for(field, document, scope)
+
+    return find
