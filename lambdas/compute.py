@@ -1,0 +1,97 @@
+"""Compute: from one batch to the results of its items, in as many invocations as that takes."""
+
+import logging
+from typing import Any
+
+from lambdas import environment, json_text, workloads
+from lambdas.batch_items import BatchItems, check_batch_key
+from lambdas.compute_batch import BatchRun
+from lambdas.errors import InvalidEventError
+from lambdas.inputs import RUN_NAME
+from lambdas.parts import PartWriter
+from lambdas.runs import Batch, RunSettings, read_settings
+from lambdas.time_limit import TimeLimit
+
+LOGGER = logging.getLogger(__name__)
+LOGGER.setLevel(logging.INFO)
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    r"""Compute a batch, or go on with it.
+
+    Parameters
+    ----------
+    event
+        ``{"run": <name>, "batch": <line of batches.jsonl>}``, or what an earlier invocation returned that was not done.
+
+    Returns
+    -------
+    dict
+        ::
+
+            {"done": true, "run", "batch": <number>, "first", "count", "parts": [<part>, ...]}
+            {"done": false, "run", "batch": <line>, "next": <index>, "offset", "limit", "parts"}
+    """
+    name, batch = read_batch(event)
+    settings = read_settings(environment.results_bucket(), name)
+    time_limit = TimeLimit(context.get_remaining_time_in_millis() / 1000)
+    batch_run = resume(settings, batch, event, time_limit)
+    is_done = batch_run.compute()
+    return finished(batch_run) if is_done else paused(batch_run, event)
+
+
+def read_batch(event: Any) -> tuple[str, Batch]:
+    """Return run and batch that an event names."""
+    if not isinstance(event, dict) or not {"run", "batch"} <= set(event):
+        raise InvalidEventError(f'Compute takes {{"run", "batch"}}, got {json_text.shown(event)}')
+    name = event["run"]
+    if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
+        raise InvalidEventError(f"run must be the name of a run, got {json_text.shown(name)}")
+    batch = Batch.from_json(event["batch"])
+    check_batch_key(name, batch)
+    return name, batch
+
+
+def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limit: TimeLimit) -> BatchRun:
+    """Return the batch as an earlier invocation left it, or from its beginning."""
+    workload = workloads.load(settings.workload)
+    first = event.get("next", batch.first)
+    if not isinstance(first, int) or not batch.first <= first <= batch.end:
+        raise InvalidEventError(f"next must be {batch.first} to {batch.end}, got {json_text.shown(first)}")
+    bucket = environment.results_bucket()
+    parts = PartWriter(
+        bucket=bucket,
+        run=settings.name,
+        batch=batch.number,
+        first=first,
+        combine=workload.combine,
+        parts=event.get("parts", []),
+    )
+    items = BatchItems(bucket, batch, first, event.get("offset", batch.offset))
+    return BatchRun(settings, workload, batch, items, parts, time_limit, limit=event.get("limit"))
+
+
+def finished(batch_run: BatchRun) -> dict[str, Any]:
+    batch = batch_run.batch
+    return {
+        "done": True,
+        "run": batch_run.settings.name,
+        "batch": batch.number,
+        "first": batch.first,
+        "count": batch.count,
+        "parts": batch_run.parts.parts(),
+    }
+
+
+def paused(batch_run: BatchRun, event: dict[str, Any]) -> dict[str, Any]:
+    next_index = batch_run.parts.next
+    LOGGER.info("batch goes on", extra={"run": event["run"], "batch": batch_run.batch.number, "next": next_index})
+    return {
+        "done": False,
+        "run": event["run"],
+        "batch": event["batch"],
+        "next": next_index,
+        "offset": batch_run.items.offset(next_index),
+        "limit": batch_run.limit,
+        "parts": batch_run.parts.parts(),
+    }

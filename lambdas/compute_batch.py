@@ -1,0 +1,135 @@
+"""One batch of one run: its items computed until they are done or the time is up, bad items found and named."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lambdas import json_text
+from lambdas.batch_items import BatchItems
+from lambdas.errors import ItemFailedError, ItemTooLongError, WorkloadError
+from lambdas.parts import PartWriter, describe_error
+from lambdas.runs import Batch, RunSettings
+from lambdas.time_limit import TimeLimit, TimeUp
+from lambdas.workloads import Workload
+
+NO_RESULT = object()
+
+
+@dataclass
+class BatchRun:
+    """Computes a batch from ``parts.next`` on.
+
+    A workload with ``compute_batch`` is asked for all remaining items at once.  If it fails, asking for a single item
+    shows whether that one is to blame; if not, twice as many are asked for each time it goes well.  ``limit`` is how
+    many items to ask for, None for all.
+    """
+
+    settings: RunSettings
+    workload: Workload
+    batch: Batch
+    items: BatchItems
+    parts: PartWriter
+    time_limit: TimeLimit
+    limit: int | None = None
+    has_progress: bool = False
+    longest_seconds: float = 0
+
+    def compute(self) -> bool:
+        """Return whether all items of the batch are done; if not, ``parts.next`` is where to go on.
+
+        Raises
+        ------
+        ItemFailedError
+            At the first bad item, if the run tolerates none.
+        ItemTooLongError
+            At an item that does not fit into an invocation of its own, if the run tolerates no failure.
+        WorkloadError
+            If the workload breaks its contract.
+        """
+        with self.time_limit.enforced():
+            while self.parts.next < self.batch.end:
+                if not self._has_time() or not self._compute_slice():
+                    return False
+        return True
+
+    def _has_time(self) -> bool:
+        # The first item of an invocation is always tried: only so is each invocation a step forward.
+        return not self.has_progress or self.time_limit.has(self.longest_seconds)
+
+    def _compute_slice(self) -> bool:
+        """Ask the workload for a slice; return False when time is up."""
+        items = self.items.slice(self.parts.next, self.limit)
+        end = self.parts.next + len(items)
+        is_alone = self.workload.computes_one_by_one or len(items) == 1
+        results: Iterator[Any] | None = None
+        while self._has_time():
+            try:
+                if results is None:
+                    results = self._timed(self.workload.results, items, self.parts.next, self.settings.params)
+                value = self._timed(next, results, NO_RESULT)
+                if value is not NO_RESULT:
+                    json_text.check_value(value)
+            except TimeUp:
+                self._handle_time_up(is_alone=is_alone)
+                return False
+            except WorkloadError:
+                raise
+            except Exception as error:  # whatever a workload raises belongs to an item, while there is one to compute
+                if self.parts.next == end:
+                    raise WorkloadError(
+                        f"compute_batch raised after its last result: {describe_error(error)}"
+                    ) from error
+                self._handle_failure(error, is_alone=is_alone)
+                return True
+            # Outside of the try: an error of S3 while a part is written is no item's fault.
+            if value is NO_RESULT or self.parts.next == end:
+                self._check_end(end, has_more=value is not NO_RESULT)
+                return True
+            self.parts.add(value)
+            self.has_progress = True
+            if self.parts.next == end and self.workload.computes_one_by_one:
+                return True
+        return False
+
+    def _timed(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        begin = time.monotonic()
+        value = self.time_limit.call(function, *arguments)
+        self.longest_seconds = max(self.longest_seconds, time.monotonic() - begin)
+        return value
+
+    def _check_end(self, end: int, *, has_more: bool) -> None:
+        if has_more or self.parts.next < end:
+            given = "more results than items" if has_more else f"no result for item {self.parts.next}"
+            raise WorkloadError(f"workload {self.workload.name} must give one result an item, it gave {given}")
+        self.limit = self.limit and 2 * self.limit
+
+    def _handle_failure(self, error: Exception, *, is_alone: bool) -> None:
+        if not is_alone:
+            self.limit = 1
+            return
+        index = self.parts.next
+        if self.settings.tolerated_failure_percentage == 0:
+            raise ItemFailedError(f"item {index} failed: {describe_error(error)}") from error
+        self._fail(describe_error(error))
+
+    def _handle_time_up(self, *, is_alone: bool) -> None:
+        if self.has_progress:
+            # The next invocation begins with what this one could not end.
+            self.limit = self.limit and max(1, self.limit // 2)
+            return
+        if not is_alone:
+            self.limit = 1
+            return
+        error = ItemTooLongError(
+            f"item {self.parts.next} did not finish in the {self.time_limit.seconds:.1f} s that one invocation of "
+            "Compute has for it: items this long belong on AWS Batch"
+        )
+        if self.settings.tolerated_failure_percentage == 0:
+            raise error
+        self._fail(describe_error(error))
+
+    def _fail(self, error: str) -> None:
+        self.parts.fail(error)
+        self.has_progress = True
+        self.limit = None

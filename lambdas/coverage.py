@@ -1,0 +1,131 @@
+"""Which batches have a result: every item counted once, or an error that names what is not."""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from enum import IntEnum
+
+from lambdas import json_text, storage
+from lambdas.errors import InvalidEventError, MissingResultsError, OverlappingResultsError, ResultFileError
+from lambdas.records import Record
+from lambdas.result_files import Place
+from lambdas.runs import Batch, RunSettings, run_key
+
+MAX_LINE_BYTES = 4096
+
+
+class State(IntEnum):
+    """What is known of a batch."""
+
+    UNSEEN = 0
+    SUCCEEDED = 1
+    SOME_FAILED = 2
+    FAILED = 3
+    PENDING = 4
+
+
+class Coverage:
+    """The batches of a run, and for each where its record is: 41 bytes a batch, whatever it holds."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._firsts = array("q")
+        self._counts = array("q")
+        for batch in batches:
+            self._firsts.append(batch.first)
+            self._counts.append(batch.count)
+        size = len(self._firsts)
+        self._states = bytearray(size)
+        self._file_numbers = array("L", bytes(array("L").itemsize * size))
+        self._offsets = array("q", bytes(8 * size))
+        self._sizes = array("q", bytes(8 * size))
+        self.duplicates = 0
+        self.failed_item_count = 0
+
+    @property
+    def batch_count(self) -> int:
+        return len(self._firsts)
+
+    @property
+    def item_count(self) -> int:
+        return self._firsts[-1] + self._counts[-1]
+
+    def note(self, record: Record, status: str, place: Place) -> bool:
+        """Note what a record says; return False if its batch is known already.
+
+        Raises
+        ------
+        OverlappingResultsError
+            If the record's items are no batch.
+        """
+        number = bisect_left(self._firsts, record.first)
+        if number == len(self._firsts) or (self._firsts[number], self._counts[number]) != (record.first, record.count):
+            raise OverlappingResultsError(
+                f"a {status} record covers items {record.first} to {record.first + record.count - 1}, "
+                "which are no batch of this run"
+            )
+        if self._states[number] != State.UNSEEN:
+            # A failed attempt beside a success is no second result: a redrive leaves both.
+            self.duplicates += status == "SUCCEEDED"
+            return False
+        failed_count = record.failed_count if status != "PENDING" else record.count
+        self.failed_item_count += failed_count
+        self._states[number] = (
+            (State.SOME_FAILED if failed_count else State.SUCCEEDED) if status == "SUCCEEDED" else State[status]
+        )
+        self._file_numbers[number], self._offsets[number], self._sizes[number] = place
+        return True
+
+    def check_complete(self) -> None:
+        """Refuse gaps.
+
+        Raises
+        ------
+        MissingResultsError
+            With the number of batches and the items of the first of them.
+        """
+        missing_count = self._states.count(State.UNSEEN)
+        if missing_count:
+            number = self._states.index(State.UNSEEN)
+            first, end = self._firsts[number], self._firsts[number] + self._counts[number]
+            raise MissingResultsError(
+                f"{missing_count} of {self.batch_count} batches have no record in the result files, "
+                f"first of them items {first} to {end - 1}"
+            )
+
+    def batches(self) -> Iterator[tuple[Batch, State, Place]]:
+        """Yield all batches in order of items."""
+        for number, state in enumerate(self._states):
+            yield (
+                Batch(number, self._firsts[number], self._counts[number]),
+                State(state),
+                Place(self._file_numbers[number], self._offsets[number], self._sizes[number]),
+            )
+
+
+def read_coverage(bucket: str, settings: RunSettings) -> Coverage:
+    """Return the coverage of a run of which nothing is known yet.
+
+    Raises
+    ------
+    ResultFileError
+        If batches.jsonl is broken or not the one that run.json counts.
+    """
+    key = run_key(settings.name, "batches.jsonl")
+
+    def read_batches() -> Iterator[Batch]:
+        next_index = 0
+        for line in storage.read_lines(bucket, key, max_line_bytes=MAX_LINE_BYTES):
+            batch = Batch.from_json(json_text.parse(line.decode()))
+            if batch.first != next_index:
+                raise ValueError(f"batch {batch.number} begins at item {batch.first}, expected {next_index}")
+            next_index = batch.end
+            yield batch
+
+    try:
+        coverage = Coverage(read_batches())
+        counts = (coverage.batch_count, coverage.item_count)
+    except (ValueError, IndexError, InvalidEventError) as error:
+        raise ResultFileError(f"s3://{bucket}/{key} is broken: {error}") from error
+    if counts != (settings.batch_count, settings.item_count):
+        raise ResultFileError(f"s3://{bucket}/{key} has {counts} batches and items, not those of run.json")
+    return coverage

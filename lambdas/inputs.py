@@ -1,0 +1,158 @@
+"""The execution input: from what a person sent to checked values, or to an error that says what is allowed."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from lambdas import environment
+from lambdas.errors import InvalidEventError, InvalidInputError
+from lambdas.json_text import shown
+
+DEFAULT_WORKLOAD = "utf8_keys"
+# Step Functions treats JSON numbers as doubles: above this, neighbouring integers are one number to it.
+MAX_SIZE = 2**53
+MAX_CONCURRENCY = 10_000
+DATA_KEYS = ("size", "items", "source")
+OTHER_KEYS = ("workload", "params", "batch_size", "tolerated_failure_percentage", "max_concurrency")
+# Added to the input of an execution that another execution started.
+IGNORED_KEY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
+# Narrower than the service's own rule: the name becomes part of S3 keys and of log names.
+RUN_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}")
+S3_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<key>.*))?", re.DOTALL)
+UPLOADS_PREFIX = "uploads/"
+
+
+@dataclass(frozen=True)
+class S3Place:
+    """An object, or a prefix of objects."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInput:
+    """A checked execution input; exactly one of ``size``, ``items`` and ``source`` is not None."""
+
+    name: str
+    size: int | None
+    items: list[Any] | S3Place | None
+    source: S3Place | None
+    workload: str
+    params: dict[str, Any]
+    batch_size: int | None
+    tolerated_failure_percentage: float
+    max_concurrency: int
+
+
+def parse_event(event: Any) -> RunInput:
+    r"""Check Start's event.
+
+    Parameters
+    ----------
+    event
+        ``{"input": <execution input>, "name": <execution name>}``
+
+    Raises
+    ------
+    InvalidEventError
+        If that is not its shape.
+    InvalidInputError
+        If the execution input is not what is allowed.
+    """
+    if not isinstance(event, dict) or set(event) != {"input", "name"}:
+        raise InvalidEventError(f'Start takes {{"input", "name"}}, got {shown(event)}')
+    name, value = event["name"], event["input"]
+    if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
+        raise InvalidInputError(f"execution name must be 1 to 80 characters of 0-9 A-Z a-z _ -, got {shown(name)}")
+    if not isinstance(value, dict):
+        raise InvalidInputError(f'execution input must be a JSON object such as {{"size": 1024}}, got {shown(value)}')
+    _check_keys(value)
+    return RunInput(
+        name=name,
+        size=_integer(value, "size", 0, MAX_SIZE) if "size" in value else None,
+        items=_items(value["items"]) if "items" in value else None,
+        source=_readable_place(value["source"], "source") if "source" in value else None,
+        workload=_text(value, "workload", DEFAULT_WORKLOAD),
+        params=_params(value.get("params", {})),
+        batch_size=_integer(value, "batch_size", 1, MAX_SIZE) if "batch_size" in value else None,
+        tolerated_failure_percentage=_percentage(value.get("tolerated_failure_percentage", 0)),
+        max_concurrency=(
+            _integer(value, "max_concurrency", 1, MAX_CONCURRENCY)
+            if "max_concurrency" in value
+            else environment.default_max_concurrency()
+        ),
+    )
+
+
+def _check_keys(value: dict[str, Any]) -> None:
+    unknown = [key for key in value if key not in (*DATA_KEYS, *OTHER_KEYS, IGNORED_KEY)]
+    if unknown:
+        raise InvalidInputError(
+            f"input has the unknown key {shown(unknown[0])}: allowed are {', '.join(DATA_KEYS + OTHER_KEYS)}"
+        )
+    given = [key for key in DATA_KEYS if key in value]
+    if len(given) != 1:
+        raise InvalidInputError(
+            f"input needs exactly one of {', '.join(DATA_KEYS)}, got {' and '.join(given) or 'none of them'}"
+        )
+
+
+def _integer(value: dict[str, Any], key: str, smallest: int, largest: int) -> int:
+    number = value[key]
+    if not isinstance(number, int) or isinstance(number, bool) or not smallest <= number <= largest:
+        raise InvalidInputError(f"{key} must be an integer from {smallest} to {largest}, got {shown(number)}")
+    return number
+
+
+def _percentage(number: Any) -> float:
+    # NaN compares false with everything, so it is refused as well.
+    if not isinstance(number, int | float) or isinstance(number, bool) or not 0 <= number <= 100:
+        raise InvalidInputError(f"tolerated_failure_percentage must be a number from 0 to 100, got {shown(number)}")
+    return number
+
+
+def _text(value: dict[str, Any], key: str, default: str) -> str:
+    text = value.get(key, default)
+    if not isinstance(text, str):
+        raise InvalidInputError(f"{key} must be text, got {shown(text)}")
+    return text
+
+
+def _params(params: Any) -> dict[str, Any]:
+    if not isinstance(params, dict):
+        raise InvalidInputError(f"params must be a JSON object, got {shown(params)}")
+    return params
+
+
+def _items(items: Any) -> list[Any] | S3Place:
+    if isinstance(items, list):
+        return items
+    if not isinstance(items, str):
+        raise InvalidInputError(
+            f'items must be a list, or "s3://bucket/key" of a .jsonl or .csv file, got {shown(items)}'
+        )
+    place = _readable_place(items, "items")
+    if not place.key.endswith((".jsonl", ".csv")):
+        raise InvalidInputError(f"items must be a list, or a file that ends in .jsonl or .csv, got {shown(items)}")
+    return place
+
+
+def _readable_place(text: Any, key: str) -> S3Place:
+    match = S3_URI.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise InvalidInputError(f'{key} must be like "s3://bucket/key", got {shown(text)}')
+    place = S3Place(match["bucket"], match["key"] or "")
+    if place.bucket == environment.results_bucket():
+        if not place.key.startswith(UPLOADS_PREFIX):
+            raise InvalidInputError(f"{key} in the results bucket must be under {UPLOADS_PREFIX}, got {shown(text)}")
+    elif place.bucket not in environment.source_buckets():
+        allowed = ", ".join(environment.source_buckets()) or "none is configured"
+        raise InvalidInputError(
+            f"{key} is in the bucket {place.bucket}, which this stack does not read: "
+            f"the setting hpc:source_buckets names those it reads ({allowed})"
+        )
+    return place

@@ -1,0 +1,145 @@
+"""Items that are not a range: from a list, a file, a prefix or a workload to a stream of JSON lines."""
+
+import csv
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lambdas import json_text, storage
+from lambdas.errors import InvalidInputError, ResultFileError, WorkloadError
+from lambdas.inputs import RunInput, S3Place
+from lambdas.workloads import Workload
+
+# One ListObjectsV2 page of 1,000 keys takes about 0.1 s: a million objects are listed in a few minutes.
+MAX_SOURCE_OBJECTS = 1_000_000
+MAX_ITEM_BYTES = 1024 * 1024
+MAX_WEIGHT = 1e15
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item as one line of JSON text, and what it weighs; None where items have no weight."""
+
+    text: str
+    weight: float | None = None
+
+
+def open_items(run_input: RunInput, workload: Workload) -> Iterator[Item] | None:
+    """Return the run's items as a stream, or None where they are ``range(size)``."""
+    if run_input.source is not None:
+        return _objects(run_input.source)
+    if isinstance(run_input.items, S3Place):
+        return _csv_rows(run_input.items) if run_input.items.key.endswith(".csv") else _json_lines(run_input.items)
+    if run_input.items is not None:
+        return (Item(json_text.to_text(item)) for item in run_input.items)
+    if workload.items is not None:
+        return _workload_items(workload, workload.items(run_input.size, params=run_input.params))
+    return None
+
+
+def _objects(place: S3Place) -> Iterator[Item]:
+    """Yield ``{"bucket", "key", "size_bytes"}`` of every object under a prefix, in order of keys.
+
+    The empty objects that stand for a folder in the S3 console (their key ends in "/") are no items.
+    """
+    count = 0
+    pages = storage.s3_client().get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.key)
+    with storage.named_errors(place.bucket, place.key):
+        for page in pages:
+            for entry in page.get("Contents", ()):
+                if entry["Key"].endswith("/") and entry["Size"] == 0:
+                    continue
+                count += 1
+                if count > MAX_SOURCE_OBJECTS:
+                    raise InvalidInputError(
+                        f"source {place} has more than {MAX_SOURCE_OBJECTS} objects, the most allowed"
+                    )
+                item = {"bucket": place.bucket, "key": entry["Key"], "size_bytes": entry["Size"]}
+                yield Item(json_text.to_text(item))
+    if count == 0:
+        raise InvalidInputError(f"source {place} has no objects, it needs 1 to {MAX_SOURCE_OBJECTS}")
+
+
+def _file_lines(place: S3Place) -> Iterator[str]:
+    first = True
+    lines = storage.read_lines(place.bucket, place.key, max_line_bytes=MAX_ITEM_BYTES)
+    try:
+        for line in lines:
+            text = line.decode()
+            yield text.removeprefix("\ufeff") if first else text
+            first = False
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"items file {place} is not UTF-8: {error}") from error
+    except ResultFileError as error:
+        raise InvalidInputError(f"items file: {error}") from error
+
+
+def _json_lines(place: S3Place) -> Iterator[Item]:
+    for number, line in enumerate(_file_lines(place), 1):
+        text = line.strip(" \t\r\n")
+        try:
+            json_text.parse(text)
+        except ValueError as error:
+            raise InvalidInputError(
+                f"line {number} of {place} must be one JSON value, got {json_text.shown(text)}: {error}"
+            ) from error
+        yield Item(text)
+
+
+def _csv_rows(place: S3Place) -> Iterator[Item]:
+    """Yield each row as an object of strings, its keys from the header row."""
+    csv.field_size_limit(MAX_ITEM_BYTES)
+    rows = csv.reader(_file_lines(place), strict=True)
+    try:
+        header = next(rows, None)
+        if not header or len(set(header)) < len(header) or "" in header:
+            raise InvalidInputError(
+                f"the first row of {place} must name the columns, each once, got {json_text.shown(header)}"
+            )
+        for number, row in enumerate(rows, 2):
+            if len(row) != len(header):
+                raise InvalidInputError(f"row {number} of {place} must have {len(header)} fields, got {len(row)}")
+            yield Item(json_text.to_text(dict(zip(header, row, strict=True))))
+    except csv.Error as error:
+        raise InvalidInputError(f"line {rows.line_num} of {place} is not CSV: {error}") from error
+
+
+def _workload_items(workload: Workload, items: Iterable[Any]) -> Iterator[Item]:
+    if not isinstance(items, Iterable):
+        raise WorkloadError(f"items of workload {workload.name} must yield items, got {type(items).__name__}")
+    stream = iter(items)
+    index, weighted = 0, None
+    while True:
+        try:
+            item = next(stream)
+        except StopIteration:
+            return
+        except Exception as error:
+            raise WorkloadError(f"items of workload {workload.name} raised at item {index}: {error!r}") from error
+        is_weighted = isinstance(item, tuple)
+        if weighted is not None and is_weighted != weighted:
+            raise WorkloadError(f"items of workload {workload.name} must give all items a weight or none, item {index}")
+        weighted = is_weighted
+        yield _weighted_item(workload.name, index, item) if weighted else Item(_item_text(workload.name, index, item))
+        index += 1
+
+
+def _weighted_item(workload: str, index: int, pair: tuple[Any, ...]) -> Item:
+    if len(pair) != 2:
+        raise WorkloadError(f"item {index} of workload {workload} must be (weight, item), got {len(pair)} values")
+    weight, item = pair
+    if not isinstance(weight, int | float) or not (0 < weight <= MAX_WEIGHT) or math.isnan(weight):
+        raise WorkloadError(
+            f"the weight of item {index} of workload {workload} must be a number over 0 and up to {MAX_WEIGHT:g}, "
+            f"got {json_text.shown(weight)}"
+        )
+    return Item(_item_text(workload, index, item), float(weight))
+
+
+def _item_text(workload: str, index: int, item: Any) -> str:
+    try:
+        json_text.check_value(item)
+        return json_text.to_text(item)
+    except (TypeError, ValueError) as error:
+        raise WorkloadError(f"item {index} of workload {workload} is not JSON: {error}") from error

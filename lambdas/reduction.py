@@ -1,0 +1,159 @@
+"""From the records of a run to its result: combined as they come, or collected in item order."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lambdas import json_text, storage
+from lambdas.coverage import Coverage, State
+from lambdas.errors import ResultFileError, WorkloadError
+from lambdas.object_writer import ObjectWriter
+from lambdas.parts import MAX_OUTPUT_BYTES, describe_error
+from lambdas.records import Record, interpret
+from lambdas.result_files import Place, ResultFile
+from lambdas.runs import RunSettings
+
+BLOCK_BYTES = 1024 * 1024
+MAX_BLOCKS = 32
+
+
+def load_part(bucket: str, run: str, part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part with its content, read from S3 if it is there.
+
+    Raises
+    ------
+    ResultFileError
+        If the object is not the part that the record describes.
+    """
+    if "key" not in part:
+        return part
+    key = part["key"]
+    if not isinstance(key, str) or not key.startswith(f"runs/{run}/parts/"):
+        raise ResultFileError(f"a part of run {run} must be under runs/{run}/parts/, got {json_text.shown(key)}")
+    loaded = storage.get_json(bucket, key)
+    if not isinstance(loaded, dict) or any(loaded.get(field) != part[field] for field in ("first", "count")):
+        raise ResultFileError(
+            f"s3://{bucket}/{key} is not the part of items {part['first']} and on that its record names"
+        )
+    return loaded
+
+
+class Combining:
+    """Folds results with the workload's ``combine`` in the order in which they come."""
+
+    def __init__(self, bucket: str, run: str, combine: Callable[[Any, Any], Any]) -> None:
+        self._bucket = bucket
+        self._run = run
+        self._combine = combine
+        self._has_value = False
+        self.value: Any = None
+
+    def take(self, record: Record) -> None:
+        """Combine what a record holds."""
+        for part in record.parts:
+            text = load_part(self._bucket, self._run, part).get("result")
+            if text is None:
+                continue
+            value = json_text.parse(text)
+            if not self._has_value:
+                self.value, self._has_value = value, True
+                continue
+            try:
+                self.value = self._combine(self.value, value)
+            except Exception as error:
+                raise WorkloadError(
+                    f"combine raised at items {part['first']} and on: {describe_error(error)}"
+                ) from error
+
+
+class RecordReader:
+    """Reads records again by their place, through the few blocks that were used last.
+
+    Records stand in about the order in which their children ended, so neighbours are mostly in the same blocks.
+    """
+
+    def __init__(self, bucket: str, settings: RunSettings, files: list[ResultFile]) -> None:
+        self.bucket = bucket
+        self.run = settings.name
+        self._files = files
+        self._block = functools.lru_cache(maxsize=MAX_BLOCKS)(self._read_block)
+
+    def _read_block(self, key: str, number: int) -> bytes:
+        return storage.read_range(self.bucket, key, number * BLOCK_BYTES, BLOCK_BYTES)[0]
+
+    def record(self, place: Place) -> Record:
+        """Return the record at ``place``."""
+        file = self._files[place.file_number]
+        begin, end = place.offset, place.offset + place.size_bytes
+        numbers = range(begin // BLOCK_BYTES, (end - 1) // BLOCK_BYTES + 1)
+        data = b"".join(self._block(file.key, number) for number in numbers)
+        start = begin - numbers[0] * BLOCK_BYTES
+        try:
+            value = json_text.parse(data[start : start + place.size_bytes].decode())
+        except ValueError as error:
+            raise ResultFileError(f"s3://{self.bucket}/{file.key} changed while it was read") from error
+        return interpret(value, self.run, file.status)
+
+    def failed_items(self, coverage: Coverage) -> Iterator[tuple[int, str]]:
+        """Yield index and error of every item without a result, in order."""
+        for batch, state, place in coverage.batches():
+            if state == State.SUCCEEDED:
+                continue
+            record = self.record(place)
+            if record.error is not None:
+                yield from ((index, record.error) for index in range(batch.first, batch.end))
+                continue
+            for part in record.parts:
+                for failure in load_part(self.bucket, self.run, part).get("failed", ()):
+                    yield failure["index"], failure["error"]
+
+    def results(self, coverage: Coverage) -> Iterator[Any]:
+        """Yield the result of every item in order, None for an item without one."""
+        for batch, state, place in coverage.batches():
+            if state in (State.FAILED, State.PENDING):
+                yield from (None for _ in range(batch.count))
+                continue
+            record = self.record(place)
+            if record.is_single:
+                yield json_text.parse(record.parts[0]["result"])
+                continue
+            for part in record.parts:
+                yield from _part_results(load_part(self.bucket, self.run, part))
+
+
+def _part_results(part: dict[str, Any]) -> Iterator[Any]:
+    values = iter(json_text.parse(part.get("result", "[]")))
+    failed = {failure["index"] for failure in part.get("failed", ())}
+    for index in range(part["first"], part["first"] + part["count"]):
+        try:
+            yield None if index in failed else next(values)
+        except StopIteration as error:
+            raise ResultFileError(
+                f"the part of items {part['first']} and on lacks the result of item {index}"
+            ) from error
+
+
+class Collecting:
+    """Writes every result that passes through to results.jsonl, and keeps them while they are short."""
+
+    def __init__(self, writer: ObjectWriter) -> None:
+        self._writer = writer
+        self._texts: list[str] | None = []
+        self._characters = 0
+
+    def through(self, results: Iterator[Any]) -> Iterator[Any]:
+        """Yield what ``results`` yields, once it is written."""
+        for value in results:
+            text = json_text.to_text(value)
+            self._writer.write(f"{text}\n".encode())
+            if self._texts is not None:
+                self._texts.append(text)
+                self._characters += len(text) + 1
+                if self._characters > MAX_OUTPUT_BYTES:
+                    self._texts = None
+            yield value
+
+    @property
+    def text(self) -> str | None:
+        """All results as one JSON list; None if that is too long for a state."""
+        return None if self._texts is None else f"[{','.join(self._texts)}]"

@@ -1,0 +1,105 @@
+"""A run's files under ``runs/<name>/``: where they are, and the two that every handler reads.
+
+::
+
+    runs/<name>/run.json        settings: workload, params, counts
+    runs/<name>/batches.jsonl   one line a batch, read by ItemReader
+    runs/<name>/items.jsonl     the items, one a line, where they are not a range
+    runs/<name>/map/            what ResultWriter writes
+    runs/<name>/parts/          results that are too long for a state
+    runs/<name>/result.json     the answer; with results.jsonl, failed.jsonl, result.bin where there are such
+"""
+
+import functools
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lambdas import storage
+from lambdas.errors import InvalidEventError, ResultFileError
+from lambdas.json_text import shown
+
+
+def run_key(run: str, file: str) -> str:
+    """Key of one of a run's files."""
+    return f"runs/{run}/{file}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What Compute and Sum have to know about a run; never part of a state, because params may be long."""
+
+    name: str
+    workload: str
+    params: dict[str, Any]
+    item_count: int
+    batch_count: int
+    tolerated_failure_percentage: float
+    workload_sha256: str
+
+    def write(self, bucket: str) -> None:
+        storage.put_json(bucket, run_key(self.name, "run.json"), asdict(self))
+
+
+@functools.lru_cache(maxsize=4)
+def read_settings(bucket: str, run: str) -> RunSettings:
+    """Return a run's settings; read once in an execution environment, because Start wrote them for good.
+
+    Raises
+    ------
+    ResultFileError
+        If run.json is broken or belongs to another run.
+    """
+    value = storage.get_json(bucket, run_key(run, "run.json"))
+    try:
+        settings = RunSettings(**value)
+    except TypeError as error:
+        raise ResultFileError(f"run.json of run {run} does not have the fields of a run: {error}") from error
+    if settings.name != run:
+        raise ResultFileError(f"run.json of run {run} names the run {shown(settings.name)}")
+    return settings
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items ``first`` to ``first + count - 1``; ``key``, ``offset`` and ``size_bytes`` where they stand in a file."""
+
+    number: int
+    first: int
+    count: int
+    key: str | None = None
+    offset: int = 0
+    size_bytes: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.first + self.count
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line of batches.jsonl: batch, first and count; of items in a file key, offset and bytes too."""
+        place = {} if self.key is None else {"key": self.key, "offset": self.offset, "bytes": self.size_bytes}
+        return {"batch": self.number, "first": self.first, "count": self.count, **place}
+
+    @classmethod
+    def from_json(cls, value: Any) -> "Batch":
+        """Read what ``to_json`` wrote.
+
+        Raises
+        ------
+        InvalidEventError
+            If it is not a batch.
+        """
+        allowed = ({"batch", "first", "count"}, {"batch", "first", "count", "key", "offset", "bytes"})
+        if not isinstance(value, dict) or set(value) not in allowed:
+            raise InvalidEventError(
+                f'a batch is {{"batch", "first", "count"[, "key", "offset", "bytes"]}}, got {shown(value)}'
+            )
+        numbers = {name: number for name, number in value.items() if name != "key"}
+        for name, number in numbers.items():
+            if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+                raise InvalidEventError(f"{name} of a batch must be an integer of 0 or more, got {shown(number)}")
+        key = value.get("key")
+        if key is not None and not isinstance(key, str):
+            raise InvalidEventError(f"key of a batch must be text, got {shown(key)}")
+        return cls(
+            value["batch"], value["first"], value["count"], key, numbers.get("offset", 0), numbers.get("bytes", 0)
+        )

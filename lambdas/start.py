@@ -1,0 +1,103 @@
+"""Start: from the execution input to the run's files and the state that the rest of the machine reads."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from lambdas import batches, environment, inputs, item_sources, json_text, storage, workloads
+from lambdas.errors import InvalidInputError
+from lambdas.inputs import RunInput
+from lambdas.item_sources import Item
+from lambdas.object_writer import ObjectWriter
+from lambdas.runs import Batch, RunSettings, run_key
+from lambdas.workloads import Workload
+
+LOGGER = logging.getLogger(__name__)
+LOGGER.setLevel(logging.INFO)
+# What one Map Run could read as items of its own (quota "Maximum number of items"), and hours of writing for Start.
+MAX_ITEM_COUNT = 100_000_000
+
+
+def handler(event: Any, _context: Any) -> dict[str, Any]:
+    r"""Write run.json, batches.jsonl and, where items are not a range, items.jsonl.
+
+    Parameters
+    ----------
+    event
+        ``{"input": <execution input>, "name": <execution name>}``
+
+    Returns
+    -------
+    dict
+        Replaces the state; its length depends on neither items nor params::
+
+            {"run": {"name", "item_count", "batch_count", "batches_key", "map_prefix",
+                     "max_concurrency", "tolerated_failure_count"}}
+    """
+    run_input = inputs.parse_event(event)
+    workload = workloads.load(run_input.workload)
+    bucket = environment.results_bucket()
+    run_batches = form_batches(bucket, run_input, workload)
+    write_run(bucket, run_input, workload, run_batches)
+    LOGGER.info("run started", extra={"run": run_input.name, "batch_count": len(run_batches)})
+    return {"run": describe(run_input, run_batches)}
+
+
+def form_batches(bucket: str, run_input: RunInput, workload: Workload) -> list[Batch]:
+    """Return the run's batches, after writing items.jsonl where there is one."""
+    items = item_sources.open_items(run_input, workload)
+    if items is not None:
+        return write_items(bucket, run_key(run_input.name, "items.jsonl"), items, run_input.batch_size)
+    assert run_input.size is not None
+    return batches.range_batches(run_input.size, run_input.batch_size)
+
+
+def write_items(bucket: str, key: str, items: Iterator[Item], batch_size: int | None) -> list[Batch]:
+    """Stream items to one object, a line each, and return the batches they form."""
+    forming = batches.BatchForming(batch_size)
+    weighted = False
+    with ObjectWriter(bucket, key) as writer:
+        for item in items:
+            line = item.text.encode() + b"\n"
+            if len(line) > item_sources.MAX_ITEM_BYTES:
+                raise InvalidInputError(
+                    f"an item may have {item_sources.MAX_ITEM_BYTES} bytes, item {forming.item_count} has {len(line)}: "
+                    "put its data in S3 and its key in the item"
+                )
+            if forming.item_count == MAX_ITEM_COUNT:
+                raise InvalidInputError(f"a run may have {MAX_ITEM_COUNT} items that are not a range, got more")
+            writer.write(line)
+            weighted = item.weight is not None
+            forming.add(len(line), 1 if item.weight is None else item.weight)
+        # Inside: a refused batch size leaves no items.jsonl behind.
+        return forming.batches(key, weighted=weighted)
+
+
+def write_run(bucket: str, run_input: RunInput, workload: Workload, run_batches: list[Batch]) -> None:
+    """Write batches.jsonl and run.json; started again, it writes the same."""
+    lines = [json_text.to_text(batch.to_json()) + "\n" for batch in run_batches]
+    storage.put(bucket, run_key(run_input.name, "batches.jsonl"), "".join(lines).encode())
+    RunSettings(
+        name=run_input.name,
+        workload=run_input.workload,
+        params=run_input.params,
+        item_count=run_batches[-1].end,
+        batch_count=len(run_batches),
+        tolerated_failure_percentage=run_input.tolerated_failure_percentage,
+        workload_sha256=workload.sha256,
+    ).write(bucket)
+
+
+def describe(run_input: RunInput, run_batches: list[Batch]) -> dict[str, Any]:
+    """Return the run as the state carries it."""
+    return {
+        "name": run_input.name,
+        "item_count": run_batches[-1].end,
+        "batch_count": len(run_batches),
+        "batches_key": run_key(run_input.name, "batches.jsonl"),
+        "map_prefix": run_key(run_input.name, "map"),
+        "max_concurrency": run_input.max_concurrency,
+        "tolerated_failure_count": batches.tolerated_failure_count(
+            (batch.count for batch in run_batches), run_input.tolerated_failure_percentage
+        ),
+    }
