@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError
 
@@ -160,7 +161,7 @@ def _walk(steps: tuple[Step, ...]) -> Walk:
         current: Json = value
         for step in steps:
             # a list takes only indices, an object only members: "abc"[0] and [..]["a"] have no value
-            container: type = list if isinstance(step, int) else dict
+            container: type[Any] = list if isinstance(step, int) else dict
             if not isinstance(current, container):
                 raise MissingPathError(_explain(steps, value))
             try:

@@ -174,7 +174,7 @@ def check_by_language(value: Json, where: Where) -> None:
 
 def check_items(value: Json, where: Where) -> None:
     """Items of a JSONata Map state: an array, or an expression that gives one."""
-    if not isinstance(value, list | dict) and not is_expression(value):
+    if not isinstance(value, list) and not is_expression(value):
         raise refuse(where, "an array or a JSONata expression between {% and %}", value)
     check_jsonata(value, where)
 
