@@ -3,9 +3,11 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from hpc_stack.config import HpcConfig  # first of all imports: the package says which node aws_cdk runs on
+from hpc_stack.config import HpcConfig  # before aws_cdk, because the package says which node that runs on
 
 import aws_cdk as cdk  # isort: skip
 from hpc_stack.stack import HpcStack
@@ -13,18 +15,22 @@ from hpc_stack.stack import HpcStack
 ROOT = Path(__file__).parent
 
 
-def make_app(outdir: str) -> cdk.App:
-    """Make the app and its stack from ``cdk.json``'s context, over which what the CDK CLI hands on wins (``-c``).
+def read_context() -> dict[str, Any]:
+    """Return the context of ``cdk.json``, which nobody reads for an app that the CDK CLI doesn't start."""
+    context: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+    return context
+
+
+def make_app(outdir: str, context: Mapping[str, Any]) -> cdk.App:
+    """Make the app and its stack; context that the CDK CLI hands on (``-c``) wins over the given.
 
     Raises
     ------
     ValueError
-        If a setting is wrong.
+        If a setting is wrong; the text says which.
     """
-    # Without the CLI nobody else reads cdk.json; the metadata settings there are the CLI's, and this is their default.
-    app = cdk.App(
-        outdir=outdir, context=json.loads((ROOT / "cdk.json").read_text())["context"], analytics_reporting=False
-    )
+    # versionReporting in cdk.json is for the CLI only; the other metadata settings are off by default without the CLI.
+    app = cdk.App(outdir=outdir, context=context, analytics_reporting=False)
     config = HpcConfig.from_context(app.node.get_all_context())
     HpcStack(app, config.stack_name, config=config)
     return app
@@ -32,7 +38,7 @@ def make_app(outdir: str) -> cdk.App:
 
 def main() -> None:
     try:
-        app = make_app(os.environ.get("CDK_OUTDIR", str(ROOT / "cdk.out")))
+        app = make_app(os.environ.get("CDK_OUTDIR", str(ROOT / "cdk.out")), read_context())
     except ValueError as error:
         sys.exit(f"app.py: {error}")
     app.synth()

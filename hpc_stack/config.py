@@ -127,7 +127,7 @@ class HpcConfig:
 
     # CloudFormation's own rule, but half its length: the name is part of generated names.
     stack_name: str = setting(
-        "HpcStack", Text(r"[A-Za-z][A-Za-z0-9-]{0,63}", "a letter, then up to 63 of A-Z a-z 0-9 -")
+        "HpcStack", Text(r"[A-Za-z][A-Za-z0-9-]{0,63}", "a letter, then up to 63 letters, digits and hyphens")
     )
     architecture: str = setting("arm64", one_of("arm64", "x86_64"))
     # 1,769 MiB buys one whole vCPU.  Source of both: Lambda quotas and "Configure Lambda function memory".

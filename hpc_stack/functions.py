@@ -82,7 +82,8 @@ class Functions(Construct):
             memory_mib=compute_memory_mib,
             timeout=compute_timeout,
             environment={},
-            reads=("runs/*",),
+            # uploads/ as well: an item may be one of the objects that a person put there, as in a source bucket.
+            reads=("runs/*", "uploads/*"),
             writes=("runs/*/parts/*",),
         )
         self.sum = self._define_function(
@@ -134,7 +135,8 @@ class Functions(Construct):
             ["s3:PutObject", "s3:AbortMultipartUpload"],
             [self._results_bucket.arn_for_objects(key) for key in writes],
         )
-        # For a missing key S3 answers 404 rather than 403 only to who may list it; it compares the key with s3:prefix.
+        # For a missing key S3 answers 404, not 403, only to who may list it; it takes the key for s3:prefix then.
+        # Source: ceph/ceph pull request 68577, which follows AWS in this.
         self._allow(
             function,
             ["s3:ListBucket"],

@@ -45,12 +45,13 @@ class Retrier:
 
 
 THROTTLED = ("Lambda.TooManyRequestsException",)
-# Source: "Handle transient Lambda service exceptions", Step Functions Developer Guide.
+# Source: "Handle transient Lambda service exceptions", Step Functions Developer Guide; the last is the handlers' own.
 FAILED_SERVICE = (
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
+    "StorageUnavailableError",
 )
 # Nothing else is tried again.  A workload's exception, a time-out (Sandbox.Timedout, Lambda.Unknown, States.Timeout)
 # and a crash of the runtime (Runtime.ExitError, out of memory) come back on the same batch, at the price of the whole

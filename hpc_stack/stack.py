@@ -37,7 +37,7 @@ class HpcStack(cdk.Stack):
             "Functions",
             code=handlers_code(),
             results_bucket=results.bucket,
-            source_buckets=[s3.Bucket.from_bucket_name(self, f"Source-{name}", name) for name in config.source_buckets],
+            source_buckets=source_buckets,
             architecture=ARCHITECTURES[config.architecture],
             compute_memory_mib=config.compute_memory_mib,
             compute_timeout=cdk.Duration.seconds(config.compute_timeout_seconds),
@@ -77,7 +77,7 @@ def acknowledge_findings(
         {
             results_bucket.arn_for_objects("runs/*"): f"{later}; Start and Sum write there, Compute and Sum read there",
             results_bucket.arn_for_objects("runs/*/parts/*"): f"{later}; Compute writes long outputs there",
-            results_bucket.arn_for_objects("uploads/*"): "Start reads items that the command line put there",
+            results_bucket.arn_for_objects("uploads/*"): "Start and Compute read data there, named by whoever puts it",
             **{
                 bucket.arn_for_objects("*"): "a bucket named in hpc:source_buckets, which is the permission to read it"
                 for bucket in source_buckets

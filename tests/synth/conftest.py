@@ -1,0 +1,44 @@
+"""One synthesis by ``python app.py``, the way a person does it, and what the tests read from it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthesis import definition_of, run_app
+
+# The app comes before aws_cdk everywhere: with it comes the setting of the node that aws_cdk runs on.
+from app import make_app, read_context
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    outdir = tmp_path_factory.mktemp("assembly")
+    done = run_app(outdir)
+    assert done.returncode == 0, done.stderr
+    return outdir
+
+
+@pytest.fixture(scope="session")
+def template(assembly: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((assembly / "HpcStack.template.json").read_text())
+    return value
+
+
+@pytest.fixture(scope="session")
+def definition(template: dict[str, Any]) -> dict[str, Any]:
+    return definition_of(template)
+
+
+@pytest.fixture(scope="session")
+def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """Synthesize the app in this process with other settings, and return the template."""
+
+    def synthesize_with(**settings: Any) -> dict[str, Any]:
+        context = read_context() | {f"hpc:{name}": value for name, value in settings.items()}
+        app = make_app(str(tmp_path_factory.mktemp("assembly")), context)
+        value: dict[str, Any] = app.synth().stacks[0].template
+        return value
+
+    return synthesize_with

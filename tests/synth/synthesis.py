@@ -1,0 +1,48 @@
+"""Run the app, and read what it writes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+def as_text(value: Any) -> str:
+    """Write a CloudFormation value as one text: ``<Bucket.Arn>/runs/*``, ``<AWS::Region>``."""
+    match value:
+        case str():
+            return value
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(map(as_text, parts))
+        case {"Fn::GetAtt": [resource, attribute]}:
+            return f"<{resource}.{attribute}>"
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::Select": [position, {"Fn::Split": [separator, whole]}]}:
+            return f"<{as_text(whole).strip('<>')} part {position} of {separator!r}>"
+        case _:
+            raise AssertionError(f"not a text: {value}")
+
+
+def run_app(outdir: Path, **context: Any) -> subprocess.CompletedProcess[str]:
+    """Run ``python app.py``; the context arrives as the CDK CLI hands it on."""
+    environment = {**os.environ, "CDK_OUTDIR": str(outdir)}
+    if context:
+        environment["CDK_CONTEXT_JSON"] = json.dumps({f"hpc:{name}": value for name, value in context.items()})
+    return subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def definition_of(template: dict[str, Any]) -> dict[str, Any]:
+    """Parse the ASL of the only state machine; references stand in it as ``<LogicalId.Attribute>``."""
+    [machine] = resources_of(template, "AWS::StepFunctions::StateMachine").values()
+    value: dict[str, Any] = json.loads(as_text(machine["Properties"]["DefinitionString"]))
+    return value
+
+
+def resources_of(template: dict[str, Any], resource_type: str) -> dict[str, Any]:
+    return {name: each for name, each in template["Resources"].items() if each["Type"] == resource_type}
