@@ -37,9 +37,9 @@ class Home:
             raise NotStartedError(f"HPC_HOME must be a folder that can be written to, got {self.folder}")
         return self.folder
 
-    def run_folder(self, bucket: str, name: str) -> Path:
-        """Objects of a local run are plain files here."""
-        return self.folder / "s3" / bucket / "runs" / name
+    def object_path(self, uri: str) -> str:
+        """Return the file or folder of an object or prefix ``s3://bucket/key`` of the local server."""
+        return str(self.folder / "s3" / uri.removeprefix("s3://"))
 
     def default_stack_name(self) -> str:
         """Return the name that ``cdk deploy`` gives the stack: context ``hpc:stack_name`` of cdk.json."""

@@ -1,6 +1,7 @@
 """What a person or a script reads of a run that has ended."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from hpc.failures import describe_error
@@ -11,8 +12,11 @@ SHOWN_DIGITS = 20
 # Up to here a number is shown whole.
 LONG_NUMBER_DIGITS = 60
 LONG_TEXT_CHARACTERS = 200
-# Names in Sum's output that have a line of their own.
-NAMED_FIELDS = ("result", "total_sum", "count", "failed", "duplicates")
+# Names in Sum's output that the rows below speak of.
+NAMED_FIELDS = (
+    *("result", "total_sum", "complete", "count", "failed", "duplicates"),
+    *("result_file", "results_file", "failed_items"),
+)
 
 
 def shorten_number(digits: str) -> str:
@@ -48,18 +52,23 @@ def render_json(ended: Ended, results: str) -> str:
     return json.dumps(document)
 
 
-def render_text(ended: Ended, results: str) -> list[str]:
-    """Return the lines that a person reads of a run that succeeded."""
+def render_text(ended: Ended, results: str, locate: Callable[[str], str]) -> list[str]:
+    """Return the lines that a person reads of a run that succeeded.
+
+    Parameters
+    ----------
+    results
+        Where the run's files are.
+    locate
+        Turns ``s3://bucket/key`` into the place where a person finds the object.
+    """
     output = json.loads(ended.execution["output"])
-    rows = _output_rows(output) if isinstance(output, dict) else [("output", _shorten_text(json.dumps(output)))]
+    rows = _output_rows(output, locate) if isinstance(output, dict) else [("output", _shorten(json.dumps(output)))]
     if ended.map_run:
         counts = ended.map_run["itemCounts"]
         rows.append(("batches", f"{counts['succeeded']:,} of {counts['total']:,} succeeded"))
-    rows.append(("seconds", f"{ended.seconds:.2f}"))
-    rows.append(("results", results))
-    if any("..." in value for _, value in rows):
-        rows.append(("in full", f"{results.rstrip('/')}/result.json"))
-    return [f"{name:<10} {value}" for name, value in rows]
+    rows += [("seconds", f"{ended.seconds:.2f}"), ("results", results)]
+    return [f"{name:<13} {value}" for name, value in rows]
 
 
 def render_failure(ended: Ended) -> str:
@@ -68,22 +77,33 @@ def render_failure(ended: Ended) -> str:
     return f"{ended.execution['name']} {ended.status} after {duration(ended.seconds)}: {reason}"
 
 
-def _output_rows(output: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = []
-    if isinstance(output.get("total_sum"), str):
-        rows.append(("total", shorten_number(output["total_sum"])))
-    elif "result" in output:
-        rows.append(("result", _shorten_text(str(output["result"]))))
+def _output_rows(output: dict[str, Any], locate: Callable[[str], str]) -> list[tuple[str, str]]:
+    rows = [_result_row(output)]
+    if "result_file" in output and ("result" not in output or "..." in rows[0][1]):
+        rows.append(("in full", locate(output["result_file"])))
+    if "results_file" in output:
+        rows.append(("each item", locate(output["results_file"])))
     if "count" in output:
         counts = [f"{output['count']:,} computed"]
         counts += [f"{output[name]:,} {name}" for name in ("failed", "duplicates") if name in output]
         rows.append(("items", ", ".join(counts)))
+    if "failed_items" in output:
+        first = ", ".join(map(str, output["failed_items"]["first"]))
+        rows.append(("failed", f"{first}{', ...' * (output['failed'] > len(output['failed_items']['first']))}"))
+        rows.append(("errors", locate(output["failed_items"]["file"])))
     others = ((name, value) for name, value in output.items() if name not in NAMED_FIELDS)
-    rows += [(name, _shorten_text(value if isinstance(value, str) else json.dumps(value))) for name, value in others]
-    return rows
+    return rows + [(name, _shorten(value if isinstance(value, str) else json.dumps(value))) for name, value in others]
 
 
-def _shorten_text(text: str) -> str:
+def _result_row(output: dict[str, Any]) -> tuple[str, str]:
+    """A total that not every item is part of is never called the total."""
+    partial = "partial " * (output.get("complete") is False)
+    if "total_sum" in output:
+        return f"{partial}total", shorten_number(output["total_sum"])
+    return f"{partial}result", _shorten(output["result"]) if "result" in output else "too long to be shown"
+
+
+def _shorten(text: str) -> str:
     if len(text) <= LONG_TEXT_CHARACTERS:
         return text
     return f"{text[:LONG_TEXT_CHARACTERS]}... ({len(text):,} characters)"

@@ -3,6 +3,7 @@
 import argparse
 import json
 import secrets
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     home = Home.from_environment()
     name = f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     with _open_target(args, home) as target:
-        results = str(home.run_folder(target.bucket, name)) if target.is_local else f"s3://{target.bucket}/runs/{name}/"
+        locate: Callable[[str], str] = home.object_path if target.is_local else str
+        results = locate(f"s3://{target.bucket}/runs/{name}/")
         uploaded = _upload(target, name, items, source, args.source)
         arn = _start(target, name, execution_input(args, uploaded))
         if args.detach:
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
             say(_follow_up(args, target, name))
             return ExitCode.SUCCEEDED
         ended = _follow(args, target, name, arn)
-        _report(args, target, ended, results)
+        _report(args, target, ended, results, locate)
     return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
 
 
@@ -98,14 +100,14 @@ def _follow_up(args: argparse.Namespace, target: Target, name: str) -> str:
     )
 
 
-def _report(args: argparse.Namespace, target: Target, ended: Ended, results: str) -> None:
+def _report(args: argparse.Namespace, target: Target, ended: Ended, results: str, locate: Callable[[str], str]) -> None:
     if ended.status != "SUCCEEDED":
         say(render_failure(ended))
     _report_failed_batches(target, ended)
     if args.output == "json":
         emit(render_json(ended, results), kept_in=results)
     elif ended.status == "SUCCEEDED":
-        emit("\n".join(render_text(ended, results)), kept_in=results)
+        emit("\n".join(render_text(ended, results, locate)), kept_in=results)
     else:
         say(f"results so far: {results}")
 

@@ -81,28 +81,76 @@ def test_render_json_has_no_map_run_when_there_was_none() -> None:
     assert (document["map_run"], document["error"], document["cause"]) == (None, None, None)
 
 
+def text_of(output: Any) -> list[str]:
+    lines = render_text(
+        ended(output=json.dumps(output)), "/home/runs/run-1", lambda uri: uri.replace("s3://", "/home/")
+    )
+    assert lines[-3:] == ["batches       9 of 10 succeeded", "seconds       1.25", "results       /home/runs/run-1"]
+    return lines[:-3]
+
+
 def test_render_text_shows_every_field_of_the_output() -> None:
-    output = {"result": "55", "total_sum": "55", "count": 1024, "failed": 2, "duplicates": 0, "missing_first": [3, 9]}
-    lines = render_text(ended(output=json.dumps(output)), "s3://bucket/runs/run-1/")
-    assert lines == [
-        "total      55",
-        "items      1,024 computed, 2 failed, 0 duplicates",
-        "missing_first [3, 9]",
-        "batches    9 of 10 succeeded",
-        "seconds    1.25",
-        "results    s3://bucket/runs/run-1/",
+    output = {
+        "result": "55",
+        "total_sum": "55",
+        "complete": True,
+        "count": 1024,
+        "failed": 0,
+        "duplicates": 1,
+        "result_file": "s3://bucket/runs/run-1/result.json",
+        "another": [3, 9],
+    }
+    assert text_of(output) == [
+        "total         55",
+        "items         1,024 computed, 0 failed, 1 duplicates",
+        "another       [3, 9]",
     ]
 
 
 def test_render_text_names_the_file_with_the_full_value_when_it_is_shortened() -> None:
-    lines = render_text(ended(output=json.dumps({"total_sum": "1" * 100})), "s3://bucket/runs/run-1/")
-    assert lines[0] == f"total      {'1' * 20}...{'1' * 20} (100 digits)"
-    assert lines[-1] == "in full    s3://bucket/runs/run-1/result.json"
+    output = {"result": "1" * 100, "total_sum": "1" * 100, "result_file": "s3://bucket/runs/run-1/result.json"}
+    assert text_of(output) == [
+        f"total         {'1' * 20}...{'1' * 20} (100 digits)",
+        "in full       /home/bucket/runs/run-1/result.json",
+    ]
+
+
+def test_render_text_names_the_file_when_the_result_is_too_long_for_a_state() -> None:
+    assert text_of({"result_file": "s3://bucket/runs/run-1/result.bin"}) == [
+        "result        too long to be shown",
+        "in full       /home/bucket/runs/run-1/result.bin",
+    ]
+
+
+def test_render_text_never_calls_a_partial_total_the_total() -> None:
+    output = {
+        "total_sum": "55",
+        "result": "55",
+        "complete": False,
+        "count": 1000,
+        "failed": 24,
+        "duplicates": 0,
+        "failed_items": {"first": [3, 9], "file": "s3://bucket/runs/run-1/failed.jsonl"},
+    }
+    assert text_of(output) == [
+        "partial total 55",
+        "items         1,000 computed, 24 failed, 0 duplicates",
+        "failed        3, 9, ...",
+        "errors        /home/bucket/runs/run-1/failed.jsonl",
+    ]
 
 
 def test_render_text_shows_a_result_that_is_no_integer() -> None:
-    lines = render_text(ended(output=json.dumps({"result": "[1, 2.5]", "count": 2})), "/results")
-    assert lines[:2] == ["result     [1, 2.5]", "items      2 computed"]
+    output = {"result": "[1, 2.5]", "count": 2, "results_file": "s3://bucket/runs/run-1/results.jsonl"}
+    assert text_of(output) == [
+        "result        [1, 2.5]",
+        "each item     /home/bucket/runs/run-1/results.jsonl",
+        "items         2 computed",
+    ]
+
+
+def test_render_text_shows_the_output_of_another_machine() -> None:
+    assert text_of([1, 2]) == ["output        [1, 2]"]
 
 
 @pytest.mark.parametrize(
