@@ -14,6 +14,8 @@ from lambdas.time_limit import TimeLimit
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
+BEGIN_KEYS = {"run", "batch"}
+PAUSED_KEYS = {"done", "run", "batch", "next", "offset", "limit", "parts"}
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
@@ -42,8 +44,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 def read_batch(event: Any) -> tuple[str, Batch]:
     """Return run and batch that an event names."""
-    if not isinstance(event, dict) or not {"run", "batch"} <= set(event):
-        raise InvalidEventError(f'Compute takes {{"run", "batch"}}, got {json_text.shown(event)}')
+    if not isinstance(event, dict) or set(event) not in (BEGIN_KEYS, PAUSED_KEYS):
+        raise InvalidEventError(f'Compute takes {{"run", "batch"}}, or what it returned, got {json_text.shown(event)}')
     name = event["run"]
     if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
         raise InvalidEventError(f"run must be the name of a run, got {json_text.shown(name)}")

@@ -2,13 +2,14 @@
 
 import csv
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from lambdas import json_text, storage
 from lambdas.errors import InvalidInputError, ResultFileError, WorkloadError
 from lambdas.inputs import RunInput, S3Place
+from lambdas.parts import describe_error
 from lambdas.workloads import Workload
 
 # One ListObjectsV2 page of 1,000 keys takes about 0.1 s: a million objects are listed in a few minutes.
@@ -34,7 +35,7 @@ def open_items(run_input: RunInput, workload: Workload) -> Iterator[Item] | None
     if run_input.items is not None:
         return (Item(json_text.to_text(item)) for item in run_input.items)
     if workload.items is not None:
-        return _workload_items(workload, workload.items(run_input.size, params=run_input.params))
+        return _workload_items(workload, run_input)
     return None
 
 
@@ -105,24 +106,26 @@ def _csv_rows(place: S3Place) -> Iterator[Item]:
         raise InvalidInputError(f"line {rows.line_num} of {place} is not CSV: {error}") from error
 
 
-def _workload_items(workload: Workload, items: Iterable[Any]) -> Iterator[Item]:
-    if not isinstance(items, Iterable):
-        raise WorkloadError(f"items of workload {workload.name} must yield items, got {type(items).__name__}")
-    stream = iter(items)
-    index, weighted = 0, None
-    while True:
-        try:
-            item = next(stream)
-        except StopIteration:
-            return
-        except Exception as error:
-            raise WorkloadError(f"items of workload {workload.name} raised at item {index}: {error!r}") from error
+def _workload_items(workload: Workload, run_input: RunInput) -> Iterator[Item]:
+    weighted = None
+    for index, item in enumerate(_named_errors(workload, run_input)):
         is_weighted = isinstance(item, tuple)
         if weighted is not None and is_weighted != weighted:
-            raise WorkloadError(f"items of workload {workload.name} must give all items a weight or none, item {index}")
+            raise WorkloadError(
+                f"items of workload {workload.name} must give every item a weight or none, "
+                f"item {index} is the first that differs"
+            )
         weighted = is_weighted
         yield _weighted_item(workload.name, index, item) if weighted else Item(_item_text(workload.name, index, item))
-        index += 1
+
+
+def _named_errors(workload: Workload, run_input: RunInput) -> Iterator[Any]:
+    """Yield what the workload's ``items`` yields; an exception there names the workload."""
+    assert workload.items is not None
+    try:
+        yield from workload.items(run_input.size, params=run_input.params)
+    except Exception as error:
+        raise WorkloadError(f"items of workload {workload.name} raised: {describe_error(error)}") from error
 
 
 def _weighted_item(workload: str, index: int, pair: tuple[Any, ...]) -> Item:
@@ -139,7 +142,6 @@ def _weighted_item(workload: str, index: int, pair: tuple[Any, ...]) -> Item:
 
 def _item_text(workload: str, index: int, item: Any) -> str:
     try:
-        json_text.check_value(item)
-        return json_text.to_text(item)
+        return json_text.checked_text(item)
     except (TypeError, ValueError) as error:
         raise WorkloadError(f"item {index} of workload {workload} is not JSON: {error}") from error

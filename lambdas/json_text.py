@@ -1,6 +1,7 @@
 """JSON values and their text: exact integers, no NaN, nothing that JSON would bend into something else."""
 
 import json
+import math
 from typing import Any, NoReturn
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
@@ -35,6 +36,9 @@ def parse(text: str) -> Any:
     """
     try:
         return DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        # Without json's own line number: most texts here are a line of a file, which has another one.
+        raise ValueError(f"{error.msg} at character {error.pos}") from error
     except RecursionError as error:
         raise ValueError("JSON is nested too deeply") from error
 
@@ -50,7 +54,7 @@ def check_value(value: Any) -> None:
     if value is None or isinstance(value, int | str):
         return
     if isinstance(value, float):
-        if value - value != 0:
+        if not math.isfinite(value):
             raise ValueError(f"{value} is not JSON")
     elif isinstance(value, list):
         for element in value:
@@ -65,6 +69,21 @@ def check_value(value: Any) -> None:
             f"a JSON value is None, bool, int, float, str, list or dict, got {type(value).__module__}."
             f"{type(value).__qualname__}"
         )
+
+
+def checked_text(value: Any) -> str:
+    """Return the text of a value that came from a workload.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``check_value``.
+    """
+    try:
+        check_value(value)
+        return to_text(value)
+    except RecursionError as error:
+        raise ValueError("a JSON value is nested too deeply, or within itself") from error
 
 
 def shown(value: Any) -> str:

@@ -103,8 +103,7 @@ class PartWriter:
 
     def _combined_text(self) -> str:
         try:
-            json_text.check_value(self._value)
-            return json_text.to_text(self._value)
+            return json_text.checked_text(self._value)
         except (TypeError, ValueError) as error:
             raise WorkloadError(f"combine must return JSON, items {self._first} to {self.next - 1}: {error}") from error
 

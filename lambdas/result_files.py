@@ -33,11 +33,13 @@ class ResultFile:
     size_bytes: int
 
 
-def read_manifest(bucket: str, map_run: Any) -> list[ResultFile]:
+def read_manifest(bucket: str, prefix: str, map_run: Any) -> list[ResultFile]:
     r"""Return the result files of a Map Run, those of succeeded children first.
 
     Parameters
     ----------
+    prefix
+        What the keys of the run's result files begin with.
     map_run
         What the Map state returned: ``{"MapRunArn", "ResultWriterDetails": {"Bucket", "Key"}}``.
 
@@ -57,19 +59,25 @@ def read_manifest(bucket: str, map_run: Any) -> list[ResultFile]:
         ) from error
     if manifest_bucket != bucket:
         raise ResultFileError(f"the manifest must be in the results bucket {bucket}, got {shown(manifest_bucket)}")
-    return _result_files(storage.get_json(bucket, key), arn, bucket, f"manifest s3://{bucket}/{key}")
+    if not isinstance(key, str) or not key.startswith(prefix):
+        raise ResultFileError(f"the manifest must be under {prefix}, got {shown(key)}")
+    files = _result_files(storage.get_json(bucket, key), arn, bucket, f"manifest s3://{bucket}/{key}")
+    foreign = [file.key for file in files if not file.key.startswith(prefix)]
+    if foreign:
+        raise ResultFileError(f"manifest s3://{bucket}/{key} lists {shown(foreign[0])}, which is not under {prefix}")
+    return files
 
 
 def _result_files(manifest: Any, arn: str, bucket: str, place: str) -> list[ResultFile]:
     try:
         named_arn, named_bucket = manifest["MapRunArn"], manifest["DestinationBucket"]
         files = [
-            ResultFile(status, entry["Key"], entry["Size"])
+            ResultFile(status, str(entry["Key"]), int(entry["Size"]))
             for status in STATUSES
             for entry in manifest["ResultFiles"][status]
         ]
         unknown = set(manifest["ResultFiles"]) - set(STATUSES)
-    except (TypeError, KeyError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise ResultFileError(f"{place} does not have the shape of a manifest: {error!r}") from error
     if unknown:
         raise ResultFileError(f"{place} lists files of the unknown status {shown(min(unknown))}")

@@ -56,7 +56,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     run = read_run(event)
     bucket = environment.results_bucket()
     settings = read_settings(bucket, run)
-    files = result_files.read_manifest(bucket, event.get("map_run"))
+    files = result_files.read_manifest(bucket, run_key(run, "map/"), event.get("map_run"))
     answer = Answer(bucket, settings, workloads.load(settings.workload), files)
     output = answer.compute()
     LOGGER.info("run summed", extra={"run": run, "count": output["count"], "failed": output["failed"]})
@@ -161,8 +161,7 @@ class Answer:
             storage.put(self.bucket, run_key(self.settings.name, "result.bin"), value)
             return self._write_output({}, "result.bin")
         try:
-            json_text.check_value(value)
-            text = json_text.to_text(value)
+            text = json_text.checked_text(value)
         except (TypeError, ValueError) as error:
             raise WorkloadError(
                 f"the result of workload {self.workload.name} is neither JSON nor bytes: {error}"

@@ -89,9 +89,9 @@ class Workload:
     def _results_one_by_one(
         self, compute: Function, items: Sequence[Any], first: int, params: dict[str, Any]
     ) -> Iterator[Any]:
-        seed = run_seed(self.name, params) if "seed" in compute.named else b""
+        seed = run_seed(self.name, params)
         for index, item in enumerate(items, first):
-            yield compute(item, params=params, index=index, seed=item_seed(seed, index) if seed else 0)
+            yield compute(item, params=params, index=index, seed=item_seed(seed, index))
 
 
 def run_seed(workload: str, params: dict[str, Any]) -> bytes:
