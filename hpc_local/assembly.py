@@ -1,0 +1,181 @@
+"""What a cloud assembly (``cdk.out``) deploys, read for this machine: buckets, functions, state machines, outputs.
+
+**Differs from AWS:** roles, policies, log groups and tracing have no effect here; functions of other runtimes than
+Python are not made (the one that empties the bucket when a stack is deleted, for example).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpc_local.arns import Account, state_machine_arn
+from hpc_local.cloudformation import Resolver, TemplateError
+from hpc_local.lambda_function import Function
+
+
+class AssemblyError(Exception):
+    """The folder is not a cloud assembly that can run here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateMachine:
+    """A state machine of the assembly; ``definition`` is the ASL text."""
+
+    arn: str
+    name: str
+    type: str
+    role_arn: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """What one stack of the assembly means on this machine."""
+
+    name: str
+    buckets: tuple[str, ...]
+    functions: tuple[Function, ...]
+    state_machines: tuple[StateMachine, ...]
+    outputs: Mapping[str, str]
+
+
+# Resources that change nothing on this machine, each with the reason.
+_WITHOUT_EFFECT = {
+    "AWS::IAM::Role": "there is one user here; what roles may do is checked on the template",
+    "AWS::IAM::Policy": "as roles",
+    "AWS::S3::BucketPolicy": "as roles",
+    "AWS::Lambda::Permission": "as roles",
+    "AWS::Logs::LogGroup": "logs are files here",
+    "AWS::CDK::Metadata": "describes the construct library",
+    "Custom::S3AutoDeleteObjects": "empties the bucket when the stack is deleted",
+}
+_FUNCTION_PROPERTIES = frozenset(
+    [
+        "Architectures",
+        "Code",
+        "Description",
+        "Environment",
+        "EphemeralStorage",
+        "FunctionName",
+        "Handler",
+        "LoggingConfig",
+        "MemorySize",
+        "Role",
+        "Runtime",
+        "Tags",
+        "Timeout",
+        "TracingConfig",
+    ]
+)
+_MACHINE_PROPERTIES = frozenset(
+    [
+        "DefinitionString",
+        "LoggingConfiguration",
+        "RoleArn",
+        "StateMachineName",
+        "StateMachineType",
+        "Tags",
+        "TracingConfiguration",
+    ]
+)
+# Source: AWS::Lambda::Function in the CloudFormation reference.
+_DEFAULT_TIMEOUT_SECONDS = 3
+_DEFAULT_MEMORY_MIB = 128
+
+
+def load(assembly: Path, account: Account) -> Stack:
+    """Read the only stack of an assembly.
+
+    Raises
+    ------
+    AssemblyError
+        If the folder is no assembly, holds several stacks, or a resource has no counterpart here; names it.
+    """
+    try:
+        manifest = json.loads((assembly / "manifest.json").read_text())
+    except (OSError, ValueError) as error:
+        raise AssemblyError(f"{assembly} is not a cloud assembly: {error}") from error
+    stacks = {
+        name: artifact
+        for name, artifact in manifest["artifacts"].items()
+        if artifact["type"] == "aws:cloudformation:stack"
+    }
+    if len(stacks) != 1:
+        raise AssemblyError(
+            f"{assembly} must hold exactly one stack, it holds {len(stacks)}: {', '.join(stacks) or 'none'}"
+        )
+    ((name, artifact),) = stacks.items()
+    template = json.loads((assembly / artifact["properties"]["templateFile"]).read_text())
+    try:
+        return _read_stack(template, artifact["properties"].get("stackName", name), assembly, account)
+    except TemplateError as error:
+        raise AssemblyError(f"{assembly / artifact['properties']['templateFile']}: {error}") from error
+
+
+def _read_stack(template: Mapping[str, Any], stack_name: str, assembly: Path, account: Account) -> Stack:
+    resolver = Resolver(template, stack_name, account)
+    buckets, functions, machines = [], [], []
+    for logical_id, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
+        resource_type = resource["Type"]
+        if resource_type == "AWS::S3::Bucket":
+            buckets.append(resolver.physical_name(logical_id))
+        elif resource_type == "AWS::Lambda::Function":
+            if str(properties.get("Runtime", "")).startswith("python"):
+                functions.append(_function(logical_id, properties, resolver, assembly, account))
+        elif resource_type == "AWS::StepFunctions::StateMachine":
+            machines.append(_state_machine(logical_id, properties, resolver, account))
+        elif resource_type not in _WITHOUT_EFFECT:
+            raise TemplateError(f"{logical_id}: resources of type {resource_type} can't be run on this machine")
+    outputs = {name: resolver.value(output["Value"]) for name, output in template.get("Outputs", {}).items()}
+    return Stack(
+        name=stack_name,
+        buckets=tuple(buckets),
+        functions=tuple(functions),
+        state_machines=tuple(machines),
+        outputs=outputs,
+    )
+
+
+def _function(
+    logical_id: str, properties: Mapping[str, Any], resolver: Resolver, assembly: Path, account: Account
+) -> Function:
+    _check_properties(logical_id, properties, _FUNCTION_PROPERTIES)
+    name = resolver.physical_name(logical_id)
+    code = assembly / f"asset.{str(resolver.value(properties['Code'])['S3Key']).removesuffix('.zip')}"
+    if not code.is_dir():
+        raise TemplateError(f"{logical_id}: its code, {code}, is not a folder of the assembly")
+    return Function(
+        name=name,
+        arn=account.arn("lambda", f"function:{name}"),
+        handler=properties["Handler"],
+        code=code,
+        timeout_seconds=properties.get("Timeout", _DEFAULT_TIMEOUT_SECONDS),
+        memory_mib=properties.get("MemorySize", _DEFAULT_MEMORY_MIB),
+        environment=resolver.value(properties.get("Environment", {}).get("Variables", {})),
+        runtime=properties["Runtime"],
+    )
+
+
+def _state_machine(
+    logical_id: str, properties: Mapping[str, Any], resolver: Resolver, account: Account
+) -> StateMachine:
+    _check_properties(logical_id, properties, _MACHINE_PROPERTIES)
+    name = resolver.physical_name(logical_id)
+    return StateMachine(
+        arn=state_machine_arn(account, name),
+        name=name,
+        type=properties.get("StateMachineType", "STANDARD"),
+        role_arn=resolver.value(properties["RoleArn"]),
+        definition=resolver.value(properties["DefinitionString"]),
+    )
+
+
+def _check_properties(logical_id: str, properties: Mapping[str, Any], known: frozenset[str]) -> None:
+    unknown = sorted(set(properties) - known)
+    if unknown:
+        raise TemplateError(
+            f"{logical_id}: property {', '.join(unknown)} has no meaning here; known are {', '.join(sorted(known))}"
+        )

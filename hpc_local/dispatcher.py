@@ -1,0 +1,143 @@
+"""Starts the children of a Map Run as slots get free, and judges the failure threshold."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+
+from hpc_local.child_executions import run_child
+from hpc_local.frames import Frame
+from hpc_local.map_batches import ChildInput
+from hpc_local.map_run import MAX_CONCURRENCY, MapRun
+from hpc_local.program import Program
+
+READ_AHEAD = 10_000  # inputs held at the most, so that small datasets have their total at once
+READ_AHEAD_BYTES = 16 * 1024 * 1024
+READ_STEP = 256  # inputs read between two looks at the event loop
+GRACE_SECONDS = 0.5
+
+
+class InputQueue:
+    """Inputs of children that have not started: some read ahead, the others still in the dataset."""
+
+    def __init__(self, inputs: Iterator[ChildInput], map_run: MapRun) -> None:
+        self._inputs = inputs
+        self._map_run = map_run
+        self._ahead: deque[ChildInput] = deque()
+        self._bytes = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return self._map_run.is_read and not self._ahead
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether ``take`` has something to give without reading on."""
+        return bool(self._ahead)
+
+    def read_ahead(self) -> None:
+        """Read up to ``READ_STEP`` more inputs while there is room, and at least one if none is held."""
+        for _ in range(READ_STEP):
+            if self._map_run.is_read or len(self._ahead) >= READ_AHEAD:
+                return
+            if self._ahead and self._bytes >= READ_AHEAD_BYTES:
+                return
+            self._read_one()
+
+    def take(self) -> ChildInput:
+        child = self._ahead.popleft()
+        self._bytes -= len(child.text)
+        return child
+
+    def rest(self) -> Iterator[ChildInput]:
+        """Yield whatever never started."""
+        while self._ahead:
+            yield self.take()
+        while not self._map_run.is_read:
+            self._read_one()
+            if self._ahead:
+                yield self.take()
+
+    def _read_one(self) -> None:
+        child = next(self._inputs, None)
+        if child is None:
+            self._map_run.is_read = True
+            return
+        self._ahead.append(child)
+        self._bytes += len(child.text)
+        self._map_run.known_children += 1
+        self._map_run.known_items += child.item_count
+
+
+class Dispatcher:
+    """One Map Run under way."""
+
+    def __init__(self, program: Program, frame: Frame, map_run: MapRun, inputs: InputQueue) -> None:
+        self._program = program
+        self._frame = frame
+        self._map_run = map_run
+        self._inputs = inputs
+        self._running: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+
+    async def run(self) -> None:
+        """Run every child, or stop early once the failure threshold is exceeded.
+
+        Raises
+        ------
+        StatesError
+            If the items can't be read.
+        """
+        try:
+            await self._dispatch()
+            if self._running:  # the threshold is exceeded
+                await asyncio.wait(self._running, timeout=GRACE_SECONDS)
+        finally:
+            await self._abort()
+        self._raise_failure()
+
+    async def _dispatch(self) -> None:
+        """Start children until all have ended; a freed slot is filled before the threshold is judged, as recorded."""
+        while True:
+            self._map_run.changed.clear()
+            self._inputs.read_ahead()
+            self._fill_slots()
+            if self._map_run.is_threshold_exceeded() or (self._inputs.is_empty and not self._running):
+                return
+            await self._map_run.log.keep_up()
+            if self._has_free_slot() and not self._inputs.is_empty:
+                await asyncio.sleep(0)
+            else:
+                await self._map_run.changed.wait()
+            self._raise_failure()
+
+    def _has_free_slot(self) -> bool:
+        return len(self._running) < (self._map_run.row.max_concurrency or MAX_CONCURRENCY)
+
+    def _fill_slots(self) -> None:
+        while self._has_free_slot() and self._inputs.is_ready:
+            position = self._map_run.children.started
+            child = self._inputs.take()
+            self._map_run.started(child.item_count)
+            task = asyncio.create_task(self._run_child(position, child))
+            self._running.add(task)
+            task.add_done_callback(self._child_done)
+
+    async def _run_child(self, position: int, child: ChildInput) -> None:
+        self._map_run.ended(await run_child(self._program, position, child, self._frame, self._map_run))
+
+    def _child_done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._map_run.changed.set()
+        if not task.cancelled():
+            self._failure = self._failure or task.exception()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    async def _abort(self) -> None:
+        """Stop every child that still runs and wait until each is recorded."""
+        for task in self._running:
+            task.cancel()
+        while self._running:
+            await asyncio.wait(self._running)

@@ -1,0 +1,169 @@
+"""Puts the services of one home together: objects, functions, state machines, and the endpoint that serves them."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from hpc_local import assembly as cloud_assembly
+from hpc_local.arns import Account
+from hpc_local.clock import Clock
+from hpc_local.distributed_map import MapServices
+from hpc_local.http_api import HttpApi
+from hpc_local.integrations import Integrations
+from hpc_local.lambda_integration import FunctionTask, InvokeTask
+from hpc_local.lambda_runtime import LambdaRuntime
+from hpc_local.machines import Machines
+from hpc_local.map_objects import MapObjects
+from hpc_local.map_run import MapRuns
+from hpc_local.map_run_store import MapRunStore
+from hpc_local.object_store import ObjectStore
+from hpc_local.s3 import S3Service
+from hpc_local.sigv4 import Credential
+from hpc_local.states_service import StatesService
+from hpc_local.store import Store
+
+STOPPED_CAUSE = "the local server was stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an engine is made of.
+
+    Attributes
+    ----------
+    credentials : mapping
+        By access key id: who may call the endpoint.
+    worker_access_key_id : str
+        The one of them that functions are given.
+    """
+
+    home: Path
+    assembly: Path
+    worker_count: int
+    credentials: Mapping[str, Credential]
+    worker_access_key_id: str
+    account: Account = Account()
+    clock: Clock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An engine that serves."""
+
+    endpoint_url: str
+    outputs: Mapping[str, str]
+    machines: Machines
+
+
+@contextlib.asynccontextmanager
+async def serve(settings: Settings) -> AsyncIterator[Running]:
+    """Serve until the context ends; then running executions are aborted and every process is gone.
+
+    Raises
+    ------
+    AssemblyError, InvalidDefinition
+        If the assembly holds something that can't run here.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        endpoint_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        runtime = LambdaRuntime(
+            worker_count=settings.worker_count,
+            log_folder=settings.home / "logs",
+            base_environment=_worker_environment(settings, endpoint_url),
+        )
+        await runtime.start()
+        stack.push_async_callback(runtime.stop)
+        objects = stack.enter_context(contextlib.closing(ObjectStore(settings.home / "s3")))
+        store = stack.enter_context(contextlib.closing(Store(settings.home / "executions.sqlite")))
+        machines = _machines(settings, runtime, objects, store)
+        machines.abort_orphans()
+        outputs = _deploy(settings, runtime, objects, machines)
+        stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
+        services = {"s3": S3Service(objects), "states": StatesService(machines)}
+        await stack.enter_async_context(_listening(HttpApi(services, settings.credentials), listener))
+        yield Running(endpoint_url, outputs, machines)
+
+
+def _worker_environment(settings: Settings, endpoint_url: str) -> dict[str, str]:
+    """Everything a worker's AWS clients look at, so that none of them ever finds the user's own account."""
+    credential = settings.credentials[settings.worker_access_key_id]
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": settings.worker_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credential.secret_access_key,
+        "AWS_REGION": settings.account.region,
+        "AWS_DEFAULT_REGION": settings.account.region,
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _machines(settings: Settings, runtime: LambdaRuntime, objects: ObjectStore, store: Store) -> Machines:
+    map_objects = MapObjects(objects)
+    maps = MapServices(
+        map_runs=MapRuns(MapRunStore(store), store.next_map_run_id),
+        objects=map_objects,
+        open_writer=map_objects.open_writer,
+    )
+    integrations = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, settings.account)})
+    return Machines(store, settings.clock or Clock(), integrations, maps)
+
+
+def _deploy(settings: Settings, runtime: LambdaRuntime, objects: ObjectStore, machines: Machines) -> Mapping[str, str]:
+    """Make what the assembly describes and return the stack's outputs."""
+    stack = cloud_assembly.load(settings.assembly, settings.account)
+    for bucket in stack.buckets:
+        objects.create_bucket(bucket)
+    for function in stack.functions:
+        runtime.register(function)
+    for machine in stack.state_machines:
+        machines.register(
+            arn=machine.arn,
+            name=machine.name,
+            machine_type=machine.type,
+            role_arn=machine.role_arn,
+            definition=machine.definition,
+        )
+    return stack.outputs
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to the command that hosts the server."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _listening(app: HttpApi, listener: socket.socket) -> AsyncIterator[None]:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        loop="none",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        if serving.done():
+            serving.result()
+        await asyncio.sleep(0.001)
+    try:
+        yield
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving

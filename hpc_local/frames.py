@@ -1,0 +1,101 @@
+"""What a state sees of the execution that it is part of."""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from hpc_local.clock import Clock
+from hpc_local.history import History
+from hpc_local.language import Json
+from hpc_local.language.scope import Scope
+
+if TYPE_CHECKING:
+    from hpc_local.distributed_map import MapServices
+    from hpc_local.integrations import Integrations
+    from hpc_local.program import State
+
+Work = Callable[["State", "Step"], Awaitable[Json]]
+"""A state's own work: from its effective input to its result; raises :class:`StatesError`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What all executions share; ``work`` is by state type."""
+
+    clock: Clock
+    integrations: "Integrations"
+    maps: "MapServices"
+    random: random.Random
+    work: Mapping[str, Work]
+
+
+class Cursor:
+    """Where one branch is in the history: each event it adds follows its own last one."""
+
+    __slots__ = ("history", "last")
+
+    def __init__(self, history: History, last: int = 0) -> None:
+        self.history = history
+        self.last = last
+
+    def add(self, event_type: str, details_name: str = "", details: dict[str, Json] | None = None) -> int:
+        self.last = self.history.add(event_type, self.last, details_name, details)
+        return self.last
+
+    def branch(self) -> "Cursor":
+        return Cursor(self.history, self.last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One execution, branch or iteration at one moment; immutable.
+
+    Attributes
+    ----------
+    machine_arn, execution_arn : str
+        Of the execution that this belongs to, which is a child execution inside a Distributed Map.
+    execution_id : int
+        Row of the top-level execution in the store, which owns the Map Runs.
+    """
+
+    services: Services
+    machine_arn: str
+    machine_name: str
+    role_arn: str
+    execution_arn: str
+    execution_id: int
+    scope: Scope
+
+    def with_scope(self, scope: Scope) -> "Frame":
+        return self if scope is self.scope else replace(self, scope=scope)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One attempt at one state: what its work may use.
+
+    Attributes
+    ----------
+    scope : Scope
+        With ``$$.State`` of this state in its context.
+    entered : int
+        Id of the event that entered the state.
+    """
+
+    frame: Frame
+    scope: Scope
+    cursor: Cursor
+    entered: int
+    state_input: Json
+    effective_input: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A task's call of an integration."""
+
+    frame: Frame
+    timeout_seconds: float | None = None
+    heartbeat_seconds: float | None = None
+    context: Mapping[str, Json] = field(default_factory=dict)

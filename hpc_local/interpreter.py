@@ -1,0 +1,137 @@
+"""Runs a compiled program: one state after the other, with Retry, Catch and the events of the history.
+
+Source: the Amazon States Language specification, "Input and Output Processing" and "Errors"; recorded executions for
+what the specification leaves open.
+"""
+
+from typing import NamedTuple
+
+from hpc_local.frames import Cursor, Frame, Step
+from hpc_local.language import Json
+from hpc_local.language.data_flow import Left
+from hpc_local.language.errors import (
+    IntrinsicFailureError,
+    QueryEvaluationError,
+    ResultPathMatchFailureError,
+    StatesError,
+    StatesRuntimeError,
+    in_state,
+    matches,
+)
+from hpc_local.language.json_text import check_size, compact
+from hpc_local.language.retry import first_counters, next_retry
+from hpc_local.language.scope import Scope
+from hpc_local.program import Program, State
+from hpc_local.result_writer import timestamp
+
+# Errors of the data flow itself: their causes tell the state and the event that entered it.
+_EVALUATION_ERRORS = (StatesRuntimeError, QueryEvaluationError, IntrinsicFailureError, ResultPathMatchFailureError)
+
+
+class _Transition(NamedTuple):
+    left: Left
+    next: str | None
+    output_text: str
+
+
+async def run_program(program: Program, payload: Json, frame: Frame, cursor: Cursor) -> Json:
+    """Run ``program`` from its first state to its end and return the last state's output.
+
+    Raises
+    ------
+    StatesError
+        If a state fails and nothing catches it.
+    """
+    name: str | None = program.start_at
+    text = compact(payload)
+    while name is not None:
+        state = program.states[name]
+        transition = await _run_state(state, payload, text, frame, cursor)
+        payload, text, name = transition.left.output, transition.output_text, transition.next
+        frame = frame.with_scope(transition.left.scope)
+    return payload
+
+
+async def _run_state(state: State, payload: Json, text: str, frame: Frame, cursor: Cursor) -> _Transition:
+    entered = cursor.add(
+        f"{state.type}StateEntered",
+        "stateEnteredEventDetails",
+        {"name": state.name, "input": text, "inputDetails": {"truncated": False}},
+    )
+    entered_time = timestamp(frame.services.clock.time())
+    counters = first_counters(state.retriers)
+    attempt = 0
+    while True:
+        scope = _scope_in(state, frame, entered_time, attempt)
+        try:
+            transition = await _attempt(state, payload, frame, cursor, scope, entered)
+            break
+        except StatesError as raised:
+            error = _with_place(raised, state, entered)
+            decision = next_retry(state.retriers, error.name, counters, frame.services.random.random)
+            if decision is None:
+                transition = _catch(state, payload, scope, error, entered)
+                break
+        counters = decision.counters
+        attempt += 1
+        await frame.services.clock.sleep(decision.delay_seconds)
+    _leave(state, transition, cursor)
+    base = transition.left.scope.with_context(frame.scope.context)
+    return transition._replace(left=transition.left._replace(scope=base))
+
+
+def _scope_in(state: State, frame: Frame, entered_time: str, attempt: int) -> Scope:
+    described: dict[str, Json] = {"Name": state.name, "EnteredTime": entered_time}
+    if state.type in ("Task", "Parallel", "Map"):
+        described["RetryCount"] = attempt
+    return frame.scope.with_context({**frame.scope.context, "State": described})
+
+
+async def _attempt(
+    state: State, payload: Json, frame: Frame, cursor: Cursor, scope: Scope, entered: int
+) -> _Transition:
+    effective = state.flow.effective_input(payload, scope)
+    step = Step(
+        frame=frame, scope=scope, cursor=cursor, entered=entered, state_input=payload, effective_input=effective
+    )
+    if state.choice is not None:
+        name, rule = state.choice.choose(effective, scope)
+        left = state.flow.leave_choice(payload, rule.index if rule else None, scope)
+        next_name: str | None = name
+    else:
+        result = await frame.services.work[state.type](state, step)
+        left = state.flow.leave(payload, result, scope)
+        next_name = state.next
+    return _transition(state, left, next_name)
+
+
+def _transition(state: State, left: Left, next_name: str | None) -> _Transition:
+    text = compact(left.output)
+    check_size(text, state.name)
+    return _Transition(left, next_name, text)
+
+
+def _catch(state: State, payload: Json, scope: Scope, error: StatesError, entered: int) -> _Transition:
+    for position, catcher in enumerate(state.catchers):
+        if matches(catcher.error_equals, error.name):
+            try:
+                return _transition(state, state.flow.leave_caught(payload, position, error, scope), catcher.next)
+            except StatesError as second:
+                raise _with_place(second, state, entered) from error
+    raise error
+
+
+def _with_place(error: StatesError, state: State, entered: int) -> StatesError:
+    return in_state(error, state.name, entered) if isinstance(error, _EVALUATION_ERRORS) else error
+
+
+def _leave(state: State, transition: _Transition, cursor: Cursor) -> None:
+    details: dict[str, Json] = {
+        "name": state.name,
+        "output": transition.output_text,
+        "outputDetails": {"truncated": False},
+    }
+    if transition.left.assigned:
+        details["assignedVariables"] = {name: compact(value) for name, value in transition.left.assigned.items()}
+        details["assignedVariablesDetails"] = {"truncated": False}
+    cursor.add(f"{state.type}StateExited", "stateExitedEventDetails", details)

@@ -1,0 +1,39 @@
+"""What Distributed Maps read from and write to S3: the object store in the shapes that readers and writers need."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from hpc_local.language import Json
+from hpc_local.object_store import Attributes, ObjectInfo, ObjectStore, Writer
+
+_NANOSECONDS = 1_000_000_000
+
+
+class MapObjects:
+    """Adapter of the object store; see :class:`hpc_local.item_reader.ObjectSource`."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def open(self, bucket: str, key: str) -> BinaryIO:
+        return self._store.open(bucket, key)
+
+    def list_objects(self, bucket: str, prefix: str) -> Iterator[dict[str, Json]]:
+        """Yield objects as recorded items of ``listObjectsV2`` show them, streamed page by page."""
+        token: str | None = None
+        while True:
+            page = self._store.list(bucket, prefix=prefix, token=token)
+            for info in page.objects:
+                yield {
+                    "Etag": f'"{info.etag}"',
+                    "Key": info.key,
+                    "LastModified": info.modified_ns // _NANOSECONDS,
+                    "Size": info.size,
+                    "StorageClass": "STANDARD",
+                }
+            token = page.next_token
+            if token is None:
+                return
+
+    def open_writer(self, bucket: str, key: str, content_type: str) -> Writer[ObjectInfo]:
+        return self._store.open_writer(bucket, key, attributes=Attributes(headers={"Content-Type": content_type}))

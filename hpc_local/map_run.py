@@ -1,0 +1,186 @@
+"""Map Runs: counts, settings and state of what a Distributed Map started, live or from the store."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hpc_local.arns import child_machine_arn, map_run_arn
+from hpc_local.map_run_store import ChildLog, ChildRecord, MapRunRow, MapRunStore
+
+# Source: Step Functions quotas: the most children of one Map Run that run in parallel.
+MAX_CONCURRENCY = 10_000
+
+_COUNT_OF_STATUS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "TIMED_OUT": "timedOut", "ABORTED": "aborted"}
+
+
+@dataclass(slots=True)
+class Counts:
+    """Children (or items) by what became of them."""
+
+    running: int = 0
+    ended: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNT_OF_STATUS, 0))
+
+    @property
+    def failed(self) -> int:
+        """What counts against the tolerance."""
+        return self.ended["FAILED"] + self.ended["TIMED_OUT"]
+
+    @property
+    def started(self) -> int:
+        return self.running + sum(self.ended.values())
+
+    def described(self, total: int, results_written: int) -> dict[str, int]:
+        """Return the counts as DescribeMapRun gives them."""
+        return {
+            "pending": total - self.started,
+            "running": self.running,
+            **{name: self.ended[status] for status, name in _COUNT_OF_STATUS.items()},
+            "total": total,
+            "resultsWritten": results_written,
+            "failuresNotRedrivable": 0,
+            "pendingRedrive": 0,
+        }
+
+
+class MapRun:
+    """One running Map Run.
+
+    Attributes
+    ----------
+    known_children, known_items : int
+        How many have been read; the totals once ``is_read`` is set.
+    """
+
+    def __init__(self, row: MapRunRow, store: MapRunStore) -> None:
+        self.row = row
+        self.uuid = uuid.UUID(row.uuid)
+        self.log = ChildLog(store, row.id)
+        self.children = Counts()
+        self.items = Counts()
+        self.known_children = 0
+        self.known_items = 0
+        self.is_read = False
+        self.changed = asyncio.Event()  # a child has ended, or a setting was changed
+
+    def started(self, item_count: int) -> None:
+        self.children.running += 1
+        self.items.running += item_count
+        self.log.started_children = self.children.started
+
+    def ended(self, record: ChildRecord) -> None:
+        """Count and store a child that has ended."""
+        for counts, size in ((self.children, 1), (self.items, record.item_count)):
+            counts.running -= size
+            counts.ended[record.status] += size
+        self.log.add(record)
+
+    def is_threshold_exceeded(self) -> bool:
+        """Whether more items failed than are tolerated; a percentage is judged once the number of items is known."""
+        failed, row = self.items.failed, self.row
+        if not failed:
+            return False
+        if not row.tolerated_failure_count and not row.tolerated_failure_percentage:
+            return True
+        if row.tolerated_failure_count and failed > row.tolerated_failure_count:
+            return True
+        percentage = row.tolerated_failure_percentage
+        return bool(percentage) and self.is_read and failed * 100 > percentage * self.known_items
+
+
+@dataclass(frozen=True, slots=True)
+class MapRunView:
+    """What DescribeMapRun tells."""
+
+    row: MapRunRow
+    item_counts: dict[str, int]
+    execution_counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapRunSettings:
+    """What a Distributed Map state says about its Map Run, paths resolved."""
+
+    label: str
+    child_type: str
+    max_concurrency: int
+    tolerated_failure_count: int
+    tolerated_failure_percentage: float
+
+
+class MapRuns:
+    """All Map Runs of this home."""
+
+    def __init__(self, store: MapRunStore, next_id: Any) -> None:
+        self.store = store
+        self._next_id = next_id
+        self.running: dict[str, MapRun] = {}
+
+    def create(self, settings: MapRunSettings, *, machine_arn: str, execution_id: int, now: float) -> MapRun:
+        """Start a Map Run of the execution with this id."""
+        map_run_id = uuid.uuid4()
+        row = MapRunRow(
+            id=self._next_id(),
+            arn=map_run_arn(machine_arn, settings.label, map_run_id),
+            uuid=str(map_run_id),
+            execution=execution_id,
+            child_machine_arn=child_machine_arn(machine_arn, settings.label),
+            child_type=settings.child_type,
+            status="RUNNING",
+            started=now,
+            max_concurrency=settings.max_concurrency,
+            tolerated_failure_count=settings.tolerated_failure_count,
+            tolerated_failure_percentage=settings.tolerated_failure_percentage,
+        )
+        self.store.save(row)
+        map_run = self.running[row.arn] = MapRun(row, self.store)
+        return map_run
+
+    def close(self, map_run: MapRun, status: str, now: float, results_written: int) -> None:
+        """Note how a Map Run ended."""
+        map_run.row = replace(
+            map_run.row,
+            status=status,
+            stopped=now,
+            started_children=map_run.children.started,
+            total_children=map_run.known_children,
+            total_items=map_run.known_items,
+            results_written=results_written,
+        )
+        self.store.save(map_run.row)
+        del self.running[map_run.row.arn]
+
+    def of_execution(self, execution_id: int) -> list[MapRunRow]:
+        """Return the Map Runs of one execution, oldest first."""
+        rows = {row.arn: row for row in self.store.of_execution(execution_id)}
+        rows.update({run.row.arn: run.row for run in self.running.values() if run.row.execution == execution_id})
+        return sorted(rows.values(), key=lambda row: row.id)
+
+    def view(self, arn: str) -> MapRunView | None:
+        """Return a Map Run with its counts, or None if there is none of that ARN."""
+        live = self.running.get(arn)
+        if live:
+            return MapRunView(
+                live.row,
+                live.items.described(live.known_items, 0),
+                live.children.described(live.known_children, 0),
+            )
+        row = self.store.find(arn)
+        if row is None:
+            return None
+        children, items = Counts(), Counts()
+        for status, (child_count, item_count) in self.store.counts(row.id).items():
+            children.ended[status] = child_count
+            items.ended[status] = item_count
+        total_children = row.total_children if row.total_children is not None else children.started
+        total_items = row.total_items if row.total_items is not None else items.started
+        return MapRunView(
+            row,
+            items.described(total_items, row.results_written),
+            children.described(total_children, row.results_written),
+        )
+
+    def abort_orphans(self, now: float) -> None:
+        """End the Map Runs whose process died; children in flight have no row and count as pending."""
+        for row in self.store.running():
+            self.store.save(replace(row, status="ABORTED", stopped=now))

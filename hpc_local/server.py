@@ -1,0 +1,165 @@
+"""The local server: AWS's APIs on loopback over one home, with what a cloud assembly deploys.
+
+One process serves a home at a time (a file lock); others attach to it by ``server.json``, which only its owner can
+read.  Credentials are made anew for each server: loopback is no boundary on a machine that people share.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hpc_local.engine import Running, Settings, serve
+from hpc_local.sigv4 import Credential
+
+_LOCK = "server.lock"
+_CONNECTION = "server.json"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach a local server, and the stack outputs of the assembly that it serves."""
+
+    endpoint_url: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    outputs: Mapping[str, str]
+    assembly: str
+
+
+class ServerInUseError(Exception):
+    """Another process serves this home."""
+
+
+class LocalServer:
+    """Serve ``assembly`` over ``home`` as long as the context lasts, in a thread of its own.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of everything that outlives the server; made if missing.
+    assembly : Path
+        A cloud assembly (``cdk.out``).
+    worker_count : int or None
+        Most Lambda workers that compute at once; the number of processors by default.
+
+    Raises
+    ------
+    ServerInUseError
+        On entering, if another process serves the home.
+    AssemblyError, InvalidDefinition
+        On entering, if the assembly holds something that can't run here.
+    """
+
+    def __init__(self, home: Path, assembly: Path, *, worker_count: int | None = None) -> None:
+        self._home = home
+        self._assembly = assembly
+        self._worker_count = worker_count or os.cpu_count() or 1
+        self._context = contextlib.ExitStack()
+
+    def __enter__(self) -> Connection:
+        with contextlib.ExitStack() as stack:
+            self._home.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_locked(self._home))
+            connection = stack.enter_context(_hosted(self._home, self._assembly, self._worker_count))
+            stack.enter_context(_published(self._home, connection))
+            self._context = stack.pop_all()
+        return connection
+
+    def __exit__(self, *error: object) -> None:
+        self._context.close()
+
+
+def attach(home: Path) -> Connection | None:
+    """Return the connection to the server that another process hosts for ``home``, or None."""
+    if not (home / _LOCK).exists():
+        return None
+    with contextlib.suppress(ServerInUseError), _locked(home):
+        return None  # nobody holds the lock: a server.json there was left by a process that was killed
+    try:
+        return Connection(**json.loads((home / _CONNECTION).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None  # it is starting or stopping
+
+
+@contextlib.contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    with (home / _LOCK).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ServerInUseError(f"process {lock.read().strip() or 'unknown'} serves {home}") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextlib.contextmanager
+def _published(home: Path, connection: Connection) -> Iterator[None]:
+    """Let other processes of this user attach."""
+    path = home / _CONNECTION
+    temporary = home / f"{_CONNECTION}.new"
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(asdict(connection), file)
+    temporary.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _hosted(home: Path, assembly: Path, worker_count: int) -> Iterator[Connection]:
+    """Run an engine in a thread with an event loop of its own."""
+    user, worker = (secrets.token_hex(10).upper() for _ in range(2))
+    credentials = {
+        user: Credential(secrets.token_urlsafe(30), principal="user"),
+        worker: Credential(secrets.token_urlsafe(30), principal="function"),
+    }
+    settings = Settings(
+        home=home,
+        assembly=assembly,
+        worker_count=worker_count,
+        credentials=credentials,
+        worker_access_key_id=worker,
+    )
+    started: Future[Running] = Future()
+    stopping = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(settings, started, stopping)), name="server")
+    thread.start()
+    try:
+        running = started.result()
+        yield Connection(
+            endpoint_url=running.endpoint_url,
+            region=settings.account.region,
+            access_key_id=user,
+            secret_access_key=credentials[user].secret_access_key,
+            outputs=running.outputs,
+            assembly=str(assembly.resolve()),
+        )
+    finally:
+        stopping.set()
+        thread.join()
+
+
+async def _serve(settings: Settings, started: "Future[Running]", stopping: threading.Event) -> None:
+    try:
+        async with serve(settings) as running:
+            started.set_result(running)
+            await asyncio.to_thread(stopping.wait)
+    except Exception as error:
+        if started.done():
+            raise
+        started.set_exception(error)
