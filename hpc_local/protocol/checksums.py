@@ -10,7 +10,21 @@ from botocore.httpchecksum import BaseChecksum, Crc32Checksum, Sha1Checksum, Sha
 
 from hpc_local.protocol import ServiceError
 
-HEADER_PREFIX = "x-amz-checksum-"
+# All that the S3 API names; headers such as x-amz-checksum-mode are something else.
+ALGORITHM_NAMES = (
+    "CRC32",
+    "CRC32C",
+    "CRC64NVME",
+    "MD5",
+    "SHA1",
+    "SHA256",
+    "SHA512",
+    "XXHASH64",
+    "XXHASH3",
+    "XXHASH128",
+)
+
+_HEADERS = {f"x-amz-checksum-{name.lower()}": name for name in ALGORITHM_NAMES}
 
 _ALGORITHMS: dict[str, type[BaseChecksum]] = {
     "CRC32": Crc32Checksum,
@@ -47,13 +61,22 @@ def check_digests(headers: Mapping[str, str], body: bytes) -> None:
     if "content-md5" in headers:
         digests["content-md5"] = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")
     for name in headers:
-        if name.startswith(HEADER_PREFIX):
-            checksum = new_checksum(name.removeprefix(HEADER_PREFIX).upper())
+        if name in _HEADERS:
+            checksum = new_checksum(_HEADERS[name])
             checksum.update(body)
             digests[name] = checksum.b64digest()
     for name, digest in digests.items():
         if headers[name] != digest:
             raise bad_digest(name, headers[name], digest)
+
+
+def checksum_header(algorithm: str) -> str:
+    return f"x-amz-checksum-{algorithm.lower()}"
+
+
+def header_algorithm(name: str) -> str | None:
+    """Return the algorithm whose digest a header holds; None if it holds none."""
+    return _HEADERS.get(name)
 
 
 def bad_digest(name: str, given: str, computed: str) -> ServiceError:

@@ -32,11 +32,11 @@ class RequestBody:
     ----------
     length : int or None
         Payload bytes that the client announced; None when it did not.
-    trailers : dict[str, str]
-        Headers that followed the payload; complete when the stream has ended.
+    trailers : Mapping[str, str]
+        Headers that follow the payload; the names are there from the start, the values when the stream has ended.
     """
 
-    def __init__(self, chunks: AsyncIterator[bytes], length: int | None, trailers: dict[str, str]) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], length: int | None, trailers: Mapping[str, str]) -> None:
         self._chunks = chunks
         self.length = length
         self.trailers = trailers

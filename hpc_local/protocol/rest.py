@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
 
+from hpc_local.protocol.checksums import header_algorithm
 from hpc_local.protocol.routes import Match
 from hpc_local.protocol.scalars import format_text, parse_text
 
@@ -21,7 +22,6 @@ _TRANSPORT_HEADERS = frozenset(
         "x-amz-user-agent",
     }
 )
-_CHECKSUM_PREFIX = "x-amz-checksum-"
 
 
 def decode_outside_body(match: Match, headers: dict[str, str]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _parameter_headers(headers: dict[str, str], match: Match) -> list[str]:
         for name in headers
         if name.startswith("x-amz-")
         and name not in _TRANSPORT_HEADERS
-        and not (has_checksum and name.startswith(_CHECKSUM_PREFIX))
+        and not (has_checksum and header_algorithm(name))
     ]
 
 
