@@ -1,0 +1,73 @@
+"""What one warm invocation costs: a handler that does nothing, called through the whole local Lambda runtime.
+
+Run: python -m benchmarks.lambda_runtime [--calls N] [--workers N]
+"""
+
+import argparse
+import asyncio
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from hpc_local.lambda_runtime import Function, LambdaRuntime
+
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:noop"
+PAYLOAD = b'{"run": "benchmark", "batch": {"batch": 1, "first": 2, "count": 3}}'
+
+
+async def measure(*, calls: int, worker_count: int, folder: Path) -> None:
+    (folder / "noop.py").write_text(
+        "def handler(event, context):\n    return {'done': True, 'batch': event['batch']}\n"
+    )
+    environment = {"AWS_ACCESS_KEY_ID": "-", "AWS_SECRET_ACCESS_KEY": "-", "AWS_CONFIG_FILE": os.devnull}
+    runtime = LambdaRuntime(worker_count=worker_count, log_folder=folder / "log", base_environment=environment)
+    runtime.register(
+        Function(
+            name="noop",
+            arn=ARN,
+            handler="noop.handler",
+            code=folder,
+            timeout_seconds=30,
+            memory_mib=128,
+            environment={},
+            runtime="python3.14",
+        )
+    )
+    started = time.perf_counter()
+    await runtime.start()
+    try:
+        returned = time.perf_counter()
+        await runtime.invoke(ARN, PAYLOAD)
+        first = time.perf_counter()
+        print(f"start() returned after {returned - started:.3f} s, first result after {first - started:.3f} s")
+        remaining = iter(range(calls))
+
+        async def call_all() -> None:
+            for _ in remaining:
+                await runtime.invoke(ARN, PAYLOAD)
+
+        # Two callers a worker: always one invocation in the queue when a worker becomes free.
+        await asyncio.gather(*(runtime.invoke(ARN, PAYLOAD) for _ in range(8 * worker_count)))
+        cpu, wall = time.process_time(), time.perf_counter()
+        await asyncio.gather(*(call_all() for _ in range(2 * worker_count)))
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        each, of_it = wall / calls * 1e6, cpu / calls * 1e6
+        print(f"{calls} calls, {worker_count} workers: {each:.0f} us a call, {of_it:.0f} us of this process's CPU")
+    finally:
+        stopping = time.perf_counter()
+        await runtime.stop()
+        print(f"stop() took {time.perf_counter() - stopping:.3f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(measure(calls=arguments.calls, worker_count=arguments.workers, folder=Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

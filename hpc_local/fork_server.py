@@ -1,0 +1,148 @@
+"""The parent's end of the process that workers are forked from (`hpc_local.worker` is the other end)."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+# The child searches where this process searches, whatever made it so: an installation, a checkout, user packages.
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from hpc_local.worker import main; main()"
+# Where Python itself may need the user's variable: builds whose libraries are not where the system looks.
+_INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+_STOP_SECONDS = 0.5
+
+
+class Listener(Protocol):
+    """Who is told what becomes of the workers."""
+
+    def worker_exited(self, identity: str, exit_code: int) -> None: ...
+
+    def worker_failed(self, identity: str, reason: str) -> None: ...
+
+    def server_lost(self, reason: str | None) -> None:
+        """All workers are gone; `reason` says why not even the server could be started, None if it had been running."""
+
+
+class ForkServer:
+    """Starts the process on first use, and again after its death; all calls in one running asyncio loop."""
+
+    def __init__(self, *, listener: Listener, log: Path) -> None:
+        self._listener = listener
+        self._log = log
+        self._life: asyncio.Task[None] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._unsent: list[bytes] = []
+        self._process_ids: dict[str, int] = {}
+        self._ready = False
+        self._stopping = False
+
+    def start(self) -> None:
+        if self._life is None and not self._stopping:
+            self._life = asyncio.get_running_loop().create_task(self._live())
+
+    def spawn(self, identity: str, *, handler: str, code: Path, environment: dict[str, str], log: Path) -> None:
+        self.start()
+        self._send(spawn=identity, handler=handler, code=str(code), environment=environment, log=str(log))
+
+    def kill(self, identity: str) -> None:
+        if self._life is not None:  # else the process is gone already
+            self._send(kill=identity)
+
+    @property
+    def process_id(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def stop(self) -> None:
+        """Kill and reap every worker, then the server."""
+        self._stopping = True
+        life = self._life
+        if life is None:
+            return
+        if self._ready and self._writer is not None:
+            self._writer.write_eof()
+        elif self._process is not None:
+            self._process.kill()  # it is still importing and has no worker
+        _, late = await asyncio.wait([life], timeout=_STOP_SECONDS)
+        if late and self._process is not None:
+            self._process.kill()
+        await asyncio.wait([life])
+
+    def _send(self, **command: Any) -> None:
+        line = json.dumps(command).encode() + b"\n"
+        if self._writer is None:
+            self._unsent.append(line)
+        else:
+            self._writer.write(line)
+
+    async def _live(self) -> None:
+        """One life of the process: from its start to its reaping."""
+        reason: str | None = f"see {self._log}"
+        try:
+            reader = await self._launch()
+            async for line in reader:
+                self._receive(json.loads(line))
+        except OSError as error:
+            reason = str(error)
+        finally:
+            self._bury()
+        was_ready, self._ready, self._life = self._ready, False, None
+        if not self._stopping:
+            self._listener.server_lost(None if was_ready else reason)
+
+    async def _launch(self) -> asyncio.StreamReader:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = _start_process(theirs, self._log)
+            reader, self._writer = await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+        self._writer.writelines(self._unsent)
+        self._unsent.clear()
+        return reader
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if "ready" in message:
+            self._ready = True
+        elif "started" in message:
+            self._process_ids[message["started"]] = message["pid"]
+        elif "exited" in message:
+            self._process_ids.pop(message["exited"], None)
+            self._listener.worker_exited(message["exited"], message["exit_code"])
+        else:
+            self._listener.worker_failed(message["failed"], message["reason"])
+
+    def _bury(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self._unsent.clear()
+        for process_id in self._process_ids.values():  # none is left unless the process was killed from outside
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process_id, signal.SIGKILL)
+        self._process_ids.clear()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _start_process(channel: socket.socket, log_path: Path) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
+    with log_path.open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - this Python, fixed code
+            [sys.executable, "-I", "-X", "utf8", "-c", _START, json.dumps(sys.path)],
+            stdin=channel.fileno(),
+            stdout=log,
+            stderr=log,
+            env={"PATH": os.defpath, **environment},
+            start_new_session=True,  # Ctrl-C in a terminal is for the command, which stops this process
+        )

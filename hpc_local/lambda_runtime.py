@@ -1,0 +1,106 @@
+"""AWS Lambda on this machine: invocations in, results or failures as the Step Functions service would report them out.
+
+The handlers run in warm worker processes under AWS's own runtime client (`awslambdaric`), which this process serves
+through AWS's Runtime API.  `fork_server` makes the processes, `worker_pool` decides which of them runs what,
+`runtime_api` talks to them.
+
+**Differs from AWS:** as those modules and `lambda_function` say; the log has only what the handlers write, one file a
+function.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from hpc_local.fork_server import ForkServer
+from hpc_local.lambda_function import Function, FunctionError, function_not_found, log_name, worker_environment
+from hpc_local.runtime_api import RuntimeApi
+from hpc_local.worker_pool import Invocation, Worker, WorkerPool
+
+__all__ = ["Function", "FunctionError", "LambdaRuntime", "RuntimeStoppedError"]
+
+
+class RuntimeStoppedError(RuntimeError):
+    """The invocation has no result because the Lambda runtime was stopped, or had not been started."""
+
+
+class LambdaRuntime:
+    """
+    Parameters
+    ----------
+    worker_count
+        Invocations that run at once, over all functions.
+    log_folder
+        Gets `<function name>.log` with what the handlers write, and `workers.log` with what their common parent writes.
+    base_environment
+        Variables that every worker has whatever its function says: endpoints on loopback, dummy credentials.
+    """
+
+    def __init__(self, *, worker_count: int, log_folder: Path, base_environment: Mapping[str, str]) -> None:
+        if worker_count < 1:
+            raise ValueError(f"worker_count must be 1 or more, got {worker_count}")
+        self._log_folder = log_folder
+        self._base_environment = dict(base_environment)
+        self._functions: dict[str, Function] = {}
+        self._is_running = False
+        self._pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill)
+        self._api = RuntimeApi(self._pool)
+        self._fork_server = ForkServer(listener=self._pool, log=log_folder / "workers.log")
+
+    async def start(self) -> None:
+        """Open the Runtime API and start the process that forks the workers; does not wait until that one is warm."""
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        await self._api.start()
+        self._fork_server.start()
+        self._is_running = True
+
+    async def stop(self) -> None:
+        """Kill and reap every process, close every socket; who still waits for a result gets `RuntimeStoppedError`."""
+        self._is_running = False
+        self._pool.close(RuntimeStoppedError("the Lambda runtime was stopped"))
+        await self._fork_server.stop()
+        await self._api.stop()
+
+    def register(self, function: Function) -> None:
+        """Make a function known by its ARN, in place of one that had it before."""
+        replaced = self._functions.get(function.arn)
+        self._functions[function.arn] = function
+        if replaced is not None:
+            self._pool.retire(replaced)
+
+    async def invoke(self, function_arn: str, payload: bytes) -> bytes:
+        """Run one invocation and return the JSON text of its result.
+
+        Raises
+        ------
+        FunctionError
+            If the function failed, or there is none with this ARN.
+        RuntimeStoppedError
+            If the runtime does not run, or stops meanwhile.
+        """
+        function = self._functions.get(function_arn.removesuffix(":$LATEST"))
+        if function is None:
+            raise function_not_found(function_arn)
+        if not self._is_running:
+            raise RuntimeStoppedError("the Lambda runtime does not run")
+        invocation = Invocation(function, payload, asyncio.get_running_loop().create_future())
+        self._pool.submit(invocation)
+        try:
+            return await invocation.result
+        except asyncio.CancelledError:
+            self._pool.withdraw(invocation)
+            raise
+
+    def _launch(self, worker: Worker) -> None:
+        function = worker.function
+        runtime_api = f"{self._api.address}/{worker.token}"
+        self._fork_server.spawn(
+            worker.token,
+            handler=function.handler,
+            code=function.code,
+            environment=worker_environment(function, base_environment=self._base_environment, runtime_api=runtime_api),
+            log=self._log_folder / log_name(function),
+        )
+
+    def _kill(self, identity: str) -> None:
+        self._fork_server.kill(identity)

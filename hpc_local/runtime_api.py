@@ -1,0 +1,157 @@
+"""AWS's Lambda Runtime API on a loopback port of its own: what a worker's runtime client talks to.
+
+Loopback is no boundary between the users of one machine, so each worker has a token that nobody can guess as the first
+part of its paths: `/<token>/2018-06-01/runtime/...`.  Without one of a living worker every answer is 403.
+
+**Differs from AWS:** the token; no response streaming, no extensions, no SnapStart (`restore/next`).
+"""
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Iterator, MutableMapping
+from typing import Any, TypeAlias
+
+import uvicorn
+
+from hpc_local import lambda_function
+from hpc_local.lambda_function import MAXIMUM_RESPONSE_BYTES, FunctionError
+from hpc_local.worker_pool import Invocation, Worker, WorkerPool
+
+_Scope: TypeAlias = MutableMapping[str, Any]
+_Headers: TypeAlias = list[tuple[bytes, bytes]]
+_Answer: TypeAlias = tuple[int, _Headers, bytes]
+_VERSION = "2018-06-01"
+# A handler computes for as long as its time-out allows between two requests on its connection.
+_KEEP_ALIVE_SECONDS = 86_400
+
+
+class RuntimeApi:
+    def __init__(self, pool: WorkerPool) -> None:
+        self._pool = pool
+        self._socket: socket.socket | None = None
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        # asyncio turns Nagle's delay off (40 ms an answer) only where the socket names its protocol.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()  # from here on a worker can connect, and waits for the server to accept
+        config = uvicorn.Config(
+            self._respond,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            loop="none",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        )
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+
+    @property
+    def address(self) -> str:
+        assert self._socket is not None, "the Runtime API has not been started"
+        host, port = self._socket.getsockname()
+        return f"{host}:{port}"
+
+    async def stop(self) -> None:
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = self._server.force_exit = True
+            await self._serving
+
+    async def _respond(self, scope: _Scope, receive: Any, send: Any) -> None:
+        _, token, *path = scope["path"].split("/")
+        worker = self._pool.find(token)
+        if worker is None or path[:2] != [_VERSION, "runtime"]:
+            status, headers, body = _refusal(403, "Forbidden", "no worker has this token")
+        elif (scope["method"], path[2:]) == ("GET", ["invocation", "next"]):
+            status, headers, body = await self._next(worker)
+        elif scope["method"] == "POST":
+            content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
+            status, headers, body = self._take(worker, path[2:], await _read_body(receive), content_type)
+        else:
+            status, headers, body = _refusal(404, "NotFound", f"no such operation: {scope['method']} {scope['path']}")
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _next(self, worker: Worker) -> _Answer:
+        invocation = await self._pool.next(worker)
+        if invocation is None:
+            return _refusal(403, "InvalidStateTransition", "this worker gets no more invocations")
+        return 200, _invocation_headers(invocation), invocation.payload
+
+    def _take(self, worker: Worker, path: list[str], body: bytes | None, content_type: str) -> _Answer:
+        """Take what a worker posts; `body` is None when it is larger than a response may be."""
+        outcome: bytes | FunctionError
+        if body is None:
+            self._pool.abandon(worker, lambda_function.response_too_large())
+            message = f"Exceeded maximum allowed payload size ({MAXIMUM_RESPONSE_BYTES} bytes)."
+            return _refusal(413, "RequestEntityTooLarge", message)
+        match path:
+            case ["init", "error"]:
+                self._pool.abandon(worker, lambda_function.posted_error(body))
+                return _accepted()
+            case ["invocation", request_id, "response"]:
+                outcome = lambda_function.result_failure(body, content_type) or body
+            case ["invocation", request_id, "error"]:
+                outcome = lambda_function.posted_error(body)
+            case _:
+                return _refusal(404, "NotFound", "no such operation")
+        if self._pool.finish(worker, request_id, outcome):
+            return _accepted()
+        return _refusal(400, "InvalidRequestID", "Invalid request ID")
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signal handlers to the command that runs here."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _read_body(receive: Any) -> bytes | None:
+    """Read a request's body; all of it, but keep none that is larger than a response may be."""
+    chunks, size, more = [], 0, True
+    while more:
+        message = await receive()
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= MAXIMUM_RESPONSE_BYTES:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+        more = message.get("more_body", False)
+    return b"".join(chunks) if size <= MAXIMUM_RESPONSE_BYTES else None
+
+
+def _invocation_headers(invocation: Invocation) -> _Headers:
+    now = time.time()
+    deadline_ms = int((now + invocation.function.timeout_seconds) * 1000)
+    span = invocation.request_id.replace("-", "")
+    return [
+        (b"content-type", b"application/json"),
+        (b"lambda-runtime-aws-request-id", invocation.request_id.encode()),
+        (b"lambda-runtime-deadline-ms", str(deadline_ms).encode()),
+        (b"lambda-runtime-invoked-function-arn", invocation.function.arn.encode()),
+        (b"lambda-runtime-trace-id", f"Root=1-{int(now):08x}-{span[:24]};Parent={span[16:]};Sampled=0".encode()),
+    ]
+
+
+def _accepted() -> _Answer:
+    return 202, [(b"content-type", b"application/json")], b'{"status":"OK"}'
+
+
+def _refusal(status: int, error_type: str, message: str) -> _Answer:
+    body = json.dumps({"errorMessage": message, "errorType": error_type}).encode()
+    return status, [(b"content-type", b"application/json")], body
