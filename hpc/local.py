@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-from hpc_local.server import Connection, LocalServer, ServerInUseError, attach
 
 from hpc.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
 from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
 from hpc.home import Home
 from hpc.synthesis import check_assembly, find_assembly
+from hpc_local.server import Connection, LocalServer, ServerInUseError, attach
 
 # A server that is starting holds the lock before it can be attached to.
 CONNECT_TRIES = 50
@@ -47,16 +46,27 @@ def local_target(home: Home, assembly: Path | None, *, may_host: bool = True) ->
             _check_same(connection, wanted)
             yield _target(connection)
             return
-        try:
-            with LocalServer(folder, wanted) as hosted:
-                target = _target(hosted)
-                yield target
-                _wait_for_others(target)
-                return
-        except ServerInUseError as error:
-            in_use = error
-            time.sleep(CONNECT_PAUSE_SECONDS)
+        with ExitStack() as hosting:
+            try:
+                target = _target(_host(hosting, folder, wanted))
+            except ServerInUseError as error:
+                in_use = error
+                time.sleep(CONNECT_PAUSE_SECONDS)
+                continue
+            yield target
+            _wait_for_others(target)
+            return
     raise NotStartedError(f"{in_use}, and it does not answer")
+
+
+def _host(hosting: ExitStack, folder: Path, assembly: Path) -> Connection:
+    try:
+        return hosting.enter_context(LocalServer(folder, assembly))
+    except ServerInUseError:
+        raise
+    except Exception as error:
+        # An assembly may hold anything: what can't run here is named, whichever part of the server found it.
+        raise NotStartedError(f"the local server can't run {assembly}: {type(error).__name__}: {error}") from error
 
 
 def attached_target(home: Home) -> Target:

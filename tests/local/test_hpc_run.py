@@ -1,0 +1,175 @@
+"""`hpc run` as a process of its own, on this machine: answers, output, failures, other settings of AWS around it."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hpc_commands import PROJECT, assembly, command, digits, environment, hpc, key_total, result_of
+
+GOLDEN = Path(os.environ.get("HPC_GOLDEN_DIR", PROJECT.parent / "shared/golden")) / "total_1024.txt"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for the runs that only look at their own results."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.mark.skipif(not GOLDEN.is_file(), reason=f"the published answer is not at {GOLDEN}: set HPC_GOLDEN_DIR")
+def test_run_gives_the_published_answer(home: Path) -> None:
+    output = result_of(hpc(home, "run", "--size", "1024", "--output", "json"))["output"]
+    assert output["total_sum"] == "".join(GOLDEN.read_text().split())
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 777, 2100])
+def test_run_is_exact(home: Path, size: int) -> None:
+    done = hpc(home, "run", "--size", str(size), "--output", "json")
+    result = result_of(done)
+    total = digits(key_total(size))
+    assert done.returncode == 0
+    assert result["status"] == "SUCCEEDED"
+    assert (result["output"]["total_sum"], result["output"]["result"]) == (total, total)
+    assert (result["output"]["count"], result["output"]["failed"]) == (size, 0)
+
+
+def test_run_prints_one_json_object_that_says_where_everything_is(home: Path) -> None:
+    done = hpc(home, "run", "--size", "100", "--workload", "squares", "--batch-size", "7", "--output", "json")
+    result = result_of(done)
+    assert done.stdout.count("\n") == 1
+    assert set(result) == {"status", "execution_arn", "output", "seconds", "map_run", "results"}
+    assert result["output"]["total_sum"] == str(sum(k * k for k in range(100)))
+    assert {name: result["map_run"][name] for name in ("total", "succeeded", "failed", "resultsWritten")} == {
+        "total": 15,
+        "succeeded": 15,
+        "failed": 0,
+        "resultsWritten": 15,
+    }
+    assert result["seconds"] > 0
+    name = result["execution_arn"].rpartition(":")[2]
+    folder = Path(result["results"])
+    assert folder.name == name
+    assert folder.is_relative_to(home / "s3")
+    assert json.loads((folder / "result.json").read_text())["total_sum"] == result["output"]["total_sum"]
+    assert f"started {name}" in done.stderr
+
+
+def test_run_prints_text_that_shortens_long_numbers_and_names_the_file(home: Path) -> None:
+    done = hpc(home, "run", "--size", "1024")
+    total = digits(key_total(1024))
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if not line.startswith("in full"))
+    assert lines["total"] == f"{total[:20]}...{total[-20:]} ({len(total):,} digits)"
+    assert lines["items"] == "1,024 computed, 0 failed, 0 duplicates"
+    [full] = [line.split(maxsplit=2)[2] for line in done.stdout.splitlines() if line.startswith("in full")]
+    assert json.loads(Path(full).read_text())["total_sum"] == total
+
+
+def test_run_takes_the_whole_input_from_a_file(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "input.json").write_text('{"size": 9, "workload": "squares", "batch_size": 2}')
+    result = result_of(hpc(home, "run", "--input", f"@{tmp_path / 'input.json'}", "--output", "json"))
+    assert result["output"]["total_sum"] == "204"
+    assert result["map_run"]["total"] == 5
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.jsonl", "3\n4\n"), ("b.jsonl", "3\n4")])
+def test_run_computes_the_items_of_a_file(home: Path, tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    done = hpc(home, "run", "--items", str(tmp_path / name), "--workload", "squares", "--output", "json")
+    assert result_of(done)["output"]["total_sum"] == "25"
+
+
+def test_failed_item_is_named_and_the_exit_code_is_1(home: Path) -> None:
+    options = ["--workload", "rehearsal", "--params", '{"raise": [13]}', "--batch-size", "4", "--output", "json"]
+    done = hpc(home, "run", "--size", "40", *options)
+    result = result_of(done)
+    assert done.returncode == 1
+    assert (result["status"], result["output"]) == ("FAILED", None)
+    assert result["error"] == "States.ExceedToleratedFailureThreshold"
+    assert result["map_run"]["failed"] == 1
+    assert "batch 3 (items 12 to 15): ItemFailedError: item 13" in done.stderr
+    assert "13 is bad" in done.stderr
+
+
+def test_failed_run_prints_nothing_on_stdout_in_text(home: Path) -> None:
+    done = hpc(home, "run", "--size", "40", "--workload", "rehearsal", "--params", '{"raise": [13]}')
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "FAILED after" in done.stderr
+    assert "results so far: " in done.stderr
+
+
+def test_tolerated_failures_are_named_and_the_total_is_called_partial(home: Path) -> None:
+    options = ["--workload", "rehearsal", "--params", '{"raise": [3, 5]}', "--tolerated-failure-percentage", "10"]
+    done = hpc(home, "run", "--size", "20", *options)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0].split() == ["partial", "total", str(sum(range(20)) - 8)]
+    assert "18 computed, 2 failed, 0 duplicates" in done.stdout
+    assert "\nfailed        3, 5\n" in done.stdout
+
+
+def test_crash_of_a_worker_is_named(home: Path) -> None:
+    options = ["--workload", "rehearsal", "--params", '{"exit": [1]}', "--batch-size", "1"]
+    done = hpc(home, "run", "--size", "3", *options)
+    assert done.returncode == 1
+    assert "batch 1 (item 1): Runtime.ExitError" in done.stderr
+
+
+def test_run_reads_nothing_of_the_users_aws_settings(home: Path, tmp_path: Path) -> None:
+    poison = tmp_path / "poison"
+    poison.write_text("this is [not a config file")
+    done = hpc(
+        home,
+        *("run", "--size", "10", "--workload", "squares", "--output", "json"),
+        HOME=str(tmp_path),
+        AWS_PROFILE="no-such-profile",
+        AWS_CONFIG_FILE=str(poison),
+        AWS_SHARED_CREDENTIALS_FILE=str(poison),
+        AWS_ACCESS_KEY_ID="AKIAREALKEY",
+        AWS_SECRET_ACCESS_KEY="real",
+        AWS_REGION="eu-west-1",
+        AWS_ENDPOINT_URL="http://192.0.2.1",
+        HTTP_PROXY="http://192.0.2.1:3128",
+        http_proxy="http://192.0.2.1:3128",
+    )
+    assert result_of(done)["output"]["total_sum"] == "285"
+    assert ":us-east-1:000000000000:" in result_of(done)["execution_arn"]
+
+
+def test_run_says_where_the_result_is_when_stdout_is_gone(home: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        command("run", "--size", "10"),
+        env=environment(home),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == 1
+    assert "can't be written to stdout" in done.stderr
+    assert str(home) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_warm_run_starts_no_node(tmp_path: Path) -> None:
+    """With the assembly cached, a run works where there is no node, no CDK and no app to synthesize."""
+    environment_ = environment(tmp_path, JSII_NODE="/no/such/node", PATH="/no/such/folder")
+    first = [command("run")[0], "run", "--size", "3", "--output", "json"]
+    cold = subprocess.run(first, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    assert "synthesizing" in cold.stderr
+    warm = subprocess.run(first, env=environment_, capture_output=True, text=True, check=False)
+    assert "synthesizing" not in warm.stderr
+    assert result_of(warm)["output"] == result_of(cold)["output"]
+
+
+def test_run_fails_when_home_is_not_writable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = hpc(tmp_path / "file", "run", "--size", "3")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "HPC_HOME must be a folder that can be written to" in done.stderr
+
+
+def test_assembly_of_the_tests_has_the_rehearsal_workload() -> None:
+    assert list(assembly().glob("asset.*/lambdas/workloads/rehearsal.py"))

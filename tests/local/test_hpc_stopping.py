@@ -1,0 +1,191 @@
+"""Ends that are not the run's own: Ctrl-C, signals, `hpc stop`, and commands that share a server."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pytest
+from hpc_commands import command, environment, hpc, result_of
+
+FOREVER = ["run", "--size", "4", "--workload", "rehearsal", "--params", '{"seconds": 600}', "--batch-size", "1"]
+ENDS_WITHIN_SECONDS = 10
+
+
+@dataclass
+class Running:
+    """A command that has started a run."""
+
+    process: subprocess.Popen[str]
+    run_name: str
+    stderr: IO[str]
+
+    def descendants(self) -> set[int]:
+        """Wait until a worker computes; return the processes that this one has started."""
+        deadline = time.monotonic() + ENDS_WITHIN_SECONDS
+        while time.monotonic() < deadline:
+            found = descendants(self.process.pid)
+            if len(found) > 1:
+                return found
+            time.sleep(0.02)
+        raise AssertionError("no worker has started")
+
+    def end(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=ENDS_WITHIN_SECONDS)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start a command in a session of its own, and wait until its run has started."""
+    processes = []
+
+    def start_command(*arguments: str, home: Path = tmp_path) -> Running:
+        process = subprocess.Popen(
+            command(*arguments),
+            env=environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        processes.append(process)
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        assert first.startswith("started run-"), first + process.stderr.read()
+        return Running(process, first.split()[1], process.stderr)
+
+    yield start_command
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def living() -> dict[int, int]:
+    """Return the parent of every process that is not a zombie."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
+
+
+def descendants(ancestor: int) -> set[int]:
+    parents = living()
+    found = {ancestor}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {ancestor}
+
+
+def left_alive(processes: set[int]) -> set[int]:
+    """Return those of the processes that have not ended after a while."""
+    deadline = time.monotonic() + ENDS_WITHIN_SECONDS
+    while (left := processes & set(living())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signal_stops_a_local_run_and_leaves_no_process(
+    start: Callable[..., Running], number: signal.Signals, code: int
+) -> None:
+    running = start(*FOREVER)
+    processes = running.descendants()
+    os.killpg(running.process.pid, number)  # the whole group, as a terminal does
+    assert running.end() == (code, "", f"stopped {running.run_name}\n")
+    assert left_alive(processes) == set()
+
+
+def test_killed_command_leaves_no_process_and_its_home_works_again(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    running = start(*FOREVER)
+    processes = running.descendants()
+    running.process.kill()
+    assert left_alive(processes) == set()
+    assert hpc(tmp_path, "run", "--size", "3", "--output", "json").returncode == 0
+
+
+def test_hpc_stop_stops_the_run_of_another_command(start: Callable[..., Running], tmp_path: Path) -> None:
+    running = start(*FOREVER, "--output", "json")
+    stopped = hpc(tmp_path, "stop", running.run_name)
+    assert (stopped.returncode, stopped.stdout, stopped.stderr) == (0, "", f"stopped {running.run_name}\n")
+    code, out, err = running.end()
+    result = result_of(subprocess.CompletedProcess([], code, out, err))
+    assert code == 1
+    assert (result["status"], result["output"], result["cause"]) == ("ABORTED", None, "stopped by hpc stop")
+
+
+def test_hpc_stop_says_what_it_was_given_when_there_is_no_such_run(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    alone = hpc(tmp_path, "stop", "run-1")
+    assert alone.returncode == 2
+    assert "no local server runs" in alone.stderr
+    start(*FOREVER)
+    for run in ("run-1", "arn:aws:states:us-east-1:111111111111:execution:Other:run-1", "no such name"):
+        done = hpc(tmp_path, "stop", run)
+        assert done.returncode == 2
+        assert run in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_second_command_uses_the_server_of_the_first(start: Callable[..., Running], tmp_path: Path) -> None:
+    first = start(*FOREVER)
+    second = hpc(tmp_path, "run", "--size", "5", "--workload", "squares", "--max-concurrency", "1", "--detach")
+    name = second.stdout.strip().rpartition(":")[2]
+    assert second.returncode == 0
+    assert f"hpc stop {name}" in second.stderr
+    assert hpc(tmp_path, "stop", name).returncode == 0
+    assert (
+        hpc(tmp_path, "stop", second.stdout.strip()).stderr == f"{second.stdout.strip()} has already ended: ABORTED\n"
+    )
+    assert first.process.poll() is None
+
+
+def test_server_lives_until_the_runs_of_other_commands_have_ended(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    host = start(*FOREVER)
+    guest = start(*FOREVER)
+    assert hpc(tmp_path, "stop", host.run_name).returncode == 0
+    lines = [host.stderr.readline() for _ in range(2)]
+    while not lines[-1].startswith("still serving"):
+        lines.append(host.stderr.readline())
+    assert lines[-1] == f"still serving {guest.run_name} (Ctrl-C ends it)\n"
+    assert hpc(tmp_path, "stop", guest.run_name).returncode == 0
+    assert guest.end()[0] == 1
+    assert host.end()[0] == 1
+
+
+def test_guest_says_so_when_the_server_is_gone(start: Callable[..., Running]) -> None:
+    host = start(*FOREVER)
+    guest = start(*FOREVER)
+    host.process.kill()
+    code, out, err = guest.end()
+    assert (code, out) == (1, "")
+    assert "nothing answers" in err
+    assert "Traceback" not in err
+
+
+def test_run_with_other_sources_is_refused_while_a_server_runs(start: Callable[..., Running], tmp_path: Path) -> None:
+    start(*FOREVER)
+    done = subprocess.run(
+        [command("run")[0], "run", "--size", "3"],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "serves other sources" in done.stderr
+
+
+def test_detach_is_refused_when_no_server_would_outlive_the_command(tmp_path: Path) -> None:
+    done = hpc(tmp_path, "run", "--size", "3", "--detach")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a local run ends with the command that hosts it" in done.stderr
