@@ -85,7 +85,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         machines.abort_orphans()
         outputs = _deploy(settings, runtime, objects, machines)
         stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
-        services = {"s3": S3Service(objects), "states": StatesService(machines)}
+        services = {"s3": S3Service(objects, region=settings.account.region, account=settings.account.account_id), "states": StatesService(machines)}
         await stack.enter_async_context(_listening(HttpApi(services, settings.credentials), listener))
         yield Running(endpoint_url, outputs, machines)
 
@@ -119,8 +119,10 @@ def _machines(settings: Settings, runtime: LambdaRuntime, objects: ObjectStore, 
 def _deploy(settings: Settings, runtime: LambdaRuntime, objects: ObjectStore, machines: Machines) -> Mapping[str, str]:
     """Make what the assembly describes and return the stack's outputs."""
     stack = cloud_assembly.load(settings.assembly, settings.account)
-    for bucket in stack.buckets:
-        objects.create_bucket(bucket)
+    known_buckets = {bucket.name for bucket in objects.buckets()}
+    for name in stack.buckets:
+        if name not in known_buckets:
+            objects.create_bucket(name)
     for function in stack.functions:
         runtime.register(function)
     for machine in stack.state_machines:

@@ -72,7 +72,7 @@ class ForkServer:
         _, late = await asyncio.wait([life], timeout=_STOP_SECONDS)
         if late and self._process is not None:
             self._process.kill()
-        await asyncio.wait([life])
+        await life
 
     def _send(self, **command: Any) -> None:
         line = json.dumps(command).encode() + b"\n"
@@ -83,6 +83,8 @@ class ForkServer:
 
     async def _live(self) -> None:
         """One life of the process: from its start to its reaping."""
+        if self._stopping:
+            return
         reason: str | None = f"see {self._log}"
         try:
             reader = await self._launch()
@@ -139,7 +141,7 @@ def _start_process(channel: socket.socket, log_path: Path) -> subprocess.Popen[b
     environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
     with log_path.open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - this Python, fixed code
-            [sys.executable, "-I", "-X", "utf8", "-c", _START, json.dumps(sys.path)],
+            [sys.executable, "-I", "-X", "utf8", "-c", _START, json.dumps([*filter(None, sys.path)])],
             stdin=channel.fileno(),
             stdout=log,
             stderr=log,

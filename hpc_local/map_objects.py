@@ -36,4 +36,4 @@ class MapObjects:
                 return
 
     def open_writer(self, bucket: str, key: str, content_type: str) -> Writer[ObjectInfo]:
-        return self._store.open_writer(bucket, key, attributes=Attributes(headers={"Content-Type": content_type}))
+        return self._store.open_writer(bucket, key, attributes=Attributes(content_type=content_type))

@@ -9,6 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from hpc_local.arns import child_name, child_position, execution_arn
@@ -54,7 +55,7 @@ class StatesService:
         rows = [machine.row for machine in self._machines.all()]
         page, token = _page(rows, params)
         items = [
-            {"stateMachineArn": row.arn, "name": row.name, "type": row.type, "creationDate": row.created}
+            {"stateMachineArn": row.arn, "name": row.name, "type": row.type, "creationDate": _moment(row.created)}
             for row in page
         ]
         return {"stateMachines": items, **token}
@@ -71,7 +72,7 @@ class StatesService:
             "definition": row.definition,
             "roleArn": row.role_arn,
             "type": row.type,
-            "creationDate": row.created,
+            "creationDate": _moment(row.created),
             "revisionId": row.revision_id,
         }
 
@@ -79,7 +80,7 @@ class StatesService:
 
     async def _start_execution(self, params: Params) -> Result:
         execution = await self._start(params)
-        return {"executionArn": execution.row.arn, "startDate": execution.row.started}
+        return {"executionArn": execution.row.arn, "startDate": _moment(execution.row.started)}
 
     async def _start(self, params: Params) -> Execution:
         machine = self._machines.find(params["stateMachineArn"])
@@ -109,7 +110,7 @@ class StatesService:
         if execution:
             self._executions.stop(row.arn, params.get("error"), params.get("cause"))
             row = await execution.ended
-        return {"stopDate": row.stopped}
+        return {"stopDate": _moment(row.stopped)}
 
     async def _describe_execution(self, params: Params) -> Result:
         arn = params["executionArn"]
@@ -121,8 +122,8 @@ class StatesService:
                     "stateMachineArn": row.machine_arn,
                     "name": row.name,
                     "status": row.status,
-                    "startDate": row.started,
-                    "stopDate": row.stopped,
+                    "startDate": _moment(row.started),
+                    "stopDate": _moment(row.stopped),
                     "input": row.input,
                     "inputDetails": {"included": True},
                     "output": row.output,
@@ -141,8 +142,8 @@ class StatesService:
                 "mapRunArn": map_run.arn,
                 "name": arn.rsplit(":", 1)[-1],
                 "status": record.status,
-                "startDate": record.started,
-                "stopDate": record.stopped,
+                "startDate": _moment(record.started),
+                "stopDate": _moment(record.stopped),
                 "input": record.input,
                 "inputDetails": {"included": True},
                 "output": record.output,
@@ -171,8 +172,8 @@ class StatesService:
                         "stateMachineArn": row.machine_arn,
                         "name": row.name,
                         "status": row.status,
-                        "startDate": row.started,
-                        "stopDate": row.stopped,
+                        "startDate": _moment(row.started),
+                        "stopDate": _moment(row.stopped),
                         "redriveCount": row.redrive_count,
                     }
                 )
@@ -194,8 +195,8 @@ class StatesService:
                     "mapRunArn": map_run.arn,
                     "name": name,
                     "status": state,
-                    "startDate": started,
-                    "stopDate": stopped,
+                    "startDate": _moment(started),
+                    "stopDate": _moment(stopped),
                     "itemCount": item_count,
                     "redriveCount": 0,
                 }
@@ -208,7 +209,7 @@ class StatesService:
         if params.get("reverseOrder"):
             events = events[::-1]
         page, token = _page(events, params)
-        return {"events": page, **token}
+        return {"events": [{**event, "timestamp": _moment(event["timestamp"])} for event in page], **token}
 
     # Map Runs
 
@@ -221,8 +222,8 @@ class StatesService:
                     "executionArn": row.arn,
                     "mapRunArn": map_run.arn,
                     "stateMachineArn": map_run.child_machine_arn,
-                    "startDate": map_run.started,
-                    "stopDate": map_run.stopped,
+                    "startDate": _moment(map_run.started),
+                    "stopDate": _moment(map_run.stopped),
                 }
             )
             for map_run in page
@@ -237,8 +238,8 @@ class StatesService:
                 "mapRunArn": row.arn,
                 "executionArn": self._executions.arn_of(row.execution),
                 "status": row.status,
-                "startDate": row.started,
-                "stopDate": row.stopped,
+                "startDate": _moment(row.started),
+                "stopDate": _moment(row.stopped),
                 "maxConcurrency": row.max_concurrency,
                 "toleratedFailurePercentage": row.tolerated_failure_percentage,
                 "toleratedFailureCount": row.tolerated_failure_count,
@@ -295,6 +296,10 @@ def _no_execution(arn: str) -> ServiceError:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _without_none(result: Result) -> Result:
