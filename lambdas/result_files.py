@@ -14,6 +14,7 @@ STATUSES = ("SUCCEEDED", "FAILED", "PENDING")
 # Input and output of a child have 256 KiB each, a cause 32 KiB; escaped as text inside text up to six times that.
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 WHITESPACE = " \t\r\n"
+DELIMITERS = tuple(",]" + WHITESPACE)
 
 
 class Place(NamedTuple):
@@ -194,15 +195,16 @@ class ArrayScanner:
     def _element(self) -> tuple[int, int, Any]:
         self._next_character()
         while True:
+            is_last = len(self._text) - self._position > MAX_RECORD_BYTES
             try:
                 value, end = json_text.DECODER.raw_decode(self._text, self._position)
             except RecursionError as error:
                 raise ValueError(f"nested too deeply at byte {self._offset}") from error
             except ValueError:
-                if len(self._text) - self._position > MAX_RECORD_BYTES or not self._fill():
+                if is_last or not self._fill():
                     raise
                 continue
-            # A number that ends with the block may go on in the next one.
-            if end < len(self._text) or not self._fill():
+            # "0" may be the beginning of "0.5", which the next block goes on with.
+            if self._text[end : end + 1] in DELIMITERS or is_last or not self._fill():
                 offset = self._offset
                 return offset, self._advance(end), value

@@ -1,0 +1,423 @@
+"""Sum: the same answer from every shape of result files, and never one that leaves items out in silence."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lambdas import coverage, errors, parts, reduction, storage
+from lambdas import sum as sum_
+
+PLAIN = "def compute(item): return item\n"
+ADDITION = "def combine(a, b): return a + b\n"
+MARK_BAD = "def compute(item):\n    if item in params['bad']: raise ValueError('bad')\n    return item\n"
+
+
+def object_keys(run: Any) -> set[str]:
+    listing = run.s3.list_objects_v2(Bucket=run.BUCKET, Prefix=f"runs/{run.name}/")
+    return {entry["Key"].removeprefix(f"runs/{run.name}/") for entry in listing["Contents"]}
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 64, 777])
+@pytest.mark.parametrize(("lines", "compact"), [(True, False), (False, False), (True, True), (False, True)])
+def test_sum_adds_up_squares_from_every_shape_of_result_files(
+    pipeline: Any, size: int, lines: bool, compact: bool
+) -> None:
+    run = pipeline(size=size, workload="squares", batch_size=max(1, size // 10))
+    total = str((size - 1) * size * (2 * size - 1) // 6)
+    output = run.run(lines=lines, compact=compact)
+    assert output == {
+        "result": total,
+        "total_sum": total,
+        "complete": True,
+        "count": size,
+        "failed": 0,
+        "duplicates": 0,
+        "result_file": f"s3://results-bucket/runs/{run.name}/result.json",
+    }
+    assert json.loads(run.text("result.json")) == output
+
+
+@settings(max_examples=10)
+@given(size=st.integers(0, 200), batch_size=st.sampled_from([1, 2, 7, 64, 200]))
+def test_sum_is_the_same_for_every_batch_size(pipeline: Any, size: int, batch_size: int) -> None:
+    output = pipeline(size=size, batch_size=batch_size).run()
+    window, expected = [0, 0, 0, 1], 0
+    for _ in range(size):
+        expected += window[-1]
+        window = [*window[1:], 128 * window[3] + 1863 * window[2] + 42451 * window[1] + 78341 * window[0]]
+    assert output["total_sum"] == str(expected)
+
+
+def test_sum_is_exact_past_4300_digits(pipeline: Any) -> None:
+    output = pipeline(items=[2100, 2101]).run()
+    assert len(output["total_sum"]) > 4500
+
+
+@settings(max_examples=30)
+@given(
+    bad=st.sets(st.integers(0, 39), max_size=12),
+    crashed=st.sets(st.integers(0, 5), max_size=2),
+    batch_size=st.integers(1, 40),
+    percentage=st.sampled_from([0.5, 10, 25, 50, 100]),
+    combines=st.booleans(),
+    lines=st.booleans(),
+)
+def test_sum_accounts_for_every_item_whatever_failed(
+    pipeline: Any,
+    make_workload: Any,
+    bad: set[int],
+    crashed: set[int],
+    batch_size: int,
+    percentage: float,
+    combines: bool,
+    lines: bool,
+) -> None:
+    source = f"def compute(item):\n    if item in {tuple(bad)}: raise ValueError('bad')\n    return item\n"
+    name = make_workload(source + (ADDITION if combines else ""))
+    run = pipeline(size=40, workload=name, batch_size=batch_size, tolerated_failure_percentage=percentage)
+    run.start()
+    lost = set(bad)
+    for child in run.map():
+        if child.input["batch"]["batch"] in crashed:
+            child.error, child.output = "Runtime.ExitError", {"errorMessage": "exit status 1"}
+            batch = child.input["batch"]
+            lost |= set(range(batch["first"], batch["first"] + batch["count"]))
+    run.write_results(lines=lines)
+    if len(lost) > 40 * percentage / 100:
+        with pytest.raises(errors.FailureToleranceExceededError, match=f"^{len(lost)} of 40 items failed"):
+            run.sum()
+        assert "result.json" not in object_keys(run)
+    else:
+        output = run.sum()
+        kept = [index for index in range(40) if index not in lost]
+        assert (output["count"], output["failed"], output["complete"]) == (len(kept), len(lost), not lost)
+        assert output.get("failed_items", {}).get("first", []) == sorted(lost)[:10]
+        if combines:
+            assert json.loads(output["result"]) == (sum(kept) if kept else None)
+        else:
+            assert json.loads(output["result"]) == [index if index not in lost else None for index in range(40)]
+    if lost:
+        failed = [json.loads(line) for line in run.text("failed.jsonl").splitlines()]
+        assert [line["index"] for line in failed] == sorted(lost)
+        for line in failed:
+            in_crashed = line["index"] // batch_size in crashed
+            assert line["error"] == ("Runtime.ExitError: exit status 1" if in_crashed else "ValueError: bad")
+
+
+def test_sum_counts_items_that_never_started_as_failed(pipeline: Any) -> None:
+    run = pipeline(size=4, workload="squares", batch_size=1, tolerated_failure_percentage=50)
+    run.start()
+    last = run.map().pop()
+    child_input = json.dumps(last.input)
+    run.add_file("PENDING", [{"Input": child_input, "InputDetails": {"Included": True}, "Status": "PENDING"}])
+    run.write_results()
+    output = run.sum()
+    assert (output["total_sum"], output["complete"], output["failed"]) == ("5", False, 1)
+    assert json.loads(run.text("failed.jsonl")) == {"index": 3, "error": "PENDING"}
+
+
+def test_sum_counts_repeated_batches_once(pipeline: Any) -> None:
+    run = pipeline(size=6, workload="squares", batch_size=2)
+    run.start()
+    run.map()
+    run.children += run.children[:2] + run.children[:1]
+    run.write_results()
+    output = run.sum()
+    assert (output["total_sum"], output["count"], output["duplicates"]) == ("55", 6, 3)
+
+
+def test_sum_takes_the_success_of_a_batch_that_failed_before_its_redrive(pipeline: Any) -> None:
+    run = pipeline(size=4, workload="squares", batch_size=2)
+    run.start()
+    run.map()
+    child = run.children[0]
+    run.add_file("FAILED", [{"Status": "FAILED", "Input": json.dumps(child.input), "Error": "States.Timeout"}])
+    run.write_results()
+    output = run.sum()
+    assert (output["total_sum"], output["failed"], output["duplicates"]) == ("14", 0, 0)
+
+
+def test_sum_reads_records_of_the_original_program(pipeline: Any, make_workload: Any) -> None:
+    for workload, result in (("squares", "55"), (make_workload(PLAIN), "[0,1,4,9,16,25]")):
+        run = pipeline(size=6, workload=workload, batch_size=1)
+        run.start()
+        payloads = [{"index": index, "size": 6, "result": index * index} for index in (3, 1, 0, 2, 5, 4)]
+        records = [
+            {"Status": "SUCCEEDED", "Input": "{}", "Output": json.dumps({"Payload": payload, "StatusCode": 200})}
+            for payload in payloads
+        ]
+        run.add_file("SUCCEEDED", records)
+        run.write_manifest()
+        assert run.sum()["result"] == result
+
+
+def test_sum_reads_a_file_a_child(pipeline: Any) -> None:
+    run = pipeline(size=200, workload="squares", batch_size=1)
+    run.start()
+    for child in run.map():
+        run.add_file("SUCCEEDED", [child.output])
+    run.write_manifest()
+    assert run.sum()["total_sum"] == str(199 * 200 * 399 // 6)
+
+
+@pytest.mark.parametrize(("lines", "compact"), [(True, False), (False, True)])
+def test_sum_collects_results_in_item_order_from_records_in_any(
+    pipeline: Any, make_workload: Any, monkeypatch: Any, lines: bool, compact: bool
+) -> None:
+    monkeypatch.setattr(reduction, "BLOCK_BYTES", 50)
+    monkeypatch.setattr(parts, "FLUSH_BYTES", 40)
+    items = [{"text": "ü" * (index % 9)} for index in range(60)]
+    run = pipeline(items=items, workload=make_workload(PLAIN), batch_size=7)
+    run.start()
+    run.map()
+    run.children = run.children[::2] + run.children[1::2]
+    run.write_results(lines=lines, compact=compact)
+    output = run.sum()
+    assert json.loads(output["result"]) == items
+    assert [json.loads(line) for line in run.text("results.jsonl").splitlines()] == items
+    assert output["results_file"] == f"s3://results-bucket/runs/{run.name}/results.jsonl"
+
+
+@pytest.mark.parametrize("combines", [True, False])
+def test_sum_points_to_a_result_that_is_too_long_for_a_state(pipeline: Any, make_workload: Any, combines: bool) -> None:
+    source = "def compute(item): return 'x' * 150_000\n" + (ADDITION if combines else "")
+    run = pipeline(size=2, workload=make_workload(source), batch_size=1)
+    output = run.run()
+    assert "result" not in output
+    if combines:
+        assert output["result_file"].endswith("/result.json")
+        assert json.loads(json.loads(run.text("result.json"))["result"]) == "x" * 300_000
+    else:
+        assert output["result_file"].endswith("/results.jsonl")
+        assert [json.loads(line) for line in run.text("results.jsonl").splitlines()] == ["x" * 150_000] * 2
+
+
+def test_sum_points_to_an_integer_that_is_too_long_for_a_state(pipeline: Any) -> None:
+    run = pipeline(items=[10**60_000], workload="squares")
+    output = run.run()
+    assert not {"result", "total_sum"} & set(output)
+    assert int(json.loads(run.text("result.json"))["total_sum"]) == 10**120_000
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        (PLAIN + ADDITION + "def finish(result): return {'sum': result}\n", '{"sum":10}'),
+        (PLAIN + ADDITION + "def finish(result, params): return result * params['by']\n", "30"),
+        (PLAIN + "def finish(results): return sum(results)\n", "10"),
+        (PLAIN + "def finish(results): return next(results)\n", "0"),
+        (PLAIN + "def finish(results): return None\n", "null"),
+        (PLAIN + "def finish(results): return True\n", "true"),
+    ],
+)
+def test_sum_finishes_once_with_the_value_or_the_stream(
+    pipeline: Any, make_workload: Any, source: str, result: str
+) -> None:
+    run = pipeline(size=5, workload=make_workload(source), batch_size=2, params={"by": 3})
+    output = run.run()
+    assert output["result"] == result
+    assert output.get("total_sum") == (result if result.isdigit() else None)
+    if ADDITION not in source:
+        assert run.text("results.jsonl") == "0\n1\n2\n3\n4\n"
+
+
+def test_sum_stores_bytes_that_finish_returns(pipeline: Any, make_workload: Any) -> None:
+    run = pipeline(size=5, workload=make_workload(PLAIN + "def finish(results): return bytes(results)\n"), batch_size=2)
+    output = run.run()
+    assert output["result_file"] == f"s3://results-bucket/runs/{run.name}/result.bin"
+    body = run.s3.get_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/result.bin")["Body"].read()
+    assert body == bytes(range(5))
+    assert "result" not in output
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (PLAIN + "def combine(a, b): return a + str(b)\n", "combine raised at items .*: TypeError"),
+        (PLAIN + ADDITION + "def finish(result): return 1 // 0\n", "finish of workload .* raised: ZeroDivisionError"),
+        (PLAIN + "def finish(results): return next(results) // 0\n", "finish of workload .* raised: ZeroDivisionError"),
+        (PLAIN + ADDITION + "def finish(result): return {1: 2}\n", "neither JSON nor bytes: JSON keys are text"),
+        (PLAIN + ADDITION + "def finish(result): return float('nan')\n", "neither JSON nor bytes: nan is not JSON"),
+        (PLAIN + "def finish(results): return results\n", "neither JSON nor bytes: .*generator"),
+        (PLAIN + ADDITION + "def finish(r):\n    r = []\n    r.append(r)\n    return r\n", "nested too deeply"),
+    ],
+)
+def test_sum_names_how_a_workload_breaks_the_contract(
+    pipeline: Any, make_workload: Any, source: str, message: str
+) -> None:
+    run = pipeline(size=5, workload=make_workload(source), batch_size=1)
+    with pytest.raises(errors.WorkloadError, match=message):
+        run.run()
+    assert "result.json" not in object_keys(run)
+
+
+def mapped(pipeline: Any, **execution_input: Any) -> Any:
+    run = pipeline(**({"size": 6, "workload": "squares", "batch_size": 2} | execution_input))
+    run.start()
+    run.map()
+    return run
+
+
+def test_sum_names_the_gap(pipeline: Any) -> None:
+    run = mapped(pipeline)
+    del run.children[1:]
+    run.write_results()
+    with pytest.raises(errors.MissingResultsError, match=r"^2 of 3 batches .* first of them items 2 to 3$"):
+        run.sum()
+
+
+def test_sum_refuses_a_gap_under_any_tolerance(pipeline: Any) -> None:
+    run = mapped(pipeline, tolerated_failure_percentage=100)
+    del run.children[2]
+    run.write_results()
+    with pytest.raises(errors.MissingResultsError, match="1 of 3 batches"):
+        run.sum()
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 1), (1, 1), (0, 3), (1, 2), (6, 2), (2**60, 1)])
+def test_sum_names_a_result_that_is_no_batch(pipeline: Any, first: int, count: int) -> None:
+    run = mapped(pipeline)
+    stray = run.children[0].output | {"first": first, "count": count}
+    stray["parts"] = [{"first": first, "count": count, "result": "1"}]
+    run.add_file("SUCCEEDED", [stray])
+    run.write_results()
+    message = f"covers items {first} to {first + count - 1}, which are no batch of this run"
+    with pytest.raises(errors.OverlappingResultsError, match=message):
+        run.sum()
+
+
+def test_sum_names_a_manifest_without_files(pipeline: Any) -> None:
+    run = mapped(pipeline)
+    run.write_manifest()
+    with pytest.raises(errors.MissingResultsError, match="manifest lists no result files, the run has 6 items"):
+        run.sum()
+
+
+def test_sum_names_what_is_missing_in_the_bucket(pipeline: Any) -> None:
+    for file in ("manifest.json", "SUCCEEDED_0.json"):
+        run = mapped(pipeline)
+        run.write_results()
+        run.s3.delete_object(Bucket=run.BUCKET, Key=f"{run.prefix}/{file}")
+        with pytest.raises(errors.StorageAccessError, match=f"{file} is missing"):
+            run.sum()
+
+
+@pytest.mark.parametrize("body", [b"", b"[", b"[{}]", b"not json", b"[[1]]", b'{"a":1}', b"[null]"])
+def test_sum_names_a_broken_result_file_and_gives_no_total(pipeline: Any, body: bytes) -> None:
+    run = mapped(pipeline)
+    run.add_file("SUCCEEDED", [], body=body)
+    run.write_results()
+    with pytest.raises(errors.ResultFileError, match=r"SUCCEEDED|record"):
+        run.sum()
+    assert "result.json" not in object_keys(run)
+
+
+def test_sum_names_a_file_that_is_shorter_than_the_manifest_says(pipeline: Any) -> None:
+    run = mapped(pipeline)
+    run.write_results()
+    run.files["SUCCEEDED"][0]["Size"] += 1
+    run.write_manifest()
+    with pytest.raises(errors.ResultFileError, match=r"SUCCEEDED_0\.json has \d+ bytes, its manifest says \d+"):
+        run.sum()
+
+
+def test_sum_names_a_record_of_another_run(pipeline: Any) -> None:
+    other, run = mapped(pipeline), mapped(pipeline)
+    run.children[0] = other.children[0]
+    run.write_results()
+    with pytest.raises(errors.ResultFileError, match=f"belongs to the run .{other.name}., not to {run.name}"):
+        run.sum()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (None, "is missing"),
+        (b"{", "is not JSON"),
+        (b"[]", "is not the part of items 0"),
+        (b'{"first":1,"count":1}', "is not the part of items 0"),
+    ],
+)
+@pytest.mark.parametrize("source", [ADDITION, ""])
+def test_sum_names_a_part_that_is_not_the_one_of_its_record(
+    pipeline: Any, make_workload: Any, body: bytes | None, message: str, source: str
+) -> None:
+    name = make_workload("def compute(item): return 'x' * item\n" + source)
+    run = pipeline(items=[300_000, 1], workload=name, batch_size=1)
+    run.start()
+    run.map()
+    run.write_results()
+    key = f"runs/{run.name}/parts/0-0-1.json"
+    run.s3.delete_object(Bucket=run.BUCKET, Key=key)
+    if body is not None:
+        run.s3.put_object(Bucket=run.BUCKET, Key=key, Body=body)
+    with pytest.raises((errors.ResultFileError, errors.StorageAccessError), match=message):
+        run.sum()
+
+
+def test_sum_names_a_part_of_another_run(pipeline: Any) -> None:
+    run = mapped(pipeline)
+    run.children[0].output["parts"] = [{"first": 0, "count": 2, "failed_count": 0, "key": "runs/b/parts/0-0-2.json"}]
+    run.write_results()
+    with pytest.raises(errors.ResultFileError, match=f"must be under runs/{run.name}/parts/, got .runs/b/parts"):
+        run.sum()
+
+
+def test_sum_names_a_part_with_too_few_results(pipeline: Any, make_workload: Any) -> None:
+    run = mapped(pipeline, workload=make_workload(PLAIN))
+    run.children[0].output["parts"][0]["result"] = "[0]"
+    run.write_results()
+    with pytest.raises(errors.ResultFileError, match="the part of items 0 and on lacks the result of item 1"):
+        run.sum()
+
+
+@pytest.mark.parametrize(
+    ("file", "body", "message"),
+    [
+        ("run.json", b"{", "is not JSON"),
+        ("run.json", b"[]", "does not have the fields of a run"),
+        ("run.json", b'{"name":"a"}', "does not have the fields of a run"),
+        ("batches.jsonl", b"", "is broken"),
+        ("batches.jsonl", b"{}\n", "is broken: a batch is"),
+        ("batches.jsonl", b'{"batch":0,"first":1,"count":1}\n', "batch 0 begins at item 1, expected 0"),
+        ("batches.jsonl", b'{"batch":0,"first":0,"count":6}\n', "not those of run.json"),
+    ],
+)
+def test_sum_names_a_broken_file_of_the_run(pipeline: Any, file: str, body: bytes, message: str) -> None:
+    run = pipeline(size=6, workload="squares", batch_size=2)
+    run.start()
+    run.map()
+    run.write_results()
+    run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/{file}", Body=body)
+    sum_.read_settings.cache_clear()
+    with pytest.raises(errors.ResultFileError, match=message):
+        run.sum()
+
+
+@pytest.mark.parametrize("event", [None, [], {}, {"run": {}}, {"run": {"name": "../a"}}, {"run": {"name": 5}}])
+def test_sum_refuses_events_that_the_state_machine_does_not_send(event: Any) -> None:
+    with pytest.raises(errors.InvalidEventError, match="Sum takes"):
+        sum_.handler(event, None)
+
+
+def test_sum_gives_the_same_when_it_is_called_again(pipeline: Any) -> None:
+    run = mapped(pipeline)
+    run.write_results()
+    assert run.sum() == run.sum()
+
+
+def test_coverage_memory_does_not_grow_with_items() -> None:
+    """A batch of 2**50 items takes what a batch of one item takes."""
+    batches = iter([coverage.Batch(0, 0, 2**50), coverage.Batch(1, 2**50, 1)])
+    covered = coverage.Coverage(batches)
+    assert (covered.batch_count, covered.item_count) == (2, 2**50 + 1)
+
+
+def test_sum_reads_blocks_not_whole_files(pipeline: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(storage, "BLOCK_BYTES", 100)
+    run = mapped(pipeline, size=60, batch_size=3)
+    run.write_results()
+    assert run.sum()["total_sum"] == str(59 * 60 * 119 // 6)
