@@ -4,6 +4,8 @@ ARGS ?=
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
+# A user's setting against byte code would make every command compile all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 
 .PHONY: run test lint deploy destroy clean

@@ -12,20 +12,21 @@ import uvicorn
 from hpc_local import assembly as cloud_assembly
 from hpc_local.arns import Account
 from hpc_local.clock import Clock
-from hpc_local.distributed_map import MapServices
+from hpc_local.execution.machines import Machines
 from hpc_local.http_api import HttpApi
-from hpc_local.integrations import Integrations
-from hpc_local.lambda_integration import FunctionTask, InvokeTask
+from hpc_local.integrations.lambda_function import FunctionTask, InvokeTask
+from hpc_local.integrations.registry import Integrations
 from hpc_local.lambda_runtime import LambdaRuntime
-from hpc_local.machines import Machines
-from hpc_local.map_objects import MapObjects
-from hpc_local.map_run import MapRuns
-from hpc_local.map_run_store import MapRunStore
+from hpc_local.maps.distributed_map import MapServices
+from hpc_local.maps.map_run import MapRuns
+from hpc_local.maps.objects import MapObjects
 from hpc_local.object_store import ObjectStore
+from hpc_local.protocol import Service
 from hpc_local.s3 import S3Service
 from hpc_local.sigv4 import Credential
-from hpc_local.states_service import StatesService
-from hpc_local.store import Store
+from hpc_local.states_api.service import StatesService
+from hpc_local.storage.executions import Store
+from hpc_local.storage.map_runs import MapRunStore
 
 STOPPED_CAUSE = "the local server was stopped"
 
@@ -85,7 +86,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         machines.abort_orphans()
         outputs = _deploy(settings, runtime, objects, machines)
         stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
-        services = {"s3": S3Service(objects, region=settings.account.region, account=settings.account.account_id), "states": StatesService(machines)}
+        services: dict[str, Service] = {"s3": S3Service(objects, region=settings.account.region, account=settings.account.account_id), "states": StatesService(machines)}
         await stack.enter_async_context(_listening(HttpApi(services, settings.credentials), listener))
         yield Running(endpoint_url, outputs, machines)
 

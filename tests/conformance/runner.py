@@ -9,17 +9,17 @@ from typing import Any
 
 from hpc_local.arns import Account
 from hpc_local.clock import Clock
-from hpc_local.distributed_map import MapServices
-from hpc_local.integrations import Integrations
+from hpc_local.execution.machines import Machines
+from hpc_local.integrations.lambda_function import FunctionTask, InvokeTask
+from hpc_local.integrations.registry import Integrations
 from hpc_local.lambda_function import Function
-from hpc_local.lambda_integration import FunctionTask, InvokeTask
 from hpc_local.lambda_runtime import LambdaRuntime
-from hpc_local.machines import Machines
-from hpc_local.map_objects import MapObjects
-from hpc_local.map_run import MapRuns
-from hpc_local.map_run_store import MapRunStore
+from hpc_local.maps.distributed_map import MapServices
+from hpc_local.maps.map_run import MapRuns
+from hpc_local.maps.objects import MapObjects
 from hpc_local.object_store import ObjectStore
-from hpc_local.store import ExecutionRow, Store
+from hpc_local.storage.executions import ExecutionRow, Store
+from hpc_local.storage.map_runs import MapRunStore
 
 ACCOUNT = Account(account_id="111111111111", region="us-east-1")
 ROLE_ARN = "arn:aws:iam::111111111111:role/recorded"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from hpc_local.frames import Call
+from hpc_local.execution.frames import Call
 from hpc_local.language import Json
 
 

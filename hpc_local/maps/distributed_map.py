@@ -13,10 +13,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hpc_local.child_executions import described, described_pending
-from hpc_local.dispatcher import Dispatcher, InputQueue
-from hpc_local.frames import Step
-from hpc_local.item_reader import ObjectSource, ReaderSettings, read_items
+from hpc_local.execution.frames import Step
+from hpc_local.execution.program import State
 from hpc_local.language import Json
 from hpc_local.language.errors import (
     DataLimitExceededError,
@@ -25,11 +23,13 @@ from hpc_local.language.errors import (
     StatesError,
 )
 from hpc_local.language.json_text import MAX_PAYLOAD_BYTES
-from hpc_local.map_batches import BatchLimits, ChildInput, child_inputs
-from hpc_local.map_items import select_item
-from hpc_local.map_run import MapRun, MapRuns, MapRunSettings
-from hpc_local.program import State
-from hpc_local.result_writer import OpenWriter, Result, WriterSettings, formatted, write_results
+from hpc_local.maps.batches import BatchLimits, ChildInput, child_inputs
+from hpc_local.maps.child_executions import described, described_pending
+from hpc_local.maps.dispatcher import Dispatcher, InputQueue
+from hpc_local.maps.item_reader import ObjectSource, ReaderSettings, read_items
+from hpc_local.maps.items import select_item
+from hpc_local.maps.map_run import MapRun, MapRuns, MapRunSettings
+from hpc_local.maps.result_writer import OpenWriter, Result, WriterSettings, formatted, write_results
 
 
 @dataclass(frozen=True, slots=True)

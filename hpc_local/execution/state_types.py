@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from hpc_local.distributed_map import run_distributed_map
-from hpc_local.frames import Step, Work
+from hpc_local.execution.frames import Step, Work
+from hpc_local.execution.parallel import run_inline_map, run_parallel
+from hpc_local.execution.program import State
+from hpc_local.execution.simple_states import run_fail, run_pass, run_succeed, run_wait
+from hpc_local.execution.tasks import run_task
 from hpc_local.language import Json
-from hpc_local.parallel import run_inline_map, run_parallel
-from hpc_local.program import State
-from hpc_local.simple_states import run_fail, run_pass, run_succeed, run_wait
-from hpc_local.tasks import run_task
+from hpc_local.maps.distributed_map import run_distributed_map
 
 
 async def run_map(state: State, step: Step) -> Json:
@@ -26,4 +26,4 @@ WORK: Mapping[str, Work] = {
     "Task": run_task,
     "Wait": run_wait,
 }
-"""Choice has no entry: it only decides where to go (see :mod:`hpc_local.interpreter`)."""
+"""Choice has no entry: it only decides where to go (see :mod:`hpc_local.execution.interpreter`)."""

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from hpc_local.frames import Call, Step
-from hpc_local.integrations import Integration
+from hpc_local.execution.frames import Call, Step
+from hpc_local.execution.program import State
+from hpc_local.integrations.registry import Integration
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError, TimeoutStatesError
 from hpc_local.language.json_text import compact
-from hpc_local.program import State
 
 # Source: the service model, event types of a Task that names a function and of one that names an integration.
 _FUNCTION_EVENTS = {

@@ -5,19 +5,19 @@ import uuid
 from collections.abc import Mapping
 
 from hpc_local.clock import Clock
-from hpc_local.distributed_map import MapServices
-from hpc_local.executions import Execution, Executions, Machine
-from hpc_local.frames import Cursor, Frame, Services
-from hpc_local.integrations import Integrations, UnsupportedResourceError
-from hpc_local.interpreter import run_program
+from hpc_local.execution.executions import Execution, Executions, Machine
+from hpc_local.execution.frames import Cursor, Frame, Services
+from hpc_local.execution.interpreter import run_program
+from hpc_local.execution.limits import EXPRESS_SECONDS, within
+from hpc_local.execution.program import Program, compile_program
+from hpc_local.execution.state_types import WORK
+from hpc_local.integrations.registry import Integrations, UnsupportedResourceError
 from hpc_local.language import Json
 from hpc_local.language.definition import load
 from hpc_local.language.scope import Scope
-from hpc_local.limits import EXPRESS_SECONDS, within
-from hpc_local.program import Program, compile_program
-from hpc_local.result_writer import timestamp
-from hpc_local.state_types import WORK
-from hpc_local.store import ExecutionRow, MachineRow, Store
+from hpc_local.maps.distributed_map import MapServices
+from hpc_local.maps.result_writer import timestamp
+from hpc_local.storage.executions import ExecutionRow, MachineRow, Store
 
 
 class Machines:

@@ -8,7 +8,7 @@ from hpc_local.language.choice import Choice, compile_choice
 from hpc_local.language.data_flow import DataFlow, compile_flow
 from hpc_local.language.retry import Retrier
 from hpc_local.language.settings import KINDS, Setting, compile_setting
-from hpc_local.map_fields import MapFields, compile_map_fields
+from hpc_local.maps.fields import MapFields, compile_map_fields
 
 
 @dataclass(frozen=True, slots=True)

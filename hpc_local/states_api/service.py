@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hpc_local.arns import child_name, child_position, execution_arn
-from hpc_local.executions import Execution, ExecutionExistsError
+from hpc_local.execution.executions import Execution, ExecutionExistsError
+from hpc_local.execution.machines import Machines
 from hpc_local.language.json_text import MAX_PAYLOAD_BYTES, text_size_bytes
-from hpc_local.machines import Machines
-from hpc_local.map_run import MapRuns, MapRunView
-from hpc_local.map_run_store import ChildRecord, MapRunRow
+from hpc_local.maps.map_run import MapRuns, MapRunView
 from hpc_local.protocol import ServiceError
-from hpc_local.store import ExecutionRow
+from hpc_local.storage.executions import ExecutionRow
+from hpc_local.storage.map_runs import ChildRecord, MapRunRow
 
 Params = dict[str, Any]
 Result = dict[str, Any]

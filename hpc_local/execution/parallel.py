@@ -7,13 +7,13 @@ it orders the events of concurrent branches is not documented.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from hpc_local.frames import Cursor, Frame, Step
-from hpc_local.history import HistoryLimitError
-from hpc_local.interpreter import run_program
+from hpc_local.execution.frames import Cursor, Frame, Step
+from hpc_local.execution.history import HistoryLimitError
+from hpc_local.execution.interpreter import run_program
+from hpc_local.execution.program import State
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
-from hpc_local.map_items import select_item
-from hpc_local.program import State
+from hpc_local.maps.items import select_item
 
 # Source: Step Functions developer guide, "Map state processing modes": inline, up to 40 concurrent iterations.
 INLINE_CONCURRENCY = 40

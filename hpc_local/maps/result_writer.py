@@ -7,7 +7,7 @@ Source: recorded result files (keys, field order, statuses); Step Functions deve
 
 import json
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -30,12 +30,10 @@ FILE_OF_STATUS = {
 class ObjectWriter(Protocol):
     """An object that is being written; it appears under its key when the context ends without an exception."""
 
-    def __enter__(self) -> "ObjectWriter": ...
-    def __exit__(self, *error: object) -> None: ...
     def write(self, data: bytes) -> object: ...
 
 
-OpenWriter = Callable[[str, str, str], ObjectWriter]
+OpenWriter = Callable[[str, str, str], AbstractContextManager[ObjectWriter]]
 """``(bucket, key, content type)`` to a writer."""
 
 

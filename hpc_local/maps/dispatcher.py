@@ -4,11 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 
-from hpc_local.child_executions import run_child
-from hpc_local.frames import Frame
-from hpc_local.map_batches import ChildInput
-from hpc_local.map_run import MAX_CONCURRENCY, MapRun
-from hpc_local.program import Program
+from hpc_local.execution.frames import Frame
+from hpc_local.execution.program import Program
+from hpc_local.maps.batches import ChildInput
+from hpc_local.maps.child_executions import run_child
+from hpc_local.maps.map_run import MAX_CONCURRENCY, MapRun
 
 READ_AHEAD = 10_000  # inputs held at the most, so that small datasets have their total at once
 READ_AHEAD_BYTES = 16 * 1024 * 1024

@@ -9,21 +9,17 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from hpc_local.arns import execution_arn
 from hpc_local.clock import Clock
-from hpc_local.history import Event, History
-from hpc_local.journal import StorageError
+from hpc_local.execution.history import Event, History
+from hpc_local.execution.limits import ExecutionTimeoutError
+from hpc_local.execution.program import Program
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
 from hpc_local.language.json_text import compact
-from hpc_local.limits import ExecutionTimeoutError
-from hpc_local.program import Program
-from hpc_local.store import ExecutionRow, MachineRow, Store
-
-if TYPE_CHECKING:
-    from hpc_local.distributed_map import MapRun
+from hpc_local.storage.executions import ExecutionRow, MachineRow, Store
+from hpc_local.storage.journal import StorageError
 
 LOGGER = logging.getLogger(__name__)
 
@@ -59,7 +55,6 @@ class Execution:
         self.machine = machine
         self.row = row
         self.history = History(clock.time, keep=not machine.is_express, on_add=self._schedule_write)
-        self.map_runs: list[MapRun] = []
         self.task: asyncio.Task[None] | None = None
         self.ended: asyncio.Future[ExecutionRow] = asyncio.get_running_loop().create_future()
         self.stop_request: ExecutionStopped | None = None

@@ -6,20 +6,20 @@ Source: recorded executions (context object, result records).
 import asyncio
 
 from hpc_local.arns import child_name, execution_arn
-from hpc_local.executions import close_history, failure_status
-from hpc_local.frames import Cursor, Frame
-from hpc_local.history import History
-from hpc_local.interpreter import run_program
+from hpc_local.execution.executions import close_history, failure_status
+from hpc_local.execution.frames import Cursor, Frame
+from hpc_local.execution.history import History
+from hpc_local.execution.interpreter import run_program
+from hpc_local.execution.limits import within_express_limit
+from hpc_local.execution.program import Program
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
 from hpc_local.language.json_text import compact
 from hpc_local.language.scope import Scope
-from hpc_local.limits import within_express_limit
-from hpc_local.map_batches import ChildInput
-from hpc_local.map_run import MapRun
-from hpc_local.map_run_store import ChildRecord
-from hpc_local.program import Program
-from hpc_local.result_writer import Result, timestamp
+from hpc_local.maps.batches import ChildInput
+from hpc_local.maps.map_run import MapRun
+from hpc_local.maps.result_writer import Result, timestamp
+from hpc_local.storage.map_runs import ChildRecord
 
 ABORTED_CAUSE = "The execution was aborted because its Map Run ended"
 

@@ -11,7 +11,7 @@ import gzip
 import io
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -39,8 +39,8 @@ class ReaderSettings:
     """``ItemReader`` with its paths resolved."""
 
     resource: str
-    parameters: dict[str, Json]
-    config: dict[str, Json] = field(default_factory=dict)
+    parameters: Mapping[str, Json]
+    config: Mapping[str, Json] = field(default_factory=dict)
     max_items: int = 0
 
 
@@ -71,7 +71,7 @@ def read_items(settings: ReaderSettings, objects: ObjectSource) -> tuple[Iterato
     return itertools.islice(items, limit), f"s3://{bucket}/{key}"
 
 
-def _read_file(objects: ObjectSource, bucket: str, key: str, config: dict[str, Json]) -> Iterator[Json]:
+def _read_file(objects: ObjectSource, bucket: str, key: str, config: Mapping[str, Json]) -> Iterator[Json]:
     try:
         stream = objects.open(bucket, key)
     except Exception as error:
@@ -85,7 +85,7 @@ def _read_file(objects: ObjectSource, bucket: str, key: str, config: dict[str, J
             raise ItemReaderError(f"Attempting to parse s3://{bucket}/{key}: {error}") from error
 
 
-def _read_json_lines(stream: BinaryIO, _config: dict[str, Json]) -> Iterator[Json]:
+def _read_json_lines(stream: BinaryIO, _config: Mapping[str, Json]) -> Iterator[Json]:
     for number, line in enumerate(stream, 1):
         text = line.strip()
         if text:
@@ -95,7 +95,7 @@ def _read_json_lines(stream: BinaryIO, _config: dict[str, Json]) -> Iterator[Jso
                 raise ValueError(f"line {number} is not JSON: {error}") from error
 
 
-def _read_json(stream: BinaryIO, config: dict[str, Json]) -> Iterator[Json]:
+def _read_json(stream: BinaryIO, config: Mapping[str, Json]) -> Iterator[Json]:
     """Stream the elements of a JSON array, or the members of an object as ``{"Key", "Value"}``."""
     prefix = _ijson_prefix(config.get("ItemsPointer", ""))
     events = ijson.parse(stream, use_float=True)
@@ -127,7 +127,7 @@ def _members(events: Iterator[tuple[str, str, Any]]) -> Iterator[Json]:
 def _build(event: str, value: Any, events: Iterator[tuple[str, str, Any]]) -> Json:
     builder = ijson.ObjectBuilder()
     builder.event(event, value)
-    depth = event in ("start_map", "start_array")
+    depth = int(event in ("start_map", "start_array"))
     while depth:
         _path, event, value = next(events)
         builder.event(event, value)
@@ -140,7 +140,7 @@ def _ijson_prefix(pointer: str) -> str:
     return ".".join(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
 
 
-def _read_csv(stream: BinaryIO, config: dict[str, Json]) -> Iterator[Json]:
+def _read_csv(stream: BinaryIO, config: Mapping[str, Json]) -> Iterator[Json]:
     """Yield an object of strings a row: short rows are filled with "", what has no header is left out."""
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     rows = csv.reader(text, delimiter=_DELIMITERS[config.get("CSVDelimiter", "COMMA")], strict=False)

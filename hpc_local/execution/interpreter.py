@@ -6,7 +6,8 @@ what the specification leaves open.
 
 from typing import NamedTuple
 
-from hpc_local.frames import Cursor, Frame, Step
+from hpc_local.execution.frames import Cursor, Frame, Step
+from hpc_local.execution.program import Program, State
 from hpc_local.language import Json
 from hpc_local.language.data_flow import Left
 from hpc_local.language.errors import (
@@ -21,8 +22,7 @@ from hpc_local.language.errors import (
 from hpc_local.language.json_text import check_size, compact
 from hpc_local.language.retry import first_counters, next_retry
 from hpc_local.language.scope import Scope
-from hpc_local.program import Program, State
-from hpc_local.result_writer import timestamp
+from hpc_local.maps.result_writer import timestamp
 
 # Errors of the data flow itself: their causes tell the state and the event that entered it.
 _EVALUATION_ERRORS = (StatesRuntimeError, QueryEvaluationError, IntrinsicFailureError, ResultPathMatchFailureError)

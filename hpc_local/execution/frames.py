@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hpc_local.clock import Clock
-from hpc_local.history import History
+from hpc_local.execution.history import History
 from hpc_local.language import Json
 from hpc_local.language.scope import Scope
 
 if TYPE_CHECKING:
-    from hpc_local.distributed_map import MapServices
-    from hpc_local.integrations import Integrations
-    from hpc_local.program import State
+    from hpc_local.execution.program import State
+    from hpc_local.integrations.registry import Integrations
+    from hpc_local.maps.distributed_map import MapServices
 
 Work = Callable[["State", "Step"], Awaitable[Json]]
 """A state's own work: from its effective input to its result; raises :class:`StatesError`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpc_local.arns import child_machine_arn, map_run_arn
-from hpc_local.map_run_store import ChildLog, ChildRecord, MapRunRow, MapRunStore
+from hpc_local.storage.map_runs import ChildLog, ChildRecord, MapRunRow, MapRunStore
 
 # Source: Step Functions quotas: the most children of one Map Run that run in parallel.
 MAX_CONCURRENCY = 10_000

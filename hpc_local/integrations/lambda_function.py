@@ -7,7 +7,7 @@ import json
 import uuid
 
 from hpc_local.arns import Account
-from hpc_local.frames import Call
+from hpc_local.execution.frames import Call
 from hpc_local.lambda_function import FunctionError
 from hpc_local.lambda_runtime import LambdaRuntime
 from hpc_local.language import Json

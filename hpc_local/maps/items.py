@@ -1,8 +1,8 @@
 """What one iteration of a Map state, or one child execution, is given of its item."""
 
-from hpc_local.frames import Step
+from hpc_local.execution.frames import Step
+from hpc_local.execution.program import State
 from hpc_local.language import Json
-from hpc_local.program import State
 
 
 def select_item(state: State, step: Step, item: dict[str, Json]) -> Json:

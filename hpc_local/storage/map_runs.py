@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hpc_local.history import Event
-from hpc_local.journal import StorageError
-from hpc_local.store import Store, pack, unpack
+from hpc_local.execution.history import Event
+from hpc_local.storage.executions import Store, pack, unpack
+from hpc_local.storage.journal import StorageError
 
 SEGMENT_CHILDREN = 256
 SEGMENT_SECONDS = 0.025

@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpc_local.history import Event
-from hpc_local.journal import Journal
+from hpc_local.execution.history import Event
+from hpc_local.storage.journal import Journal
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS definitions (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, text TEXT NOT NULL);

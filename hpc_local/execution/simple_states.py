@@ -1,10 +1,10 @@
 """Pass, Wait, Succeed and Fail: states that need nothing outside the execution."""
 
-from hpc_local.frames import Step
+from hpc_local.execution.frames import Step
+from hpc_local.execution.program import State
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
 from hpc_local.language.timestamps import parse_timestamp
-from hpc_local.program import State
 
 
 async def run_pass(state: State, step: Step) -> Json:

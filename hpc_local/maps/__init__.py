@@ -1,0 +1,1 @@
+"""Distributed Maps: items in, child executions side by side, result files out."""

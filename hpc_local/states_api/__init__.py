@@ -1,0 +1,1 @@
+"""The Step Functions API: one module a group of actions."""
