@@ -7,6 +7,7 @@ from typing import Any
 from lambdas import json_text
 from lambdas.errors import InvalidEventError, ResultFileError
 from lambdas.json_text import shown
+from lambdas.part_reading import check_content
 from lambdas.runs import Batch
 
 MAX_ERROR_CHARACTERS = 500
@@ -49,7 +50,7 @@ def interpret(value: Any, run: str, status: str) -> Record:
                 raise ResultFileError(f"a {status} record needs Status and Input, got {shown(value)}")
             return _failed(value, run)
         return _succeeded(_nested(value, "Output") if is_whole else value, run)
-    except (KeyError, TypeError, ValueError, InvalidEventError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, InvalidEventError) as error:
         raise ResultFileError(f"a {status} record is not of this pipeline: {error}; got {shown(value)}") from error
 
 
@@ -114,5 +115,9 @@ def _check_parts(batch: Batch, parts: Any) -> None:
         if part["first"] != next_index:
             raise ValueError(f"a part begins at item {shown(part['first'])}, expected {next_index}")
         next_index += _count(part["count"])
+        if "key" in part:
+            _count(part["failed_count"])
+        else:
+            check_content(part)
     if next_index != batch.first + _count(batch.count):
         raise ValueError(f"its parts end at item {next_index}, expected {batch.end}")

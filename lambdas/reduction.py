@@ -8,6 +8,7 @@ from lambdas import json_text, storage
 from lambdas.coverage import Coverage, State
 from lambdas.errors import ResultFileError, WorkloadError
 from lambdas.object_writer import ObjectWriter
+from lambdas.part_reading import listed_results, load_part, part_result
 from lambdas.parts import MAX_OUTPUT_BYTES, describe_error
 from lambdas.records import Record, interpret
 from lambdas.result_files import Place, ResultFile
@@ -15,27 +16,6 @@ from lambdas.runs import RunSettings
 
 BLOCK_BYTES = 1024 * 1024
 MAX_BLOCKS = 32
-
-
-def load_part(bucket: str, run: str, part: dict[str, Any]) -> dict[str, Any]:
-    """Return a part with its content, read from S3 if it is there.
-
-    Raises
-    ------
-    ResultFileError
-        If the object is not the part that the record describes.
-    """
-    if "key" not in part:
-        return part
-    key = part["key"]
-    if not isinstance(key, str) or not key.startswith(f"runs/{run}/parts/"):
-        raise ResultFileError(f"a part of run {run} must be under runs/{run}/parts/, got {json_text.shown(key)}")
-    loaded = storage.get_json(bucket, key)
-    if not isinstance(loaded, dict) or any(loaded.get(field) != part[field] for field in ("first", "count")):
-        raise ResultFileError(
-            f"s3://{bucket}/{key} is not the part of items {part['first']} and on that its record names"
-        )
-    return loaded
 
 
 class Combining:
@@ -51,10 +31,10 @@ class Combining:
     def take(self, record: Record) -> None:
         """Combine what a record holds."""
         for part in record.parts:
-            text = load_part(self._bucket, self._run, part).get("result")
-            if text is None:
+            loaded = load_part(self._bucket, self._run, part)
+            if "result" not in loaded:
                 continue
-            value = json_text.parse(text)
+            value = part_result(loaded)
             if not self._has_value:
                 self.value, self._has_value = value, True
                 continue
@@ -115,22 +95,10 @@ class RecordReader:
                 continue
             record = self.record(place)
             if record.is_single:
-                yield json_text.parse(record.parts[0]["result"])
+                yield part_result(record.parts[0])
                 continue
             for part in record.parts:
-                yield from _part_results(load_part(self.bucket, self.run, part))
-
-
-def _part_results(part: dict[str, Any]) -> Iterator[Any]:
-    values = iter(json_text.parse(part.get("result", "[]")))
-    failed = {failure["index"] for failure in part.get("failed", ())}
-    for index in range(part["first"], part["first"] + part["count"]):
-        try:
-            yield None if index in failed else next(values)
-        except StopIteration as error:
-            raise ResultFileError(
-                f"the part of items {part['first']} and on lacks the result of item {index}"
-            ) from error
+                yield from listed_results(load_part(self.bucket, self.run, part))
 
 
 class Collecting:

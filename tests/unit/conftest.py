@@ -9,10 +9,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from moto import mock_aws
 
 from lambdas import compute, runs, start, storage, workloads
 from lambdas import sum as sum_
+
+# How long an example takes depends on what else the machine does; it says nothing about the code.
+settings.register_profile("unit", deadline=None)
+settings.load_profile("unit")
 
 BUCKET = "results-bucket"
 SOURCE_BUCKET = "source-bucket"

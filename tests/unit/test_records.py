@@ -206,6 +206,7 @@ def none_record(output: Any, **changes: Any) -> dict[str, Any]:
     return {"Status": "SUCCEEDED", "Input": "{}", "Output": json.dumps(output)} | changes
 
 
+FAILED = {"index": 5, "error": "ValueError: bad"}
 PARTS = [{"first": 4, "count": 2, "result": "9"}]
 OUTPUT = {"done": True, "run": "a", "batch": 1, "first": 4, "count": 2, "parts": PARTS}
 
@@ -255,6 +256,13 @@ def test_interpret_names_the_error_of_a_failed_child(fields: dict[str, Any], err
         (OUTPUT | {"parts": []}, "SUCCEEDED", "its parts end at item 4, expected 6"),
         (OUTPUT | {"parts": [*PARTS, *PARTS]}, "SUCCEEDED", "a part begins at item 4, expected 6"),
         (OUTPUT | {"parts": [{"first": 4, "count": -2}]}, "SUCCEEDED", "expected an integer of 0 or more, got -2"),
+        (OUTPUT | {"parts": [{"first": 4, "count": 2}]}, "SUCCEEDED", "2 items, 0 of them failed, has no result"),
+        (OUTPUT | {"parts": [PARTS[0] | {"failed": [FAILED, FAILED]}]}, "SUCCEEDED", "must be of 4 to 5 and rise"),
+        (OUTPUT | {"parts": [PARTS[0] | {"failed": [FAILED | {"index": 6}]}]}, "SUCCEEDED", "must be of 4 to 5"),
+        (OUTPUT | {"parts": [PARTS[0] | {"failed": [FAILED | {"error": 6}]}]}, "SUCCEEDED", "its error as text"),
+        (OUTPUT | {"parts": [PARTS[0] | {"failed": [{"index": 4}]}]}, "SUCCEEDED", "not of this pipeline: 'error'"),
+        (OUTPUT | {"parts": [PARTS[0] | {"failed": 5}]}, "SUCCEEDED", "not of this pipeline"),
+        (OUTPUT | {"parts": [{"first": 4, "count": 2, "key": "k"}]}, "SUCCEEDED", "of this pipeline: 'failed_count'"),
         (OUTPUT | {"first": "4"}, "SUCCEEDED", "expected an integer of 0 or more"),
         (OUTPUT | {"parts": 5}, "SUCCEEDED", "is not of this pipeline"),
         (7, "SUCCEEDED", "is not of this pipeline"),

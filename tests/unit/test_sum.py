@@ -337,8 +337,11 @@ def test_sum_names_a_record_of_another_run(pipeline: Any) -> None:
     [
         (None, "is missing"),
         (b"{", "is not JSON"),
-        (b"[]", "is not the part of items 0"),
-        (b'{"first":1,"count":1}', "is not the part of items 0"),
+        (b"[]", "is not a part: "),
+        (b'{"first":0,"count":1}', "is not a part: .*1 items, 0 of them failed, has no result"),
+        (b'{"first":1,"count":1,"result":"5"}', "is another part than its record says"),
+        (b'{"first":0,"count":2,"result":"5"}', "is another part than its record says"),
+        (b'{"first":0,"count":1,"failed":[{"index":0,"error":"e"}]}', "is another part than its record says"),
     ],
 )
 @pytest.mark.parametrize("source", [ADDITION, ""])
@@ -366,11 +369,24 @@ def test_sum_names_a_part_of_another_run(pipeline: Any) -> None:
         run.sum()
 
 
-def test_sum_names_a_part_with_too_few_results(pipeline: Any, make_workload: Any) -> None:
-    run = mapped(pipeline, workload=make_workload(PLAIN))
-    run.children[0].output["parts"][0]["result"] = "[0]"
+@pytest.mark.parametrize(
+    ("result", "source", "message"),
+    [
+        ("[0]", PLAIN, r"items 0 and on must list 2 results, got \[0\]"),
+        ("[0,1,2]", PLAIN, r"items 0 and on must list 2 results, got \[0, 1, 2\]"),
+        ("5", PLAIN, "items 0 and on must list 2 results, got 5"),
+        ("[0,", PLAIN, "result of items 0 and on is not JSON text: Expecting value"),
+        ("{", PLAIN + ADDITION, "result of items 0 and on is not JSON text: Expecting property name"),
+        (7, PLAIN + ADDITION, "result of items 0 and on is not JSON text"),
+    ],
+)
+def test_sum_names_a_part_without_the_results_it_claims(
+    pipeline: Any, make_workload: Any, result: Any, source: str, message: str
+) -> None:
+    run = mapped(pipeline, workload=make_workload(source))
+    run.children[0].output["parts"][0]["result"] = result
     run.write_results()
-    with pytest.raises(errors.ResultFileError, match="the part of items 0 and on lacks the result of item 1"):
+    with pytest.raises(errors.ResultFileError, match=message):
         run.sum()
 
 

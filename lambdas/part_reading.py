@@ -1,0 +1,87 @@
+"""Parts read back: from what a record holds or points to, to results that are seen to account for every item."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from lambdas import json_text, storage
+from lambdas.errors import ResultFileError
+from lambdas.json_text import shown
+
+
+def check_content(part: dict[str, Any]) -> None:
+    """Refuse a part whose result and failures do not account for its items.
+
+    Raises
+    ------
+    AttributeError, KeyError, TypeError, ValueError
+        With what does not add up.
+    """
+    first, end = part["first"], part["first"] + part["count"]
+    failed = part.get("failed", ())
+    if failed:
+        indexes = [failure["index"] for failure in failed]
+        if any(not before < after for before, after in pairwise([first - 1, *indexes, end])):
+            raise ValueError(f"failed items must be of {first} to {end - 1} and rise, got {shown(indexes)}")
+        if not all(isinstance(failure["error"], str) for failure in failed):
+            raise ValueError(f"a failed item needs its error as text, got {shown(failed)}")
+    if ("result" in part) != (len(failed) < part["count"]):
+        given = "a result" if "result" in part else "no result"
+        raise ValueError(f"a part of {part['count']} items, {len(failed)} of them failed, has {given}")
+
+
+def load_part(bucket: str, run: str, part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part with its content, read from S3 if it is there.
+
+    Raises
+    ------
+    ResultFileError
+        If the object is not the part that the record describes.
+    """
+    if "key" not in part:
+        return part
+    key = part["key"]
+    if not isinstance(key, str) or not key.startswith(f"runs/{run}/parts/"):
+        raise ResultFileError(f"a part of run {run} must be under runs/{run}/parts/, got {shown(key)}")
+    loaded: dict[str, Any] = storage.get_json(bucket, key)
+    try:
+        check_content(loaded)
+        described = {"first": loaded["first"], "count": loaded["count"], "failed_count": len(loaded.get("failed", ()))}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ResultFileError(f"s3://{bucket}/{key} is not a part: {error!r}") from error
+    if any(part[field] != value for field, value in described.items()):
+        raise ResultFileError(f"s3://{bucket}/{key} is another part than its record says: it has {shown(described)}")
+    return loaded
+
+
+def part_result(part: dict[str, Any]) -> Any:
+    """Return the value of a part's result.
+
+    Raises
+    ------
+    ResultFileError
+        If it is not JSON text.
+    """
+    try:
+        return json_text.parse(part["result"])
+    except (TypeError, ValueError) as error:
+        raise ResultFileError(f"the result of items {part['first']} and on is not JSON text: {error}") from error
+
+
+def listed_results(part: dict[str, Any]) -> Iterator[Any]:
+    """Yield the results of a part whose result is a list; None for a failed item.
+
+    Raises
+    ------
+    ResultFileError
+        If it lists more or fewer.
+    """
+    failed = {failure["index"] for failure in part.get("failed", ())}
+    values = part_result(part) if "result" in part else []
+    if not isinstance(values, list) or len(values) + len(failed) != part["count"]:
+        raise ResultFileError(
+            f"items {part['first']} and on must list {part['count'] - len(failed)} results, got {shown(values)}"
+        )
+    remaining = iter(values)
+    for index in range(part["first"], part["first"] + part["count"]):
+        yield None if index in failed else next(remaining)
