@@ -10,6 +10,9 @@ from hpc_local.object_store.errors import NoSuchKeyError, PreconditionFailedErro
 # Source: Amazon S3 user guide, default of Content-Type.
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 
+# As parameters of PutObject; the content type is an attribute of its own.
+STORED_HEADERS = frozenset({"CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Expires"})
+
 
 @dataclass(frozen=True)
 class Checksum:
@@ -30,12 +33,22 @@ class Attributes:
     Attributes
     ----------
     headers : Mapping[str, str]
-        Others that come back with the object, by S3's parameter name, such as ``{"CacheControl": "no-store"}``.
+        Others that come back with the object, by S3's parameter name: those in `STORED_HEADERS`.
+
+    Raises
+    ------
+    ValueError
+        For another header.
     """
 
     content_type: str = DEFAULT_CONTENT_TYPE
     metadata: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.headers.keys() - STORED_HEADERS)
+        if unknown:
+            raise ValueError(f"headers must be among {', '.join(sorted(STORED_HEADERS))}, got {', '.join(unknown)}")
 
 
 @dataclass(frozen=True)

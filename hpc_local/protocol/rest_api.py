@@ -78,13 +78,11 @@ class RestApi(ServiceApi):
         payload = shape.serialization.get("payload")
         if payload and shape.members[payload].type_name == "blob":
             return HttpResponse(status, headers, result.get(payload, b""))
-        if payload or _has_body_members(shape):
-            headers["content-type"] = self.media_type
-            body_shape = shape.members[payload] if payload else shape
-            return HttpResponse(
-                status, headers, self._encode_body(operation, body_shape, result[payload] if payload else result)
-            )
-        return HttpResponse(status, headers)
+        if payload not in result if payload else not _has_body_members(shape):
+            return HttpResponse(status, headers)
+        headers["content-type"] = self.media_type
+        body_shape, value = (shape.members[payload], result[payload]) if payload else (shape, result)
+        return HttpResponse(status, headers, self._encode_body(operation, body_shape, value))
 
     @abstractmethod
     def _decode_body(self, shape: StructureShape, payload: str | None, body: bytes | RequestBody) -> dict[str, Any]: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 
 from hpc_local.object_store import ObjectInfo, ObjectStore
@@ -85,6 +86,8 @@ def _describe(info: ObjectInfo, params: Params) -> tuple[dict[str, Any], tuple[i
         "Metadata": dict(info.attributes.metadata),
     }
     result |= info.attributes.headers
+    if "Expires" in result:
+        result["Expires"] = parsedate_to_datetime(result["Expires"])
     if part:
         result["ContentRange"] = f"bytes {start}-{end - 1}/{info.size}"
     elif params.get("ChecksumMode") == "ENABLED":
