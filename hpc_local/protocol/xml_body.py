@@ -25,11 +25,12 @@ def parse_xml(body: bytes, root_name: str) -> ET.Element:
     ValueError
         With a message that is fit for the caller.
     """
-    if b"<!DOCTYPE" in body:
-        raise ValueError("a document type is not allowed")
     try:
-        root = ET.fromstring(body, ET.XMLParser(encoding="utf-8"))  # noqa: S314 - no DTD, so no entities to expand
-    except ET.ParseError as error:
+        text = body.decode()
+        if "<!DOCTYPE" in text:
+            raise ValueError("a document type is not allowed")
+        root = ET.fromstring(text)  # noqa: S314 - without a document type there are no entities to expand
+    except (ET.ParseError, UnicodeDecodeError) as error:
         raise ValueError(f"not XML: {error}") from error
     if _tag(root) != root_name:
         raise ValueError(f"expected element {root_name}, got {_tag(root)}")
