@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hpc_local.language import Json
 from hpc_local.language.comparisons import COMPARISONS, TYPE_TESTS, string_matches
-from hpc_local.language.errors import NoChoiceMatchedError, StatesRuntimeError
+from hpc_local.language.errors import StatesRuntimeError
 from hpc_local.language.jsonata import compile_expression, is_expression, states_of
 from hpc_local.language.paths import MissingPathError, Path, compile_path
 from hpc_local.language.scope import Scope
@@ -46,20 +46,24 @@ class Choice:
         Raises
         ------
         StatesError
-            ``States.NoChoiceMatched``, or what a condition raised (a missing Variable is ``States.Runtime``).
+            ``States.Runtime`` if no rule matches and there is no Default, or a Variable has no value; what a JSONata
+            condition raises.
         """
         for rule in self.rules:
             if rule.condition(document, scope):
                 return rule.next, rule
         if self.default is None:
-            raise NoChoiceMatchedError("No choice rule matched and the state has no Default")
+            # measured on the service by others: not States.NoChoiceMatched, as documented
+            raise StatesRuntimeError("Failed to transition out of the state. The state does not point to a next state.")
         return self.default, None
 
 
 def compile_choice(fields: Mapping[str, Json], is_jsonata: bool) -> Choice:
     """Compile a Choice state that was checked already."""
-    compile_one = _jsonata_condition if is_jsonata else compile_condition
-    rules = tuple(Rule(index, rule["Next"], compile_one(rule)) for index, rule in enumerate(fields["Choices"]))
+    rules = tuple(
+        Rule(index, rule["Next"], _jsonata_condition(rule, index) if is_jsonata else compile_condition(rule))
+        for index, rule in enumerate(fields["Choices"])
+    )
     return Choice(rules, fields.get("Default"))
 
 
@@ -111,9 +115,9 @@ def _value(path: Path, document: Json, scope: Scope) -> Json:
         ) from None
 
 
-def _jsonata_condition(rule: Mapping[str, Json]) -> Condition:
+def _jsonata_condition(rule: Mapping[str, Json], index: int) -> Condition:
     condition = rule["Condition"]
     if not is_expression(condition):
         return lambda _document, _scope: bool(condition)
-    expression = compile_expression(condition, "Condition")
+    expression = compile_expression(condition, f"Choices[{index}]/Condition")
     return lambda document, scope: bool(expression.expect("boolean", states_of(document, scope), scope))

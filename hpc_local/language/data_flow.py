@@ -164,8 +164,8 @@ class _JsonataFlow:
             has_result=fields["Type"] in WITH_RESULT,
             argument_template=_optional_jsonata(fields, "Arguments"),
             exit=_exit(fields),
-            rule_exits=tuple(_exit(rule) for rule in fields.get("Choices", ())),
-            catcher_exits=tuple(_exit(catcher) for catcher in fields.get("Catch", ())),
+            rule_exits=_exits(fields, "Choices"),
+            catcher_exits=_exits(fields, "Catch"),
         )
 
     def effective_input(self, state_input: Json, scope: Scope) -> Json:
@@ -190,9 +190,13 @@ class _JsonataFlow:
         return self.catcher_exits[catcher].leave(states, error.output, scope)
 
 
-def _exit(fields: Mapping[str, Json]) -> _JsonataExit:
-    return _JsonataExit(_optional_jsonata(fields, "Output"), _optional_jsonata(fields, "Assign"))
+def _exits(fields: Mapping[str, Json], name: str) -> tuple[_JsonataExit, ...]:
+    return tuple(_exit(entry, f"{name}[{index}]/") for index, entry in enumerate(fields.get(name, ())))
 
 
-def _optional_jsonata(fields: Mapping[str, Json], name: str) -> JsonataTemplate | None:
-    return compile_jsonata(fields[name], name) if name in fields else None
+def _exit(fields: Mapping[str, Json], prefix: str = "") -> _JsonataExit:
+    return _JsonataExit(_optional_jsonata(fields, "Output", prefix), _optional_jsonata(fields, "Assign", prefix))
+
+
+def _optional_jsonata(fields: Mapping[str, Json], name: str, prefix: str = "") -> JsonataTemplate | None:
+    return compile_jsonata(fields[name], prefix + name) if name in fields else None

@@ -75,12 +75,6 @@ class IntrinsicFailureError(PredefinedError):
     NAME = "States.IntrinsicFailure"
 
 
-class NoChoiceMatchedError(PredefinedError):
-    """No rule of a Choice state matched and there is no Default."""
-
-    NAME = "States.NoChoiceMatched"
-
-
 class ResultPathMatchFailureError(PredefinedError):
     """ResultPath can't be applied to the state's input."""
 

@@ -61,14 +61,15 @@ def compile_intrinsic(text: str) -> Finder:
 @dataclass(frozen=True, slots=True)
 class _PathArgument:
     path: Path
+    text: str  # the whole expression, which the error names
 
     def __call__(self, document: Json, scope: Scope) -> Json:
         try:
             return self.path.find(document, scope)
         except MissingPathError:
             raise StatesRuntimeError(
-                f"The JsonPath argument for the field '{self.path.text}' could not be found"
-                f" in the input '{compact(document)}'"
+                f"The function '{self.text}' had the following error: The JsonPath argument for the field"
+                f" '{self.path.text}' could not be found in the input '{compact(document)}'"
             ) from None
 
 
@@ -134,7 +135,7 @@ class _Parser:
             return _constant(_WORDS[match[0]])
         if match := self.take(_PATH):
             try:
-                return _PathArgument(compile_path(match[0]))
+                return _PathArgument(compile_path(match[0]), self.text)
             except PathSyntaxError as error:
                 raise IntrinsicSyntaxError(f"{error} in {self.text!r}") from None
         raise IntrinsicSyntaxError(f"expected an argument at {self.text[self.position :]!r} in {self.text!r}")

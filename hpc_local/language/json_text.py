@@ -1,6 +1,7 @@
 """JSON values as the compact text whose bytes the service counts, and the payload limit."""
 
 import json
+import math
 
 from hpc_local.language import Json
 from hpc_local.language.errors import DataLimitExceededError
@@ -8,6 +9,31 @@ from hpc_local.language.errors import DataLimitExceededError
 MAX_PAYLOAD_BYTES = 262_144  # Source: AWS documentation, "Step Functions service quotas": 256 KiB, a hard limit
 
 compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def parse(text: str) -> Json:
+    """Parse JSON, strictly: no NaN, no Infinity, no number that Python or a double can't hold.
+
+    Raises
+    ------
+    ValueError
+        If the text is not such JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _refuse_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 def size_bytes(value: Json) -> int:

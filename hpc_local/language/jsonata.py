@@ -1,33 +1,28 @@
 """JSONata as the service evaluates it: ``{% ... %}`` texts, ``$states``, variables and six functions of its own.
 
-Thin over jsonata-python.  Values go in with its own null (it takes Python's None for "nothing") and come out as
-plain JSON; integers beyond Java's long come out as doubles do.
+Thin over jsonata-python: `hpc_local.language.jsonata_engine` runs an expression, here are the fields that hold them.
 
-Differs from AWS: the text of an evaluation error is the library's; ``$random`` with a seed gives other numbers.
+Differs from AWS: errors of the library that carry no JSONata code keep its own text.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from jsonata import Jsonata
 from jsonata.jexception import JException
-from jsonata.utils import Utils
 
 from hpc_local.language import Json
 from hpc_local.language.errors import QueryEvaluationError
 from hpc_local.language.json_text import compact
-from hpc_local.language.jsonata_functions import FUNCTIONS
+from hpc_local.language.jsonata_engine import describe, parse, run
+from hpc_local.language.jsonata_values import NothingError, UnsupportedError, from_jsonata, to_jsonata
 from hpc_local.language.scope import Scope
 
 States = Mapping[str, Json]  # {"input": ..., "result"?: ..., "errorOutput"?: ..., "context": ...}
 Filler = Callable[[States, Scope], Json]
 
 _OPEN, _CLOSE = "{%", "%}"
-_LONG = range(-(2**63), 2**63)  # recorded on the service: integers beyond print as doubles
 _JSON_TYPES = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
 
 
@@ -38,14 +33,6 @@ class JsonataSyntaxError(ValueError):
         super().__init__(f"{place}: {reason}")
         self.place = place
         self.reason = reason
-
-
-class _NothingError(Exception):
-    pass
-
-
-class _UnsupportedError(Exception):
-    pass
 
 
 def is_expression(value: Json) -> bool:
@@ -72,7 +59,7 @@ class Expression:
 
     text: str
     field: str
-    _compiled: Any
+    _compiled: Jsonata
 
     def evaluate(self, states: States, scope: Scope) -> Json:
         """The expression's value as plain JSON.
@@ -82,18 +69,18 @@ class Expression:
         QueryEvaluationError
             If it fails, returns nothing, or returns something that is not JSON (a function).
         """
-        bindings = {name: _to_jsonata(value) for name, value in scope.variables.items()}
-        bindings["states"] = {name: _to_jsonata(value) for name, value in states.items()}
+        bindings = {name: to_jsonata(value) for name, value in scope.variables.items()}
+        bindings["states"] = {name: to_jsonata(value) for name, value in states.items()}
         try:
-            return _from_jsonata(self._compiled.evaluate(None, bindings))
-        except _NothingError:
+            return from_jsonata(run(self._compiled, bindings))
+        except NothingError:
             raise QueryEvaluationError(f"{self._subject} returned nothing (undefined).") from None
-        except _UnsupportedError:
+        except UnsupportedError:
             raise QueryEvaluationError(f"{self._subject} returned an unsupported result type.") from None
         # The library reports failures as its own exception or as whatever Python raised inside it.
         except Exception as error:
             raise QueryEvaluationError(
-                f"{self._subject} threw an error during evaluation. {_describe(error)}"
+                f"{self._subject} threw an error during evaluation. {describe(error)}"
             ) from error
 
     def expect(self, kind: str, states: States, scope: Scope) -> Json:
@@ -133,9 +120,9 @@ def compile_expression(value: str, field: str) -> Expression:
     """
     text = value[len(_OPEN) : -len(_CLOSE)].strip()
     try:
-        return Expression(text, field, _parse(text))
+        return Expression(text, field, parse(text))
     except (JException, RecursionError) as error:
-        raise JsonataSyntaxError("", f"not JSONata: {text!r}: {_describe(error)}") from None
+        raise JsonataSyntaxError("", f"not JSONata: {text!r}: {describe(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,74 +173,3 @@ def _compile(source: Json, field: str, place: str) -> Filler | None:
         return filled
 
     return fill
-
-
-@lru_cache(maxsize=1024)
-def _parse(text: str) -> Any:
-    compiled = Jsonata(text)
-    compiled.set_output_convert_nulls(False)  # keeps null apart from nothing
-    for name, function in FUNCTIONS.items():
-        compiled.register_lambda(name, function)
-    return compiled
-
-
-def _describe(error: BaseException) -> str:
-    if isinstance(error, JException):
-        return f"{error.error}: {error}"
-    if isinstance(error, RecursionError):
-        return "D1011: Stack overflow"
-    if isinstance(error, ZeroDivisionError):
-        return "D1001: Number out of range: Infinity"
-    return str(error)
-
-
-def _to_jsonata(value: Json) -> Json:
-    """The value with the library's null for None; shared as it is where it holds none."""
-    if value is None:
-        return Utils.NULL_VALUE
-    if isinstance(value, dict | list) and "null" in compact(value):
-        return _with_nulls(value)
-    return value
-
-
-def _with_nulls(value: Json) -> Json:
-    if value is None:
-        return Utils.NULL_VALUE
-    if isinstance(value, dict):
-        return {name: _with_nulls(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_with_nulls(item) for item in value]
-    return value
-
-
-def _from_jsonata(value: Any) -> Json:
-    if value is None:
-        raise _NothingError
-    return _plain(value)
-
-
-def _plain(value: Any) -> Json:
-    if value is Utils.NULL_VALUE or value is None:
-        return None
-    if isinstance(value, bool | str):
-        return value
-    if isinstance(value, int):
-        return value if value in _LONG else _double(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise _UnsupportedError
-        return value
-    if isinstance(value, dict):
-        return {name: _plain(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_plain(value[index]) for index in range(len(value))]  # a lazy range iterates one item short
-    raise _UnsupportedError
-
-
-def _double(value: int) -> Json:
-    """An integer beyond long as a double prints: 2**63 is 9223372036854776000."""
-    try:
-        rounded = float(value)
-    except OverflowError:
-        raise _UnsupportedError from None
-    return int(Decimal(repr(rounded))) if abs(rounded) < 1e21 else rounded

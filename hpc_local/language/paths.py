@@ -40,7 +40,17 @@ class PathSyntaxError(ValueError):
 
 
 class MissingPathError(LookupError):
-    """A path has no value; the text says where it ended, as the service words it."""
+    """A path has no value; the text says where it ended, as the service words it.
+
+    Attributes
+    ----------
+    is_past_end : bool
+        Whether it ended at an index that its array doesn't have.
+    """
+
+    def __init__(self, reason: str, *, is_past_end: bool = False) -> None:
+        super().__init__(reason)
+        self.is_past_end = is_past_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +173,11 @@ def _walk(steps: tuple[Step, ...]) -> Walk:
             # a list takes only indices, an object only members: "abc"[0] and [..]["a"] have no value
             container: type[Any] = list if isinstance(step, int) else dict
             if not isinstance(current, container):
-                raise MissingPathError(_explain(steps, value))
+                raise _missing(steps, value)
             try:
                 current = current[step]
             except (KeyError, IndexError):
-                raise MissingPathError(_explain(steps, value)) from None
+                raise _missing(steps, value) from None
         return current
 
     return walk
@@ -180,31 +190,37 @@ def _walk_members(steps: tuple[Step, ...]) -> Walk:
             for step in steps:
                 current = current[step]
         except (KeyError, TypeError):  # TypeError: a list, text, number or null has no members
-            raise MissingPathError(_explain(steps, value)) from None
+            raise _missing(steps, value) from None
         return current
 
     return walk
 
 
-def _explain(steps: tuple[Step, ...], value: Json) -> str:
+def _missing(steps: tuple[Step, ...], value: Json) -> MissingPathError:
     """Say where a plain path ends, in the words of the JSONPath library that the service uses (Jayway JsonPath)."""
     current, where = value, "$"
     for number, step in enumerate(steps, 1):
         if isinstance(step, str):
             if not isinstance(current, dict):
                 found = "null" if current is None else _JAVA_NAMES[type(current)]
-                return f"Expected to find an object with property ['{step}'] in path {where} but found '{found}'."
+                return MissingPathError(
+                    f"Expected to find an object with property ['{step}'] in path {where} but found '{found}'."
+                )
             where += f"['{step}']"
             if step not in current:
-                return f"No results for path: {where}" if number == len(steps) else f"Missing property in path {where}"
+                return MissingPathError(
+                    f"No results for path: {where}" if number == len(steps) else f"Missing property in path {where}"
+                )
             current = current[step]
         else:
             if current is None:
-                return f"The path {where} is null"
+                return MissingPathError(f"The path {where} is null")
             if not isinstance(current, list):
-                return f"Filter: [{step}] can only be applied to arrays. Current context is: {compact(current)}"
+                return MissingPathError(
+                    f"Filter: [{step}] can only be applied to arrays. Current context is: {compact(current)}"
+                )
             if not -len(current) <= step < len(current):
-                return f"No results for path: {fragments(steps)}"
+                return MissingPathError(f"No results for path: {fragments(steps)}", is_past_end=True)
             where += f"[{step}]"
             current = current[step]
     raise AssertionError(f"{fragments(steps)} has a value")

@@ -162,11 +162,18 @@ def _out_of_range(name: str, kind: Kind, value: Json, path: Path | None) -> Stat
         return StatesRuntimeError(
             f"The {name}Path parameter references a negative value: {path.text} == {_show(value)}"
         )
-    reason = f"{name} cannot be negative." if kind.most == math.inf else _range_text(name, kind)
+    if name == "MaxConcurrency":
+        reason = f"Expected non-negative integer for MaxConcurrency, got '{value}' instead."
+    elif kind.most == math.inf and kind.least == 0:
+        reason = f"{name} cannot be negative."
+    else:
+        reason = _range_text(name, kind)
     return StatesRuntimeError(reason) if path is not None else QueryEvaluationError(reason)
 
 
 def _range_text(name: str, kind: Kind) -> str:
+    if kind.most == math.inf:
+        return f"{name} must be {kind.least:g} or more."
     return f"{name} must be between {kind.least:g} and {kind.most:.0f}."
 
 

@@ -19,7 +19,7 @@ from hpc_local.language.templates import TemplateSyntaxError, compile_template
 MAX_NAME_CHARACTERS = 80
 MAX_LABEL_CHARACTERS = 40
 MAX_INTERVAL_SECONDS = 99_999_999
-MAX_DELAY_SECONDS = 31_622_400
+MAX_DELAY_SECONDS = 31_622_399
 MAX_ATTEMPTS = 99_999_999
 
 _LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"/\x00-\x1f\x7f-\x9f]+")
