@@ -88,10 +88,12 @@ class ForkServer:
         reason: str | None = f"see {self._log}"
         try:
             reader = await self._launch()
-            async for line in reader:
-                self._receive(json.loads(line))
         except OSError as error:
             reason = str(error)
+        else:
+            with contextlib.suppress(ConnectionError):  # a way of reading its death
+                async for line in reader:
+                    self._receive(json.loads(line))
         finally:
             self._bury()
         was_ready, self._ready, self._life = self._ready, False, None

@@ -66,7 +66,7 @@ class LambdaRuntime:
         replaced = self._functions.get(function.arn)
         self._functions[function.arn] = function
         if replaced is not None:
-            self._pool.retire(replaced)
+            self._pool.replace(replaced, function)
 
     async def invoke(self, function_arn: str, payload: bytes) -> bytes:
         """Run one invocation and return the JSON text of its result.

@@ -13,6 +13,7 @@ thread and opens no connection, so that forking is safe.  A worker runs AWS's ow
 **Differs from AWS:**
 
 - No memory limit, no read-only file system, no user of its own; `/tmp` and the processors are shared.
+- A process that a handler starts in a session of its own is not ended with the worker.
 - Third-party packages come from this Python environment (on AWS from a layer), and so does the Python version.
 - A module is imported once even when that fails; Lambda imports it a second time for the first invocation.
 """
@@ -29,6 +30,9 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
+from importlib import machinery
+from importlib.abc import PathEntryFinder
 from pathlib import Path
 from typing import Any
 
@@ -215,8 +219,30 @@ def _isolate_imports(code: str) -> None:
     sys.path[:] = [code, *shared]
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]
-    # A __pycache__ in the asset would be uploaded with it, under a hash that does not cover it.
-    sys.dont_write_bytecode = True
+    sys.path_hooks.insert(0, _find_code_without_cache(code))
+
+
+def _find_code_without_cache(code: str) -> Callable[[str], PathEntryFinder]:
+    """Import from the code folder without leaving a `__pycache__` there.
+
+    It would be uploaded with the asset, under a hash that does not cover it.  Everywhere else caches are worth having.
+    """
+    find = machinery.FileFinder.path_hook(
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (_CachelessLoader, machinery.SOURCE_SUFFIXES),
+    )
+
+    def find_code(path: str) -> PathEntryFinder:
+        if not Path(path).is_relative_to(code):
+            raise ImportError(f"{path} is not the function's code")
+        return find(path)
+
+    return find_code
+
+
+class _CachelessLoader(machinery.SourceFileLoader):
+    def set_data(self, path: str, data: object, *, _mode: int = 0) -> None:
+        """Write no bytecode."""
 
 
 def _run_handler(handler: str) -> None:

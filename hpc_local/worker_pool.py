@@ -5,7 +5,7 @@
 - More invocations than workers wait, in order, and their time-out begins when a worker takes them; Lambda would start
   more execution environments, or throttle.
 - An invocation that nobody waits for any more (a stopped execution) is killed; Lambda lets it run to its end.
-- A worker that dies between two invocations is replaced, and the next invocation does not notice.
+- A worker that dies while it waits is replaced, and an invocation that it has not been given yet does not notice.
 - Initialization may take 10 s longer than the function's time-out; Lambda gives it 10 s, then starts it again within
   the time-out.
 """
@@ -30,7 +30,7 @@ class Invocation:
     """One invocation, from the queue to its result."""
 
     function: Function
-    payload: bytes
+    payload: bytes = field(repr=False)
     result: asyncio.Future[bytes]
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     worker: "Worker | None" = None
@@ -43,7 +43,7 @@ class Worker:
     """One worker process.  Its token names it here and is what it authenticates itself with: never log it."""
 
     function: Function
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     invocation: Invocation | None = None
     poll: asyncio.Future[None] | None = None
     is_initialized: bool = False
@@ -80,8 +80,11 @@ class WorkerPool:
             self._discard(worker)
             self._dispatch()
 
-    def retire(self, function: Function) -> None:
-        """Let no further invocation run on workers of a replaced function."""
+    def replace(self, function: Function, replacement: Function) -> None:
+        """Let only what already runs end as it began."""
+        for invocation in self._queue:
+            if invocation.function is function:
+                invocation.function = replacement
         for worker in [worker for worker in self._workers.values() if worker.function is function]:
             worker.is_retired = True
             if worker.invocation is None:
@@ -201,7 +204,7 @@ class WorkerPool:
     def _limit(self, invocation: Invocation, seconds: float) -> None:
         if invocation.timer is not None:
             invocation.timer.cancel()
-        invocation.timer = asyncio.get_running_loop().call_later(seconds, self._time_out, invocation)
+        invocation.timer = invocation.result.get_loop().call_later(seconds, self._time_out, invocation)
 
     def _time_out(self, invocation: Invocation) -> None:
         if invocation.worker is not None:

@@ -1,0 +1,115 @@
+"""A Lambda runtime in an event loop of its own thread, called from a test as a client would wait for it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hpc_local.lambda_runtime import Function, FunctionError, LambdaRuntime
+
+Result = TypeVar("Result")
+BASE_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def function_arn(name: str) -> str:
+    return f"arn:aws:lambda:eu-west-1:000000000000:function:{name}"
+
+
+class Workers:
+    """Registers functions from source text and invokes them."""
+
+    def __init__(self, folder: Path, *, worker_count: int, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.runtime = LambdaRuntime(
+            worker_count=worker_count, log_folder=folder / "log", base_environment=BASE_ENVIRONMENT | environment
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self.run(self.runtime.start())
+
+    def close(self) -> None:
+        try:
+            self.run(self.runtime.stop())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return self.submit(coroutine).result(timeout=60)
+
+    def register(self, name: str, source: str, *, handler: str = "app.handler", **settings: Any) -> str:
+        """Define `name` from the text of its module `app`."""
+        code = self.folder / name
+        code.mkdir(exist_ok=True)
+        (code / "app.py").write_text(source, encoding="utf-8")
+        defaults = {"timeout_seconds": 30, "memory_mib": 128, "environment": {}, "runtime": "python3.14"}
+        arn = function_arn(name)
+        function = Function(name=name, arn=arn, handler=handler, code=code, **(defaults | settings))
+        self._loop.call_soon_threadsafe(self.runtime.register, function)
+        return arn
+
+    def start(self, arn: str, event: Any) -> Future[bytes]:
+        return self.submit(self.runtime.invoke(arn, json.dumps(event).encode()))
+
+    def invoke(self, arn: str, event: Any = None) -> Any:
+        return json.loads(self.run(self.runtime.invoke(arn, json.dumps(event).encode())))
+
+    def failure(self, arn: str, event: Any = None) -> FunctionError:
+        """Return what the invocation fails with; fail if it does not."""
+        try:
+            result = self.invoke(arn, event)
+        except FunctionError as error:
+            return error
+        raise AssertionError(f"{arn} returned {result!r}")
+
+    def log(self, name: str) -> str:
+        return (self.folder / "log" / f"{name}.log").read_text(encoding="utf-8")
+
+
+@contextlib.contextmanager
+def lambda_workers(
+    folder: Path, *, worker_count: int = 2, environment: dict[str, str] | None = None
+) -> Iterator[Workers]:
+    workers = Workers(folder, worker_count=worker_count, environment=environment or {})
+    try:
+        yield workers
+    finally:
+        workers.close()
+
+
+def is_alive(process_id: int) -> bool:
+    """True for a process that runs; False for none and for one that only waits to be reaped."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    if sys.platform != "linux":
+        return True
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def wait_until_dead(*process_ids: int) -> None:
+    deadline = time.monotonic() + 10
+    while alive := [process_id for process_id in process_ids if is_alive(process_id)]:
+        assert time.monotonic() < deadline, f"still alive: {alive}"
+        time.sleep(0.005)
