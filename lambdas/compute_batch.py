@@ -54,8 +54,10 @@ class BatchRun:
         return True
 
     def _has_time(self) -> bool:
-        # The first item of an invocation is always tried: only so is each invocation a step forward.
-        return not self.has_progress or self.time_limit.has(self.longest_seconds)
+        # The first item of an invocation is always tried: only so is each invocation a step forward.  What the next
+        # result of compute_batch costs is not known: all the work may be done before the first.
+        seconds = self.longest_seconds if self.workload.computes_one_by_one else 0
+        return not self.has_progress or self.time_limit.has(seconds)
 
     def _compute_slice(self) -> bool:
         """Ask the workload for a slice; return False when time is up."""

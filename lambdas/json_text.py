@@ -6,6 +6,8 @@ from typing import Any, NoReturn
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 SHOWN_CHARACTERS = 80
+# Asked first, because it is asked for every item.
+PLAIN_TYPES = frozenset({type(None), bool, int, str})
 
 
 def to_text(value: Any) -> str:
@@ -51,7 +53,7 @@ def check_value(value: Any) -> None:
     TypeError, ValueError
         Named with the offending type or number.
     """
-    if value is None or isinstance(value, int | str):
+    if type(value) in PLAIN_TYPES or isinstance(value, int | str):
         return
     if isinstance(value, float):
         if not math.isfinite(value):

@@ -8,7 +8,7 @@ from lambdas.errors import StorageAccessError
 
 # S3 takes parts of 5 MiB and more (but the last), and at most 10,000 of them.
 # Source: Amazon S3 user guide, "Amazon S3 multipart upload limits".
-PART_BYTES = 16 * 1024 * 1024
+PART_BYTES = 8 * 1024 * 1024
 MAX_PART_COUNT = 10_000
 
 

@@ -257,6 +257,36 @@ def test_compute_isolates_an_item_that_is_too_long_under_tolerance(
     assert "ItemTooLongError: item 1" in run.text("failed.jsonl")
 
 
+class Clock:
+    """A clock that workloads set forward, in place of the module ``time``."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("kind", "item_seconds", "invocations"), [("compute", 300, 5), ("lazy", 300, 4), ("eager", 80, 1)]
+)
+def test_compute_begins_no_item_that_would_not_end(
+    pipeline: Any, make_workload: Any, monkeypatch: Any, kind: str, item_seconds: int, invocations: int
+) -> None:
+    """Ten items; an invocation has 890 s for them."""
+    clock = Clock()
+    monkeypatch.setattr("lambdas.time_limit.time", clock)
+    monkeypatch.setattr("lambdas.compute_batch.time", clock)
+    monkeypatch.setattr(pytest, "clock_of_workloads", clock, raising=False)
+    source = SLEEPING[kind].replace(
+        "import time\n", f"import pytest\ndef work(item):\n    pytest.clock_of_workloads.now += {item_seconds}\n"
+    )
+    run = pipeline(size=10, workload=make_workload(source.replace("time.sleep", "work")), batch_size=10)
+    run.start()
+    [child] = run.map()
+    assert (child.error, child.invocations) == ("", invocations)
+
+
 def test_compute_pauses_with_what_it_has(pipeline: Any, make_workload: Any) -> None:
     run = pipeline(items=[11, 22, 33, 44], workload=make_workload(INTERRUPTED["compute"] + ADDITION), batch_size=4)
     run.start()

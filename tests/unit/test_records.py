@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ResponseStreamingError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas import result_files, storage
-from lambdas.errors import InvalidEventError, ResultFileError
+from lambdas.errors import InvalidEventError, ResultFileError, StorageAccessError, StorageUnavailableError
 from lambdas.records import interpret
 from lambdas.result_files import ArrayScanner, ResultFile
 
@@ -283,6 +284,22 @@ def test_interpret_names_the_error_of_a_failed_child(fields: dict[str, Any], err
 def test_interpret_names_a_record_that_is_not_of_this_run(value: Any, status: str, message: str) -> None:
     with pytest.raises(ResultFileError, match=message):
         interpret(value, "a", status)
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (ClientError({"Error": {"Code": "SlowDown"}}, "GetObject"), StorageUnavailableError),
+        (ClientError({"ResponseMetadata": {"HTTPStatusCode": 500}}, "GetObject"), StorageUnavailableError),
+        (EndpointConnectionError(endpoint_url="http://127.0.0.1"), StorageUnavailableError),
+        (ResponseStreamingError(error="connection reset"), StorageUnavailableError),
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject"), StorageAccessError),
+        (ClientError({"Error": {"Code": "NoSuchBucket"}}, "GetObject"), StorageAccessError),
+    ],
+)
+def test_storage_says_whether_a_retry_helps(error: Exception, named: type[Exception]) -> None:
+    with pytest.raises(named, match="s3://a-bucket/a-key"), storage.named_errors("a-bucket", "a-key"):
+        raise error
 
 
 def recorded_files() -> list[Path]:

@@ -1,6 +1,7 @@
 """Start: what it accepts, what it refuses and how, what it writes."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -340,6 +341,25 @@ def test_start_leaves_no_upload_behind_when_items_fail(
     run = pipeline(size=12, workload=name)
     with pytest.raises(errors.WorkloadError, match="late"):
         run.start()
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=run.BUCKET)
+    assert "Contents" not in s3.list_objects_v2(Bucket=run.BUCKET, Prefix=f"runs/{run.name}/")
+
+
+def test_start_leaves_no_upload_behind_that_s3_does_not_complete(s3: Any, pipeline: Any, make_workload: Any) -> None:
+    def refuse(**_: Any) -> Any:
+        return SimpleNamespace(status_code=500, headers={}, content=b""), {
+            "Error": {"Code": "InternalError", "Message": "We encountered an internal error"},
+            "ResponseMetadata": {"HTTPStatusCode": 500, "HTTPHeaders": {}},
+        }
+
+    name = make_workload("def items(size): return ('x' * 999_997 for _ in range(size))\ndef compute(item): return 1\n")
+    run = pipeline(size=9, workload=name)
+    s3.meta.events.register("before-call.s3.CompleteMultipartUpload", refuse)
+    try:
+        with pytest.raises(errors.StorageUnavailableError, match=r"InternalError for s3://.*/items\.jsonl"):
+            run.start()
+    finally:
+        s3.meta.events.unregister("before-call.s3.CompleteMultipartUpload", refuse)
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=run.BUCKET)
     assert "Contents" not in s3.list_objects_v2(Bucket=run.BUCKET, Prefix=f"runs/{run.name}/")
 
