@@ -123,15 +123,20 @@ class _Loader:
         for name, state in states.items():
             self.state(name, state, Where(place.place, name, self.machine_is_jsonata).at(name))
         _check_target(workflow["StartAt"], states, where.at("StartAt"))
-        reached = {workflow["StartAt"]}
-        for name, state in states.items():
-            for target, at in _targets(state, place.at(name)):
-                _check_target(target, states, at)
-                if target != name:
-                    reached.add(target)
+        targets = {name: list(_targets(state, place.at(name))) for name, state in states.items()}
+        for target, at in (found for each in targets.values() for found in each):
+            _check_target(target, states, at)
+        reached, waiting = set[str](), [workflow["StartAt"]]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting += [target for target, _at in targets[name]]
         for name in states:
             if name not in reached:
-                raise InvalidDefinition(place.at(name).place, "is not reachable: no Next, Default or StartAt names it")
+                raise InvalidDefinition(
+                    place.at(name).place, "is not reachable: no state on the way from StartAt names it"
+                )
 
     def state(self, name: str, state: Json, where: Where) -> None:
         """One state, with the workflows inside it."""

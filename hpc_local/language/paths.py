@@ -33,6 +33,9 @@ _STEP = re.compile(
       | \[\s*(?P<index>-?\d+)\s*\]""",
     re.VERBOSE,
 )
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+# what python-jsonpath has beyond the service's library: bare names in brackets, keys (~, #), filters without parentheses
+_FOREIGN = re.compile(r"\[\s*[^\W\d]|(?<!=)~|\#|\?\s*(?!\()")
 
 
 class PathSyntaxError(ValueError):
@@ -246,8 +249,8 @@ def _query(text: str, rest: str) -> Walk:
     except (JSONPathError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise PathSyntaxError(f"not a JSONPath: {text!r}: {reason}") from None
-    if not isinstance(query, JSONPath) or query.singular_query():
-        raise PathSyntaxError(f"not a JSONPath: {text!r}: unexpected characters in a member name")
+    if not isinstance(query, JSONPath) or query.singular_query() or _FOREIGN.search(_QUOTED.sub("''", rest)):
+        raise PathSyntaxError(f"not a JSONPath: {text!r}: the service has no such path")
 
     def walk(value: Json) -> Json:
         try:

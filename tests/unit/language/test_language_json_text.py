@@ -1,0 +1,38 @@
+import pytest
+
+from hpc_local.language.errors import DataLimitExceededError
+from hpc_local.language.json_text import check_size, compact, parse, size_bytes
+
+
+def test_compact_text_has_no_spaces_and_keeps_unicode():
+    assert compact({"a": [1, "é", None], "b": 1.0}) == '{"a":[1,"é",null],"b":1.0}'
+
+
+def test_size_counts_utf8_bytes():
+    assert size_bytes("é") == 4
+    assert size_bytes("\ud800") == 5  # a lone surrogate is legal in JSON
+    assert size_bytes({"a": 1}) == 7
+
+
+@pytest.mark.parametrize("text", ["x" * 262_144, "é" * 131_072])
+def test_payload_of_256_kib_passes(text):
+    check_size(text, "State")
+
+
+@pytest.mark.parametrize("text", ["x" * 262_145, "é" * 131_073, "x" + "€" * 87_381 + "y"])
+def test_payload_over_256_kib_is_a_data_limit_error(text):
+    with pytest.raises(DataLimitExceededError) as caught:
+        check_size(text, "lambda")
+    assert caught.value.cause == (
+        "The state/task 'lambda' returned a result with a size exceeding the maximum number of bytes service limit."
+    )
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "-Infinity", "1e999", "{", "[" * 100_000])
+def test_parse_refuses_what_json_or_a_double_does_not_have(text):
+    with pytest.raises(ValueError):  # noqa: PT011  json's own error among them
+        parse(text)
+
+
+def test_parse_keeps_integers_exact():
+    assert parse("[123456789012345678901234567890, 1.5]") == [123456789012345678901234567890, 1.5]

@@ -1,0 +1,49 @@
+import pytest
+
+from hpc_local.language.errors import DataLimitExceededError, StatesRuntimeError
+from hpc_local.language.scope import Scope
+
+
+def test_assign_gives_a_new_scope_and_keeps_the_old():
+    before = Scope({}, {"a": 1})
+    after = before.assign({"a": 2, "b": 3})
+    assert before.variables == {"a": 1}
+    assert after.variables == {"a": 2, "b": 3}
+
+
+def test_inner_scope_reads_outer_variables_and_cannot_assign_them():
+    inner = Scope({}, {"a": 1}).enter({"Map": {}})
+    assert inner.variables == {"a": 1}
+    assert inner.context == {"Map": {}}
+    assert inner.assign({"b": 2}).variables == {"a": 1, "b": 2}
+    with pytest.raises(StatesRuntimeError, match="'a' belongs to an outer scope"):
+        inner.assign({"a": 2})
+
+
+def test_variables_of_an_inner_scope_are_outer_to_the_next():
+    innermost = Scope({}).enter({}).assign({"a": 1}).enter({})
+    with pytest.raises(StatesRuntimeError, match="'a'"):
+        innermost.assign({"a": 2})
+
+
+def test_context_changes_alone():
+    scope = Scope({"a": 1}, {"v": 1}).with_context({"b": 2})
+    assert (scope.context, scope.variables) == ({"b": 2}, {"v": 1})
+
+
+def test_variable_over_256_kib_is_a_data_limit_error():
+    with pytest.raises(DataLimitExceededError, match="'a' holds 262145 bytes"):
+        Scope({}).assign({"a": "x" * 262_143})
+
+
+def test_assignment_over_256_kib_is_a_data_limit_error():
+    with pytest.raises(DataLimitExceededError, match="Assign"):
+        Scope({}).assign({"a": "x" * 200_000, "b": "x" * 200_000})
+
+
+def test_all_variables_over_10_mib_are_a_data_limit_error():
+    scope = Scope({})
+    for number in range(41):
+        scope = scope.assign({f"v{number}": "x" * 250_000})
+    with pytest.raises(DataLimitExceededError, match="10485760"):
+        scope.assign({"v41": "x" * 250_000})
