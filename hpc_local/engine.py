@@ -14,6 +14,7 @@ from hpc_local.arns import Account
 from hpc_local.clock import Clock
 from hpc_local.execution.machines import Machines
 from hpc_local.http_api import HttpApi
+from hpc_local.integrations.catalog import service_tasks
 from hpc_local.integrations.lambda_function import FunctionTask, InvokeTask
 from hpc_local.integrations.registry import Integrations
 from hpc_local.lambda_runtime import LambdaRuntime
@@ -82,11 +83,12 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(runtime.stop)
         objects = stack.enter_context(contextlib.closing(ObjectStore(settings.home / "s3")))
         store = stack.enter_context(contextlib.closing(Store(settings.home / "executions.sqlite")))
-        machines = _machines(settings, runtime, objects, store)
+        machines, services = compose(
+            account=settings.account, clock=settings.clock or Clock(), runtime=runtime, objects=objects, store=store
+        )
         machines.abort_orphans()
         outputs = _deploy(settings, runtime, objects, machines)
         stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
-        services: dict[str, Service] = {"s3": S3Service(objects, region=settings.account.region, account=settings.account.account_id), "states": StatesService(machines)}
         await stack.enter_async_context(_listening(HttpApi(services, settings.credentials), listener))
         yield Running(endpoint_url, outputs, machines)
 
@@ -106,15 +108,22 @@ def _worker_environment(settings: Settings, endpoint_url: str) -> dict[str, str]
     }
 
 
-def _machines(settings: Settings, runtime: LambdaRuntime, objects: ObjectStore, store: Store) -> Machines:
+def compose(
+    *, account: Account, clock: Clock, runtime: LambdaRuntime, objects: ObjectStore, store: Store
+) -> tuple[Machines, dict[str, Service]]:
+    """Put the state machines over a store, and the services that they and everybody else call."""
     map_objects = MapObjects(objects)
     maps = MapServices(
         map_runs=MapRuns(MapRunStore(store), store.next_map_run_id),
         objects=map_objects,
         open_writer=map_objects.open_writer,
     )
-    integrations = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, settings.account)})
-    return Machines(store, settings.clock or Clock(), integrations, maps)
+    integrations = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, account)})
+    machines = Machines(store, clock, integrations, maps)
+    s3 = S3Service(objects, region=account.region, account=account.account_id)
+    states = StatesService(machines)
+    integrations.add(service_tasks(s3=s3, states=states, executions=machines.executions))
+    return machines, {"s3": s3, "states": states}
 
 
 def _deploy(settings: Settings, runtime: LambdaRuntime, objects: ObjectStore, machines: Machines) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hpc_local.clock import Clock
@@ -12,6 +12,7 @@ from hpc_local.language.scope import Scope
 
 if TYPE_CHECKING:
     from hpc_local.execution.program import State
+    from hpc_local.execution.task_tokens import TaskTokens
     from hpc_local.integrations.registry import Integrations
     from hpc_local.maps.distributed_map import MapServices
 
@@ -26,6 +27,7 @@ class Services:
     clock: Clock
     integrations: "Integrations"
     maps: "MapServices"
+    tokens: "TaskTokens"
     random: random.Random
     work: Mapping[str, Work]
 
@@ -93,9 +95,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A task's call of an integration."""
+    """A task's call of an integration.
+
+    Attributes
+    ----------
+    on_submitted : callable
+        Called with the service's answer once a job has been taken; for integrations that wait for one.
+    """
 
     frame: Frame
-    timeout_seconds: float | None = None
-    heartbeat_seconds: float | None = None
-    context: Mapping[str, Json] = field(default_factory=dict)
+    on_submitted: Callable[[Json], None]

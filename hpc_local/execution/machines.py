@@ -11,6 +11,7 @@ from hpc_local.execution.interpreter import run_program
 from hpc_local.execution.limits import EXPRESS_SECONDS, within
 from hpc_local.execution.program import Program, compile_program
 from hpc_local.execution.state_types import WORK
+from hpc_local.execution.task_tokens import TaskTokens
 from hpc_local.integrations.registry import Integrations, UnsupportedResourceError
 from hpc_local.language import Json
 from hpc_local.language.definition import load
@@ -27,7 +28,15 @@ class Machines:
         self._store = store
         self._clock = clock
         self._integrations = integrations
-        self._services = Services(clock=clock, integrations=integrations, maps=maps, random=random.Random(), work=WORK)
+        self.tokens = TaskTokens()
+        self._services = Services(
+            clock=clock,
+            integrations=integrations,
+            maps=maps,
+            tokens=self.tokens,
+            random=random.Random(),
+            work=WORK,
+        )
         self._machines: dict[str, Machine] = {}
         self.map_runs = maps.map_runs
         self.executions = Executions(store, clock, self._run)

@@ -1,20 +1,25 @@
 """Tasks that invoke a Lambda function: by its ARN, or through the ``lambda:invoke`` integration.
 
-**Differs from AWS:** the HTTP headers in ``SdkHttpMetadata`` are fewer.
+**Differs from AWS:** every qualifier but ``$LATEST`` is refused; ``ClientContext``, ``LogType`` and the invocation
+type ``DryRun`` are refused by name; an asynchronous invocation (``Event``) is tried once (the service tries thrice).
 """
 
+import asyncio
 import json
-import uuid
+import logging
 
 from hpc_local.arns import Account
 from hpc_local.execution.frames import Call
+from hpc_local.integrations.parameters import check_parameters, json_text, metadata
 from hpc_local.lambda_function import FunctionError
 from hpc_local.lambda_runtime import LambdaRuntime
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError, StatesRuntimeError
 from hpc_local.language.json_text import check_size, compact
 
-_INVOKE_PARAMETERS = ("FunctionName", "Payload", "InvocationType", "Qualifier")
+LOGGER = logging.getLogger(__name__)
+
+_LATEST = "$LATEST"
 
 
 class FunctionTask:
@@ -23,64 +28,102 @@ class FunctionTask:
     resource_type = "lambda"
     resource = "function"
     is_function_arn = True
+    takes_token = False
 
     def __init__(self, runtime: LambdaRuntime) -> None:
         self._runtime = runtime
 
     async def call(self, resource: str, parameters: Json, _call: Call) -> Json:
-        """Invoke the function; see :class:`hpc_local.integrations.Integration`."""
-        return await invoke(self._runtime, resource, parameters, resource)
+        """Invoke the function; see :class:`hpc_local.integrations.registry.Integration`."""
+        text = await _invoke(self._runtime, resource, compact(parameters))
+        check_size(text, resource)
+        return json.loads(text)
 
 
 class InvokeTask:
-    """``lambda:invoke``, request and response."""
+    """``lambda:invoke``: request and response, or without waiting for the result (``InvocationType`` Event)."""
 
     resource_type = "lambda"
     resource = "invoke"
     is_function_arn = False
+    takes_token = True
 
     def __init__(self, runtime: LambdaRuntime, account: Account) -> None:
         self._runtime = runtime
         self._account = account
+        self._started: set[asyncio.Task[None]] = set()
 
     async def call(self, _resource: str, parameters: Json, _call: Call) -> Json:
-        """Invoke the function; see :class:`hpc_local.integrations.Integration`."""
-        unknown = sorted(set(parameters) - set(_INVOKE_PARAMETERS))
-        if unknown:
-            raise StatesRuntimeError(
-                f"parameters {', '.join(unknown)} of lambda:invoke are not known here; known are {', '.join(_INVOKE_PARAMETERS)}"
-            )
-        payload = await invoke(
-            self._runtime, self._arn(parameters["FunctionName"]), parameters.get("Payload", {}), "lambda"
+        """Invoke the function; see :class:`hpc_local.integrations.registry.Integration`."""
+        check_parameters(
+            parameters,
+            required=("FunctionName",),
+            optional=("Payload", "InvocationType", "Qualifier"),
+            of="lambda:invoke",
         )
-        request_id = str(uuid.uuid4())
-        result = {
-            "ExecutedVersion": "$LATEST",
-            "Payload": payload,
-            "SdkHttpMetadata": {
-                "AllHttpHeaders": {"x-amzn-RequestId": [request_id], "Content-Type": ["application/json"]},
-                "HttpHeaders": {"Content-Type": "application/json", "x-amzn-RequestId": request_id},
-                "HttpStatusCode": 200,
-            },
-            "SdkResponseMetadata": {"RequestId": request_id},
-            "StatusCode": 200,
-        }
+        if parameters.get("Qualifier", _LATEST) != _LATEST:
+            raise StatesRuntimeError(f"Qualifier of lambda:invoke must be {_LATEST}, got {parameters['Qualifier']}")
+        kind = parameters.get("InvocationType", "RequestResponse")
+        if kind not in ("RequestResponse", "Event"):
+            raise StatesRuntimeError(
+                f"InvocationType of lambda:invoke must be one of RequestResponse, Event, got {kind}"
+            )
+        arn, payload = self._arn(parameters["FunctionName"]), json_text(parameters.get("Payload"))
+        result = self._start(arn, payload) if kind == "Event" else await self._request(arn, payload)
         check_size(compact(result), "lambda")
         return result
 
+    async def _request(self, arn: str, payload: str) -> dict[str, Json]:
+        text = await _invoke(self._runtime, arn, payload)
+        check_size(text, "lambda")
+        headers = {
+            "Connection": "keep-alive",
+            "Content-Type": "application/json",
+            "X-Amz-Executed-Version": _LATEST,
+            "X-Amzn-Trace-Id": "Root=1-00000000-000000000000000000000000;Sampled=0",
+            "x-amzn-Remapped-Content-Length": "0",
+        }
+        return {
+            "ExecutedVersion": _LATEST,
+            "Payload": json.loads(text),
+            **metadata(headers, _LISTED, len(text.encode())),
+            "StatusCode": 200,
+        }
+
+    def _start(self, arn: str, payload: str) -> dict[str, Json]:
+        task = asyncio.create_task(self._run(arn, payload))
+        self._started.add(task)
+        task.add_done_callback(self._started.discard)
+        answer = metadata({"Connection": "keep-alive"}, _LISTED, 0)
+        answer["SdkHttpMetadata"]["HttpStatusCode"] = 202
+        return {"Payload": "", **answer, "StatusCode": 202}
+
+    async def _run(self, arn: str, payload: str) -> None:
+        try:
+            await _invoke(self._runtime, arn, payload)
+        except StatesError as error:
+            LOGGER.warning("asynchronous invocation of %s failed: %s", arn, error.name)
+
     def _arn(self, name: str) -> str:
         """Return the ARN that a function's name, partial or whole ARN stands for; ``$LATEST`` is the only version."""
-        name = name.removesuffix(":$LATEST")
+        name = name.removesuffix(f":{_LATEST}")
         if name.startswith("arn:"):
             return name
         return self._account.arn("lambda", f"function:{name.rsplit(':', 1)[-1]}")
 
 
-async def invoke(runtime: LambdaRuntime, arn: str, payload: Json, what: str) -> Json:
-    """Invoke a function and check its result's size; ``what`` is how the service names the task then."""
+# Headers that ``AllHttpHeaders`` shows as arrays.  Source: recorded executions.
+_LISTED = (
+    "Connection",
+    "Content-Length",
+    "Content-Type",
+    "X-Amz-Executed-Version",
+    "x-amzn-Remapped-Content-Length",
+)
+
+
+async def _invoke(runtime: LambdaRuntime, arn: str, payload: str) -> str:
     try:
-        text = (await runtime.invoke(arn, compact(payload).encode())).decode()
+        return (await runtime.invoke(arn, payload.encode())).decode()
     except FunctionError as error:
         raise StatesError(error.name, error.cause) from error
-    check_size(text, what)
-    return json.loads(text)

@@ -1,10 +1,12 @@
 """Which task resources this machine can call, found by the text of ``Resource``."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hpc_local.execution.frames import Call
 from hpc_local.language import Json
+
+TOKEN_PATTERN = ".waitForTaskToken"  # noqa: S105 - the suffix of a resource
 
 
 class Integration(Protocol):
@@ -16,15 +18,28 @@ class Integration(Protocol):
         As history events name them: ``lambda`` and ``invoke``.
     is_function_arn : bool
         Whether events are those of a Task that names a Lambda function directly.
+    takes_token : bool
+        Whether there is a form that waits for a task token after the call.
     """
 
     resource_type: str
     resource: str
     is_function_arn: bool
+    takes_token: bool
 
     async def call(self, resource: str, parameters: Json, call: Call) -> Json:
-        """Do the task's work; raises :class:`StatesError` with the service's error name and cause."""
+        """Do the task's work; raises :class:`StatesError` with the service's error name and cause.
+
+        An integration that runs a job says by ``call.on_submitted`` what the service answered when it took the job.
+        """
         ...
+
+
+class FoundResource(NamedTuple):
+    """What a Task's ``Resource`` stands for."""
+
+    integration: Integration
+    waits_for_token: bool
 
 
 class UnsupportedResourceError(Exception):
@@ -36,9 +51,19 @@ class Integrations:
 
     def __init__(self, function: Integration, services: Mapping[str, Integration]) -> None:
         self._function = function
-        self._services = services
+        self._services = dict(services)
 
-    def find(self, resource: str) -> Integration:
+    def add(self, services: Mapping[str, Integration]) -> None:
+        """Add integrations whose services are made after this."""
+        self._services.update(services)
+
+    @property
+    def names(self) -> list[str]:
+        """The integrations by name, those with a token too."""
+        tokens = [f"{name}{TOKEN_PATTERN}" for name, service in self._services.items() if service.takes_token]
+        return sorted([*self._services, *tokens])
+
+    def find(self, resource: str) -> FoundResource:
         """Return what calls ``resource``.
 
         Raises
@@ -49,10 +74,13 @@ class Integrations:
         parts = resource.split(":", 5)
         is_arn = len(parts) == 6 and parts[0] == "arn"
         if is_arn and parts[2] == "lambda" and parts[5].startswith("function:"):
-            return self._function
-        if is_arn and parts[2] == "states" and parts[5] in self._services:
-            return self._services[parts[5]]
-        available = ", ".join(sorted(self._services))
+            return FoundResource(self._function, False)
+        if is_arn and parts[2] == "states":
+            service = self._services.get(parts[5].removesuffix(TOKEN_PATTERN))
+            waits_for_token = parts[5].endswith(TOKEN_PATTERN)
+            if service and (service.takes_token or not waits_for_token):
+                return FoundResource(service, waits_for_token)
         raise UnsupportedResourceError(
-            f"resource {resource} can't be called on this machine; available are ARNs of Lambda functions and {available}"
+            f"resource {resource} can't be called on this machine; available are ARNs of Lambda functions and"
+            f" {', '.join(self.names)}"
         )

@@ -1,0 +1,135 @@
+"""``states:startExecution``: start another state machine, and with ``.sync`` or ``.sync:2`` wait for its end.
+
+Source: recorded executions: shapes of results, error names and causes.
+
+**Differs from AWS:** an execution that a stopped, failed or timed out task waited for is stopped at once, with a cause
+that says so (the service does it at its best effort and documents no cause).
+"""
+
+import asyncio
+import json
+import uuid
+
+from hpc_local.execution.executions import Executions
+from hpc_local.execution.frames import Call
+from hpc_local.integrations.parameters import check_parameters, check_request, json_text, metadata
+from hpc_local.language import Json
+from hpc_local.language.errors import StatesError, TaskFailedError
+from hpc_local.language.json_text import check_size, compact
+from hpc_local.protocol import Service, ServiceError
+from hpc_local.storage.executions import ExecutionRow
+
+_OPTIONAL = ("Input", "Name", "TraceHeader")
+
+
+class StartExecutionTask:
+    """``states:startExecution``: starts, and returns the new execution's ARN."""
+
+    resource_type = "states"
+    resource = "startExecution"
+    is_function_arn = False
+    takes_token = True
+
+    def __init__(self, states: Service, principal: str) -> None:
+        self._states = states
+        self._principal = principal
+
+    async def call(self, _resource: str, parameters: Json, _call: Call) -> Json:
+        """Start the execution; see :class:`hpc_local.integrations.registry.Integration`."""
+        check_parameters(parameters, required=("StateMachineArn",), optional=_OPTIONAL, of="states:startExecution")
+        request = {
+            "stateMachineArn": parameters["StateMachineArn"],
+            "input": json_text(parameters.get("Input")),
+            **{
+                f"{name[0].lower()}{name[1:]}": parameters[name]
+                for name in ("Name", "TraceHeader")
+                if name in parameters
+            },
+        }
+        check_request("stepfunctions", "StartExecution", request)
+        try:
+            answer = await self._states.handle("StartExecution", request, self._principal)
+        except ServiceError as error:
+            raise _service_error(error) from error
+        shown = {"ExecutionArn": answer["executionArn"], "StartDate": _milliseconds(answer["startDate"].timestamp())}
+        headers = {"connection": "keep-alive", "Content-Type": "application/x-amz-json-1.0"}
+        return {**shown, **metadata(headers, ("connection", "Content-Length", "Content-Type"), len(compact(shown)))}
+
+
+class RunExecutionTask:
+    """``states:startExecution.sync`` and ``.sync:2``: the result is the execution as DescribeExecution tells it.
+
+    Parameters
+    ----------
+    is_json : bool
+        Whether Input and Output are JSON (``.sync:2``) or JSON text (``.sync``).
+    """
+
+    resource_type = "states"
+    is_function_arn = False
+    takes_token = False
+
+    def __init__(self, start: StartExecutionTask, executions: Executions, *, is_json: bool) -> None:
+        self.resource = "startExecution.sync:2" if is_json else "startExecution.sync"
+        self._start = start
+        self._executions = executions
+        self._is_json = is_json
+
+    async def call(self, resource: str, parameters: Json, call: Call) -> Json:
+        """Run the execution to its end; see :class:`hpc_local.integrations.registry.Integration`."""
+        submitted = await self._start.call(resource, parameters, call)
+        arn = submitted["ExecutionArn"]
+        try:
+            call.on_submitted(submitted)
+            row = await self._end_of(arn)
+        except BaseException:
+            self._executions.stop(
+                arn, None, f"the task of {call.frame.execution_arn} that ran this execution has ended"
+            )
+            raise
+        described = _describe(row)
+        if row.status != "SUCCEEDED":
+            raise TaskFailedError(compact(described))
+        if self._is_json:
+            described = {**described, "Input": json.loads(row.input), "Output": json.loads(row.output or "null")}
+        check_size(compact(described), self.resource_type)
+        return described
+
+    async def _end_of(self, arn: str) -> ExecutionRow:
+        execution = self._executions.running.get(arn)
+        if execution is not None:
+            return await asyncio.shield(execution.ended)
+        row = self._executions.find(arn)
+        assert row is not None  # it has just been started
+        return row
+
+
+def _describe(row: ExecutionRow) -> dict[str, Json]:
+    """Return an ended execution, fields in the recorded (alphabetical) order."""
+    described: dict[str, Json] = {}
+    if row.status != "SUCCEEDED":
+        described = {name: text for name, text in (("Cause", row.cause), ("Error", row.error)) if text is not None}
+    described["ExecutionArn"] = row.arn
+    described["Input"] = row.input
+    described["InputDetails"] = {"Included": True}
+    described["Name"] = row.name
+    if row.output is not None:
+        described["Output"] = row.output
+        described["OutputDetails"] = {"Included": True}
+    described["StartDate"] = _milliseconds(row.started)
+    described["StateMachineArn"] = row.machine_arn
+    described["Status"] = row.status
+    described["StopDate"] = _milliseconds(row.stopped or row.started)
+    return described
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _service_error(error: ServiceError) -> StatesError:
+    return StatesError(
+        f"StepFunctions.{error.code}Exception",
+        f"{error.message} (Service: AWSStepFunctions; Status Code: {error.status}; Error Code: {error.code};"
+        f" Request ID: {uuid.uuid4()}; Proxy: null)",
+    )
