@@ -147,6 +147,7 @@ def _start_process(channel: socket.socket, log_path: Path) -> subprocess.Popen[b
             stdin=channel.fileno(),
             stdout=log,
             stderr=log,
-            env={"PATH": os.defpath, **environment},
+            # macOS kills a process that forks with Objective-C loaded, as Python's proxy look-up does there.
+            env={"PATH": os.defpath, "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES", **environment},
             start_new_session=True,  # Ctrl-C in a terminal is for the command, which stops this process
         )
