@@ -1,9 +1,9 @@
 """Time and peak memory of the handlers on large runs, each case in a process of its own.
 
-    python benchmarks/handlers.py [CASE ...] [--scale 0.01]
+    python -m benchmarks.handlers [CASE ...] [--scale 0.01]
 
 S3 is a folder of files behind a client of five methods, so that what is measured is the handlers: they stream to and
-from it as they do to S3. Peak memory is the process's largest resident set, interpreter and boto3 included.
+from it as they do to S3. Peak memory is the process's largest resident set, interpreter and a real client included.
 """
 
 import argparse
@@ -21,12 +21,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
-
-from lambdas import compute, runs, start, storage, workloads  # noqa: E402 - the folder has to be on the path
-from lambdas import sum as sum_  # noqa: E402
-from lambdas.workloads import utf8_keys  # noqa: E402
+from lambdas import compute, runs, start, storage, workloads
+from lambdas import sum as sum_
+from lambdas.workloads import utf8_keys
 
 BUCKET = "bench"
 RUN = "bench"
@@ -211,7 +208,8 @@ def measure(case: str, scale: float) -> None:
         made.mkdir()
         for name, source in WORKLOADS.items():
             (made / f"{name}.py").write_text(source)
-        os.environ |= {"RESULTS_BUCKET": BUCKET, "MAX_CONCURRENCY": "500"}
+        os.environ |= {"RESULTS_BUCKET": BUCKET, "MAX_CONCURRENCY": "500", "AWS_DEFAULT_REGION": "us-east-1"}
+        storage.s3_client()  # for its memory alone
         path = [*workloads.__path__, str(made)]
         with patch.object(storage, "s3_client", lambda: s3), patch.object(workloads, "__path__", path):
             steps = CASES[case](s3, scale)
@@ -237,7 +235,9 @@ def main() -> None:
         if args.here:
             measure(case, args.scale)
         else:
-            subprocess.run([sys.executable, __file__, case, "--scale", str(args.scale), "--here"], check=True)
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.handlers", case, "--scale", str(args.scale), "--here"], check=True
+            )
 
 
 if __name__ == "__main__":

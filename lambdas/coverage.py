@@ -25,7 +25,7 @@ class State(IntEnum):
 
 
 class Coverage:
-    """The batches of a run, and for each where its record is: 41 bytes a batch, whatever it holds."""
+    """The batches of a run, and for each where its record is: 33 bytes a batch, whatever it holds."""
 
     def __init__(self, batches: Iterator[Batch]) -> None:
         self._firsts = array("q")
@@ -35,9 +35,9 @@ class Coverage:
             self._counts.append(batch.count)
         size = len(self._firsts)
         self._states = bytearray(size)
-        self._file_numbers = array("L", bytes(array("L").itemsize * size))
+        self._file_numbers = array("I", bytes(4 * size))
         self._offsets = array("q", bytes(8 * size))
-        self._sizes = array("q", bytes(8 * size))
+        self._sizes = array("I", bytes(4 * size))
         self.duplicates = 0
         self.failed_item_count = 0
 

@@ -7,15 +7,12 @@ from lambdas.errors import ConfigurationError
 
 def results_bucket() -> str:
     """Name of the bucket that holds ``runs/`` and ``uploads/``."""
-    return _variable("RESULTS_BUCKET")
+    return variable("RESULTS_BUCKET")
 
 
 def default_max_concurrency() -> int:
     """Parallel child executions of a run whose input names no ``max_concurrency``."""
-    text = _variable("MAX_CONCURRENCY")
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
-        raise ConfigurationError(f"environment variable MAX_CONCURRENCY must be 1 to 10000, got {text!r}")
-    return int(text)
+    return _number("MAX_CONCURRENCY", 1, 10_000)
 
 
 def source_buckets() -> tuple[str, ...]:
@@ -23,7 +20,25 @@ def source_buckets() -> tuple[str, ...]:
     return tuple(name for name in os.environ.get("SOURCE_BUCKETS", "").split(",") if name)
 
 
-def _variable(name: str) -> str:
+def back_ends() -> tuple[str, ...]:
+    """Back ends that the stack has; every stack has ``lambda``."""
+    return tuple(os.environ.get("BACK_ENDS", "lambda").split(","))
+
+
+def max_array_size() -> int:
+    """Children of an array job that a run has if its input names no ``batch_size``."""
+    return _number("MAX_ARRAY_SIZE", 2, 10_000)
+
+
+def _number(name: str, smallest: int, largest: int) -> int:
+    text = variable(name)
+    if not (text.isascii() and text.isdigit() and smallest <= int(text) <= largest):
+        raise ConfigurationError(f"environment variable {name} must be {smallest} to {largest}, got {text!r}")
+    return int(text)
+
+
+def variable(name: str) -> str:
+    """Return a variable that has to be there."""
     value = os.environ.get(name, "")
     if not value:
         raise ConfigurationError(f"environment variable {name} is not set")

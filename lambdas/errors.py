@@ -44,6 +44,10 @@ class FailureToleranceExceededError(Exception):
     """More items failed than ``tolerated_failure_percentage`` allows."""
 
 
+class TotalsDisagreeError(Exception):
+    """Back ends gave different results for the same input."""
+
+
 class StorageAccessError(Exception):
     """An object or a bucket does not exist, or may not be read or written."""
 

@@ -13,11 +13,14 @@ DEFAULT_WORKLOAD = "utf8_keys"
 MAX_SIZE = 2**53
 MAX_CONCURRENCY = 10_000
 DATA_KEYS = ("size", "items", "source")
-OTHER_KEYS = ("workload", "params", "batch_size", "tolerated_failure_percentage", "max_concurrency")
+OTHER_KEYS = ("workload", "params", "batch_size", "tolerated_failure_percentage", "max_concurrency", "back_end")
+# What computes the batches: child executions of the map, one array job, or one job that returns a task token.
+BACK_ENDS = ("lambda", "batch", "batch_callback")
 # Added to the input of an execution that another execution started.
 IGNORED_KEY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
-# Narrower than the service's own rule: the name becomes part of S3 keys and of log names.
-RUN_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}")
+# An execution's name, narrower than the service's own rule, because it becomes part of S3 keys and of log names; then,
+# where one execution has several runs, which of them.
+RUN_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}(?:/(?:batch|batch_callback))?")
 S3_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<key>.*))?", re.DOTALL)
 UPLOADS_PREFIX = "uploads/"
 
@@ -46,6 +49,7 @@ class RunInput:
     batch_size: int | None
     tolerated_failure_percentage: float
     max_concurrency: int
+    back_end: str
 
 
 def parse_event(event: Any) -> RunInput:
@@ -73,18 +77,19 @@ def parse_event(event: Any) -> RunInput:
     _check_keys(value)
     return RunInput(
         name=name,
-        size=_integer(value, "size", 0, MAX_SIZE) if "size" in value else None,
+        size=integer(value, "size", 0, MAX_SIZE) if "size" in value else None,
         items=_items(value["items"]) if "items" in value else None,
         source=_readable_place(value["source"], "source") if "source" in value else None,
         workload=_text(value, "workload", DEFAULT_WORKLOAD),
         params=_params(value.get("params", {})),
-        batch_size=_integer(value, "batch_size", 1, MAX_SIZE) if "batch_size" in value else None,
+        batch_size=integer(value, "batch_size", 1, MAX_SIZE) if "batch_size" in value else None,
         tolerated_failure_percentage=_percentage(value.get("tolerated_failure_percentage", 0)),
         max_concurrency=(
-            _integer(value, "max_concurrency", 1, MAX_CONCURRENCY)
+            integer(value, "max_concurrency", 1, MAX_CONCURRENCY)
             if "max_concurrency" in value
             else environment.default_max_concurrency()
         ),
+        back_end=_back_end(value.get("back_end", "lambda")),
     )
 
 
@@ -101,7 +106,8 @@ def _check_keys(value: dict[str, Any]) -> None:
         )
 
 
-def _integer(value: dict[str, Any], key: str, smallest: int, largest: int) -> int:
+def integer(value: dict[str, Any], key: str, smallest: int, largest: int) -> int:
+    """Return an integer that is in its range."""
     number = value[key]
     if not isinstance(number, int) or isinstance(number, bool) or not smallest <= number <= largest:
         raise InvalidInputError(f"{key} must be an integer from {smallest} to {largest}, got {shown(number)}")
@@ -120,6 +126,17 @@ def _text(value: dict[str, Any], key: str, default: str) -> str:
     if not isinstance(text, str):
         raise InvalidInputError(f"{key} must be text, got {shown(text)}")
     return text
+
+
+def _back_end(back_end: Any) -> str:
+    if not isinstance(back_end, str) or back_end not in BACK_ENDS:
+        raise InvalidInputError(f"back_end must be one of {', '.join(BACK_ENDS)}, got {shown(back_end)}")
+    if back_end not in environment.back_ends():
+        raise InvalidInputError(
+            f"back_end {back_end} needs AWS Batch, which this stack does not have: the setting hpc:batch adds it; "
+            f"it has {', '.join(environment.back_ends())}"
+        )
+    return back_end
 
 
 def _params(params: Any) -> dict[str, Any]:

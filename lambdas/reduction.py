@@ -15,7 +15,7 @@ from lambdas.result_files import Place, ResultFile
 from lambdas.runs import RunSettings
 
 BLOCK_BYTES = 1024 * 1024
-MAX_BLOCKS = 32
+MAX_BLOCKS = 16
 
 
 class Combining:

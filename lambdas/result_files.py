@@ -27,11 +27,11 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class ResultFile:
-    """An object that the manifest lists."""
+    """An object of records that all have one status; its size where a manifest says it."""
 
     status: str
     key: str
-    size_bytes: int
+    size_bytes: int | None
 
 
 def read_manifest(bucket: str, prefix: str, map_run: Any) -> list[ResultFile]:

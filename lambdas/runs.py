@@ -7,6 +7,8 @@
     runs/<name>/items.jsonl     the items, one a line, where they are not a range
     runs/<name>/map/            what ResultWriter writes
     runs/<name>/parts/          results that are too long for a state
+    runs/<name>/batch/          what the children of an array job write, a file each
+    runs/<name>/batch_callback/ what a job with a task token writes
     runs/<name>/result.json     the answer; with results.jsonl, failed.jsonl, result.bin where there are such
 """
 
@@ -35,6 +37,9 @@ class RunSettings:
     batch_count: int
     tolerated_failure_percentage: float
     workload_sha256: str
+    back_end: str = "lambda"
+    # Children of the array job, where there is one.
+    array_size: int = 0
 
     def write(self, bucket: str) -> None:
         storage.put_json(bucket, run_key(self.name, "run.json"), asdict(self))

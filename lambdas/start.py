@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from lambdas import batches, environment, inputs, item_sources, json_text, storage, workloads
+from lambdas import batches, environment, inputs, item_sources, job_shares, json_text, storage, workloads
 from lambdas.errors import InvalidInputError
 from lambdas.inputs import RunInput
 from lambdas.item_sources import Item
@@ -32,7 +32,9 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
         Replaces the state; its length depends on neither items nor params::
 
             {"run": {"name", "item_count", "batch_count", "batches_key", "map_prefix",
-                     "max_concurrency", "tolerated_failure_count"}}
+                     "max_concurrency", "tolerated_failure_count", "back_end",
+                     "job_name",      # of the back ends on AWS Batch
+                     "array_size"}}   # of the array job
     """
     run_input = inputs.parse_event(event)
     workload = workloads.load(run_input.workload)
@@ -85,6 +87,8 @@ def write_run(bucket: str, run_input: RunInput, workload: Workload, run_batches:
         batch_count=len(run_batches),
         tolerated_failure_percentage=run_input.tolerated_failure_percentage,
         workload_sha256=workload.sha256,
+        back_end=run_input.back_end,
+        array_size=array_size(run_input, run_batches),
     ).write(bucket)
 
 
@@ -100,4 +104,22 @@ def describe(run_input: RunInput, run_batches: list[Batch]) -> dict[str, Any]:
         "tolerated_failure_count": batches.tolerated_failure_count(
             (batch.count for batch in run_batches), run_input.tolerated_failure_percentage
         ),
+        "back_end": run_input.back_end,
+        **describe_job(run_input, run_batches),
     }
+
+
+def describe_job(run_input: RunInput, run_batches: list[Batch]) -> dict[str, Any]:
+    """Return what the machine needs to submit the run's job, if it has one."""
+    if run_input.back_end == "lambda":
+        return {}
+    name = {"job_name": job_shares.job_name(run_input.name, run_input.back_end)}
+    return name if run_input.back_end != "batch" else {**name, "array_size": array_size(run_input, run_batches)}
+
+
+def array_size(run_input: RunInput, run_batches: list[Batch]) -> int:
+    """Return how many children the run's array job has, 0 if there is none."""
+    if run_input.back_end != "batch":
+        return 0
+    limit = environment.max_array_size() if run_input.batch_size is None else job_shares.MAX_ARRAY_SIZE
+    return job_shares.array_size(len(run_batches), limit)

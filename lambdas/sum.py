@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdas import batches, coverage, environment, json_text, result_files, storage, workloads
+from lambdas import batches, coverage, environment, job_results, json_text, result_files, storage, workloads
 from lambdas.coverage import Coverage
 from lambdas.errors import (
     FailureToleranceExceededError,
@@ -37,7 +37,9 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     event
         The whole state, as far as it is read here::
 
-            {"run": {"name": str}, "map_run": {"MapRunArn": str, "ResultWriterDetails": {"Bucket": str, "Key": str}}}
+            {"run": {"name": str},
+             "map_run": {"MapRunArn": str, "ResultWriterDetails": {"Bucket": str, "Key": str}},  # of back_end lambda
+             "callback": {"key": str}}                                                           # of batch_callback
 
     Returns
     -------
@@ -56,7 +58,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     run = read_run(event)
     bucket = environment.results_bucket()
     settings = read_settings(bucket, run)
-    files = result_files.read_manifest(bucket, run_key(run, "map/"), event.get("map_run"))
+    files = find_files(bucket, settings, event)
     answer = Answer(bucket, settings, workloads.load(settings.workload), files)
     output = answer.compute()
     LOGGER.info("run summed", extra={"run": run, "count": output["count"], "failed": output["failed"]})
@@ -70,6 +72,17 @@ def read_run(event: Any) -> str:
     if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
         raise InvalidEventError(f'Sum takes {{"run": {{"name"}}, "map_run"}}, got {json_text.shown(event)}')
     return name
+
+
+def find_files(bucket: str, settings: RunSettings, event: dict[str, Any]) -> list[ResultFile]:
+    """Return what holds the records of a run: result files of its map, or parts that its jobs wrote."""
+    match settings.back_end:
+        case "batch":
+            return job_results.array_parts(settings)
+        case "batch_callback":
+            return job_results.callback_parts(settings, event.get("callback"))
+        case _:
+            return result_files.read_manifest(bucket, run_key(settings.name, "map/"), event.get("map_run"))
 
 
 @dataclass

@@ -1,0 +1,118 @@
+"""What a job of AWS Batch runs, ``python -m lambdas.job``: its share of a run's batches, to one part in S3.
+
+Environment variables: ``RESULTS_BUCKET`` and ``RUN``; of a child of an array job ``AWS_BATCH_JOB_ARRAY_INDEX``; of a job
+with a task token ``TASK_TOKEN``, ``HEARTBEAT_SECONDS`` and ``AWS_BATCH_JOB_ID``.
+
+Exit status 0: the part is written, or nobody waits for it.  1: it could not be.  143: ended by SIGTERM.
+"""
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from lambdas import environment, errors, job_shares
+from lambdas.errors import ConfigurationError, InvalidEventError
+from lambdas.inputs import RUN_NAME
+from lambdas.job_callback import TaskCallback, TaskCancelled
+from lambdas.job_clients import step_functions_client
+from lambdas.job_part import write_part
+from lambdas.json_text import shown
+from lambdas.runs import RunSettings, read_settings
+
+LOGGER = logging.getLogger(__name__)
+# A few may be lost before the task times out.
+HEARTBEATS_IN_TIMEOUT = 6
+MAX_INTERVAL_SECONDS = 60.0
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+
+def main() -> int:
+    """Run the job that the environment describes and return its exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    # Process 1 of a container has no default action on signals.  A job that is stopped answers nothing: who stopped
+    # it knows, or AWS Batch tries it again.
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        run_job()
+    except TaskCancelled as reason:
+        LOGGER.info("nobody waits for this job any more: %s", reason)
+        return 0
+    except Exception as error:
+        is_named = type(error).__module__ == errors.__name__
+        LOGGER.error("%s: %s", type(error).__name__, error, exc_info=not is_named)  # noqa: TRY400 - a trace of a named error says no more
+        return 1
+    return 0
+
+
+def run_job() -> None:
+    """Compute this job's share.
+
+    Raises
+    ------
+    TaskCancelled
+        If the job has a task token and its task ends before.
+    """
+    # Out of the environment, where a workload could read it.
+    task_token = os.environ.pop("TASK_TOKEN", "")
+    if task_token:
+        answer_task(TaskCallback(step_functions_client(), task_token, heartbeat_interval_seconds()))
+        return
+    bucket, settings = environment.results_bucket(), run_settings()
+    index = array_index(settings)
+    numbers = job_shares.share(settings.batch_count, settings.array_size, index)
+    if not numbers:
+        LOGGER.info("child %d of %d has no batch", index, settings.array_size)
+        return
+    write_part(bucket, settings, numbers, job_shares.array_part_key(settings.name, index))
+
+
+def answer_task(callback: TaskCallback) -> None:
+    """Compute the whole run and answer with the key of its part."""
+    try:
+        with callback.beating():
+            settings = run_settings()
+            key = job_shares.callback_part_key(settings.name, environment.variable("AWS_BATCH_JOB_ID"))
+            write_part(environment.results_bucket(), settings, range(settings.batch_count), key)
+    except Exception as error:
+        callback.fail(type(error).__name__, str(error))
+        raise
+    callback.succeed({"key": key})
+
+
+def run_settings() -> RunSettings:
+    """Return the settings of the run that this job is for."""
+    run = environment.variable("RUN")
+    if not RUN_NAME.fullmatch(run):
+        raise InvalidEventError(f"RUN must be the name of a run, got {shown(run)}")
+    return read_settings(environment.results_bucket(), run)
+
+
+def array_index(settings: RunSettings) -> int:
+    """Return which child of its array job this is."""
+    text = environment.variable("AWS_BATCH_JOB_ARRAY_INDEX")
+    if not (text.isascii() and text.isdigit() and int(text) < settings.array_size):
+        raise ConfigurationError(
+            f"AWS_BATCH_JOB_ARRAY_INDEX must be 0 to {settings.array_size - 1}, the run's array has "
+            f"{settings.array_size} children, got {text!r}"
+        )
+    return int(text)
+
+
+def heartbeat_interval_seconds() -> float:
+    """Return how long to wait between heartbeats."""
+    text = environment.variable("HEARTBEAT_SECONDS")
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ConfigurationError(f"environment variable HEARTBEAT_SECONDS must be 1 or more, got {text!r}")
+    return min(int(text) / HEARTBEATS_IN_TIMEOUT, MAX_INTERVAL_SECONDS)
+
+
+def _terminate(_signal_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(EXIT_TERMINATED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Jobs of one queue, found by name and ended."""
+
+from collections.abc import Iterator
+from typing import Any
+
+FINISHED = frozenset({"SUCCEEDED", "FAILED"})
+
+
+def terminate_jobs(client: Any, queue: str, name: str, reason: str) -> list[str]:
+    """End every job of that name that is not at its end yet, and return their ids."""
+    ended = list(unfinished_jobs(client, queue, name))
+    for job_id in ended:
+        client.terminate_job(jobId=job_id, reason=reason)
+    return ended
+
+
+def unfinished_jobs(client: Any, queue: str, name: str) -> Iterator[str]:
+    """Yield the ids of the jobs of that name that are queued or running, a whole array job as one."""
+    pages = client.get_paginator("list_jobs").paginate(
+        # The filter doesn't tell upper case from lower, and shows jobs in whatever status.
+        jobQueue=queue,
+        filters=[{"name": "JOB_NAME", "values": [name]}],
+    )
+    for page in pages:
+        for job in page["jobSummaryList"]:
+            if job["jobName"] == name and job["status"] not in FINISHED:
+                yield job["jobId"]

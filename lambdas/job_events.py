@@ -1,0 +1,100 @@
+"""Events of jobs and executions: a job that failed answers its task, an execution that failed ends its jobs."""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from lambdas import environment, job_control, job_shares
+from lambdas.errors import InvalidEventError
+from lambdas.inputs import BACK_ENDS
+from lambdas.job_callback import TaskCallback, TaskCancelled
+from lambdas.job_clients import batch_client, step_functions_client
+
+LOGGER = logging.getLogger(__name__)
+LOGGER.setLevel(logging.INFO)
+MACHINE_VARIABLES = {"MAP_REDUCE_ARN": "MapReduce", "SYNC_NESTED_ARN": "SyncNested"}
+
+
+def handler(event: Any, _context: Any) -> dict[str, Any]:
+    r"""Act on an event of EventBridge.
+
+    Parameters
+    ----------
+    event
+        As far as it is read here; a job with a task token has it among its environment variables::
+
+            {"detail-type": "Batch Job State Change",
+             "detail": {"jobId", "statusReason", "container": {"environment": [{"name", "value"}, ...],
+                                                               "exitCode", "reason", "logStreamName"}}}
+            {"detail-type": "Step Functions Execution Status Change",
+             "detail": {"stateMachineArn", "name", "status"}}
+
+    Returns
+    -------
+    dict
+        ``{"answered": bool}`` or ``{"terminated": [<job id>, ...]}``
+    """
+    act = ACTIONS.get(event.get("detail-type")) if isinstance(event, dict) else None
+    if act is None:
+        # Without the event: it may hold a task token.
+        raise InvalidEventError(f"an event must have a detail-type of {', '.join(ACTIONS)}")
+    return act(event["detail"])
+
+
+def answer_for_job(job: dict[str, Any]) -> dict[str, Any]:
+    """Fail the task that a failed job can't answer any more: killed, never started, out of memory, out of time."""
+    container = job.get("container", {})
+    variables = {variable["name"]: variable["value"] for variable in container.get("environment", ())}
+    if "TASK_TOKEN" not in variables:
+        return {"answered": False}
+    callback = TaskCallback(step_functions_client(), variables["TASK_TOKEN"], interval_seconds=0)
+    try:
+        callback.fail("JobFailed", describe(job, container))
+    except TaskCancelled:
+        # The job did answer before it failed, or its task has ended.
+        return {"answered": False}
+    LOGGER.info("task answered for its job", extra={"job_id": job["jobId"]})
+    return {"answered": True}
+
+
+def describe(job: dict[str, Any], container: dict[str, Any]) -> str:
+    """Say why a job failed and where its log is."""
+    facts = {
+        "reason": container.get("reason"),
+        "exit code": container.get("exitCode"),
+        "log stream": container.get("logStreamName"),
+    }
+    details = [f"{name} {value}" for name, value in facts.items() if value is not None]
+    return "; ".join([f"job {job['jobId']} failed: {job.get('statusReason', 'no reason given')}", *details])
+
+
+def terminate_for_execution(execution: dict[str, Any]) -> dict[str, Any]:
+    """End the jobs of an execution that failed, timed out or was stopped.
+
+    Step Functions itself ends only what it started with ``.sync``, and that if it can.
+    """
+    machines = {os.environ.get(variable): machine for variable, machine in MACHINE_VARIABLES.items()}
+    machine = machines.get(execution["stateMachineArn"])
+    if machine is None:
+        raise InvalidEventError(f"no machine of this stack: {execution['stateMachineArn']}")
+    client, queue = batch_client(), environment.variable("JOB_QUEUE")
+    terminated = [
+        job_id
+        for back_end in BACK_ENDS
+        if back_end != "lambda"
+        for job_id in job_control.terminate_jobs(
+            client,
+            queue,
+            job_shares.machine_job_name(machine, execution["name"], back_end),
+            f"its execution is {execution['status']}",
+        )
+    ]
+    LOGGER.info("jobs ended with their execution", extra={"run": execution["name"], "terminated": terminated})
+    return {"terminated": terminated}
+
+
+ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "Batch Job State Change": answer_for_job,
+    "Step Functions Execution Status Change": terminate_for_execution,
+}

@@ -1,0 +1,98 @@
+"""One part of a run on AWS Batch: its batches computed as Compute does, written at once or not at all.
+
+A part has a line a batch: what Compute returns for it, as one JSON text.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from lambdas import compute, json_text, storage, workloads
+from lambdas.coverage import MAX_LINE_BYTES
+from lambdas.errors import InvalidEventError, ResultFileError, StorageAccessError, WorkloadError
+from lambdas.object_writer import ObjectWriter
+from lambdas.parts import PartWriter, describe_error
+from lambdas.records import interpret
+from lambdas.result_files import MAX_RECORD_BYTES
+from lambdas.runs import Batch, RunSettings, run_key
+from lambdas.time_limit import TimeLimit
+
+LOGGER = logging.getLogger(__name__)
+
+
+def write_part(bucket: str, settings: RunSettings, numbers: range, key: str) -> None:
+    """Compute the batches ``numbers`` and write their part; nothing is left to do if it is there.
+
+    Raises
+    ------
+    InvalidInputError, WorkloadError
+        If the image does not have the run's workload.
+    StorageAccessError, StorageUnavailableError, ResultFileError
+        If the run's files can't be read, or the part not written.
+    """
+    batches = list(read_batches(bucket, settings, numbers))
+    if is_written(bucket, settings, batches, key):
+        LOGGER.info("the part is there: s3://%s/%s", bucket, key)
+        return
+    workloads.load(settings.workload)
+    with ObjectWriter(bucket, key) as writer:
+        for batch in batches:
+            writer.write(f"{json_text.to_text(compute_batch(bucket, settings, batch))}\n".encode())
+    LOGGER.info("wrote %d batches to s3://%s/%s", len(batches), bucket, key)
+
+
+def read_batches(bucket: str, settings: RunSettings, numbers: range) -> Iterator[Batch]:
+    """Yield lines ``numbers`` of batches.jsonl."""
+    key = run_key(settings.name, "batches.jsonl")
+    lines = storage.read_lines(bucket, key, max_line_bytes=MAX_LINE_BYTES)
+    try:
+        for number, line in zip(numbers, islice(lines, numbers.start, numbers.stop), strict=True):
+            batch = Batch.from_json(json_text.parse(line.decode()))
+            if batch.number != number:
+                raise ValueError(f"line {number} is of batch {batch.number}")
+            yield batch
+    except (ValueError, InvalidEventError) as error:
+        raise ResultFileError(f"s3://{bucket}/{key} is broken: {error}") from error
+
+
+def is_written(bucket: str, settings: RunSettings, batches: list[Batch], key: str) -> bool:
+    """Whether an earlier attempt wrote the part, with a record of just these batches; anything else is written anew."""
+    remaining = iter(batches)
+    try:
+        for line in storage.read_lines(bucket, key, max_line_bytes=MAX_RECORD_BYTES):
+            record = interpret(json_text.parse(line.decode()), settings.name, "SUCCEEDED")
+            batch = next(remaining, None)
+            if batch is None or (record.first, record.count) != (batch.first, batch.count):
+                return False
+    except StorageAccessError:
+        return False
+    except (ValueError, ResultFileError) as error:
+        LOGGER.warning("s3://%s/%s is written anew: %s", bucket, key, error)
+        return False
+    return next(remaining, None) is None
+
+
+def compute_batch(bucket: str, settings: RunSettings, batch: Batch) -> dict[str, Any]:
+    """Return what Compute returns for a batch, with every bad item recorded in it.
+
+    A job fails for its infrastructure only: Sum applies the tolerance to the items of the whole run.
+    """
+    tolerant = dataclasses.replace(settings, tolerated_failure_percentage=100)
+    try:
+        batch_run = compute.resume(tolerant, batch, {}, TimeLimit(None))
+        batch_run.compute()
+        return compute.finished(batch_run)
+    except WorkloadError as error:
+        LOGGER.warning("batch %d failed: %s", batch.number, describe_error(error))
+        return all_failed(bucket, settings, batch, describe_error(error))
+
+
+def all_failed(bucket: str, settings: RunSettings, batch: Batch, error: str) -> dict[str, Any]:
+    """Return the record of a batch of which no result can be told."""
+    parts = PartWriter(bucket=bucket, run=settings.name, batch=batch.number, first=batch.first, combine=None, parts=[])
+    for _ in range(batch.count):
+        parts.fail(error)
+    described = {"batch": batch.number, "first": batch.first, "count": batch.count, "parts": parts.parts()}
+    return {"done": True, "run": settings.name, **described}

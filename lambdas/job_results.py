@@ -1,0 +1,42 @@
+"""What the jobs of a run wrote: names of the parts that count, found without a listing."""
+
+from typing import Any
+
+from lambdas import job_shares
+from lambdas.errors import InvalidEventError, ResultFileError
+from lambdas.json_text import shown
+from lambdas.result_files import ResultFile
+from lambdas.runs import RunSettings
+
+
+def array_parts(settings: RunSettings) -> list[ResultFile]:
+    """Return the parts of all children that had something to do; reading one that is not there is an error."""
+    return [
+        ResultFile("SUCCEEDED", job_shares.array_part_key(settings.name, index), None)
+        for index in range(settings.array_size)
+        if job_shares.share(settings.batch_count, settings.array_size, index)
+    ]
+
+
+def callback_parts(settings: RunSettings, callback: Any) -> list[ResultFile]:
+    """Return the one part that the accepted job named; what other attempts wrote is never read.
+
+    Parameters
+    ----------
+    callback
+        What the job returned with its task token: ``{"key": str}``.
+
+    Raises
+    ------
+    InvalidEventError
+        If that is not its shape.
+    ResultFileError
+        If it names another run's part.
+    """
+    key = callback.get("key") if isinstance(callback, dict) else None
+    if not isinstance(key, str):
+        raise InvalidEventError(f'callback must be {{"key"}}, got {shown(callback)}')
+    prefix = job_shares.callback_part_key(settings.name, "").removesuffix(".jsonl")
+    if not key.startswith(prefix):
+        raise ResultFileError(f"the part of run {settings.name} must be under {prefix}, got {shown(key)}")
+    return [ResultFile("SUCCEEDED", key, None)]
