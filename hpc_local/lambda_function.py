@@ -22,6 +22,9 @@ from typing import NoReturn
 # The synchronous payload quota of 6 MiB, with the allowance that Lambda's own message shows.
 MAXIMUM_RESPONSE_BYTES = 6_291_556
 
+# Source: Step Functions quotas: input or output of a state or task.
+MAXIMUM_PAYLOAD_BYTES = 262_144
+
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
@@ -128,8 +131,11 @@ def result_failure(result: bytes, content_type: str) -> FunctionError | None:
     """Say what is wrong with a result that is not JSON, or None.
 
     What the runtime client encoded itself is JSON but for `NaN` and the infinities, so that only a result
-    that may hold one of them, or that the handler gave as bytes, is read here.
+    that may hold one of them, or that the handler gave as bytes, is read here.  One that is over the limit of a state's
+    payload is refused for its size, whatever it holds (recorded).
     """
+    if len(result) > MAXIMUM_PAYLOAD_BYTES:
+        return None
     if content_type == "application/json" and b"NaN" not in result and b"Infinity" not in result:
         return None
     try:
@@ -172,7 +178,7 @@ def worker_environment(function: Function, *, base_environment: Mapping[str, str
         "AWS_LAMBDA_LOG_STREAM_NAME": log_name(function),
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
         "AWS_REGION": region,
-        "LAMBDA_TASK_ROOT": str(function.code),
+        "LAMBDA_TASK_ROOT": str(function.code.absolute()),
         "TZ": "UTC",
         "_HANDLER": function.handler,
     }

@@ -39,13 +39,13 @@ class LambdaRuntime:
     def __init__(self, *, worker_count: int, log_folder: Path, base_environment: Mapping[str, str]) -> None:
         if worker_count < 1:
             raise ValueError(f"worker_count must be 1 or more, got {worker_count}")
-        self._log_folder = log_folder
+        self._log_folder = log_folder.absolute()
         self._base_environment = dict(base_environment)
         self._functions: dict[str, Function] = {}
         self._is_running = False
         self._pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill)
         self._api = RuntimeApi(self._pool)
-        self._fork_server = ForkServer(listener=self._pool, log=log_folder / "workers.log")
+        self._fork_server = ForkServer(listener=self._pool, log=self._log_folder / "workers.log")
 
     async def start(self) -> None:
         """Open the Runtime API and start the process that forks the workers; does not wait until that one is warm."""
@@ -97,7 +97,7 @@ class LambdaRuntime:
         self._fork_server.spawn(
             worker.token,
             handler=function.handler,
-            code=function.code,
+            code=function.code.absolute(),
             environment=worker_environment(function, base_environment=self._base_environment, runtime_api=runtime_api),
             log=self._log_folder / log_name(function),
         )

@@ -60,7 +60,12 @@ class Workers:
         code = self.folder / name
         code.mkdir(exist_ok=True)
         (code / "app.py").write_text(source, encoding="utf-8")
-        defaults = {"timeout_seconds": 30, "memory_mib": 128, "environment": {}, "runtime": "python3.14"}
+        defaults: dict[str, Any] = {
+            "timeout_seconds": 30,
+            "memory_mib": 128,
+            "environment": {},
+            "runtime": "python3.14",
+        }
         arn = function_arn(name)
         function = Function(name=name, arn=arn, handler=handler, code=code, **(defaults | settings))
         self._loop.call_soon_threadsafe(self.runtime.register, function)

@@ -274,6 +274,14 @@ def test_workers_are_in_a_session_and_groups_of_their_own_that_no_terminal_inter
     assert (session, group) == (parent, process_id)
 
 
+def test_relative_folders_are_those_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with lambda_workers(Path()) as workers:
+        arn = workers.register("pids", PIDS)
+        assert workers.invoke(arn)
+        assert workers.log("pids") == ""
+
+
 def test_runtime_works_in_a_loop_that_is_closed_and_opened_again(tmp_path: Path) -> None:
     before = threading.active_count()
     for _ in range(2):
