@@ -1,7 +1,7 @@
 """What a job of AWS Batch runs, ``python -m lambdas.job``: its share of a run's batches, to one part in S3.
 
-Environment variables: ``RESULTS_BUCKET`` and ``RUN``; of a child of an array job ``AWS_BATCH_JOB_ARRAY_INDEX``; of a job
-with a task token ``TASK_TOKEN``, ``HEARTBEAT_SECONDS`` and ``AWS_BATCH_JOB_ID``.
+Environment variables: ``RESULTS_BUCKET`` and ``RUN``; of a child of an array job ``AWS_BATCH_JOB_ARRAY_INDEX``; of a
+job with a task token ``TASK_TOKEN``, ``HEARTBEAT_SECONDS`` and ``AWS_BATCH_JOB_ID``.
 
 Exit status 0: the part is written, or nobody waits for it.  1: it could not be.  143: ended by SIGTERM.
 """

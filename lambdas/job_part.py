@@ -49,11 +49,8 @@ def read_batches(bucket: str, settings: RunSettings, numbers: range) -> Iterator
     lines = storage.read_lines(bucket, key, max_line_bytes=MAX_LINE_BYTES)
     try:
         for number, line in zip(numbers, islice(lines, numbers.start, numbers.stop), strict=True):
-            batch = Batch.from_json(json_text.parse(line.decode()))
-            if batch.number != number:
-                raise ValueError(f"line {number} is of batch {batch.number}")
-            yield batch
-    except (ValueError, InvalidEventError) as error:
+            yield Batch.from_json({**json_text.parse(line.decode()), "batch": number})
+    except (TypeError, ValueError, InvalidEventError) as error:
         raise ResultFileError(f"s3://{bucket}/{key} is broken: {error}") from error
 
 

@@ -128,6 +128,7 @@ def test_start_returns_the_run_and_nothing_that_grows(pipeline: Any) -> None:
         "map_prefix": f"runs/{run.name}/map",
         "max_concurrency": 500,
         "tolerated_failure_count": 0,
+        "back_end": "lambda",
     }
     assert len(json.dumps(run.state)) < 1000
 
@@ -144,6 +145,8 @@ def test_start_writes_settings_for_the_other_handlers(pipeline: Any) -> None:
         "item_count": 3,
         "batch_count": 3,
         "tolerated_failure_percentage": 2.5,
+        "back_end": "lambda",
+        "array_size": 0,
     }
 
 
