@@ -35,7 +35,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     dict
         ``{"answered": bool}`` or ``{"terminated": [<job id>, ...]}``
     """
-    act = ACTIONS.get(event.get("detail-type")) if isinstance(event, dict) else None
+    act = ACTIONS.get(str(event.get("detail-type"))) if isinstance(event, dict) else None
     if act is None:
         # Without the event: it may hold a task token.
         raise InvalidEventError(f"an event must have a detail-type of {', '.join(ACTIONS)}")

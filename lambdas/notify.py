@@ -7,7 +7,7 @@ from typing import Any
 from lambdas import inputs
 from lambdas.batches import ceil_div
 from lambdas.errors import InvalidEventError, InvalidInputError
-from lambdas.job_callback import TaskCallback
+from lambdas.job_callback import TaskCallback, TaskCancelled
 from lambdas.job_clients import step_functions_client
 from lambdas.json_text import shown
 
@@ -54,19 +54,20 @@ def handler(event: Any, _context: Any) -> None:
     ------
     InvalidInputError
         If the entry is not what is allowed.
-    TaskCancelled
-        If the task has ended.
     """
     if not isinstance(event, dict) or set(event) != EVENT_KEYS or not isinstance(event["task_token"], str):
         # Without the event: it holds a task token.
         raise InvalidEventError(f"notify takes {', '.join(sorted(EVENT_KEYS))}")
     entry = read_entry(event["entry"])
     callback = TaskCallback(step_functions_client(), event["task_token"], interval_seconds=0)
-    if entry.fail is not False:
-        cause = entry.fail if isinstance(entry.fail, str) else "it was told to"
-        callback.fail(FailureRequestedError.__name__, f"entry {entry.name} failed: {cause}")
-        return
-    callback.succeed(plan(entry, event["entry_count"]))
+    try:
+        if entry.fail is False:
+            callback.succeed(plan(entry, event["entry_count"]))
+        else:
+            cause = entry.fail if isinstance(entry.fail, str) else "it was told to"
+            callback.fail(FailureRequestedError.__name__, f"entry {entry.name} failed: {cause}")
+    except TaskCancelled as reason:
+        LOGGER.info("nobody waits for the plan any more: %s", reason)
 
 
 def read_entry(value: Any) -> Entry:
