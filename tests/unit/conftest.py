@@ -133,6 +133,11 @@ class Pipeline:
             self.children.append(child)
         return self.children
 
+    def first_output(self) -> dict[str, Any]:
+        """Start, and compute the first batch in one invocation."""
+        self.start()
+        return compute.handler({"run": self.name, "batch": self.batches()[0]}, lambda_context())
+
     def write_results(self, *, lines: bool = False, compact: bool = False) -> None:
         """Write what ResultWriter would write about the children."""
         succeeded = [child for child in self.children if not child.error]

@@ -1,7 +1,6 @@
 """Compute: results of a batch, bad items found, batches that need more than one invocation."""
 
 import json
-import signal
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,27 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas import compute, errors, parts, storage
-from lambdas.time_limit import TimeLimit, TimeUp
 
 LONG_TEXT = "def compute(item): return 'x' * item\n"
 ADDITION = "def combine(a, b): return a + b\n"
-# One tenth of a second for items; the rest of an invocation's time is kept for writing results.
-SHORT_SECONDS = 0.6
 
 
 def context(seconds: float = 900) -> Any:
     return SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
 
 
-def first_output(run: Any) -> dict[str, Any]:
-    run.start()
-    output: dict[str, Any] = compute.handler({"run": run.name, "batch": run.batches()[0]}, context())
-    return output
-
-
 def test_compute_returns_the_combined_result_as_text(pipeline: Any) -> None:
     run = pipeline(size=10, workload="squares", batch_size=4)
-    assert first_output(run) == {
+    assert run.first_output() == {
         "done": True,
         "run": run.name,
         "batch": 0,
@@ -42,22 +32,22 @@ def test_compute_returns_the_combined_result_as_text(pipeline: Any) -> None:
 
 def test_compute_returns_results_in_item_order_where_nothing_combines(pipeline: Any, make_workload: Any) -> None:
     run = pipeline(items=["a", 1.5, None], workload=make_workload("def compute(item): return [item]"), batch_size=3)
-    assert first_output(run)["parts"] == [{"first": 0, "count": 3, "result": '[["a"],[1.5],[null]]'}]
+    assert run.first_output()["parts"] == [{"first": 0, "count": 3, "result": '[["a"],[1.5],[null]]'}]
 
 
 def test_compute_of_an_empty_batch_is_done(pipeline: Any) -> None:
-    assert first_output(pipeline(size=0))["parts"] == []
+    assert pipeline(size=0).first_output()["parts"] == []
 
 
 def test_compute_keeps_integers_beyond_4300_digits(pipeline: Any) -> None:
-    [part] = first_output(pipeline(items=[2100]))["parts"]
+    [part] = pipeline(items=[2100]).first_output()["parts"]
     assert len(part["result"]) > 4300
     assert json.dumps(int(part["result"])) == part["result"]
 
 
 def test_compute_reads_settings_once_a_run(s3: Any, pipeline: Any) -> None:
     run = pipeline(size=4, workload="squares", batch_size=1)
-    first_output(run)
+    run.first_output()
     s3.delete_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/run.json")
     requests: list[str] = []
     storage.s3_client().meta.events.register("before-call.s3", lambda model, **_: requests.append(model.name))
@@ -69,7 +59,7 @@ def test_compute_reads_settings_once_a_run(s3: Any, pipeline: Any) -> None:
 @pytest.mark.parametrize("count", [1, 3, 40])
 def test_compute_spills_long_results(s3: Any, pipeline: Any, make_workload: Any, source: str, count: int) -> None:
     run = pipeline(items=[300_000 // count] * count, workload=make_workload(LONG_TEXT + source), batch_size=count)
-    output = first_output(run)
+    output = run.first_output()
     [part] = output["parts"]
     key = f"runs/{run.name}/parts/0-0-{count}.json"
     assert part == {"first": 0, "count": count, "failed_count": 0, "key": key, "bytes": part["bytes"]}
@@ -81,7 +71,7 @@ def test_compute_spills_long_results(s3: Any, pipeline: Any, make_workload: Any,
 def test_compute_writes_parts_while_it_computes(pipeline: Any, make_workload: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(parts, "FLUSH_BYTES", 1000)
     run = pipeline(items=[400] * 10, workload=make_workload(LONG_TEXT), batch_size=10)
-    output = first_output(run)
+    output = run.first_output()
     assert [part["count"] for part in output["parts"]] == [3, 3, 3, 1]
     assert ["key" in part for part in output["parts"]] == [True, True, True, False]
 
@@ -89,7 +79,7 @@ def test_compute_writes_parts_while_it_computes(pipeline: Any, make_workload: An
 def test_compute_spills_a_long_list_of_failures(pipeline: Any, make_workload: Any) -> None:
     name = make_workload("def compute(item): raise ValueError('x' * 10_000)\n")
     run = pipeline(size=1000, workload=name, batch_size=1000, tolerated_failure_percentage=100)
-    [part] = first_output(run)["parts"]
+    [part] = run.first_output()["parts"]
     assert (part["failed_count"], "key" in part) == (1000, True)
     failed = json.loads(run.text(f"parts/{part['key'].rpartition('/')[2]}"))["failed"]
     assert [failure["index"] for failure in failed] == list(range(1000))
@@ -109,13 +99,13 @@ BAD_ITEM = {
 def test_compute_names_the_first_bad_item_without_tolerance(pipeline: Any, make_workload: Any, source: str) -> None:
     run = pipeline(size=12, workload=make_workload(source), batch_size=12)
     with pytest.raises(errors.ItemFailedError, match=r"^item 3 failed: ValueError: bad 3$"):
-        first_output(run)
+        run.first_output()
 
 
 @pytest.mark.parametrize("source", BAD_ITEM.values(), ids=BAD_ITEM)
 def test_compute_isolates_bad_items_under_tolerance(pipeline: Any, make_workload: Any, source: str) -> None:
     run = pipeline(size=12, workload=make_workload(source), batch_size=12, tolerated_failure_percentage=1)
-    assert first_output(run)["parts"] == [
+    assert run.first_output()["parts"] == [
         {
             "first": 0,
             "count": 12,
@@ -133,7 +123,7 @@ def test_compute_accounts_for_every_item_whichever_are_bad(
 ) -> None:
     name = make_workload(BAD_ITEM[kind].replace("in (3, 4, 9)", f"in {tuple(bad)}"))
     data = {"items": list(range(30))} if file_items else {"size": 30}
-    [part] = first_output(pipeline(**data, workload=name, batch_size=30, tolerated_failure_percentage=1))["parts"]
+    [part] = pipeline(**data, workload=name, batch_size=30, tolerated_failure_percentage=1).first_output()["parts"]
     assert json.loads(part.get("result", "[]")) == [item for item in range(30) if item not in bad]
     assert [failure["index"] for failure in part.get("failed", [])] == sorted(bad)
 
@@ -155,7 +145,7 @@ def test_compute_refuses_results_that_json_would_change(
 ) -> None:
     run = pipeline(size=1, workload=make_workload(f"def compute(item): return {value}"))
     with pytest.raises(errors.ItemFailedError, match=message):
-        first_output(run)
+        run.first_output()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +171,7 @@ def test_compute_names_how_a_workload_breaks_the_contract(
     name = make_workload(source)
     run = pipeline(size=count, workload=name, batch_size=count, tolerated_failure_percentage=tolerance)
     with pytest.raises(errors.WorkloadError, match=message):
-        first_output(run)
+        run.first_output()
 
 
 def test_compute_leaves_errors_of_s3_to_retries(s3: Any, pipeline: Any, make_workload: Any) -> None:
@@ -203,103 +193,6 @@ def test_compute_leaves_errors_of_s3_to_retries(s3: Any, pipeline: Any, make_wor
             compute.handler(event, context())
     finally:
         storage.s3_client().meta.events.unregister("before-call.s3.PutObject", refuse)
-
-
-SLEEPING = {
-    "compute": "import time\ndef compute(item):\n    time.sleep(item)\n    return item\n",
-    "lazy": "import time\ndef compute_batch(items):\n    for item in items:\n"
-    "        time.sleep(item)\n        yield item\n",
-    "eager": "import time\ndef compute_batch(items):\n    [time.sleep(item) for item in items]\n    return items\n",
-}
-# Time is up at every third item that is tried, as if the timer had fired there.
-INTERRUPTED = {
-    kind: source.replace(
-        "import time\n",
-        "import signal\ntried = []\ndef work(item):\n    tried.append(item)\n"
-        "    if len(tried) % 3 == 0: signal.raise_signal(signal.SIGALRM)\n",
-    ).replace("time.sleep", "work")
-    for kind, source in SLEEPING.items()
-}
-
-
-@pytest.mark.parametrize("source", INTERRUPTED.values(), ids=INTERRUPTED)
-@pytest.mark.parametrize("inline", [True, False])
-def test_compute_goes_on_where_time_was_up(pipeline: Any, make_workload: Any, source: str, inline: bool) -> None:
-    data = {"items": list(range(20))} if inline else {"size": 20}
-    run = pipeline(**data, workload=make_workload(source), batch_size=20)
-    run.start()
-    [child] = run.map()
-    assert child.error == ""
-    assert child.invocations > 5
-    run.write_results()
-    assert json.loads(run.sum()["result"]) == list(range(20))
-
-
-@pytest.mark.parametrize("source", SLEEPING.values(), ids=SLEEPING)
-def test_compute_names_an_item_that_no_invocation_can_end(pipeline: Any, make_workload: Any, source: str) -> None:
-    run = pipeline(items=[0, 0, 60, 0], workload=make_workload(source), batch_size=4)
-    run.start()
-    [child] = run.map(SHORT_SECONDS)
-    assert child.error == "ItemTooLongError"
-    assert child.output["errorMessage"] == (
-        "item 2 did not finish in the 0.1 s that one invocation of Compute has for it: "
-        "items this long belong on AWS Batch"
-    )
-
-
-@pytest.mark.parametrize("source", SLEEPING.values(), ids=SLEEPING)
-def test_compute_isolates_an_item_that_is_too_long_under_tolerance(
-    pipeline: Any, make_workload: Any, source: str
-) -> None:
-    run = pipeline(items=[0, 60, 0], workload=make_workload(source), batch_size=3, tolerated_failure_percentage=50)
-    output = run.run(seconds=SHORT_SECONDS)
-    assert (output["result"], output["failed_items"]["first"]) == ("[0,null,0]", [1])
-    assert "ItemTooLongError: item 1" in run.text("failed.jsonl")
-
-
-class Clock:
-    """A clock that workloads set forward, in place of the module ``time``."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.mark.parametrize(
-    ("kind", "item_seconds", "invocations"), [("compute", 300, 5), ("lazy", 300, 4), ("eager", 80, 1)]
-)
-def test_compute_begins_no_item_that_would_not_end(
-    pipeline: Any, make_workload: Any, monkeypatch: Any, kind: str, item_seconds: int, invocations: int
-) -> None:
-    """Ten items; an invocation has 890 s for them."""
-    clock = Clock()
-    monkeypatch.setattr("lambdas.time_limit.time", clock)
-    monkeypatch.setattr("lambdas.compute_batch.time", clock)
-    monkeypatch.setattr(pytest, "clock_of_workloads", clock, raising=False)
-    source = SLEEPING[kind].replace(
-        "import time\n", f"import pytest\ndef work(item):\n    pytest.clock_of_workloads.now += {item_seconds}\n"
-    )
-    run = pipeline(size=10, workload=make_workload(source.replace("time.sleep", "work")), batch_size=10)
-    run.start()
-    [child] = run.map()
-    assert (child.error, child.invocations) == ("", invocations)
-
-
-def test_compute_pauses_with_what_it_has(pipeline: Any, make_workload: Any) -> None:
-    run = pipeline(items=[11, 22, 33, 44], workload=make_workload(INTERRUPTED["compute"] + ADDITION), batch_size=4)
-    run.start()
-    batch = run.batches()[0]
-    assert compute.handler({"run": run.name, "batch": batch}, context()) == {
-        "done": False,
-        "run": run.name,
-        "batch": batch,
-        "next": 2,
-        "offset": 6,
-        "limit": None,
-        "parts": [{"first": 0, "count": 2, "result": "33"}],
-    }
 
 
 def test_compute_reads_items_in_windows(pipeline: Any, make_workload: Any, monkeypatch: Any) -> None:
@@ -363,20 +256,3 @@ def test_compute_refuses_to_go_on_outside_of_its_batch(pipeline: Any, next_index
 def test_compute_names_the_run_that_is_missing(s3: Any) -> None:
     with pytest.raises(errors.StorageAccessError, match=r"s3://results-bucket/runs/no-such-run/run\.json is missing"):
         compute.handler({"run": "no-such-run", "batch": BATCH}, context())
-
-
-def test_time_limit_interrupts_only_what_it_calls() -> None:
-    limit = TimeLimit(SHORT_SECONDS)
-    with limit.enforced():
-        signal.raise_signal(signal.SIGALRM)  # between items: noted, not raised
-        assert not limit.has(0)
-        with pytest.raises(TimeUp):
-            limit.call(signal.raise_signal, signal.SIGALRM)
-    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
-
-
-def test_time_limit_without_seconds_never_ends() -> None:
-    limit = TimeLimit(None)
-    with limit.enforced():
-        assert limit.has(1e9)
-        assert limit.call(max, 1, 2) == 2
