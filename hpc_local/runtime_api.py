@@ -6,18 +6,14 @@ part of its paths: `/<token>/2018-06-01/runtime/...`.  Without one of a living w
 **Differs from AWS:** the token; no response streaming, no extensions, no SnapStart (`restore/next`).
 """
 
-import asyncio
-import contextlib
 import json
-import socket
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, TypeAlias
-
-import uvicorn
 
 from hpc_local import lambda_function
 from hpc_local.lambda_function import MAXIMUM_RESPONSE_BYTES, FunctionError
+from hpc_local.loopback import LoopbackServer
 from hpc_local.worker_pool import Invocation, Worker, WorkerPool
 
 _Scope: TypeAlias = MutableMapping[str, Any]
@@ -31,42 +27,20 @@ _KEEP_ALIVE_SECONDS = 86_400
 class RuntimeApi:
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
-        self._socket: socket.socket | None = None
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._server: LoopbackServer | None = None
 
     async def start(self) -> None:
-        # asyncio turns Nagle's delay off (40 ms an answer) only where the socket names its protocol.
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen()  # from here on a worker can connect, and waits for the server to accept
-        config = uvicorn.Config(
-            self._respond,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            loop="none",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        )
-        self._server = _Server(config)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        self._server = LoopbackServer(keep_alive_seconds=_KEEP_ALIVE_SECONDS)
+        self._server.start(self._respond)
 
     @property
     def address(self) -> str:
-        assert self._socket is not None, "the Runtime API has not been started"
-        host, port = self._socket.getsockname()
-        return f"{host}:{port}"
+        assert self._server is not None, "the Runtime API has not been started"
+        return self._server.address
 
     async def stop(self) -> None:
-        if self._server is not None and self._serving is not None:
-            self._server.should_exit = self._server.force_exit = True
-            await self._serving
+        if self._server is not None:
+            await self._server.stop()
 
     async def _respond(self, scope: _Scope, receive: Any, send: Any) -> None:
         _, token, *path = scope["path"].split("/")
@@ -110,14 +84,6 @@ class RuntimeApi:
         if self._pool.finish(worker, request_id, outcome):
             return _accepted()
         return _refusal(400, "InvalidRequestID", "Invalid request ID")
-
-
-class _Server(uvicorn.Server):
-    """Leaves the process's signal handlers to the command that runs here."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 async def _read_body(receive: Any) -> bytes | None:

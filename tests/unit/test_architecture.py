@@ -36,7 +36,7 @@ LAYERS = (
     {"execution", "maps", "integrations"},
     {"lambda_runtime", "storage", "object_store", "protocol"},
     {"runtime_api", "worker_pool", "fork_server", "worker"},
-    {"lambda_function", "runtime_client", "language", "arns", "clock"},
+    {"lambda_function", "runtime_client", "language", "arns", "clock", "loopback"},
 )
 
 
