@@ -11,10 +11,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from hpc.cli import main
 from hpc.synthesis import find_assembly
 
 PROJECT = Path(__file__).parents[2]
 HPC = Path(sys.executable).with_name("hpc")
+MISSING_BUCKET = "a-bucket-that-is-missing"
 REHEARSAL = '''
 """Fails and waits as its params say."""
 
@@ -41,12 +45,26 @@ def finish(result):
 
 
 @functools.cache
-def assembly() -> Path:
-    """Synthesize once for all tests of this process."""
+def synthesized() -> Path:
+    """Synthesize the project once for all tests of this process; return the cached assembly."""
     folder = Path(tempfile.mkdtemp(prefix="hpc-assembly-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    made = folder / "assembly"
-    shutil.copytree(find_assembly(PROJECT, folder), made)
+    return find_assembly(PROJECT, folder)
+
+
+@functools.cache
+def assembly() -> Path:
+    """Return a copy of the project's assembly with the workload ``rehearsal`` and a source bucket that is missing."""
+    made = synthesized().parent / "assembly"
+    shutil.copytree(synthesized(), made)
+    template_path = made / "HpcStack.template.json"
+    template = json.loads(template_path.read_text())
+    functions = [
+        each["Properties"] for each in template["Resources"].values() if "Handler" in each.get("Properties", {})
+    ]
+    [start] = [each for each in functions if each["Handler"] == "lambdas.start.handler"]
+    start["Environment"]["Variables"]["SOURCE_BUCKETS"] = MISSING_BUCKET
+    template_path.write_text(json.dumps(template))
     [workloads] = made.glob("asset.*/lambdas/workloads")
     (workloads / "rehearsal.py").write_text(REHEARSAL)
     return made
@@ -75,6 +93,17 @@ def hpc(home: Path, *arguments: str, **changes: str) -> subprocess.CompletedProc
         check=False,
         timeout=120,
     )
+
+
+def call(capture: pytest.CaptureFixture[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, which takes a tenth of the time; the home is the one of the environment."""
+    capture.readouterr()
+    try:
+        code = main(command(*arguments)[1:])
+    except SystemExit as exit_:  # how argparse ends
+        code = int(str(exit_.code))
+    shown = capture.readouterr()
+    return subprocess.CompletedProcess(list(arguments), code, shown.out, shown.err)
 
 
 def result_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

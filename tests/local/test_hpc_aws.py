@@ -163,4 +163,4 @@ def test_refused_start_says_what_the_service_said(on_aws: Callable[..., Complete
     (tmp_path / "input.json").write_text(json.dumps({"size": 3, "params": {"a": "x" * 300_000}}))
     done = on_aws("run", "--input", f"@{tmp_path / 'input.json'}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "the run was not started: InvalidExecutionInput: " in done.stderr
+    assert "the run was not started: ValidationException: Value at 'input'" in done.stderr

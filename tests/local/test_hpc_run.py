@@ -2,30 +2,57 @@
 
 import json
 import os
+import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hpc_commands import PROJECT, assembly, command, digits, environment, hpc, key_total, result_of
+from hpc_commands import (
+    HPC,
+    PROJECT,
+    assembly,
+    call,
+    command,
+    digits,
+    environment,
+    hpc,
+    key_total,
+    result_of,
+    synthesized,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from hpc_local.server import LocalServer
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 GOLDEN = Path(os.environ.get("HPC_GOLDEN_DIR", PROJECT.parent / "shared/golden")) / "total_1024.txt"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One home for the runs that only look at their own results."""
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Host one server for the commands that this process runs."""
+    folder = tmp_path_factory.mktemp("home")
+    with LocalServer(folder, assembly()):
+        yield folder
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setenv("HPC_HOME", str(home))
+    return lambda *options: call(capfd, "run", *options)
 
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason=f"the published answer is not at {GOLDEN}: set HPC_GOLDEN_DIR")
-def test_run_gives_the_published_answer(home: Path) -> None:
-    output = result_of(hpc(home, "run", "--size", "1024", "--output", "json"))["output"]
+def test_run_gives_the_published_answer(run: Run) -> None:
+    output = result_of(run("--size", "1024", "--output", "json"))["output"]
     assert output["total_sum"] == "".join(GOLDEN.read_text().split())
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 777, 2100])
-def test_run_is_exact(home: Path, size: int) -> None:
-    done = hpc(home, "run", "--size", str(size), "--output", "json")
+def test_run_is_exact(run: Run, size: int) -> None:
+    done = run("--size", str(size), "--batch-size", "64", "--output", "json")
     result = result_of(done)
     total = digits(key_total(size))
     assert done.returncode == 0
@@ -34,8 +61,36 @@ def test_run_is_exact(home: Path, size: int) -> None:
     assert (result["output"]["count"], result["output"]["failed"]) == (size, 0)
 
 
-def test_run_prints_one_json_object_that_says_where_everything_is(home: Path) -> None:
-    done = hpc(home, "run", "--size", "100", "--workload", "squares", "--batch-size", "7", "--output", "json")
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 64, 100])
+def test_total_is_the_same_for_every_batch_size(run: Run, batch_size: int) -> None:
+    result = result_of(run("--size", "100", "--batch-size", str(batch_size), "--output", "json"))
+    assert result["output"]["total_sum"] == digits(key_total(100))
+    assert result["map_run"]["total"] == -(-100 // batch_size)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(size=st.integers(0, 60), batch_size=st.integers(1, 70), bad=st.sets(st.integers(0, 59), max_size=5))
+def test_counts_and_partial_totals_are_exact_whatever_fails(
+    run: Run, size: int, batch_size: int, bad: set[int]
+) -> None:
+    options = [
+        "--workload",
+        "rehearsal",
+        "--params",
+        json.dumps({"raise": sorted(bad)}),
+        "--batch-size",
+        str(batch_size),
+    ]
+    done = run("--size", str(size), *options, *("--tolerated-failure-percentage", "100", "--output", "json"))
+    output = result_of(done)["output"]
+    failed = {item for item in bad if item < size}
+    assert output["total_sum"] == str(sum(set(range(size)) - failed))
+    assert (output["count"], output["failed"]) == (size - len(failed), len(failed))
+    assert output["complete"] is (not failed)
+
+
+def test_run_prints_one_json_object_that_says_where_everything_is(run: Run, home: Path) -> None:
+    done = run("--size", "100", "--workload", "squares", "--batch-size", "7", "--output", "json")
     result = result_of(done)
     assert done.stdout.count("\n") == 1
     assert set(result) == {"status", "execution_arn", "output", "seconds", "map_run", "results"}
@@ -55,8 +110,8 @@ def test_run_prints_one_json_object_that_says_where_everything_is(home: Path) ->
     assert f"started {name}" in done.stderr
 
 
-def test_run_prints_text_that_shortens_long_numbers_and_names_the_file(home: Path) -> None:
-    done = hpc(home, "run", "--size", "1024")
+def test_run_prints_text_that_shortens_long_numbers_and_names_the_file(run: Run) -> None:
+    done = run("--size", "1024")
     total = digits(key_total(1024))
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if not line.startswith("in full"))
     assert lines["total"] == f"{total[:20]}...{total[-20:]} ({len(total):,} digits)"
@@ -65,23 +120,23 @@ def test_run_prints_text_that_shortens_long_numbers_and_names_the_file(home: Pat
     assert json.loads(Path(full).read_text())["total_sum"] == total
 
 
-def test_run_takes_the_whole_input_from_a_file(home: Path, tmp_path: Path) -> None:
+def test_run_takes_the_whole_input_from_a_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "input.json").write_text('{"size": 9, "workload": "squares", "batch_size": 2}')
-    result = result_of(hpc(home, "run", "--input", f"@{tmp_path / 'input.json'}", "--output", "json"))
+    result = result_of(run("--input", f"@{tmp_path / 'input.json'}", "--output", "json"))
     assert result["output"]["total_sum"] == "204"
     assert result["map_run"]["total"] == 5
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.jsonl", "3\n4\n"), ("b.jsonl", "3\n4")])
-def test_run_computes_the_items_of_a_file(home: Path, tmp_path: Path, name: str, content: str) -> None:
+def test_run_computes_the_items_of_a_file(run: Run, tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
-    done = hpc(home, "run", "--items", str(tmp_path / name), "--workload", "squares", "--output", "json")
+    done = run("--items", str(tmp_path / name), "--workload", "squares", "--output", "json")
     assert result_of(done)["output"]["total_sum"] == "25"
 
 
-def test_failed_item_is_named_and_the_exit_code_is_1(home: Path) -> None:
+def test_failed_item_is_named_and_the_exit_code_is_1(run: Run) -> None:
     options = ["--workload", "rehearsal", "--params", '{"raise": [13]}', "--batch-size", "4", "--output", "json"]
-    done = hpc(home, "run", "--size", "40", *options)
+    done = run("--size", "40", *options)
     result = result_of(done)
     assert done.returncode == 1
     assert (result["status"], result["output"]) == ("FAILED", None)
@@ -91,34 +146,34 @@ def test_failed_item_is_named_and_the_exit_code_is_1(home: Path) -> None:
     assert "13 is bad" in done.stderr
 
 
-def test_failed_run_prints_nothing_on_stdout_in_text(home: Path) -> None:
-    done = hpc(home, "run", "--size", "40", "--workload", "rehearsal", "--params", '{"raise": [13]}')
+def test_failed_run_prints_nothing_on_stdout_in_text(run: Run) -> None:
+    done = run("--size", "40", "--workload", "rehearsal", "--params", '{"raise": [13]}')
     assert (done.returncode, done.stdout) == (1, "")
     assert "FAILED after" in done.stderr
     assert "results so far: " in done.stderr
 
 
-def test_tolerated_failures_are_named_and_the_total_is_called_partial(home: Path) -> None:
+def test_tolerated_failures_are_named_and_the_total_is_called_partial(run: Run) -> None:
     options = ["--workload", "rehearsal", "--params", '{"raise": [3, 5]}', "--tolerated-failure-percentage", "10"]
-    done = hpc(home, "run", "--size", "20", *options)
+    done = run("--size", "20", *options)
     assert done.returncode == 0
     assert done.stdout.splitlines()[0].split() == ["partial", "total", str(sum(range(20)) - 8)]
     assert "18 computed, 2 failed, 0 duplicates" in done.stdout
     assert "\nfailed        3, 5\n" in done.stdout
 
 
-def test_crash_of_a_worker_is_named(home: Path) -> None:
+def test_crash_of_a_worker_is_named(run: Run) -> None:
     options = ["--workload", "rehearsal", "--params", '{"exit": [1]}', "--batch-size", "1"]
-    done = hpc(home, "run", "--size", "3", *options)
+    done = run("--size", "3", *options)
     assert done.returncode == 1
     assert "batch 1 (item 1): Runtime.ExitError" in done.stderr
 
 
-def test_run_reads_nothing_of_the_users_aws_settings(home: Path, tmp_path: Path) -> None:
+def test_run_reads_nothing_of_the_users_aws_settings(tmp_path: Path) -> None:
     poison = tmp_path / "poison"
     poison.write_text("this is [not a config file")
     done = hpc(
-        home,
+        tmp_path / "home",
         *("run", "--size", "10", "--workload", "squares", "--output", "json"),
         HOME=str(tmp_path),
         AWS_PROFILE="no-such-profile",
@@ -135,12 +190,12 @@ def test_run_reads_nothing_of_the_users_aws_settings(home: Path, tmp_path: Path)
     assert ":us-east-1:000000000000:" in result_of(done)["execution_arn"]
 
 
-def test_run_says_where_the_result_is_when_stdout_is_gone(home: Path) -> None:
+def test_run_says_where_the_result_is_when_stdout_is_gone(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
         command("run", "--size", "10"),
-        env=environment(home),
+        env=environment(tmp_path),
         stdout=writer,
         stderr=subprocess.PIPE,
         text=True,
@@ -149,19 +204,22 @@ def test_run_says_where_the_result_is_when_stdout_is_gone(home: Path) -> None:
     os.close(writer)
     assert done.returncode == 1
     assert "can't be written to stdout" in done.stderr
-    assert str(home) in done.stderr
+    assert str(tmp_path) in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_warm_run_starts_no_node(tmp_path: Path) -> None:
-    """With the assembly cached, a run works where there is no node, no CDK and no app to synthesize."""
-    environment_ = environment(tmp_path, JSII_NODE="/no/such/node", PATH="/no/such/folder")
-    first = [command("run")[0], "run", "--size", "3", "--output", "json"]
-    cold = subprocess.run(first, env=environment(tmp_path), capture_output=True, text=True, check=False)
-    assert "synthesizing" in cold.stderr
-    warm = subprocess.run(first, env=environment_, capture_output=True, text=True, check=False)
-    assert "synthesizing" not in warm.stderr
-    assert result_of(warm)["output"] == result_of(cold)["output"]
+    """With the assembly cached, a run works where node can't be started."""
+    shutil.copytree(synthesized(), tmp_path / "cdk.out" / synthesized().name)
+    done = subprocess.run(
+        [HPC, "run", "--size", "3", "--output", "json"],
+        env=environment(tmp_path, JSII_NODE="/no/such/node", PATH="/no/such/folder"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result_of(done)["output"]["total_sum"] == "18376"
+    assert "synthesizing" not in done.stderr
 
 
 def test_run_fails_when_home_is_not_writable(tmp_path: Path) -> None:
