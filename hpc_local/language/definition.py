@@ -60,7 +60,13 @@ def load(source: str | Mapping[str, Json], check_resource: ResourceCheck | None 
     InvalidDefinition
         If anything in it is unknown, misplaced, out of range or not supported; the text tells where.
     """
-    fields = _parse(source) if isinstance(source, str) else source
+    try:
+        return _load(_parse(source) if isinstance(source, str) else source, check_resource)
+    except RecursionError:
+        raise InvalidDefinition("", "nested too deep") from None
+
+
+def _load(fields: Json, check_resource: ResourceCheck | None) -> Definition:
     language = fields.get("QueryLanguage", JSONPATH) if isinstance(fields, Mapping) else JSONPATH
     where = Where("", "", language == JSONATA)
     machine = check_fields(fields, "state machine", OBJECT_FIELDS["state machine"], where)
@@ -87,8 +93,6 @@ def _parse(text: str) -> Json:
         raise InvalidDefinition("", f"a definition has at most {MAX_DEFINITION_BYTES} bytes, got {size}")
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise InvalidDefinition("", "not JSON: nested too deep") from None
     except ValueError as error:
         raise InvalidDefinition("", f"not JSON: {error}") from None
 

@@ -119,7 +119,10 @@ def _array_length(values: Json) -> Json:
 
 
 def _array_unique(values: Json) -> Json:
-    return list({_canonical(value): value for value in reversed(_array(values))}.values())[::-1]
+    kept: dict[str, Json] = {}
+    for value in _array(values):
+        kept.setdefault(_canonical(value), value)
+    return list(kept.values())
 
 
 def _base64_encode(value: Json) -> Json:

@@ -152,5 +152,7 @@ def _caller(implementation: Implementation, arguments: list[Finder], text: str) 
             return implementation(*values)
         except ArgumentError as error:
             raise IntrinsicFailureError(f"The function '{text}' had the following error: {error}") from None
+        except RecursionError:
+            raise IntrinsicFailureError(f"The function '{text}' had the following error: nested too deep") from None
 
     return call

@@ -69,9 +69,9 @@ class Expression:
         QueryEvaluationError
             If it fails, returns nothing, or returns something that is not JSON (a function).
         """
-        bindings = {name: to_jsonata(value) for name, value in scope.variables.items()}
-        bindings["states"] = {name: to_jsonata(value) for name, value in states.items()}
         try:
+            bindings = {name: to_jsonata(value) for name, value in scope.variables.items()}
+            bindings["states"] = {name: to_jsonata(value) for name, value in states.items()}
             return from_jsonata(run(self._compiled, bindings))
         except NothingError:
             raise QueryEvaluationError(f"{self._subject} returned nothing (undefined).") from None

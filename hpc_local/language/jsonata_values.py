@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from jsonata import Jsonata
+from jsonata.jexception import JException
 from jsonata.parser import Parser
 from jsonata.utils import Utils
 
@@ -107,9 +108,13 @@ def number_text(value: int | float) -> str:
         if value in _LONG:
             return str(value)
         value = big_double(value)
+    if not math.isfinite(value):
+        raise JException("D3001", -1)
     if value.is_integer() and abs(value) < _FIRST_EXPONENT:
         return str(int(Decimal(repr(value))))  # the shortest digits that mean this double: 2**63 is 9223372036854776000
     short = float(f"{value:.15g}")
+    if math.isinf(short):  # the largest doubles round up beyond the largest
+        short = value
     if 1e-6 <= abs(short) < 1e-4:
         return format(Decimal(repr(short)), "f")
     mantissa, exponent, power = repr(short).partition("e")

@@ -1,6 +1,7 @@
 """Data of a Map state beyond the common flow: its items, what each child is given, templates of reader and writer.
 
-Differs from AWS: a JSON object can't be iterated (the service does so in the distributed mode).
+Differs from AWS: an object that JSONata's Items gives is refused, as recorded in 2024; the documentation of 2025 has it
+iterated, as ItemsPath does.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,13 +26,13 @@ class Items:
     Attributes
     ----------
     items : callable
-        ``items(effective_input, scope)`` gives the array.
+        ``items(effective_input, scope)`` gives the array, or the object whose pairs are the items.
     selector : callable or None
         ``selector(effective_input, scope)`` gives a child's input; the scope's context holds ``Map.Item``.  None: the
         item itself.
     """
 
-    items: Callable[[Json, Scope], list[Json]]
+    items: Callable[[Json, Scope], list[Json] | dict[str, Json]]
     selector: Evaluate | None
 
 
@@ -58,12 +59,12 @@ def compile_value(source: Json, field: str, is_jsonata: bool) -> Evaluate:
     return lambda document, scope: fill(states_of(document, scope), scope)
 
 
-def _path_items(text: str) -> Callable[[Json, Scope], list[Json]]:
+def _path_items(text: str) -> Callable[[Json, Scope], list[Json] | dict[str, Json]]:
     path = compile_path(text)
 
-    def items(document: Json, scope: Scope) -> list[Json]:
+    def items(document: Json, scope: Scope) -> list[Json] | dict[str, Json]:
         value = path.select(document, scope)
-        if not isinstance(value, list):
+        if not isinstance(value, list | dict):
             raise StatesRuntimeError(f'Reference path "{text}" must point to array.')
         return value
 

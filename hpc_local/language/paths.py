@@ -4,7 +4,7 @@ Plain paths (members and indices only) are compiled to loops, since a run evalua
 rest (wildcards, slices, filters, ``..``) goes to python-jsonpath.  A path that can select several values always
 gives a list, empty where nothing matches; a plain path without a value is an error.
 
-Differs from AWS: path functions (``$.a.length()``) are refused; ``$['a','b']`` gives a list.
+Differs from AWS: path functions (``$.a.length()``) and several names in one bracket (``$['a','b']``) are refused.
 """
 
 import re
@@ -34,8 +34,9 @@ _STEP = re.compile(
     re.VERBOSE,
 )
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
-# what python-jsonpath has beyond the service's library: bare names in brackets, keys (~, #), filters without parentheses
-_FOREIGN = re.compile(r"\[\s*[^\W\d]|(?<!=)~|\#|\?\s*(?!\()")
+# What python-jsonpath has beyond the service's library (bare names in brackets, keys, filters without parentheses), and
+# several names in one bracket, which there give an object.
+_FOREIGN = re.compile(r"\[\s*[^\W\d]|(?<!=)~|\#|\?\s*(?!\()|(?<![\s(,])\[\s*''\s*,")
 
 
 class PathSyntaxError(ValueError):
@@ -253,6 +254,8 @@ def _query(text: str, rest: str) -> Walk:
         raise PathSyntaxError(f"not a JSONPath: {text!r}: the service has no such path")
 
     def walk(value: Json) -> Json:
+        if not isinstance(value, dict | list):
+            return []  # the library would take a text for JSON and parse it
         try:
             return query.findall(value)
         except (JSONPathError, TypeError, RecursionError):

@@ -15,6 +15,8 @@ DEFAULT_INTERVAL_SECONDS = 1
 DEFAULT_MAX_ATTEMPTS = 3
 DEFAULT_BACKOFF_RATE = 2.0
 
+LONGEST_EXECUTION_SECONDS = 366 * 86_400  # an execution ends after a year: a longer wait never ends
+
 Counters = tuple[int, ...]  # retries made so far, one count a retrier
 
 
@@ -51,12 +53,11 @@ class Retrier:
         random : callable
             Gives a number from 0 to 1; used with full jitter only.
         """
+        most = LONGEST_EXECUTION_SECONDS if self.max_delay_seconds is None else self.max_delay_seconds
         try:
-            delay = self.interval_seconds * self.backoff_rate**retry
+            delay = min(self.interval_seconds * self.backoff_rate**retry, most)
         except OverflowError:
-            delay = float("inf")
-        if self.max_delay_seconds is not None:
-            delay = min(delay, self.max_delay_seconds)
+            delay = most
         return delay * random() if self.jitter else float(delay)
 
 

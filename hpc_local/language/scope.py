@@ -4,7 +4,7 @@ Differs from AWS: the wording of the size errors is ours (none was recorded).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from hpc_local.language import Json
@@ -31,19 +31,22 @@ class Scope:
         Every variable that can be read here, by name without ``$``.
     outer : Mapping
         Those of them that belong to an enclosing scope: they can be read but not assigned.
+    bytes_at_most : int
+        What the variables hold, or more: values that were replaced count until this nears the limit.
     """
 
     context: Mapping[str, Json]
     variables: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
     outer: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    bytes_at_most: int = 0
 
     def with_context(self, context: Mapping[str, Json]) -> "Scope":
         """The same variables under another context object (another state, another attempt)."""
-        return Scope(context, self.variables, self.outer)
+        return Scope(context, self.variables, self.outer, self.bytes_at_most)
 
     def enter(self, context: Mapping[str, Json]) -> "Scope":
         """Scope of a branch or an inline iteration: reads this one's variables, can't assign them."""
-        return Scope(context, self.variables, self.variables)
+        return Scope(context, self.variables, self.variables, self.bytes_at_most)
 
     def assign(self, values: Mapping[str, Json]) -> "Scope":
         """A scope in which these variables are assigned.
@@ -57,20 +60,22 @@ class Scope:
         """
         if not values:
             return self
-        _check_sizes(values)
+        assigned_bytes = _check_sizes(values)
         for name in values:
             if name in self.outer:
                 raise StatesRuntimeError(f"The variable '{name}' belongs to an outer scope and cannot be assigned here")
         variables = {**self.variables, **values}
-        total = size_bytes(variables)
+        total = self.bytes_at_most + assigned_bytes
+        if total > MAX_ALL_VARIABLES_BYTES:
+            total = sum(map(size_bytes, variables.values()))
         if total > MAX_ALL_VARIABLES_BYTES:
             raise DataLimitExceededError(
                 f"The variables hold {total} bytes, which is more than the limit of {MAX_ALL_VARIABLES_BYTES} bytes"
             )
-        return replace(self, variables=variables)
+        return Scope(self.context, variables, self.outer, total)
 
 
-def _check_sizes(values: Mapping[str, Json]) -> None:
+def _check_sizes(values: Mapping[str, Json]) -> int:
     total = 0
     for name, value in values.items():
         size = size_bytes(value)
@@ -83,3 +88,4 @@ def _check_sizes(values: Mapping[str, Json]) -> None:
         raise DataLimitExceededError(
             f"The Assign field holds {total} bytes, which is more than the limit of {MAX_ASSIGN_BYTES} bytes"
         )
+    return total

@@ -40,12 +40,13 @@ DOCUMENT = {
         ("$.none[*]", []),
         ("$.none[1:5].x", []),
         ("$.text[*]", []),
+        ("$json[*]", []),
         ("$v[*]", [1, {"w": 2}]),
         ("$$.Execution.*", ["arn"]),
     ],
 )
 def test_path_selects(path, value):
-    assert compile_path(path).select(DOCUMENT, scope(v=[1, {"w": 2}])) == value
+    assert compile_path(path).select(DOCUMENT, scope(v=[1, {"w": 2}], json="[1, 2]")) == value
 
 
 @pytest.mark.parametrize(

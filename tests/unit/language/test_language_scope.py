@@ -47,3 +47,10 @@ def test_all_variables_over_10_mib_are_a_data_limit_error():
         scope = scope.assign({f"v{number}": "x" * 250_000})
     with pytest.raises(DataLimitExceededError, match="10485760"):
         scope.assign({"v41": "x" * 250_000})
+
+
+def test_replaced_values_do_not_count_towards_the_limit():
+    scope = Scope({})
+    for _ in range(100):
+        scope = scope.assign({"a": "x" * 250_000})
+    assert list(scope.variables) == ["a"]
