@@ -13,7 +13,7 @@ from hpc_local.execution.interpreter import run_program
 from hpc_local.execution.program import State
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
-from hpc_local.maps.items import select_item
+from hpc_local.maps.items import context_item, members_or_items, select_item
 
 # Source: Step Functions developer guide, "Map state processing modes": inline, up to 40 concurrent iterations.
 INLINE_CONCURRENCY = 40
@@ -42,11 +42,11 @@ async def run_parallel(state: State, step: Step) -> Json:
 async def run_inline_map(state: State, step: Step) -> Json:
     """Run the item processor once an item; the result is the array of outputs in the order of the items."""
     assert state.map_fields is not None
-    items = state.map_fields.items.items(step.effective_input, step.scope)
+    items = list(members_or_items(state.map_fields.items.items(step.effective_input, step.scope)))
     limit = state.settings.get("MaxConcurrency")
     concurrency = (limit(step.effective_input, step.scope) if limit else 0) or INLINE_CONCURRENCY
     step.cursor.add("MapStateStarted", "mapStateStartedEventDetails", {"length": len(items)})
-    branches = [_iteration(state, step, index, item) for index, item in enumerate(items)]
+    branches = [_iteration(state, step, index, context_item(index, item)) for index, item in enumerate(items)]
     try:
         results = await _side_by_side(branches, min(concurrency, INLINE_CONCURRENCY), step.cursor)
     except StatesError:
@@ -56,14 +56,14 @@ async def run_inline_map(state: State, step: Step) -> Json:
     return results
 
 
-def _iteration(state: State, step: Step, index: int, item: Json) -> Branch:
+def _iteration(state: State, step: Step, index: int, item: dict[str, Json]) -> Branch:
     async def run(cursor: Cursor) -> Json:
         details = {"name": state.name, "index": index}
         cursor.add("MapIterationStarted", "mapIterationStartedEventDetails", details)
-        context = {**step.frame.scope.context, "Map": {"Item": {"Index": index, "Value": item}}}
+        context = {**step.frame.scope.context, "Map": {"Item": item}}
         frame: Frame = step.frame.with_scope(step.scope.enter(context))
         try:
-            payload = select_item(state, step, {"Index": index, "Value": item})
+            payload = select_item(state, step, item)
             output = await run_program(state.branches[0], payload, frame, cursor)
         except asyncio.CancelledError:
             cursor.add("MapIterationAborted", "mapIterationAbortedEventDetails", details)

@@ -35,8 +35,7 @@ class FunctionTask:
 
     async def call(self, resource: str, parameters: Json, _call: Call) -> Json:
         """Invoke the function; see :class:`hpc_local.integrations.registry.Integration`."""
-        text = await _invoke(self._runtime, resource, compact(parameters))
-        check_size(text, resource)
+        text = await _invoke(self._runtime, resource, compact(parameters), resource)
         return json.loads(text)
 
 
@@ -74,8 +73,7 @@ class InvokeTask:
         return result
 
     async def _request(self, arn: str, payload: str) -> dict[str, Json]:
-        text = await _invoke(self._runtime, arn, payload)
-        check_size(text, "lambda")
+        text = await _invoke(self._runtime, arn, payload, "lambda")
         headers = {
             "Connection": "keep-alive",
             "Content-Type": "application/json",
@@ -100,7 +98,7 @@ class InvokeTask:
 
     async def _run(self, arn: str, payload: str) -> None:
         try:
-            await _invoke(self._runtime, arn, payload)
+            await _invoke(self._runtime, arn, payload, "lambda")
         except StatesError as error:
             LOGGER.warning("asynchronous invocation of %s failed: %s", arn, error.name)
 
@@ -122,8 +120,12 @@ _LISTED = (
 )
 
 
-async def _invoke(runtime: LambdaRuntime, arn: str, payload: str) -> str:
+async def _invoke(runtime: LambdaRuntime, arn: str, payload: str, what: str) -> str:
+    """Invoke a function and return its result's JSON; ``what`` is how the service names the task if it is too big."""
     try:
-        return (await runtime.invoke(arn, payload.encode())).decode()
+        result = await runtime.invoke(arn, payload.encode())
     except FunctionError as error:
         raise StatesError(error.name, error.cause) from error
+    text = result.decode(errors="replace")  # bytes that are no UTF-8 come only with a size that is refused
+    check_size(text, what)
+    return text

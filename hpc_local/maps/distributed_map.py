@@ -9,6 +9,7 @@ documents no figure, and recordings show that a child may still start); a stoppe
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +23,16 @@ from hpc_local.language.errors import (
     ResultWriterFailedError,
     StatesError,
 )
-from hpc_local.language.json_text import MAX_PAYLOAD_BYTES
+from hpc_local.language.json_text import MAX_PAYLOAD_BYTES, text_size_bytes
 from hpc_local.maps.batches import BatchLimits, ChildInput, child_inputs
 from hpc_local.maps.child_executions import described, described_pending
 from hpc_local.maps.dispatcher import Dispatcher, InputQueue
 from hpc_local.maps.item_reader import ObjectSource, ReaderSettings, read_items
-from hpc_local.maps.items import select_item
+from hpc_local.maps.items import context_item, members_or_items, select_item
 from hpc_local.maps.map_run import MapRun, MapRuns, MapRunSettings
 from hpc_local.maps.result_writer import OpenWriter, Result, WriterSettings, formatted, write_results
+from hpc_local.maps.writer_settings import check_writable, writer_settings
+from hpc_local.protocol import ServiceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,11 @@ async def run_distributed_map(state: State, step: Step) -> Json:
         raise
     step.cursor.add("MapRunStarted", "mapRunStartedEventDetails", {"mapRunArn": map_run.row.arn})
     try:
-        inputs = InputQueue(_child_inputs(state, step), map_run)
-        await Dispatcher(state.branches[0], step.frame, map_run, inputs).run()
-        result, written = await _finish(state, writer, map_run, inputs, maps)
+        with contextlib.ExitStack() as opened:
+            check_writable(writer, maps.objects)
+            inputs = InputQueue(_child_inputs(state, step, opened), map_run)
+            await Dispatcher(state.branches[0], step.frame, map_run, inputs).run()
+            result, written = await _finish(state, writer, map_run, inputs, maps)
     except StatesError as error:
         await map_run.log.flush()
         maps.map_runs.close(map_run, "FAILED", clock.time(), 0)
@@ -93,12 +98,12 @@ def _settings(state: State, step: Step) -> MapRunSettings:
     )
 
 
-def _child_inputs(state: State, step: Step) -> Iterator[ChildInput]:
+def _child_inputs(state: State, step: Step, opened: contextlib.ExitStack) -> Iterator[ChildInput]:
     """Yield the input of every child: read, selected, batched."""
     fields = state.map_fields
     assert fields is not None
     if fields.reader is None:
-        items, source = iter(fields.items.items(step.effective_input, step.scope)), "STATE_DATA"
+        items, source = members_or_items(fields.items.items(step.effective_input, step.scope)), "STATE_DATA"
     else:
         limit = fields.reader.max_items
         settings = ReaderSettings(
@@ -107,11 +112,8 @@ def _child_inputs(state: State, step: Step) -> Iterator[ChildInput]:
             config=fields.reader.config,
             max_items=limit(step.effective_input, step.scope) if limit else 0,
         )
-        items, source = read_items(settings, step.frame.services.maps.objects)
-    selected = (
-        select_item(state, step, {"Index": index, "Value": value, "Source": source})
-        for index, value in enumerate(items)
-    )
+        items, source = read_items(settings, step.frame.services.maps.objects, opened)
+    selected = (select_item(state, step, context_item(index, item, source)) for index, item in enumerate(items))
     return child_inputs(selected, _batch_limits(state, step))
 
 
@@ -131,14 +133,8 @@ def _writer_settings(state: State, step: Step) -> WriterSettings:
     writer = state.map_fields.writer if state.map_fields else None
     if writer is None:
         return WriterSettings(bucket=None, prefix="", transformation="COMPACT", output_type="JSON")
-    has_bucket = writer.parameters is not None
-    parameters = writer.parameters(step.effective_input, step.scope) if writer.parameters else {}
-    return WriterSettings(
-        bucket=parameters["Bucket"] if has_bucket else None,
-        prefix=parameters.get("Prefix", ""),
-        transformation=writer.config.get("Transformation", "NONE"),
-        output_type=writer.config.get("OutputType", "JSON"),
-    )
+    parameters = writer.parameters(step.effective_input, step.scope) if writer.parameters else None
+    return writer_settings(parameters, writer.config)
 
 
 async def _finish(
@@ -151,7 +147,7 @@ async def _finish(
         results = _results(map_run, inputs, maps)
         try:
             key, written = await asyncio.to_thread(write_results, writer, map_run.row.arn, results, maps.open_writer)
-        except OSError as error:
+        except (OSError, ServiceError) as error:
             raise ResultWriterFailedError(f"cannot write to s3://{writer.bucket}/{writer.prefix}: {error}") from error
     if map_run.is_threshold_exceeded():
         raise ExceedToleratedFailureThresholdError("The specified tolerated failure threshold was exceeded")
@@ -171,10 +167,10 @@ def _results(map_run: MapRun, inputs: InputQueue, maps: MapServices) -> Iterator
 def _collect(state: State, writer: WriterSettings, map_run: MapRun, maps: MapServices) -> Json:
     """Return the children's results as one array in the order of the items; there must be room for it in a payload."""
     texts: list[tuple[int, list[str]]] = []
-    size = 0
+    size = 1
     for record in maps.map_runs.store.records(map_run.row.id):
         own = list(formatted(described(record, map_run), writer.transformation))
-        size += sum(map(len, own)) + 1
+        size += sum(text_size_bytes(text) + 1 for text in own)
         if size > MAX_PAYLOAD_BYTES:
             raise DataLimitExceededError(
                 f"The state/task '{state.name}' returned a result with a size exceeding"

@@ -10,7 +10,7 @@ _NANOSECONDS = 1_000_000_000
 
 
 class MapObjects:
-    """Adapter of the object store; see :class:`hpc_local.item_reader.ObjectSource`."""
+    """Adapter of the object store; see :class:`hpc_local.maps.item_reader.ObjectSource`."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -34,6 +34,9 @@ class MapObjects:
             token = page.next_token
             if token is None:
                 return
+
+    def check_bucket(self, bucket: str) -> None:
+        self._store.require_bucket(bucket)
 
     def open_writer(self, bucket: str, key: str, content_type: str) -> Writer[ObjectInfo]:
         return self._store.open_writer(bucket, key, attributes=Attributes(content_type=content_type))

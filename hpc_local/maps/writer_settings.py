@@ -1,0 +1,56 @@
+"""``ResultWriter`` of a Map state with its paths resolved, and whether it can write.
+
+**Differs from AWS:** the service writes a test manifest, we only look whether the bucket is there; the wording after
+the first sentence is ours.
+"""
+
+from collections.abc import Mapping
+
+from hpc_local.language import Json
+from hpc_local.language.errors import ResultWriterFailedError
+from hpc_local.maps.item_reader import ObjectSource
+from hpc_local.maps.result_writer import WriterSettings
+from hpc_local.protocol import ServiceError
+
+_PARAMETERS = ("Bucket", "Prefix")
+
+
+def writer_settings(parameters: Mapping[str, Json] | None, config: Mapping[str, Json]) -> WriterSettings:
+    """Resolve a ResultWriter; without ``parameters`` only the state's output is formatted.
+
+    Raises
+    ------
+    ResultWriterFailedError
+        If a parameter is unknown, missing or no text.
+    """
+    # Source: developer guide: NONE is the default of an export, COMPACT that of a state's output.
+    transformation = config.get("Transformation", "COMPACT" if parameters is None else "NONE")
+    output_type = config.get("OutputType", "JSON")
+    if parameters is None:
+        return WriterSettings(bucket=None, prefix="", transformation=transformation, output_type=output_type)
+    for name, value in parameters.items():
+        if name not in _PARAMETERS:
+            allowed = ", ".join(_PARAMETERS)
+            raise ResultWriterFailedError(f"parameter {name} of ResultWriter is not supported; allowed: {allowed}")
+        if not isinstance(value, str):
+            raise ResultWriterFailedError(f"parameter {name} of ResultWriter must be a text, got {value!r}")
+    if not parameters.get("Bucket"):
+        raise ResultWriterFailedError("parameter Bucket of ResultWriter is missing")
+    return WriterSettings(
+        bucket=parameters["Bucket"],
+        prefix=parameters.get("Prefix", ""),
+        transformation=transformation,
+        output_type=output_type,
+    )
+
+
+def check_writable(settings: WriterSettings, objects: ObjectSource) -> None:
+    """Refuse a bucket that isn't there before any child starts; raises :class:`ResultWriterFailedError`."""
+    if settings.bucket is None:
+        return
+    try:
+        objects.check_bucket(settings.bucket)
+    except ServiceError as error:
+        raise ResultWriterFailedError(
+            f"Failed to write a test manifest into the specified output bucket. {error}"
+        ) from error

@@ -1,0 +1,152 @@
+"""The recorded executions: read, run side by side, compared by the comparator that comes with them."""
+
+import asyncio
+import contextlib
+import copy
+import importlib.util
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from result_files import compare_files
+from runner import Case, Runner, runner
+
+from hpc_local.language.definition import InvalidDefinition
+
+PROJECT = Path(__file__).parents[2]
+CASES = Path(os.environ.get("HPC_CONFORMANCE_DIR") or PROJECT.parent / "shared" / "conformance" / "cases")
+
+SAME, REFUSED = "same", "refused"
+
+# Waits are scaled, functions are not: cases with functions run in real time, those that compute nothing much faster,
+# and time-outs of a second leave a cold worker twice that.
+_SPEED = 20.0
+_FUNCTION_SPEED = 0.5
+_FUNCTIONS_AT_ONCE = 4
+_OTHERS_AT_ONCE = 32
+_CASE_SECONDS = 50
+
+Check = Callable[..., str]
+
+
+class Result(NamedTuple):
+    """What became of one case.
+
+    Attributes
+    ----------
+    verdict : str
+        ``same``, ``refused``, or what differs.
+    status : str or None
+        Of our execution.
+    details : str
+        Why it was refused, or what came out instead.
+    """
+
+    case: Case
+    verdict: str
+    status: str | None
+    details: str
+
+    @property
+    def is_same(self) -> bool:
+        return self.verdict == SAME
+
+    @property
+    def text(self) -> str:
+        return f"{self.case['name']}: {self.verdict}: {self.details[:400]}"
+
+
+class Results(NamedTuple):
+    """All cases, in the order of the files."""
+
+    all: list[Result]
+
+    @property
+    def summary(self) -> str:
+        counts = Counter(result.verdict for result in self.all)
+        different = len(self.all) - counts[SAME] - counts[REFUSED]
+        return f"conformance: {counts[SAME]} same, {counts[REFUSED]} refused, {different} different"
+
+
+def run_all(root: Path) -> Results:
+    """Run every case below ``CASES``."""
+    cases = [json.loads(line) for path in sorted(CASES.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    return Results(asyncio.run(_run_all(root, cases, _comparator())))
+
+
+def _comparator() -> Check:
+    spec = importlib.util.spec_from_file_location("recorded_compare", CASES.parent / "compare.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    check: Check = module.check
+    return check
+
+
+async def _run_all(root: Path, cases: list[Case], check: Check) -> list[Result]:
+    async with contextlib.AsyncExitStack() as stack:
+        fast = await stack.enter_async_context(runner(root / "fast", speed=_SPEED))
+        real = await stack.enter_async_context(runner(root / "real", speed=_FUNCTION_SPEED))
+        fast_slots, real_slots = asyncio.Semaphore(_OTHERS_AT_ONCE), asyncio.Semaphore(_FUNCTIONS_AT_ONCE)
+
+        async def one(case: Case) -> Result:
+            chosen, slots = (real, real_slots) if case.get("lambda_stub") else (fast, fast_slots)
+            async with slots:
+                return await _run(chosen, case, check)
+
+        return await asyncio.gather(*(one(case) for case in cases))
+
+
+async def _run(chosen: Runner, case: Case, check: Check) -> Result:
+    try:
+        async with asyncio.timeout(_CASE_SECONDS):
+            outcome = await chosen.run(case)
+    except InvalidDefinition as refusal:
+        return Result(case, REFUSED, None, str(refusal))
+    except TimeoutError:
+        return Result(case, "hangs", None, f"no end within {_CASE_SECONDS} s")
+    row = outcome.row
+    output = json.loads(row.output) if row.output is not None else None
+    verdict = check(with_masks(case), row.status, output, row.error, row.cause)
+    if verdict != "pass":
+        return Result(case, verdict, row.status, f"{row.output} {row.error} {row.cause}")
+    if "expected_s3" in case:
+        difference = compare_files(case["expected_s3"], outcome.objects)
+        if difference:
+            return Result(case, "files", row.status, difference)
+    return Result(case, SAME, row.status, "")
+
+
+def with_masks(case: Case) -> Case:
+    """Return the case with the recording's own masks as wildcards of the comparator.
+
+    A value that is its key's name in kebab case ("StartDate": "start-date") was masked by the recorder; the comparator
+    knows such a mask as ``<start-date>``.
+    """
+    expected = {name: value for name, value in case.items() if name in ("expected_output", "expected_cause")}
+    masks = set(_own_masks(expected))
+    return {**case, **_masked(copy.deepcopy(expected), masks)} if masks else case
+
+
+def _own_masks(value: Any, key: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _own_masks(member, name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _own_masks(item)
+    elif isinstance(value, str) and "-" in value and value == re.sub(r"(?<=[a-z])(?=[A-Z])", "-", key).lower():
+        yield value
+
+
+def _masked(value: Any, masks: set[str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(member, masks) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_masked(item, masks) for item in value]
+    return f"<{value}>" if isinstance(value, str) and value in masks else value
