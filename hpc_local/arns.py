@@ -27,8 +27,13 @@ def state_machine_arn(account: Account, name: str) -> str:
 
 
 def execution_arn(machine_arn: str, name: str) -> str:
-    """ARN of an execution; ``machine_arn`` may be that of an Express machine or of a Map Run's children."""
+    """ARN of an execution; ``machine_arn`` may be that of a Map Run's children."""
     return machine_arn.replace(":stateMachine:", ":execution:", 1) + f":{name}"
+
+
+def express_execution_arn(machine_arn: str, name: str, start_id: uuid.UUID) -> str:
+    """ARN of an Express execution, whose name need not be unique."""
+    return machine_arn.replace(":stateMachine:", ":express:", 1) + f":{name}:{start_id}"
 
 
 def map_run_arn(machine_arn: str, label: str, map_run_id: uuid.UUID) -> str:

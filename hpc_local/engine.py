@@ -2,12 +2,9 @@
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import uvicorn
 
 from hpc_local import assembly as cloud_assembly
 from hpc_local.arns import Account
@@ -18,6 +15,7 @@ from hpc_local.integrations.catalog import service_tasks
 from hpc_local.integrations.lambda_function import FunctionTask, InvokeTask
 from hpc_local.integrations.registry import Integrations
 from hpc_local.lambda_runtime import LambdaRuntime
+from hpc_local.loopback import LoopbackServer
 from hpc_local.maps.distributed_map import MapServices
 from hpc_local.maps.map_run import MapRuns
 from hpc_local.maps.objects import MapObjects
@@ -26,8 +24,8 @@ from hpc_local.protocol import Service
 from hpc_local.s3 import S3Service
 from hpc_local.sigv4 import Credential
 from hpc_local.states_api.service import StatesService
-from hpc_local.storage.executions import Store
 from hpc_local.storage.map_runs import MapRunStore
+from hpc_local.storage.store import Store
 
 STOPPED_CAUSE = "the local server was stopped"
 
@@ -38,6 +36,10 @@ class Settings:
 
     Attributes
     ----------
+    assembly : Path or None
+        None to serve what the home holds, without a stack.
+    port : int
+        Of the endpoint; 0 for any that is free.
     credentials : mapping
         By access key id: who may call the endpoint.
     worker_access_key_id : str
@@ -45,12 +47,13 @@ class Settings:
     """
 
     home: Path
-    assembly: Path
+    assembly: Path | None
     worker_count: int
     credentials: Mapping[str, Credential]
     worker_access_key_id: str
-    account: Account = Account()
+    account: Account = field(default_factory=Account)
     clock: Clock | None = None
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,9 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         If the assembly holds something that can't run here.
     """
     async with contextlib.AsyncExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        endpoint_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        endpoint = LoopbackServer(port=settings.port)
+        stack.push_async_callback(endpoint.stop)
+        endpoint_url = f"http://{endpoint.address}"
         runtime = LambdaRuntime(
             worker_count=settings.worker_count,
             log_folder=settings.home / "logs",
@@ -87,9 +91,11 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
             account=settings.account, clock=settings.clock or Clock(), runtime=runtime, objects=objects, store=store
         )
         machines.abort_orphans()
+        machines.load()
         outputs = _deploy(settings, runtime, objects, machines)
         stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
-        await stack.enter_async_context(_listening(HttpApi(services, settings.credentials), listener))
+        await asyncio.wrap_future(store.journal.flush())
+        endpoint.start(HttpApi(services, settings.credentials))
         yield Running(endpoint_url, outputs, machines)
 
 
@@ -121,13 +127,15 @@ def compose(
     integrations = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, account)})
     machines = Machines(store, clock, integrations, maps)
     s3 = S3Service(objects, region=account.region, account=account.account_id)
-    states = StatesService(machines)
+    states = StatesService(machines, account)
     integrations.add(service_tasks(s3=s3, states=states, executions=machines.executions))
     return machines, {"s3": s3, "states": states}
 
 
 def _deploy(settings: Settings, runtime: LambdaRuntime, objects: ObjectStore, machines: Machines) -> Mapping[str, str]:
     """Make what the assembly describes and return the stack's outputs."""
+    if settings.assembly is None:
+        return {}
     stack = cloud_assembly.load(settings.assembly, settings.account)
     known_buckets = {bucket.name for bucket in objects.buckets()}
     for name in stack.buckets:
@@ -144,38 +152,3 @@ def _deploy(settings: Settings, runtime: LambdaRuntime, objects: ObjectStore, ma
             definition=machine.definition,
         )
     return stack.outputs
-
-
-class _Server(uvicorn.Server):
-    """Signals belong to the command that hosts the server."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextlib.asynccontextmanager
-async def _listening(app: HttpApi, listener: socket.socket) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        loop="none",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-    )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        if serving.done():
-            serving.result()
-        await asyncio.sleep(0.001)
-    try:
-        yield
-    finally:
-        server.should_exit = server.force_exit = True
-        await serving

@@ -25,7 +25,7 @@ _CONNECTION = "server.json"
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach a local server, and the stack outputs of the assembly that it serves."""
+    """How to reach a local server, and the stack outputs of the assembly that it serves; ``assembly`` may be empty."""
 
     endpoint_url: str
     region: str
@@ -46,10 +46,12 @@ class LocalServer:
     ----------
     home : Path
         Folder of everything that outlives the server; made if missing.
-    assembly : Path
-        A cloud assembly (``cdk.out``).
+    assembly : Path or None
+        A cloud assembly (``cdk.out``), or None to serve what the home holds without a stack.
     worker_count : int or None
         Most Lambda workers that compute at once; the number of processors by default.
+    port : int
+        Of the endpoint; 0 for any that is free.
 
     Raises
     ------
@@ -57,11 +59,14 @@ class LocalServer:
         On entering, if another process serves the home.
     AssemblyError, InvalidDefinition
         On entering, if the assembly holds something that can't run here.
+    OSError
+        On entering, if the port is taken.
     """
 
-    def __init__(self, home: Path, assembly: Path, *, worker_count: int | None = None) -> None:
+    def __init__(self, home: Path, assembly: Path | None, *, worker_count: int | None = None, port: int = 0) -> None:
         self._home = home
         self._assembly = assembly
+        self._port = port
         self._worker_count = worker_count or os.cpu_count() or 1
         self._context = contextlib.ExitStack()
 
@@ -69,7 +74,7 @@ class LocalServer:
         with contextlib.ExitStack() as stack:
             self._home.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_locked(self._home))
-            connection = stack.enter_context(_hosted(self._home, self._assembly, self._worker_count))
+            connection = stack.enter_context(_hosted(self._home, self._assembly, self._worker_count, self._port))
             stack.enter_context(_published(self._home, connection))
             self._context = stack.pop_all()
         return connection
@@ -121,7 +126,7 @@ def _published(home: Path, connection: Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _hosted(home: Path, assembly: Path, worker_count: int) -> Iterator[Connection]:
+def _hosted(home: Path, assembly: Path | None, worker_count: int, port: int) -> Iterator[Connection]:
     """Run an engine in a thread with an event loop of its own."""
     user, worker = (secrets.token_hex(10).upper() for _ in range(2))
     credentials = {
@@ -134,6 +139,7 @@ def _hosted(home: Path, assembly: Path, worker_count: int) -> Iterator[Connectio
         worker_count=worker_count,
         credentials=credentials,
         worker_access_key_id=worker,
+        port=port,
     )
     started: Future[Running] = Future()
     stopping = threading.Event()
@@ -147,7 +153,7 @@ def _hosted(home: Path, assembly: Path, worker_count: int) -> Iterator[Connectio
             access_key_id=user,
             secret_access_key=credentials[user].secret_access_key,
             outputs=running.outputs,
-            assembly=str(assembly.resolve()),
+            assembly=str(assembly.resolve()) if assembly else "",
         )
     finally:
         stopping.set()

@@ -1,132 +1,104 @@
 """Live executions: started, watched, stopped, and written to the store as they go.
 
-**Differs from AWS:** an execution whose process died is ABORTED with the cause "runner died" at the next start.
+**Differs from AWS:** an execution whose process died is ABORTED with the cause "runner died" at the next start; one
+that can't be written down any more, because the disk is full say, ends as FAILED with ``Runner.StorageFailed``.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 
-from hpc_local.arns import execution_arn
+from hpc_local.arns import execution_arn, express_execution_arn
 from hpc_local.clock import Clock
+from hpc_local.execution.execution import Ending, Execution, close_history, failure_status
 from hpc_local.execution.history import Event, History
-from hpc_local.execution.limits import ExecutionTimeoutError
-from hpc_local.execution.program import Program
+from hpc_local.execution.machine import Machine
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
 from hpc_local.language.json_text import compact
-from hpc_local.storage.executions import ExecutionRow, MachineRow, Store
+from hpc_local.storage.executions import ExecutionRow, ExecutionStore
 from hpc_local.storage.journal import StorageError
+from hpc_local.storage.store import Store
 
 LOGGER = logging.getLogger(__name__)
 
 RUNNER_DIED = "runner died"
-EVENT_SECONDS = 0.025  # how long events gather before they are written together
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """A registered state machine with its definition compiled."""
-
-    row: MachineRow
-    program: Program
-
-    @property
-    def is_express(self) -> bool:
-        return self.row.type == "EXPRESS"
-
-
-class ExecutionStopped(Exception):  # noqa: N818 - an event, not an error: StopExecution was called
-    """Ends an execution as ABORTED."""
-
-    def __init__(self, error: str | None, cause: str | None) -> None:
-        super().__init__(error, cause)
-        self.error = error
-        self.cause = cause
-
-
-class Execution:
-    """One running top-level execution; its children are records of its Map Runs."""
-
-    def __init__(self, machine: Machine, row: ExecutionRow, clock: Clock, store: Store) -> None:
-        self.machine = machine
-        self.row = row
-        self.history = History(clock.time, keep=not machine.is_express, on_add=self._schedule_write)
-        self.task: asyncio.Task[None] | None = None
-        self.ended: asyncio.Future[ExecutionRow] = asyncio.get_running_loop().create_future()
-        self.stop_request: ExecutionStopped | None = None
-        self._store = store
-        self._timer: asyncio.TimerHandle | None = None
-
-    def _schedule_write(self) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(EVENT_SECONDS, self.write_events)
-
-    def write_events(self) -> None:
-        """Hand the events gathered so far to the journal."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        events = self.history.drain()
-        if events:
-            self._store.append_events(self.row.id, events)
-
+STORAGE_FAILED = "Runner.StorageFailed"
+INTERNAL_ERROR = "Runner.InternalError"
 
 RunDefinition = Callable[[Execution, Json], Awaitable[Json]]
 """Runs an execution's definition on its input; raises :class:`StatesError` if it fails."""
 
 
+class ExecutionExistsError(Exception):
+    """An execution of this name exists."""
+
+
 class Executions:
-    """All executions of this home: the running ones in memory, the others in the store."""
+    """All executions of this home: the running ones in memory, the others in the store.
+
+    Attributes
+    ----------
+    on_end : callable
+        Called with the ARN of the state machine when one of its executions has ended.
+    """
 
     def __init__(self, store: Store, clock: Clock, run_definition: RunDefinition) -> None:
-        self._store = store
+        self._journal = store.journal
+        self._store = ExecutionStore(store)
+        self._next_id = store.next_execution_id
         self._clock = clock
         self._run_definition = run_definition
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._unstored: dict[str, ExecutionRow] = {}  # ended, but the store could not take it
         self.running: dict[str, Execution] = {}
+        self.on_end: Callable[[str], None] = lambda _machine_arn: None
+        self._journal.on_failure = self._storage_failed
 
     async def start(
         self, machine: Machine, input_text: str, *, name: str | None = None, trace_header: str | None = None
     ) -> Execution:
-        """Start an execution; it is on disk when this returns.
+        """Start an execution; it is on disk when this returns, unless it is Express, which leaves no record.
 
         Raises
         ------
         ExecutionExistsError
             If the machine has an execution of that name.
+        StorageError
+            If it can't be written down; then it doesn't run.
         """
+        self._loop = asyncio.get_running_loop()
         name = name or str(uuid.uuid4())
         arn = execution_arn(machine.row.arn, name)
         if machine.is_express:
-            arn = arn.replace(":execution:", ":express:", 1) + f":{uuid.uuid4()}"
-        elif arn in self.running or self._store.execution(arn):
+            arn = express_execution_arn(machine.row.arn, name, uuid.uuid4())
+        elif self.find(arn):
             raise ExecutionExistsError(arn)
         row = ExecutionRow(
-            id=self._store.next_execution_id(),
+            id=self._next_id(),
             arn=arn,
             machine_arn=machine.row.arn,
             name=name,
             status="RUNNING",
             started=self._clock.time(),
             input=input_text,
-            definition=0,
             trace_header=trace_header,
+            snapshot=_snapshot(machine),
         )
-        execution = Execution(machine, row, self._clock, self._store)
-        self.running[arn] = execution
-        await asyncio.wrap_future(self._store.insert_execution(row, machine.row.definition))
-        execution.task = asyncio.get_running_loop().create_task(self._run(execution), name=arn)
+        execution = self.running[arn] = Execution(machine, row, self._clock, self._store)
+        execution.task = self._loop.create_task(self._run(execution), name=arn)
+        await asyncio.shield(execution.stored)
         return execution
 
     def stop(self, arn: str, error: str | None, cause: str | None) -> None:
         """Ask a running execution to end as ABORTED; one that has ended stays as it is."""
         execution = self.running.get(arn)
-        if execution and execution.task and execution.stop_request is None:
-            execution.stop_request = ExecutionStopped(error, cause)
-            execution.task.cancel()
+        if execution:
+            execution.end(Ending("ABORTED", None, error, cause))
 
     async def stop_all(self, cause: str) -> None:
         """Abort whatever runs and wait until it is written down."""
@@ -136,99 +108,127 @@ class Executions:
         await asyncio.gather(*waiting, return_exceptions=True)
 
     def find(self, arn: str) -> ExecutionRow | None:
+        """Return an execution; its end is seen when it is on disk, not before."""
         execution = self.running.get(arn)
-        return execution.row if execution else self._store.execution(arn)
+        return execution.row if execution else self._unstored.get(arn) or self._store.find(arn)
 
-    def of_machine(self, machine_arn: str, status: str | None, offset: int, limit: int) -> list[ExecutionRow]:
-        """Return executions of a machine, newest first."""
-        return self._store.executions(machine_arn, status, offset, limit)
+    def of_machine(self, machine_arn: str, status: str | None, before: int | None, limit: int) -> list[ExecutionRow]:
+        """Return executions of a machine, newest first, from the one below row id ``before`` on."""
+        return self._store.of_machine(machine_arn, status, before, limit)
 
-    def arn_of(self, execution_id: int) -> str:
-        """Return the ARN of the execution with this row id."""
-        return self._store.execution_by_id(execution_id).arn
+    def has_running(self, machine_arn: str) -> bool:
+        return any(execution.machine.row.arn == machine_arn for execution in self.running.values())
 
-    async def events(self, row: ExecutionRow) -> list[Event]:
-        """Return every event of an execution so far, oldest first."""
+    def refuse_events(self, machine_arn: str, cause: str) -> None:
+        """End each running execution of a machine as FAILED at its next event."""
+        for execution in self.running.values():
+            if execution.machine.row.arn == machine_arn:
+                execution.history.refusal = cause
+
+    def forget(self, machine_arn: str) -> None:
+        """Forget what is known besides the store of a machine that is deleted."""
+        self._unstored = {arn: row for arn, row in self._unstored.items() if row.machine_arn != machine_arn}
+
+    def by_id(self, execution_id: int) -> ExecutionRow:
+        return self._store.by_id(execution_id)
+
+    async def events(self, row: ExecutionRow, start: int | None, *, is_reversed: bool) -> Iterator[Event]:
+        """Return the events of an execution so far, from event id ``start`` on."""
         execution = self.running.get(row.arn)
         if execution:
             execution.write_events()
-            await asyncio.wrap_future(self._store.journal.flush())
-        return list(self._store.events(row.id))
+            await asyncio.wrap_future(self._journal.flush())
+        return self._store.events_backwards(row.id, start) if is_reversed else self._store.events(row.id, start or 1)
 
     async def _run(self, execution: Execution) -> None:
-        history, row = execution.history, execution.row
-        status, output, error, cause = "SUCCEEDED", None, None, None
-        history.add(
-            "ExecutionStarted",
-            0,
-            "executionStartedEventDetails",
-            {"input": row.input, "inputDetails": {"truncated": False}, "roleArn": execution.machine.row.role_arn},
-        )
-        try:
-            output = compact(await self._run_definition(execution, json.loads(row.input)))
-        except StatesError as failure:
-            status, error, cause = failure_status(failure), failure.name, failure.cause
-        except asyncio.CancelledError:
-            if execution.stop_request is None:
-                raise
-            status, error, cause = "ABORTED", execution.stop_request.error, execution.stop_request.cause
-        except (
-            Exception
-        ) as failure:  # the runner's own: a full disk, a fault of ours; the caller must not wait for ever
-            LOGGER.exception("execution %s", row.arn)
-            status, error, cause = "FAILED", "Runner.InternalError", f"{type(failure).__name__}: {failure}"
-        await self._close(execution, status, output, error, cause)
+        if not await self._store_start(execution):
+            return
+        execution.is_open = True
+        ending = await self._outcome(execution)
+        execution.is_open = False
+        await self._close(execution, ending)
 
-    async def _close(
-        self, execution: Execution, status: str, output: str | None, error: str | None, cause: str | None
-    ) -> None:
-        close_history(execution.history, status, output, error, cause)
-        execution.write_events()
-        stopped = self._clock.time()
-        written = self._store.finish_execution(execution.row.id, status, stopped, output, error, cause)
-        execution.row = replace(execution.row, status=status, stopped=stopped, output=output, error=error, cause=cause)
+    async def _store_start(self, execution: Execution) -> bool:
         try:
-            await asyncio.wrap_future(written)
-        except StorageError:
-            LOGGER.exception("execution %s ended as %s, which could not be stored", execution.row.arn, status)
-        finally:
+            if not execution.machine.is_express:
+                row = execution.row
+                await asyncio.wrap_future(self._store.insert(row, execution.machine.row.definition))
+        except StorageError as error:
             del self.running[execution.row.arn]
-            execution.ended.set_result(execution.row)
+            execution.stored.set_exception(error)
+            execution.ended.cancel()
+            return False
+        execution.stored.set_result(None)
+        return True
+
+    async def _outcome(self, execution: Execution) -> Ending:
+        row = execution.row
+        started = {"input": row.input, "inputDetails": {"truncated": False}}
+        started["roleArn"] = execution.machine.row.role_arn
+        try:
+            execution.history.add("ExecutionStarted", 0, "executionStartedEventDetails", started)
+            if execution.requested_end is not None:
+                return execution.requested_end
+            return Ending("SUCCEEDED", compact(await self._run_definition(execution, json.loads(row.input))))
+        except StatesError as failure:
+            return Ending(failure_status(failure), None, failure.name, failure.cause)
+        except asyncio.CancelledError:
+            if execution.requested_end is None:
+                raise
+            return execution.requested_end
+        except StorageError as failure:
+            return Ending("FAILED", None, STORAGE_FAILED, str(failure))
+        except Exception as failure:  # a fault of the runner: whoever waits for the execution must not wait for ever
+            LOGGER.exception("execution %s", row.arn)
+            return Ending("FAILED", None, INTERNAL_ERROR, f"{type(failure).__name__}: {failure}")
+
+    async def _close(self, execution: Execution, ending: Ending) -> None:
+        close_history(execution.history, ending)
+        row = replace(execution.row, stopped=self._clock.time(), **ending._asdict())
+        if not execution.machine.is_express:
+            try:
+                execution.write_events()
+                await asyncio.wrap_future(self._store.finish(row))
+            except StorageError as error:
+                LOGGER.error("execution %s ended as %s, which is not stored: %s", row.arn, row.status, error)  # noqa: TRY400 - told in full
+                row = replace(row, status="FAILED", output=None, error=STORAGE_FAILED, cause=str(error))
+                self._unstored[row.arn] = row
+        execution.row = row
+        del self.running[row.arn]
+        if not execution.ended.done():
+            execution.ended.set_result(row)
+        self.on_end(row.machine_arn)
+
+    def _storage_failed(self, error: StorageError) -> None:
+        """End what runs; called in the journal's thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nothing runs any more
+                self._loop.call_soon_threadsafe(self._fail_running, error)
+
+    def _fail_running(self, error: StorageError) -> None:
+        for execution in self.running.values():
+            execution.end(Ending("FAILED", None, STORAGE_FAILED, str(error)))
 
     def abort_orphans(self) -> int:
         """End what was RUNNING when its process died; return how many executions that were."""
-        orphans = self._store.running_executions()
+        orphans = self._store.running()
+        ending = Ending("ABORTED", None, None, RUNNER_DIED)
         for row in orphans:
-            last_id = self._store.last_event_id(row.id)
-            history = History(self._clock.time, count=last_id)
-            close_history(history, "ABORTED", None, None, RUNNER_DIED)
+            history = History(self._clock.time, count=self._store.last_event_id(row.id))
+            close_history(history, ending)
             self._store.append_events(row.id, history.drain())
-            self._store.finish_execution(row.id, "ABORTED", self._clock.time(), None, None, RUNNER_DIED)
+            self._store.finish(replace(row, stopped=self._clock.time(), **ending._asdict()))
         return len(orphans)
 
 
-class ExecutionExistsError(Exception):
-    """An execution of this name exists."""
-
-
-def failure_status(failure: StatesError) -> str:
-    """TIMED_OUT only where the execution's own TimeoutSeconds ran out; see :class:`hpc_local.limits.ExecutionTimeoutError`."""
-    return "TIMED_OUT" if isinstance(failure, ExecutionTimeoutError) else "FAILED"
-
-
-_CLOSING_EVENT = {
-    "SUCCEEDED": ("ExecutionSucceeded", "executionSucceededEventDetails"),
-    "FAILED": ("ExecutionFailed", "executionFailedEventDetails"),
-    "TIMED_OUT": ("ExecutionTimedOut", "executionTimedOutEventDetails"),
-    "ABORTED": ("ExecutionAborted", "executionAbortedEventDetails"),
-}
-
-
-def close_history(history: History, status: str, output: str | None, error: str | None, cause: str | None) -> None:
-    """Add the event that ends an execution."""
-    event_type, details_name = _CLOSING_EVENT[status]
-    if status == "SUCCEEDED":
-        details: dict[str, Json] = {"output": output, "outputDetails": {"truncated": False}}
-    else:
-        details = {key: value for key, value in (("error", error), ("cause", cause)) if value is not None}
-    history.close(event_type, history.count, details_name, details)
+def _snapshot(machine: Machine) -> str:
+    row = machine.row
+    return json.dumps(
+        {
+            "name": row.name,
+            "roleArn": row.role_arn,
+            "revisionId": row.revision_id,
+            "updated": row.updated,
+            **{name: value for name, value in row.settings.items() if name != "tags"},
+        }
+    )

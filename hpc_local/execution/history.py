@@ -28,9 +28,14 @@ class History:
 
     ``drain`` hands over what has been added since the last call, so that a long execution keeps only what is not yet
     stored.  An Express execution has no history that the API could return: ``keep=False`` counts ids only.
+
+    Attributes
+    ----------
+    refusal : str or None
+        Why no event is taken any more but the one that ends the execution: the cause that it then fails with.
     """
 
-    __slots__ = ("_keep", "_now", "_on_add", "_pending", "count")
+    __slots__ = ("_keep", "_now", "_on_add", "_pending", "count", "refusal")
 
     def __init__(
         self,
@@ -41,6 +46,7 @@ class History:
         on_add: Callable[[], None] | None = None,
     ) -> None:
         self.count = count
+        self.refusal: str | None = None
         self._now = now
         self._keep = keep
         self._on_add = on_add
@@ -55,7 +61,11 @@ class History:
         ------
         HistoryLimitError
             If this would be one event more than the service keeps; room for the closing event is left.
+        StatesError
+            If there is a refusal.
         """
+        if self.refusal is not None:
+            raise StatesError("States.Runtime", self.refusal)
         if self._keep and self.count >= MAX_EVENTS - 1:
             raise HistoryLimitError
         return self._append(event_type, previous_id, details_name, details)
@@ -81,6 +91,14 @@ class History:
             if self._on_add:
                 self._on_add()
         return self.count
+
+    @property
+    def pending_count(self) -> int:
+        return len(self._pending)
+
+    def pending(self) -> list[Event]:
+        """Return what has been added since the last ``drain``, which stays."""
+        return list(self._pending)
 
     def drain(self) -> list[Event]:
         events, self._pending = self._pending, []

@@ -1,14 +1,24 @@
-"""Registered state machines, and how an execution of one is run."""
+"""Registered state machines, and how an execution of one is run.
 
+Source: recorded deletions: while executions run a state machine is DELETING, each of them fails at its next event, and
+with the state machine its executions are gone.
+"""
+
+import asyncio
 import random
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from hpc_local.clock import Clock
-from hpc_local.execution.executions import Execution, Executions, Machine
+from hpc_local.execution.execution import Execution
+from hpc_local.execution.executions import Executions
+from hpc_local.execution.express import check_express
 from hpc_local.execution.frames import Cursor, Frame, Services
 from hpc_local.execution.interpreter import run_program
 from hpc_local.execution.limits import EXPRESS_SECONDS, within
+from hpc_local.execution.machine import Machine
 from hpc_local.execution.program import Program, compile_program
 from hpc_local.execution.state_types import WORK
 from hpc_local.execution.task_tokens import TaskTokens
@@ -18,14 +28,16 @@ from hpc_local.language.definition import load
 from hpc_local.language.scope import Scope
 from hpc_local.maps.distributed_map import MapServices
 from hpc_local.maps.result_writer import timestamp
-from hpc_local.storage.executions import ExecutionRow, MachineRow, Store
+from hpc_local.storage.executions import ExecutionRow
+from hpc_local.storage.machines import MachineRow, MachineStore
+from hpc_local.storage.store import Store
 
 
 class Machines:
     """State machines by ARN, with the executions that they have."""
 
     def __init__(self, store: Store, clock: Clock, integrations: Integrations, maps: MapServices) -> None:
-        self._store = store
+        self._store = MachineStore(store)
         self._clock = clock
         self._integrations = integrations
         self.tokens = TaskTokens()
@@ -34,38 +46,106 @@ class Machines:
             integrations=integrations,
             maps=maps,
             tokens=self.tokens,
-            random=random.Random(),
+            random=random.Random(),  # noqa: S311 - jitter of retries
             work=WORK,
         )
         self._machines: dict[str, Machine] = {}
         self.map_runs = maps.map_runs
         self.executions = Executions(store, clock, self._run)
+        self.executions.on_end = self._finish_deletion
+
+    def load(self) -> None:
+        """Register the state machines that were made through the API, and finish deletions that were under way."""
+        for row in self._store.made_by_api():
+            if row.is_deleting:
+                self._store.delete(row.arn)
+            else:
+                self._machines[row.arn] = Machine(row, self.compile)
 
     def register(self, *, arn: str, name: str, machine_type: str, role_arn: str, definition: str) -> Machine:
-        """Add a state machine, or give a known one a new definition; running executions keep theirs.
+        """Add a state machine of a stack; one that is as it was keeps its revision.
 
         Raises
         ------
         InvalidDefinition
             If the definition can't run here; names the place.
         """
-        program = self._compile(definition)
-        known = self._machines.get(arn)
+        known = self._store.find(arn)
+        now = self._clock.time()
         row = MachineRow(
             arn=arn,
             name=name,
             type=machine_type,
             role_arn=role_arn,
             definition=definition,
-            revision_id=str(uuid.uuid4()),
-            created=known.row.created if known else self._clock.time(),
+            revision_id=known.revision_id if known else "",
+            created=known.created if known else now,
+            updated=known.updated if known else now,
+            is_of_stack=True,
         )
-        machine = self._machines[arn] = Machine(row, program)
-        self._store.save_machine(row)
+        if known and replace(known, is_of_stack=True, is_deleting=False, settings={}) != row:
+            row = replace(row, revision_id=str(uuid.uuid4()), updated=now)
+        machine = self._checked(row)
+        self._machines[arn] = machine
+        self._store.save(row)
         return machine
 
-    def _compile(self, definition: str) -> Program:
-        return compile_program(load(definition, self._check_resource).fields)
+    async def create(self, row: MachineRow) -> Machine:
+        """Add a state machine; it is on disk when this returns.
+
+        Raises
+        ------
+        InvalidDefinition
+            If the definition can't run here; names the place.
+        StorageError
+            If it can't be written down.
+        """
+        machine = self._checked(row)
+        self._machines[row.arn] = machine
+        await asyncio.wrap_future(self._store.save(row))
+        return machine
+
+    async def update(self, machine: Machine, **changes: Any) -> Machine:
+        """Change a state machine; running executions keep what they started with.  Raises what ``create`` raises."""
+        changed = replace(machine.row, **changes)
+        if changed == machine.row:
+            return machine
+        return await self.create(replace(changed, revision_id=str(uuid.uuid4()), updated=self._clock.time()))
+
+    async def tag(self, machine: Machine, tags: Mapping[str, str]) -> None:
+        """Replace a state machine's tags, which are no part of its revision."""
+        await self.create(replace(machine.row, settings={**machine.row.settings, "tags": dict(tags)}))
+
+    async def delete(self, machine: Machine) -> None:
+        """Delete a state machine, with its executions, as soon as none of them runs."""
+        await self.create(replace(machine.row, is_deleting=True))
+        arn = machine.row.arn
+        self.executions.refuse_events(arn, f"State machine {machine.row.name} has been deleted")
+        self._finish_deletion(arn)
+
+    def _finish_deletion(self, arn: str) -> None:
+        machine = self._machines.get(arn)
+        if machine and machine.row.is_deleting and not self.executions.has_running(arn):
+            del self._machines[arn]
+            self.executions.forget(arn)
+            self._store.delete(arn)
+
+    def _checked(self, row: MachineRow) -> Machine:
+        program = self.compile(row)
+        return Machine(row, lambda _row: program)
+
+    def compile(self, row: MachineRow) -> Program:
+        """Check and compile a definition.
+
+        Raises
+        ------
+        InvalidDefinition
+            If it can't run here; names the place.
+        """
+        definition = load(row.definition, self._check_resource)
+        if row.type == "EXPRESS":
+            check_express(definition.fields)
+        return compile_program(definition.fields)
 
     def _check_resource(self, resource: str) -> str | None:
         try:
@@ -79,8 +159,15 @@ class Machines:
         self.map_runs.abort_orphans(self._clock.time())
         return self.executions.abort_orphans()
 
+    def now(self) -> float:
+        return self._clock.time()
+
     def find(self, arn: str) -> Machine | None:
         return self._machines.get(arn)
+
+    def definition(self, row: ExecutionRow) -> str:
+        """Return the definition that an execution was started with."""
+        return self._store.definition(row.definition)
 
     def all(self) -> list[Machine]:
         """Return the machines by name."""
@@ -100,7 +187,7 @@ class Machines:
         seconds = machine.program.timeout_seconds
         if machine.is_express:
             seconds = min(seconds or EXPRESS_SECONDS, EXPRESS_SECONDS)
-        cursor = Cursor(execution.history, execution.history.count)
+        cursor = Cursor(execution.history)
         return await within(run_program(machine.program, payload, frame, cursor), seconds, self._clock)
 
 

@@ -6,7 +6,7 @@ Source: recorded executions (context object, result records).
 import asyncio
 
 from hpc_local.arns import child_name, execution_arn
-from hpc_local.execution.executions import close_history, failure_status
+from hpc_local.execution.execution import Ending, close_history, failure_status
 from hpc_local.execution.frames import Cursor, Frame
 from hpc_local.execution.history import History
 from hpc_local.execution.interpreter import run_program
@@ -17,7 +17,7 @@ from hpc_local.language.errors import StatesError
 from hpc_local.language.json_text import compact
 from hpc_local.language.scope import Scope
 from hpc_local.maps.batches import ChildInput
-from hpc_local.maps.map_run import MapRun
+from hpc_local.maps.map_run import LiveChild, MapRun
 from hpc_local.maps.result_writer import Result, timestamp
 from hpc_local.storage.map_runs import ChildRecord
 
@@ -31,23 +31,33 @@ async def run_child(program: Program, position: int, child: ChildInput, frame: F
     history = History(clock.time, keep=not is_express)
     started = clock.time()
     own = _child_frame(position, child.value, frame, map_run, started)
-    cursor = Cursor(history)
-    cursor.add(
+    map_run.live[position] = LiveChild(position, started, child.item_count, child.text, history)
+    history.add(
         "ExecutionStarted",
+        0,
         "executionStartedEventDetails",
         {"input": child.text, "inputDetails": {"truncated": False}, "roleArn": frame.role_arn},
     )
-    status, output, error, cause = "SUCCEEDED", None, None, None
     try:
-        work = run_program(program, child.value, own, cursor)
-        output = compact(await (within_express_limit(work, clock) if is_express else work))
+        work = run_program(program, child.value, own, Cursor(history))
+        ending = Ending("SUCCEEDED", compact(await (within_express_limit(work, clock) if is_express else work)))
     except StatesError as failure:
-        status, error, cause = failure_status(failure), failure.name, failure.cause
+        ending = Ending(failure_status(failure), None, failure.name, failure.cause)
     except asyncio.CancelledError:
-        status, cause = "ABORTED", ABORTED_CAUSE
-    close_history(history, status, output, error, cause)
+        ending = Ending("ABORTED", None, None, ABORTED_CAUSE)
+    close_history(history, ending)
     return ChildRecord(
-        position, status, started, clock.time(), child.item_count, child.text, output, error, cause, 0, history.drain()
+        position=position,
+        status=ending.status,
+        started=started,
+        stopped=clock.time(),
+        item_count=child.item_count,
+        input=child.text,
+        output=ending.output,
+        error=ending.error,
+        cause=ending.cause,
+        redrive_count=0,
+        events=history.drain(),
     )
 
 

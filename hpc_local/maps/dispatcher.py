@@ -60,7 +60,7 @@ class InputQueue:
     def _read_one(self) -> None:
         child = next(self._inputs, None)
         if child is None:
-            self._map_run.is_read = True
+            self._map_run.note_read()
             return
         self._ahead.append(child)
         self._bytes += len(child.text)
@@ -111,7 +111,7 @@ class Dispatcher:
             self._raise_failure()
 
     def _has_free_slot(self) -> bool:
-        return len(self._running) < (self._map_run.row.max_concurrency or MAX_CONCURRENCY)
+        return len(self._running) < min(self._map_run.row.max_concurrency or MAX_CONCURRENCY, MAX_CONCURRENCY)
 
     def _fill_slots(self) -> None:
         while self._has_free_slot() and self._inputs.is_ready:

@@ -1,12 +1,16 @@
 """Map Runs: counts, settings and state of what a Distributed Map started, live or from the store."""
 
 import asyncio
+import heapq
+import itertools
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from hpc_local.arns import child_machine_arn, map_run_arn
-from hpc_local.storage.map_runs import ChildLog, ChildRecord, MapRunRow, MapRunStore
+from hpc_local.arns import child_machine_arn, child_position, map_run_arn
+from hpc_local.execution.history import History
+from hpc_local.storage.child_log import ChildLog
+from hpc_local.storage.map_runs import ChildRecord, ChildRow, MapRunRow, MapRunStore
 
 # Source: Step Functions quotas: the most children of one Map Run that run in parallel.
 MAX_CONCURRENCY = 10_000
@@ -43,6 +47,16 @@ class Counts:
         }
 
 
+class LiveChild(NamedTuple):
+    """A child execution that runs."""
+
+    position: int
+    started: float
+    item_count: int
+    input: str
+    history: History
+
+
 class MapRun:
     """One running Map Run.
 
@@ -50,18 +64,28 @@ class MapRun:
     ----------
     known_children, known_items : int
         How many have been read; the totals once ``is_read`` is set.
+    live : dict
+        The children that run, by position.
     """
 
     def __init__(self, row: MapRunRow, store: MapRunStore) -> None:
         self.row = row
         self.uuid = uuid.UUID(row.uuid)
         self.log = ChildLog(store, row.id)
+        self._store = store
         self.children = Counts()
         self.items = Counts()
         self.known_children = 0
         self.known_items = 0
         self.is_read = False
+        self.live: dict[int, LiveChild] = {}
         self.changed = asyncio.Event()  # a child has ended, or a setting was changed
+
+    def note_read(self) -> None:
+        """Note that there are no more inputs, on disk too: then a later process knows how many were left."""
+        self.is_read = True
+        self.row = replace(self.row, total_children=self.known_children, total_items=self.known_items)
+        self._store.save(replace(self.row, started_children=self.log.started_children))
 
     def started(self, item_count: int) -> None:
         self.children.running += 1
@@ -73,7 +97,14 @@ class MapRun:
         for counts, size in ((self.children, 1), (self.items, record.item_count)):
             counts.running -= size
             counts.ended[record.status] += size
+        self.live.pop(record.position, None)
         self.log.add(record)
+
+    async def update(self, **settings: Any) -> None:
+        """Change ``max_concurrency`` or a tolerance; it holds at once, and is on disk when this returns."""
+        self.row = replace(self.row, **settings)
+        self.changed.set()
+        await asyncio.wrap_future(self._store.save(replace(self.row, started_children=self.log.started_children)))
 
     def is_threshold_exceeded(self) -> bool:
         """Whether more items failed than are tolerated; a percentage is judged once the number of items is known."""
@@ -86,6 +117,20 @@ class MapRun:
             return True
         percentage = row.tolerated_failure_percentage
         return bool(percentage) and self.is_read and failed * 100 > percentage * self.known_items
+
+    def unstored(self, status: str | None, before: int | None, limit: int) -> list[ChildRow]:
+        """Return children that the store does not know yet, the one that started last first."""
+        running = (
+            ChildRow(child.position, "RUNNING", child.started, None, child.item_count) for child in self.live.values()
+        )
+        ended = (ChildRow(*record[:5]) for record in self.log.unstored.values())
+        found = (
+            row
+            for rows in (running, ended)
+            for row in rows
+            if status in (None, row.status) and (before is None or row.position < before)
+        )
+        return heapq.nlargest(limit, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +183,7 @@ class MapRuns:
 
     def close(self, map_run: MapRun, status: str, now: float, results_written: int) -> None:
         """Note how a Map Run ended."""
+        del self.running[map_run.row.arn]
         map_run.row = replace(
             map_run.row,
             status=status,
@@ -148,13 +194,16 @@ class MapRuns:
             results_written=results_written,
         )
         self.store.save(map_run.row)
-        del self.running[map_run.row.arn]
 
     def of_execution(self, execution_id: int) -> list[MapRunRow]:
         """Return the Map Runs of one execution, oldest first."""
         rows = {row.arn: row for row in self.store.of_execution(execution_id)}
         rows.update({run.row.arn: run.row for run in self.running.values() if run.row.execution == execution_id})
         return sorted(rows.values(), key=lambda row: row.id)
+
+    def find(self, arn: str) -> MapRunRow | None:
+        live = self.running.get(arn)
+        return live.row if live else self.store.find(arn)
 
     def view(self, arn: str) -> MapRunView | None:
         """Return a Map Run with its counts, or None if there is none of that ARN."""
@@ -180,7 +229,32 @@ class MapRuns:
             children.described(total_children, row.results_written),
         )
 
+    def children(self, row: MapRunRow, status: str | None, before: int | None, limit: int) -> list[ChildRow]:
+        """Return children of a Map Run, the one that started last first, below position ``before``."""
+        found = {child.position: child for child in self.store.ended(row.id, status, before, limit)}
+        live = self.running.get(row.arn)
+        for child in live.unstored(status, before, limit) if live else ():
+            found.setdefault(child.position, child)
+        return heapq.nlargest(limit, found.values())
+
+    def find_child(self, child_machine: str, name: str) -> tuple[MapRunRow, ChildRecord | LiveChild] | None:
+        """Return the child execution of this name, of whichever Map Run it is."""
+        unstored = (run.row for run in self.running.values() if run.row.child_machine_arn == child_machine)
+        for row in itertools.chain(unstored, self.store.of_child_machine(child_machine)):
+            position = child_position(uuid.UUID(row.uuid), name)
+            child = self._child(row, position) if position is not None else None
+            if child is not None:
+                return row, child
+        return None
+
+    def _child(self, row: MapRunRow, position: int) -> ChildRecord | LiveChild | None:
+        live = self.running.get(row.arn)
+        if live:
+            known = live.live.get(position) or live.log.unstored.get(position)
+            if known is not None:
+                return known
+        return self.store.child(row.id, position)
+
     def abort_orphans(self, now: float) -> None:
         """End the Map Runs whose process died; children in flight have no row and count as pending."""
-        for row in self.store.running():
-            self.store.save(replace(row, status="ABORTED", stopped=now))
+        self.store.abort_running(now)

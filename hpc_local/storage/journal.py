@@ -4,6 +4,7 @@ Callers never wait for the disk unless they ask to (``submit`` returns a future)
 synced the next one gathers, so the number of syncs adapts to the load.
 """
 
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -19,16 +20,27 @@ class StorageError(Exception):
 
 
 class Journal:
-    """Writer of one SQLite file in WAL mode with ``synchronous=FULL``: what is committed survives a power cut."""
+    """Writer of one SQLite file in WAL mode with ``synchronous=FULL``: what is committed survives a power cut.
 
-    def __init__(self, path: Path, schema: str) -> None:
+    Parameters
+    ----------
+    prepare : callable
+        Given a connection before anything else is done: makes the tables.
+
+    Attributes
+    ----------
+    on_failure : callable or None
+        Called once, in the journal's thread, when a write has failed.
+    """
+
+    def __init__(self, path: Path, prepare: Write) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.on_failure: Callable[[StorageError], None] | None = None
         self._queue: queue.SimpleQueue[tuple[Write, Future[None]] | None] = queue.SimpleQueue()
-        self._failure: BaseException | None = None
-        connection = self.connect()
-        connection.executescript(schema)
-        connection.close()
+        self._failure: StorageError | None = None
+        with contextlib.closing(self.connect()) as connection:
+            prepare(connection)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -49,7 +61,7 @@ class Journal:
             If an earlier write failed.
         """
         if self._failure is not None:
-            raise StorageError(f"cannot write {self._path}: {self._failure}") from self._failure
+            raise self._failure
         future: Future[None] = Future()
         self._queue.put((write, future))
         return future
@@ -64,36 +76,40 @@ class Journal:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = self.connect()
-        closing = False
-        while not closing:
-            entry = self._queue.get()
-            entries = []
-            while entry is not None:
-                entries.append(entry)
-                try:
-                    entry = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            closing = entry is None
-            self._commit(connection, entries)
-        connection.close()
+        with contextlib.closing(self.connect()) as connection:
+            closing = False
+            while not closing:
+                entry = self._queue.get()
+                entries = []
+                while entry is not None:
+                    entries.append(entry)
+                    try:
+                        entry = self._queue.get_nowait()
+                    except queue.Empty:
+                        break
+                closing = entry is None
+                self._commit(connection, entries)
 
     def _commit(self, connection: sqlite3.Connection, entries: list[tuple[Write, "Future[None]"]]) -> None:
-        try:
+        if self._failure is None:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                for write, _future in entries:
+                    write(connection)
+                connection.execute("COMMIT")
+            except Exception as error:
+                self._fail(connection, error)
+        for _write, future in entries:
             if self._failure is not None:
-                raise StorageError(f"cannot write {self._path}: {self._failure}") from self._failure
-            connection.execute("BEGIN IMMEDIATE")
-            for write, _future in entries:
-                write(connection)
-            connection.execute("COMMIT")
-        except Exception as error:
-            self._failure = self._failure or error
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            failure = StorageError(f"cannot write {self._path}: {error}")
-            for _write, future in entries:
-                future.set_exception(failure)
-        else:
-            for _write, future in entries:
+                future.set_exception(self._failure)
+            else:
                 future.set_result(None)
+
+    def _fail(self, connection: sqlite3.Connection, error: Exception) -> None:
+        self._failure = StorageError(f"cannot write {self._path}: {error}")
+        self._failure.__cause__ = error
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):  # the failure that matters is known already
+                connection.execute("ROLLBACK")
+        if self.on_failure:
+            self.on_failure(self._failure)

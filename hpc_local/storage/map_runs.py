@@ -6,17 +6,15 @@ without a row was in flight, everything above is pending.
 """
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from hpc_local.execution.history import Event
-from hpc_local.storage.executions import Store, pack, unpack
-from hpc_local.storage.journal import StorageError
-
-SEGMENT_CHILDREN = 256
-SEGMENT_SECONDS = 0.025
+from hpc_local.storage.store import Store, pack, unpack
 
 
 class ChildRecord(NamedTuple):
@@ -33,6 +31,16 @@ class ChildRecord(NamedTuple):
     cause: str | None
     redrive_count: int
     events: list[Event]
+
+
+class ChildRow(NamedTuple):
+    """What a list tells of a child execution; ``stopped`` is None while it runs."""
+
+    position: int
+    status: str
+    started: float
+    stopped: float | None
+    item_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,7 @@ class MapRunRow:
 
 _COLUMNS = tuple(MapRunRow.__dataclass_fields__)
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM map_runs"  # noqa: S608 - names of our own fields
+_HIGHEST_POSITION = 2**63 - 1
 
 
 class MapRunStore:
@@ -68,7 +77,7 @@ class MapRunStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def save(self, row: MapRunRow) -> None:
+    def save(self, row: MapRunRow) -> "Future[None]":
         """Insert or replace the row of a Map Run."""
         values = tuple(getattr(row, name) for name in _COLUMNS)
         marks = ", ".join("?" * len(_COLUMNS))
@@ -76,7 +85,7 @@ class MapRunStore:
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(f"INSERT OR REPLACE INTO map_runs ({', '.join(_COLUMNS)}) VALUES ({marks})", values)  # noqa: S608 - names of our own fields
 
-        self._store.journal.submit(write)
+        return self._store.journal.submit(write)
 
     def find(self, arn: str) -> MapRunRow | None:
         row = self._store.reader.execute(f"{_SELECT} WHERE arn = ?", (arn,)).fetchone()
@@ -93,8 +102,13 @@ class MapRunStore:
         )
         return [MapRunRow(**row) for row in rows]
 
-    def running(self) -> list[MapRunRow]:
-        return [MapRunRow(**row) for row in self._store.reader.execute(f"{_SELECT} WHERE status = 'RUNNING'")]
+    def abort_running(self, now: float) -> None:
+        """End the Map Runs that are stored as running."""
+        self._store.journal.submit(
+            lambda connection: _execute(
+                connection, "UPDATE map_runs SET status = 'ABORTED', stopped = ? WHERE status = 'RUNNING'", (now,)
+            )
+        )
 
     def counts(self, map_run: int) -> dict[str, tuple[int, int]]:
         """Return (children, items) by status, of those that have ended."""
@@ -111,28 +125,30 @@ class MapRunStore:
         ).fetchone()
         return _record(unpack(row["blob"])[row["slot"]]) if row else None
 
-    def ended(
-        self, map_run: int, status: str | None, offset: int, limit: int
-    ) -> list[tuple[int, str, float, float, int]]:
-        """Return (position, status, started, stopped, item_count) of children that have ended, by position."""
+    def ended(self, map_run: int, status: str | None, before: int | None, limit: int) -> list[ChildRow]:
+        """Return children that have ended, the one that started last first, below position ``before``."""
+        # The literal lets SQLite use the index of children that did not succeed.
+        literal = "" if status in (None, "SUCCEEDED") else " AND status <> 'SUCCEEDED'"
         rows = self._store.reader.execute(
-            "SELECT position, status, started, stopped, item_count FROM children"
-            " WHERE map_run = ? AND (? IS NULL OR status = ?) ORDER BY position LIMIT ? OFFSET ?",
-            (map_run, status, status, limit, offset),
+            "SELECT position, status, started, stopped, item_count FROM children"  # noqa: S608 - literals of ours
+            f" WHERE map_run = ? AND (? IS NULL OR status = ?){literal} AND position < ?"
+            " ORDER BY position DESC LIMIT ?",
+            (map_run, status, status, _HIGHEST_POSITION if before is None else before, limit),
         )
-        return [tuple(row) for row in rows]
+        return [ChildRow(*row) for row in rows]
 
     def records(self, map_run: int) -> Iterator[ChildRecord]:
         """Stream the children that have ended, in the order in which they were stored; one segment in memory."""
-        current = self._store.reader.execute(
-            "SELECT segment, slot FROM children WHERE map_run = ? ORDER BY segment, slot", (map_run,)
-        )
-        segment, rows = -1, []
-        for wanted, slot in current:
-            if wanted != segment:
-                (blob,) = self._store.reader.execute("SELECT blob FROM segments WHERE id = ?", (wanted,)).fetchone()
-                segment, rows = wanted, unpack(blob)
-            yield _record(rows[slot])
+        with contextlib.closing(self._store.connect()) as reader:
+            current = reader.execute(
+                "SELECT segment, slot FROM children WHERE map_run = ? ORDER BY segment, slot", (map_run,)
+            )
+            segment, rows = -1, []
+            for wanted, slot in current:
+                if wanted != segment:
+                    (blob,) = reader.execute("SELECT blob FROM segments WHERE id = ?", (wanted,)).fetchone()
+                    segment, rows = wanted, unpack(blob)
+                yield _record(rows[slot])
 
     def append(self, map_run: int, records: list[ChildRecord], started_children: int) -> "asyncio.Future[None]":
         """Store one segment; the returned future is done when it is on disk."""
@@ -142,19 +158,7 @@ class MapRunStore:
             connection.execute("INSERT INTO segments VALUES (?, ?, ?)", (segment, map_run, pack(records)))
             connection.executemany(
                 "INSERT OR REPLACE INTO children VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        map_run,
-                        record.position,
-                        record.status,
-                        record.started,
-                        record.stopped,
-                        record.item_count,
-                        segment,
-                        slot,
-                    )
-                    for slot, record in enumerate(records)
-                ],
+                [(map_run, *record[:5], segment, slot) for slot, record in enumerate(records)],
             )
             connection.execute(
                 "UPDATE map_runs SET started_children = MAX(started_children, ?) WHERE id = ?",
@@ -168,54 +172,5 @@ def _record(values: list[object]) -> ChildRecord:
     return ChildRecord(*values)  # type: ignore[arg-type]  # written from a ChildRecord
 
 
-class ChildLog:
-    """Gathers the children of one Map Run into segments: 256 children or 25 ms, whichever comes first."""
-
-    def __init__(self, store: MapRunStore, map_run: int) -> None:
-        self._store = store
-        self._map_run = map_run
-        self._records: list[ChildRecord] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._unwritten: list[asyncio.Future[None]] = []
-        self.started_children = 0
-
-    def add(self, record: ChildRecord) -> None:
-        self._records.append(record)
-        if len(self._records) >= SEGMENT_CHILDREN:
-            self._write()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SEGMENT_SECONDS, self._write)
-
-    async def keep_up(self, limit: int = 8) -> None:
-        """Wait while more than ``limit`` segments are not on disk, so that a slow disk bounds the memory used."""
-        self._unwritten = [future for future in self._unwritten if not _is_written(future)]
-        while len(self._unwritten) > limit:
-            await self._unwritten.pop(0)
-
-    async def flush(self) -> None:
-        """Write what is gathered and wait until everything is on disk."""
-        self._write()
-        unwritten, self._unwritten = self._unwritten, []
-        for future in unwritten:
-            await future
-
-    def _write(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._records:
-            records, self._records = self._records, []
-            try:
-                written = self._store.append(self._map_run, records, self.started_children)
-            except StorageError as error:  # raised in a timer it would be lost: whoever waits next is to get it
-                written = asyncio.get_running_loop().create_future()
-                written.set_exception(error)
-            self._unwritten.append(written)
-
-
-def _is_written(future: "asyncio.Future[None]") -> bool:
-    """Whether the segment is on disk; raises what the journal raised if it can't be."""
-    if not future.done():
-        return False
-    future.result()
-    return True
+def _execute(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> None:
+    connection.execute(statement, values)

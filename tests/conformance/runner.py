@@ -15,7 +15,8 @@ from hpc_local.execution.machines import Machines
 from hpc_local.lambda_function import Function
 from hpc_local.lambda_runtime import LambdaRuntime
 from hpc_local.object_store import ObjectStore
-from hpc_local.storage.executions import ExecutionRow, Store
+from hpc_local.storage.executions import ExecutionRow
+from hpc_local.storage.store import Store
 
 ACCOUNT = Account(account_id="111111111111", region="us-east-1")
 ROLE_ARN = "arn:aws:iam::111111111111:role/recorded"
