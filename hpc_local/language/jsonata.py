@@ -9,14 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jsonata import Jsonata
-from jsonata.jexception import JException
-
 from hpc_local.language import Json
 from hpc_local.language.errors import QueryEvaluationError
 from hpc_local.language.json_text import compact
-from hpc_local.language.jsonata_engine import describe, parse, run
-from hpc_local.language.jsonata_values import NothingError, UnsupportedError, from_jsonata, to_jsonata
 from hpc_local.language.scope import Scope
 
 States = Mapping[str, Json]  # {"input": ..., "result"?: ..., "errorOutput"?: ..., "context": ...}
@@ -59,7 +54,7 @@ class Expression:
 
     text: str
     field: str
-    _compiled: Jsonata
+    _run: Callable[[Mapping[str, Json]], Json]
 
     def evaluate(self, states: States, scope: Scope) -> Json:
         """The expression's value as plain JSON.
@@ -70,18 +65,9 @@ class Expression:
             If it fails, returns nothing, or returns something that is not JSON (a function).
         """
         try:
-            bindings = {name: to_jsonata(value) for name, value in scope.variables.items()}
-            bindings["states"] = {name: to_jsonata(value) for name, value in states.items()}
-            return from_jsonata(run(self._compiled, bindings))
-        except NothingError:
-            raise QueryEvaluationError(f"{self._subject} returned nothing (undefined).") from None
-        except UnsupportedError:
-            raise QueryEvaluationError(f"{self._subject} returned an unsupported result type.") from None
-        # The library reports failures as its own exception or as whatever Python raised inside it.
-        except Exception as error:
-            raise QueryEvaluationError(
-                f"{self._subject} threw an error during evaluation. {describe(error)}"
-            ) from error
+            return self._run({**scope.variables, "states": states})
+        except QueryEvaluationError as error:
+            raise QueryEvaluationError(f"{self._subject} {error.cause}") from error.__cause__
 
     def expect(self, kind: str, states: States, scope: Scope) -> Json:
         """The value, which must be of one JSON type (``array``, ``number``, ``boolean``, ``string``, ``object``).
@@ -118,11 +104,13 @@ def compile_expression(value: str, field: str) -> Expression:
     JsonataSyntaxError
         If what stands between the marks is not JSONata.
     """
+    from hpc_local.language.jsonata_engine import compile_text  # noqa: PLC0415  50 ms that JSONPath doesn't need
+
     text = value[len(_OPEN) : -len(_CLOSE)].strip()
     try:
-        return Expression(text, field, parse(text))
-    except (JException, RecursionError) as error:
-        raise JsonataSyntaxError("", f"not JSONata: {text!r}: {describe(error)}") from None
+        return Expression(text, field, compile_text(text))
+    except ValueError as error:
+        raise JsonataSyntaxError("", f"not JSONata: {text!r}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,25 @@ Differs from AWS: the bound on memory (about 7 MB a value) is not enforced.
 
 import math
 import time
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from jsonata import Jsonata
+from jsonata.functions import Functions
 from jsonata.jexception import JException
 
+from hpc_local.language import Json
+from hpc_local.language.errors import QueryEvaluationError
 from hpc_local.language.jsonata_functions import functions
-from hpc_local.language.jsonata_values import from_double, value_text
+from hpc_local.language.jsonata_values import (
+    NothingError,
+    UnsupportedError,
+    from_double,
+    from_jsonata,
+    to_jsonata,
+    value_text,
+)
 
 MAX_DEPTH = 100  # measured on the service by others: 100 evaluates, 101 doesn't
 MAX_SECONDS = 5.0  # the library's own bound; without one a recursion in tail position never ends
@@ -28,6 +39,12 @@ class _ServiceJsonata(Jsonata):  # type: ignore[misc]  # the library has no type
             return super().evaluate_numeric_expression(lhs, rhs, op)  # undefined, or the library's error
         result = _calculate(float(lhs), float(rhs), op)
         return from_double(result) if math.isfinite(result) else result
+
+    def apply_inner(self, proc: Any, args: Any, input: Any, environment: Any) -> Any:  # noqa: A002  the library's name
+        # the library reports this on standard output, where a command's result goes
+        if not (isinstance(proc, Jsonata.JFunctionCallable) or Functions.is_lambda(proc) or Functions.is_regex(proc)):
+            raise JException("T1006", -1)
+        return super().apply_inner(proc, args, input, environment)
 
     def evaluate_string_concat(self, lhs: Any, rhs: Any) -> str:
         return "".join(value_text(side) for side in (lhs, rhs) if side is not None)
@@ -68,26 +85,44 @@ class _Bounds:
 
 
 @lru_cache(maxsize=1024)
-def parse(text: str) -> Jsonata:
-    """Parse an expression once.
+def compile_text(text: str) -> Callable[[Mapping[str, Json]], Json]:
+    """Compile an expression once.
+
+    Returns
+    -------
+    callable
+        ``run(values)``: from the values by name (``states`` and the variables) to the expression's; raises
+        `QueryEvaluationError`, whose cause is how the sentence about the expression ends.
 
     Raises
     ------
-    JException, RecursionError
+    ValueError
         If it is not JSONata, or nests too deep to be parsed.
     """
-    compiled = _ServiceJsonata(text)
+    try:
+        compiled = _ServiceJsonata(text)
+    except (JException, RecursionError) as error:
+        raise ValueError(describe(error)) from None
     compiled.set_output_convert_nulls(False)  # keeps null apart from nothing
     for name, function in functions().items():
         compiled.register_function(name, function)
-    return compiled
+    return lambda values: _run(compiled, values)
 
 
-def run(compiled: Jsonata, bindings: dict[str, Any]) -> Any:
-    """The raw value of an expression; raises whatever the library, or Python inside it, raises."""
+def _run(compiled: Jsonata, values: Mapping[str, Json]) -> Json:
     Jsonata.CURRENT.jsonata = compiled  # the library works on the one parsed last: $now() would be of another time
     bounds = _Bounds()
-    return compiled.evaluate(None, {**bindings, "__evaluate_entry": bounds.enter, "__evaluate_exit": bounds.leave})
+    try:
+        bindings = {name: to_jsonata(value) for name, value in values.items()}
+        bindings |= {"__evaluate_entry": bounds.enter, "__evaluate_exit": bounds.leave}
+        return from_jsonata(compiled.evaluate(None, bindings))
+    except NothingError:
+        raise QueryEvaluationError("returned nothing (undefined).") from None
+    except UnsupportedError:
+        raise QueryEvaluationError("returned an unsupported result type.") from None
+    # The library reports failures as its own exception or as whatever Python raised inside it.
+    except Exception as error:
+        raise QueryEvaluationError(f"threw an error during evaluation. {describe(error)}") from error
 
 
 def describe(error: BaseException) -> str:

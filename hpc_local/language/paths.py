@@ -4,7 +4,8 @@ Plain paths (members and indices only) are compiled to loops, since a run evalua
 rest (wildcards, slices, filters, ``..``) goes to python-jsonpath.  A path that can select several values always
 gives a list, empty where nothing matches; a plain path without a value is an error.
 
-Differs from AWS: path functions (``$.a.length()``) and several names in one bracket (``$['a','b']``) are refused.
+Differs from AWS: path functions (``$.a.length()``) and several names in one bracket (``$['a','b']``) are refused; a
+filter never takes a text for the number it holds.
 """
 
 import re
@@ -12,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-
-from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError
 
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesRuntimeError
@@ -24,7 +23,6 @@ Step = str | int
 Finder = Callable[[Json, Scope], Json]
 Walk = Callable[[Json], Json]
 
-_ENVIRONMENT = JSONPathEnvironment()
 _ROOT = re.compile(r"\$(?:(?P<context>\$)|(?P<variable>[^\W\d]\w*))?(?P<rest>.*)", re.DOTALL)
 _STEP = re.compile(
     r"""\.(?P<member>[^\s.\[\]()*?@,'"]+)
@@ -34,9 +32,9 @@ _STEP = re.compile(
     re.VERBOSE,
 )
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
-# What python-jsonpath has beyond the service's library (bare names in brackets, keys, filters without parentheses), and
-# several names in one bracket, which there give an object.
-_FOREIGN = re.compile(r"\[\s*[^\W\d]|(?<!=)~|\#|\?\s*(?!\()|(?<![\s(,])\[\s*''\s*,")
+# What python-jsonpath has beyond the service's library (bare names in brackets, keys, filters without parentheses,
+# slices with a step), and several names in one bracket, which there give an object.
+_FOREIGN = re.compile(r"\[\s*[^\W\d]|(?<!=)~|\#|\?\s*(?!\()|(?<![\s(,])\[\s*''\s*,|\[[^\]]*:[^\]]*:")
 
 
 class PathSyntaxError(ValueError):
@@ -245,8 +243,10 @@ def fragments(steps: tuple[Step, ...]) -> str:
 
 
 def _query(text: str, rest: str) -> Walk:
+    from jsonpath import JSONPath, JSONPathError, compile  # noqa: A004, PLC0415  50 ms that plain paths don't need
+
     try:
-        query = _ENVIRONMENT.compile("$" + rest)
+        query = compile("$" + rest)
     except (JSONPathError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise PathSyntaxError(f"not a JSONPath: {text!r}: {reason}") from None

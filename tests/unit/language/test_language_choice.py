@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import JSON, scope
+from language_values import JSON, scope
 
 from hpc_local.language.choice import OPERATORS, compile_choice
 from hpc_local.language.comparisons import is_number, string_matches

@@ -3,7 +3,7 @@ import copy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import JSON, scope
+from language_values import JSON, scope
 
 from hpc_local.language.data_flow import compile_flow
 from hpc_local.language.errors import QueryEvaluationError, StatesError, StatesRuntimeError

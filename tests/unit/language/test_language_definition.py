@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import JSON
+from language_values import JSON
 
 from hpc_local.language.checks import CHECKS
 from hpc_local.language.definition import InvalidDefinition, load, states_of_workflow

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import JSON, scope
+from language_values import JSON, scope
 
 from hpc_local.language.errors import IntrinsicFailureError
 from hpc_local.language.intrinsic_functions import FUNCTIONS

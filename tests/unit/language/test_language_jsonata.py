@@ -6,7 +6,7 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import JSON, scope
+from language_values import JSON, scope
 
 from hpc_local.language.errors import QueryEvaluationError
 from hpc_local.language.json_text import compact
@@ -145,6 +145,26 @@ def test_failure_is_an_error_with_the_code_of_jsonata(text, error):
 @pytest.mark.parametrize("text", ["$sort([2, null])", "$number('x')", "$toMillis('x')", "$formatInteger(1, '#')"])
 def test_failure_inside_the_library_is_an_error_of_the_expression(text):
     assert "threw an error during evaluation" in cause_of(text)
+
+
+@pytest.mark.parametrize("text", ["(5)(1)", "$states.input.x(1)", "($f := 5; $f(1))", "$nope(1)"])
+def test_call_of_what_is_no_function_leaves_standard_output_alone(text, capsys):
+    assert "T1006" in cause_of(text, {"x": 1})
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("($add := function($a, $b) { $a + $b }; $one := $add(?, 1); $one(2))", 3),
+        ("($before := $substringBefore(?, '-'); $before('a-b'))", "a"),
+        ("$match('a1', /[0-9]/).match", "1"),
+        ("'a-b' ~> $split('-') ~> $join('+')", "a+b"),
+    ],
+)
+def test_functions_are_values(text, value, capsys):
+    assert evaluate(text) == value
+    assert capsys.readouterr().out == ""
 
 
 def test_expression_nests_a_hundred_deep_and_no_deeper():

@@ -1,5 +1,5 @@
 import pytest
-from values import scope
+from language_values import scope
 
 from hpc_local.language.errors import QueryEvaluationError, StatesRuntimeError
 from hpc_local.language.map_fields import compile_items, compile_value

@@ -1,6 +1,6 @@
 import pytest
 from hypothesis import given
-from values import JSON, STEPS, path_text, scope
+from language_values import JSON, STEPS, path_text, scope
 
 from hpc_local.language.errors import StatesError, StatesRuntimeError
 from hpc_local.language.paths import MissingPathError, PathSyntaxError, compile_path
@@ -111,6 +111,10 @@ def test_missing_path_names_the_field_and_the_input():
         "$.a]",
         "$$$",
         "$[a]",
+        "$.a[::2]",
+        "$.a['b', 'c']",
+        "$.a[?@.b]",
+        "$.a | $.b",
     ],
 )
 def test_text_that_is_no_path_is_refused(path):

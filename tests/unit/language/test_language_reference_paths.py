@@ -2,7 +2,7 @@ import copy
 
 import pytest
 from hypothesis import given
-from values import JSON, STEPS, path_text, scope
+from language_values import JSON, STEPS, path_text, scope
 
 from hpc_local.language.errors import ResultPathMatchFailureError
 from hpc_local.language.paths import compile_path

@@ -1,5 +1,5 @@
 import pytest
-from values import scope
+from language_values import scope
 
 from hpc_local.language.errors import StatesError
 from hpc_local.language.settings import KINDS, compile_setting

@@ -3,7 +3,7 @@ import copy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import JSON, NAMES, scope
+from language_values import JSON, NAMES, scope
 
 from hpc_local.language.errors import StatesError, StatesRuntimeError
 from hpc_local.language.templates import TemplateSyntaxError, compile_template
