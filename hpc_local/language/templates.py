@@ -5,15 +5,12 @@ A template is compiled once; filling it copies only the parts that contain such 
 Differs from AWS: not known to.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from hpc_local.language import Json
 from hpc_local.language.intrinsics import IntrinsicSyntaxError, compile_intrinsic, is_intrinsic
 from hpc_local.language.paths import Finder, MissingPathError, Path, PathSyntaxError, compile_path
 from hpc_local.language.scope import Scope
-
-Locate = Callable[[str], str]
 
 
 class TemplateSyntaxError(ValueError):
