@@ -27,10 +27,10 @@ T = TypeVar("T", ObjectInfo, Part)
 
 def copy_object(site: Site, params: Params) -> dict[str, Any]:
     replaces = params.get("MetadataDirective") == "REPLACE"
-    if read_copy_source(params) == (params["Bucket"], params["Key"]) and not replaces:
-        raise ServiceError("InvalidRequest", "copying an object to itself needs x-amz-metadata-directive REPLACE")
 
     def open_writer(source: ObjectInfo) -> Writer[ObjectInfo]:
+        if (source.bucket, source.key) == (params["Bucket"], params["Key"]) and not replaces:
+            raise ServiceError("InvalidRequest", "copying an object to itself needs x-amz-metadata-directive REPLACE")
         return site.store.open_writer(
             params["Bucket"],
             params["Key"],

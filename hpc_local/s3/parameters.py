@@ -148,7 +148,7 @@ def _matches(condition: str, info: ObjectInfo) -> bool:
 def read_range(text: str | None, size: int) -> tuple[int, int] | None:
     """Return the first byte and the byte after the last one; None for the whole object.
 
-    What is not one range of bytes is ignored, as RFC 9110, section 14.2, has it.
+    What is not one range of bytes is ignored, as RFC 9110, section 14.2, has it, and so are the last bytes of nothing.
 
     Raises
     ------
@@ -160,8 +160,8 @@ def read_range(text: str | None, size: int) -> tuple[int, int] | None:
         return None
     if match[1]:
         start, end = int(match[1]), int(match[2]) + 1 if match[2] else size
-        if end <= start and match[2]:
-            return None
+    elif size == 0 and int(match[2]) > 0:
+        return None
     else:
         start, end = size - int(match[2]), size
     start, end = max(start, 0), min(end, size)
