@@ -1,9 +1,10 @@
 """Settings: from the CDK context keys ``hpc:*`` to one typed, checked value that is handed down."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from typing import Any
+
+from hpc_stack.setting_rules import BUCKET_NAME, SWITCH, Names, Rule, Text, Whole, one_of
 
 PREFIX = "hpc:"
 
@@ -24,95 +25,33 @@ LOG_RETENTION = {
     3_653: "TEN_YEARS",
 }
 
-# Source: "General purpose bucket naming rules", Amazon S3 User Guide.
-BUCKET_NAME = re.compile(r"(?!xn--)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)")
+# vCPUs of a job on Fargate -> MiB of memory that it may have.
+# Source: AWS Batch API reference, ResourceRequirement, "value".
+FARGATE_MEMORY_MIB: Mapping[float, range | tuple[int, ...]] = {
+    0.25: (512, 1_024, 2_048),
+    0.5: range(1_024, 4_097, 1_024),
+    1: range(2_048, 8_193, 1_024),
+    2: range(4_096, 16_385, 1_024),
+    4: range(8_192, 30_721, 1_024),
+    8: range(16_384, 61_441, 4_096),
+    16: range(32_768, 122_881, 8_192),
+}
+# An array job has this many children for each that can run at once: a child that takes longer delays less, and a share
+# that has to be computed again is smaller.
+CHILDREN_PER_SLOT = 4
+MAX_ARRAY_SIZE = 10_000
+MIN_ARRAY_SIZE = 2
+
+IMAGE = r"|[a-z0-9][A-Za-z0-9._:/-]{0,250}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})"
 
 
 class ConfigError(ValueError):
     """A setting is unknown or out of range; the text names the key, what was given and what is allowed."""
 
 
-class Rule(Protocol):
-    """What a setting may be."""
-
-    @property
-    def allowed(self) -> str:
-        """The allowed values in words."""
-
-    def read(self, given: object) -> Any:
-        """Return the typed value, or raise ``ValueError``.
-
-        ``cdk -c key=value`` hands over text, ``cdk.json`` any JSON value: both are read, nothing else is converted.
-        """
-
-
-@dataclass(frozen=True)
-class Whole:
-    minimum: int
-    maximum: int
-
-    @property
-    def allowed(self) -> str:
-        return f"a whole number from {self.minimum:,} to {self.maximum:,}"
-
-    def read(self, given: object) -> int:
-        value = int(given) if isinstance(given, str) and re.fullmatch(r"[0-9]{1,9}", given) else given
-        if not isinstance(value, int) or isinstance(value, bool) or not self.minimum <= value <= self.maximum:
-            raise ValueError(given)
-        return value
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """One of a few values, given as they are or as their text."""
-
-    texts: Mapping[str, Any]
-
-    @property
-    def allowed(self) -> str:
-        return "one of " + ", ".join(self.texts)
-
-    def read(self, given: object) -> Any:
-        for text, value in self.texts.items():
-            if given == text or (given == value and type(given) is type(value)):
-                return value
-        raise ValueError(given)
-
-
-@dataclass(frozen=True)
-class Text:
-    pattern: str
-    allowed: str
-
-    def read(self, given: object) -> str:
-        if not isinstance(given, str) or not re.fullmatch(self.pattern, given):
-            raise ValueError(given)
-        return given
-
-
-@dataclass(frozen=True)
-class BucketNames:
-    allowed: str = "names of S3 buckets, each once: a JSON list, or one text with commas"
-
-    def read(self, given: object) -> tuple[str, ...]:
-        names = tuple(given.split(",") if given else ()) if isinstance(given, str) else given
-        if not isinstance(names, list | tuple) or not all(is_bucket_name(name) for name in names):
-            raise ValueError(given)
-        if len(set(names)) < len(names):
-            raise ValueError(given)
-        return tuple(names)
-
-
-def is_bucket_name(given: object) -> bool:
-    return isinstance(given, str) and BUCKET_NAME.fullmatch(given) is not None
-
-
-def one_of(*values: Any) -> OneOf:
-    return OneOf({str(value): value for value in values})
-
-
-def setting(default: Any, rule: Rule) -> Any:
-    return field(default=default, metadata={"rule": rule})
+def setting(default: Any, rule: Rule, *, needs: str | None = None) -> Any:
+    """Declare a setting; ``needs`` is the switch without which it has no effect."""
+    return field(default=default, metadata={"rule": rule, "needs": needs})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +61,7 @@ class HpcConfig:
     Raises
     ------
     ConfigError
-        If a value is not allowed.
+        If a value is not allowed, does not go with another, or would have no effect.
     """
 
     # CloudFormation's own rule, but half its length: the name is part of generated names.
@@ -138,9 +77,34 @@ class HpcConfig:
     child_type: str = setting("STANDARD", one_of("STANDARD", "EXPRESS"))
     # At least 15: an execution can be redriven for 14 days after its end, and a redrive reads the run's objects.
     results_expire_after_days: int = setting(30, Whole(15, 3_650))
-    retain_results: bool = setting(False, OneOf({"true": True, "false": False}))
+    retain_results: bool = setting(False, SWITCH)
     log_retention_days: int = setting(30, one_of(*LOG_RETENTION))
-    source_buckets: tuple[str, ...] = setting((), BucketNames())
+    source_buckets: tuple[str, ...] = setting((), Names(BUCKET_NAME, "names of S3 buckets"))
+
+    batch: bool = setting(False, SWITCH)
+    batch_image: str = setting(
+        "", Text(IMAGE, "an image with a tag or a digest, or nothing for the project's own"), needs="batch"
+    )
+    batch_architecture: str = setting("arm64", one_of("arm64", "x86_64"), needs="batch")
+    batch_spot: bool = setting(False, SWITCH, needs="batch")
+    batch_vcpus: float = setting(1, one_of(*FARGATE_MEMORY_MIB), needs="batch")
+    batch_memory_mib: int = setting(2_048, Whole(512, 122_880), needs="batch")
+    # 6 is the quota of a Region at first, of Fargate and of Fargate Spot.  Source: Amazon ECS service quotas.
+    batch_max_vcpus: int = setting(6, Whole(1, 100_000), needs="batch")
+    # At least a minute.  Source: AWS Batch API reference, JobTimeout.
+    batch_timeout_seconds: int = setting(14_400, Whole(60, 2_592_000), needs="batch")
+    batch_run_timeout_seconds: int = setting(86_400, Whole(60, 31_536_000), needs="batch")
+    callback_heartbeat_seconds: int = setting(3_600, Whole(10, 604_800), needs="batch")
+    vpc_id: str = setting(
+        "", Text(r"|vpc-[0-9a-f]{8,17}", "the id of a VPC, or nothing for one of its own"), needs="batch"
+    )
+    subnet_ids: tuple[str, ...] = setting((), Names(r"subnet-[0-9a-f]{8,17}", "ids of subnets"), needs="batch")
+    subnet_access: str = setting("public", one_of("public", "private"), needs="batch")
+
+    orchestrator: bool = setting(False, SWITCH, needs="batch")
+    orchestrator_max_concurrency: int = setting(2, Whole(1, 40), needs="orchestrator")
+    orchestrator_job_timeout_seconds: int = setting(1_800, Whole(240, 2_592_000), needs="orchestrator")
+    orchestrator_retry_interval_seconds: int = setting(30, Whole(1, 3_600), needs="orchestrator")
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -150,6 +114,51 @@ class HpcConfig:
                 object.__setattr__(self, each.name, rule.read(given))
             except ValueError:
                 raise ConfigError(f"{PREFIX}{each.name} must be {rule.allowed}; got {given!r}") from None
+        self._check_effects()
+        self._check_job_size()
+        self._check_times()
+        self._check_network()
+
+    def _check_effects(self) -> None:
+        for each in fields(self):
+            switch = each.metadata["needs"]
+            given = getattr(self, each.name)
+            if switch is not None and given != each.default and not getattr(self, switch):
+                raise ConfigError(f"{PREFIX}{each.name} needs {PREFIX}{switch} to be true; got {given!r} without it")
+
+    def _check_job_size(self) -> None:
+        allowed = FARGATE_MEMORY_MIB[self.batch_vcpus]
+        if self.batch_memory_mib not in allowed:
+            raise ConfigError(
+                f"{PREFIX}batch_memory_mib must be one of {', '.join(map(str, allowed))} with "
+                f"{self.batch_vcpus} vCPU; got {self.batch_memory_mib}"
+            )
+        if self.batch_max_vcpus < self.batch_vcpus:
+            raise ConfigError(
+                f"{PREFIX}batch_max_vcpus must be {PREFIX}batch_vcpus, {self.batch_vcpus}, or more; "
+                f"got {self.batch_max_vcpus}"
+            )
+
+    def _check_times(self) -> None:
+        for name in ("batch_timeout_seconds", "callback_heartbeat_seconds"):
+            if getattr(self, name) >= self.batch_run_timeout_seconds:
+                raise ConfigError(
+                    f"{PREFIX}{name} must be under {PREFIX}batch_run_timeout_seconds, "
+                    f"{self.batch_run_timeout_seconds}; got {getattr(self, name)}"
+                )
+
+    def _check_network(self) -> None:
+        if bool(self.vpc_id) != bool(self.subnet_ids):
+            raise ConfigError(
+                f"{PREFIX}vpc_id and {PREFIX}subnet_ids must be given both or neither; "
+                f"got {self.vpc_id!r} and {list(self.subnet_ids)!r}"
+            )
+
+    @property
+    def max_array_size(self) -> int:
+        """Children of an array job whose run says nothing else."""
+        slots = int(self.batch_max_vcpus / self.batch_vcpus)
+        return max(MIN_ARRAY_SIZE, min(CHILDREN_PER_SLOT * slots, MAX_ARRAY_SIZE))
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> "HpcConfig":

@@ -1,6 +1,6 @@
 """The stack: makes the parts and hands them to each other."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
@@ -9,93 +9,196 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from hpc_stack.acknowledgements import acknowledge, acknowledge_wildcards
+from hpc_stack import findings
+from hpc_stack.batch_jobs import BatchJobs, JobSize
 from hpc_stack.config import LOG_RETENTION, HpcConfig
-from hpc_stack.functions import Functions, handlers_code
+from hpc_stack.functions import Functions
+from hpc_stack.handlers import Handlers, handlers_code
+from hpc_stack.job_events import JobEvents
+from hpc_stack.job_tasks import JobTasks, JobTimes
 from hpc_stack.map_reduce import MapReduce
+from hpc_stack.network import JobNetwork
+from hpc_stack.orchestrator import Orchestrator
 from hpc_stack.storage import ResultsStorage
 
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 
 
+@dataclass(frozen=True)
+class Jobs:
+    """What there is on AWS Batch."""
+
+    batch_jobs: BatchJobs
+    tasks: JobTasks
+
+
 class HpcStack(cdk.Stack):
-    """Results bucket, the three functions and the MapReduce machine; outputs StateMachineArn and ResultsBucketName."""
+    """Results bucket, the three functions and the MapReduce machine; AWS Batch and the orchestrator by setting.
+
+    Outputs StateMachineArn and ResultsBucketName; with AWS Batch JobQueueArn and JobDefinitionArn, with the
+    orchestrator OrchestratorArn.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: HpcConfig) -> None:
         super().__init__(scope, construct_id, description="Serverless HPC: a MapReduce pipeline on Step Functions")
-        log_retention = logs.RetentionDays[LOG_RETENTION[config.log_retention_days]]
+        self._config = config
+        self._log_retention = logs.RetentionDays[LOG_RETENTION[config.log_retention_days]]
+        self._results_bucket = self._define_storage()
+        self._source_buckets = [
+            s3.Bucket.from_bucket_name(self, f"Source-{name}", name) for name in config.source_buckets
+        ]
+        self._handlers = Handlers(
+            code=handlers_code(),
+            results_bucket=self._results_bucket,
+            architecture=ARCHITECTURES[config.architecture],
+            log_retention=self._log_retention,
+        )
+        jobs = self._define_jobs() if config.batch else None
+        functions = self._define_functions()
+        map_reduce = self._define_map_reduce(functions, jobs)
+        machines = {"MAP_REDUCE_ARN": map_reduce}
+        if jobs is not None and config.orchestrator:
+            machines["SYNC_NESTED_ARN"] = self._define_orchestrator(functions, map_reduce, jobs)
+        if jobs is not None:
+            self._define_job_events(jobs, machines)
+            jobs.batch_jobs.allow_answers(list(machines.values()))
+
+    def _define_storage(self) -> s3.Bucket:
         results = ResultsStorage(
             self,
             "Results",
-            expire_after=cdk.Duration.days(config.results_expire_after_days),
-            retain=config.retain_results,
-            log_retention=log_retention,
+            expire_after=cdk.Duration.days(self._config.results_expire_after_days),
+            retain=self._config.retain_results,
+            log_retention=self._log_retention,
         )
-        source_buckets = [s3.Bucket.from_bucket_name(self, f"Source-{name}", name) for name in config.source_buckets]
+        cdk.CfnOutput(self, "ResultsBucketName", value=results.bucket.bucket_name)
+        findings.acknowledge_storage(results.bucket)
+        return results.bucket
+
+    def _define_functions(self) -> Functions:
+        config = self._config
+        back_ends = {"BACK_ENDS": "lambda"}
+        if config.batch:
+            back_ends = {"BACK_ENDS": "lambda,batch,batch_callback", "MAX_ARRAY_SIZE": str(config.max_array_size)}
         functions = Functions(
             self,
             "Functions",
-            code=handlers_code(),
-            results_bucket=results.bucket,
-            source_buckets=source_buckets,
-            architecture=ARCHITECTURES[config.architecture],
+            handlers=self._handlers,
+            source_buckets=self._source_buckets,
             compute_memory_mib=config.compute_memory_mib,
             compute_timeout=cdk.Duration.seconds(config.compute_timeout_seconds),
-            max_concurrency=config.max_concurrency,
-            log_retention=log_retention,
+            start_environment={"MAX_CONCURRENCY": str(config.max_concurrency), **back_ends},
         )
+        findings.acknowledge_functions(functions, self._results_bucket, self._source_buckets)
+        return functions
+
+    def _define_map_reduce(self, functions: Functions, jobs: Jobs | None) -> sfn.StateMachine:
+        config = self._config
+        back_ends = {} if jobs is None else self._define_back_ends(jobs)
         map_reduce = MapReduce(
             self,
             "MapReduce",
             start_function=functions.start,
             compute_function=functions.compute,
             sum_function=functions.sum,
-            results_bucket=results.bucket,
+            results_bucket=self._results_bucket,
             compute_timeout_seconds=config.compute_timeout_seconds,
             child_type=sfn.StateMachineType[config.child_type],
-            log_retention=log_retention,
+            log_retention=self._log_retention,
+            other_back_ends=back_ends,
         )
         cdk.CfnOutput(self, "StateMachineArn", value=map_reduce.state_machine.state_machine_arn)
-        cdk.CfnOutput(self, "ResultsBucketName", value=results.bucket.bucket_name)
-        acknowledge_findings(results.bucket, source_buckets, functions, map_reduce)
+        findings.acknowledge_map_reduce(
+            map_reduce, map_reduce.state_machine, self._results_bucket, has_jobs=jobs is not None
+        )
+        if jobs is not None:
+            findings.acknowledge_revisions(map_reduce, jobs.batch_jobs.job_definition_revisions_arn)
+        return map_reduce.state_machine
 
+    def _define_jobs(self) -> Jobs:
+        config = self._config
+        network = JobNetwork(
+            self,
+            "Network",
+            vpc_id=config.vpc_id,
+            subnet_ids=config.subnet_ids,
+            is_public=config.subnet_access == "public",
+        )
+        batch_jobs = BatchJobs(
+            self,
+            "BatchJobs",
+            vpc=network.vpc,
+            subnets=network.subnets,
+            security_group=network.security_group,
+            is_public=network.is_public,
+            image=config.batch_image,
+            size=JobSize(
+                architecture=config.batch_architecture,
+                vcpus=config.batch_vcpus,
+                memory_mib=config.batch_memory_mib,
+                max_vcpus=config.batch_max_vcpus,
+                timeout_seconds=config.batch_timeout_seconds,
+                is_spot=config.batch_spot,
+            ),
+            heartbeat_seconds=config.callback_heartbeat_seconds,
+            results_bucket=self._results_bucket,
+            source_buckets=self._source_buckets,
+            log_retention=self._log_retention,
+        )
+        tasks = JobTasks(
+            self,
+            "JobTasks",
+            handlers=self._handlers,
+            job_queue_arn=batch_jobs.job_queue.job_queue_arn,
+            job_definition_arn=batch_jobs.job_definition.job_definition_arn,
+            job_definition_revisions_arn=batch_jobs.job_definition_revisions_arn,
+        )
+        cdk.CfnOutput(self, "JobQueueArn", value=batch_jobs.job_queue.job_queue_arn)
+        cdk.CfnOutput(self, "JobDefinitionArn", value=batch_jobs.job_definition.job_definition_arn)
+        if not config.vpc_id:
+            findings.acknowledge_network(network)
+        findings.acknowledge_batch_jobs(batch_jobs, self._results_bucket, self._source_buckets)
+        findings.acknowledge_job_function(tasks)
+        findings.acknowledge_revisions(tasks, batch_jobs.job_definition_revisions_arn)
+        return Jobs(batch_jobs, tasks)
 
-def acknowledge_findings(
-    results_bucket: s3.Bucket, source_buckets: Sequence[s3.IBucket], functions: Functions, map_reduce: MapReduce
-) -> None:
-    """Say of every finding of cdk-nag that stays why it does."""
-    acknowledge(
-        results_bucket,
-        {
-            "AwsSolutions-S1": "only roles of the stack read and write the bucket, and its objects can be computed "
-            "again: an access log would cost more requests than it is worth"
-        },
-    )
-    later = "run names, and the keys below them, are not known before a run starts"
-    acknowledge_wildcards(
-        functions,
-        {
-            results_bucket.arn_for_objects("runs/*"): f"{later}; Start and Sum write there, Compute and Sum read there",
-            results_bucket.arn_for_objects("runs/*/parts/*"): f"{later}; Compute writes long outputs there",
-            results_bucket.arn_for_objects("uploads/*"): "Start and Compute read data there, named by whoever puts it",
-            **{
-                bucket.arn_for_objects("*"): "a bucket named in hpc:source_buckets, which is the permission to read it"
-                for bucket in source_buckets
-            },
-        },
-    )
-    state_machine = map_reduce.state_machine
-    name = cdk.Arn.split(state_machine.state_machine_arn, cdk.ArnFormat.COLON_RESOURCE_NAME).resource_name
-    executions = cdk.Stack.of(state_machine).format_arn(
-        service="states", resource="execution", resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
-    )
-    acknowledge_wildcards(
-        map_reduce,
-        {
-            results_bucket.arn_for_objects("runs/*/batches.jsonl"): f"{later}; the map reads its batches there",
-            results_bucket.arn_for_objects("runs/*/map/*"): f"{later}; the map writes its result files there",
-            f"{executions}:*": "the map watches and stops its child executions, whose names the service makes",
-            f"{executions}/ComputeMap:*": "a redrive restarts child executions, whose names the service makes",
-            "*": "X-Ray and the delivery of logs have no rights on single resources",
-        },
-    )
+    def _define_back_ends(self, jobs: Jobs) -> dict[str, sfn.TaskStateBase]:
+        times = JobTimes(self._config.batch_run_timeout_seconds, self._config.callback_heartbeat_seconds)
+        return {
+            "batch": jobs.tasks.define_array_job(jobs.tasks, "ComputeArrayJob", run_path="$.run", times=times),
+            "batch_callback": jobs.tasks.define_callback_job(
+                jobs.tasks, "ComputeCallbackJob", run_path="$.run", result_path="$.callback", times=times
+            ),
+        }
+
+    def _define_orchestrator(self, functions: Functions, map_reduce: sfn.StateMachine, jobs: Jobs) -> sfn.StateMachine:
+        config = self._config
+        job_seconds = config.orchestrator_job_timeout_seconds
+        orchestrator = Orchestrator(
+            self,
+            "Orchestrator",
+            handlers=self._handlers,
+            map_reduce=map_reduce,
+            start_function=functions.start,
+            sum_function=functions.sum,
+            job_tasks=jobs.tasks,
+            max_concurrency=config.orchestrator_max_concurrency,
+            times=JobTimes(job_seconds, min(config.callback_heartbeat_seconds, job_seconds // 2)),
+            retry_interval_seconds=config.orchestrator_retry_interval_seconds,
+            log_retention=self._log_retention,
+        )
+        cdk.CfnOutput(self, "OrchestratorArn", value=orchestrator.complex_orchestrator.state_machine_arn)
+        started = [map_reduce, orchestrator.callback_notify, orchestrator.sync_nested]
+        findings.acknowledge_orchestrator(orchestrator, started, self._results_bucket)
+        findings.acknowledge_revisions(orchestrator, jobs.batch_jobs.job_definition_revisions_arn)
+        return orchestrator.sync_nested
+
+    def _define_job_events(self, jobs: Jobs, machines: dict[str, sfn.StateMachine]) -> None:
+        job_events = JobEvents(
+            self,
+            "JobEvents",
+            handlers=self._handlers,
+            job_queue_arn=jobs.batch_jobs.job_queue.job_queue_arn,
+            machines=machines,
+        )
+        findings.acknowledge_job_function(job_events)

@@ -28,7 +28,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
              "detail": {"jobId", "statusReason", "container": {"environment": [{"name", "value"}, ...],
                                                                "exitCode", "reason", "logStreamName"}}}
             {"detail-type": "Step Functions Execution Status Change",
-             "detail": {"stateMachineArn", "name", "status"}}
+             "detail": {"stateMachineArn", "name", "status", "stopDate": <milliseconds since 1970>}}
 
     Returns
     -------
@@ -88,6 +88,8 @@ def terminate_for_execution(execution: dict[str, Any]) -> dict[str, Any]:
             queue,
             job_shares.machine_job_name(machine, execution["name"], back_end),
             f"its execution is {execution['status']}",
+            # An event may be late, and the execution redriven by then: its new jobs stay.
+            created_before_milliseconds=execution["stopDate"],
         )
     ]
     LOGGER.info("jobs ended with their execution", extra={"run": execution["name"], "terminated": terminated})

@@ -1,0 +1,127 @@
+"""Which findings of cdk-nag stay in the stack's parts, and why."""
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from hpc_stack.acknowledgements import acknowledge, acknowledge_wildcards
+from hpc_stack.tasks import executions_arn, jobs_arn
+
+LATER = "run names, and the keys below them, are not known before a run starts"
+TRACES_AND_LOGS = "X-Ray and the delivery of logs have no rights on single resources"
+JOBS = "a job that a task submitted is ended with it, and the service makes its id"
+LISTED = "AWS Batch has no rights on single resources for looking at jobs"
+
+
+def acknowledge_storage(results_bucket: s3.IBucket) -> None:
+    acknowledge(
+        results_bucket,
+        {
+            "AwsSolutions-S1": "only roles of the stack read and write the bucket, and its objects can be computed "
+            "again: an access log would cost more requests than it is worth"
+        },
+    )
+
+
+def acknowledge_functions(
+    functions: Construct, results_bucket: s3.IBucket, source_buckets: Sequence[s3.IBucket]
+) -> None:
+    acknowledge_wildcards(
+        functions,
+        {
+            results_bucket.arn_for_objects("runs/*"): f"{LATER}; Start and Sum write there, Compute and Sum read there",
+            results_bucket.arn_for_objects("runs/*/parts/*"): f"{LATER}; Compute writes long outputs there",
+            results_bucket.arn_for_objects("uploads/*"): "Start and Compute read data there, named by whoever puts it",
+            **acknowledged_sources(source_buckets),
+        },
+    )
+
+
+def acknowledged_sources(source_buckets: Sequence[s3.IBucket]) -> dict[str, str]:
+    reason = "a bucket named in hpc:source_buckets, which is the permission to read it"
+    return {bucket.arn_for_objects("*"): reason for bucket in source_buckets}
+
+
+def acknowledge_map_reduce(
+    map_reduce: Construct, state_machine: sfn.StateMachine, results_bucket: s3.IBucket, *, has_jobs: bool
+) -> None:
+    executions = executions_arn(state_machine)
+    reason = f"{TRACES_AND_LOGS}; {LISTED}" if has_jobs else TRACES_AND_LOGS
+    acknowledge_wildcards(
+        map_reduce,
+        {
+            results_bucket.arn_for_objects("runs/*/batches.jsonl"): f"{LATER}; the map reads its batches there",
+            results_bucket.arn_for_objects("runs/*/map/*"): f"{LATER}; the map writes its result files there",
+            f"{executions}:*": "the map watches and stops its child executions, whose names the service makes",
+            f"{executions}/ComputeMap:*": "a redrive restarts child executions, whose names the service makes",
+            "*": reason,
+            **({jobs_arn(map_reduce): f"{JOBS}; here an array job"} if has_jobs else {}),
+        },
+    )
+
+
+def acknowledge_network(network: Construct) -> None:
+    acknowledge(
+        network,
+        {
+            "AwsSolutions-VPC7": "jobs take no connections and make theirs to services of AWS only: a flow log would "
+            "hold nothing else, at the price of every packet"
+        },
+    )
+
+
+def acknowledge_batch_jobs(
+    batch_jobs: Construct, results_bucket: s3.IBucket, source_buckets: Sequence[s3.IBucket]
+) -> None:
+    acknowledge_wildcards(
+        batch_jobs,
+        {
+            results_bucket.arn_for_objects("runs/*"): f"{LATER}; jobs read settings and items there",
+            results_bucket.arn_for_objects("uploads/*"): "jobs read data there, named by whoever puts it",
+            results_bucket.arn_for_objects("runs/*/parts/*"): f"{LATER}; jobs write long outputs there",
+            results_bucket.arn_for_objects("runs/*/batch/*"): f"{LATER}; children of array jobs write there",
+            results_bucket.arn_for_objects("runs/*/batch_callback/*"): f"{LATER}; jobs with a task token write there",
+            "*": "a token for the image registry is for the whole registry",
+            **acknowledged_sources(source_buckets),
+        },
+    )
+
+
+def acknowledge_job_function(construct: Construct) -> None:
+    acknowledge_wildcards(
+        construct,
+        {
+            "*": f"{LISTED}, which is how {construct.node.id} finds those of a run",
+            jobs_arn(construct): f"{JOBS}, which is what {construct.node.id} does",
+        },
+    )
+
+
+def acknowledge_revisions(construct: Construct, job_definition_revisions_arn: str) -> None:
+    acknowledge_wildcards(
+        construct,
+        {
+            job_definition_revisions_arn: "every revision of the one definition: a redrive submits the one that its "
+            f"execution began with ({construct.node.id})"
+        },
+    )
+
+
+def acknowledge_orchestrator(
+    orchestrator: Construct, started: Sequence[sfn.StateMachine], results_bucket: s3.IBucket
+) -> None:
+    acknowledge_wildcards(
+        orchestrator,
+        {
+            results_bucket.arn_for_objects("runs/*"): f"{LATER}; Compare reads results there",
+            jobs_arn(orchestrator): f"{JOBS}; here an entry's array job",
+            "*": f"{TRACES_AND_LOGS}, the same as for MapReduce; {LISTED}",
+            **{
+                f"{executions_arn(machine)}:*": "a machine watches and stops the execution that it started and waits "
+                f"for, whose name the service makes ({machine.node.path})"
+                for machine in started
+            },
+        },
+    )

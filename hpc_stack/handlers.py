@@ -1,0 +1,111 @@
+"""Lambda functions from one asset, each with a log and a role of its own."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+PROJECT_ROOT = Path(__file__).parents[1]
+
+# In the form of .dockerignore, the only one with which synthesis doesn't walk folders like .venv.
+ASSET_EXCLUDE = (
+    *("*", "!lambdas"),
+    *("**/__pycache__", "**/*.pyc", "**/.*"),
+    *("lambdas/**/Dockerfile", "lambdas/**/requirements*.txt"),
+)
+
+
+def newest_python() -> lambda_.Runtime:
+    """Return the newest Python that the pinned aws-cdk-lib knows: raising the pin raises the runtime.
+
+    Not ``Runtime.determine_latest_python_runtime``, which lags behind (3.13 in aws-cdk-lib 2.275).
+    """
+    minors = [int(match[1]) for name in dir(lambda_.Runtime) if (match := re.fullmatch(r"PYTHON_3_(\d+)", name))]
+    newest: lambda_.Runtime = getattr(lambda_.Runtime, f"PYTHON_3_{max(minors)}")
+    return newest
+
+
+def handlers_code(project_root: Path = PROJECT_ROOT) -> lambda_.Code:
+    """Return the asset: the folder ``lambdas/`` of the project and nothing else, so that running changes no hash."""
+    return lambda_.Code.from_asset(str(project_root), ignore_mode=cdk.IgnoreMode.DOCKER, exclude=list(ASSET_EXCLUDE))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handlers:
+    """What the functions of a stack have in common.
+
+    Parameters
+    ----------
+    code
+        Has ``lambdas/`` at its root.
+    """
+
+    code: lambda_.Code
+    results_bucket: s3.IBucket
+    architecture: lambda_.Architecture
+    log_retention: logs.RetentionDays
+
+    def define(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        handler: str,
+        memory_mib: int,
+        timeout: cdk.Duration,
+        environment: Mapping[str, str] | None = None,
+        reads: Sequence[str] = (),
+        writes: Sequence[str] = (),
+    ) -> lambda_.Function:
+        """Define ``lambdas.<handler>.handler``; ``reads`` and ``writes`` are keys of the results bucket."""
+        log_group = logs.LogGroup(
+            scope, f"{name}Logs", retention=self.log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
+        # A role of ours, not the function's default: that one may write to every log group of the account.
+        role = iam.Role(scope, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log_group.grant_write(role)
+        function = lambda_.Function(
+            scope,
+            name,
+            code=self.code,
+            handler=f"lambdas.{handler}.handler",
+            runtime=newest_python(),
+            architecture=self.architecture,
+            memory_size=memory_mib,
+            timeout=timeout,
+            environment={"RESULTS_BUCKET": self.results_bucket.bucket_name, **(environment or {})},
+            logging_format=lambda_.LoggingFormat.JSON,
+            log_group=log_group,
+            role=role,
+        )
+        allow_objects(role, self.results_bucket, reads=reads, writes=writes)
+        return function
+
+
+def allow_objects(role: iam.IRole, bucket: s3.IBucket, *, reads: Sequence[str], writes: Sequence[str]) -> None:
+    """Give a role the rights on keys of a bucket, and to be told that a key is missing."""
+    if reads:
+        allow(role, ["s3:GetObject"], [bucket.arn_for_objects(key) for key in reads])
+        # For a missing key S3 answers 404, not 403, only to who may list it; it takes the key for s3:prefix then.
+        # Source: ceph/ceph pull request 68577, which follows AWS in this.
+        allow(role, ["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": list(reads)}})
+    if writes:
+        allow(role, ["s3:PutObject", "s3:AbortMultipartUpload"], [bucket.arn_for_objects(key) for key in writes])
+
+
+def allow(
+    role: iam.IRole,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    conditions: dict[str, dict[str, list[str]]] | None = None,
+) -> None:
+    """Give a role one more right."""
+    statement = iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)
+    role.add_to_principal_policy(statement)

@@ -1,0 +1,78 @@
+"""Where jobs run: subnets of a given VPC, or a VPC of their own, and what may pass."""
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+HTTPS = ec2.Port.tcp(443)
+# What a task on Fargate and the job in it call, where nothing else leads out: the image, its log, the answer to a task.
+# Source: "Amazon ECR interface VPC endpoints", "Considerations"; S3 has a gateway besides.
+ENDPOINT_SERVICES = {
+    "EcrApi": ec2.InterfaceVpcEndpointAwsService.ECR,
+    "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
+    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
+    "StepFunctions": ec2.InterfaceVpcEndpointAwsService.STEP_FUNCTIONS,
+}
+
+
+class JobNetwork(Construct):
+    """Subnets and security group of jobs.
+
+    Parameters
+    ----------
+    vpc_id, subnet_ids
+        An existing VPC and subnets of it; both empty for a VPC of two zones that costs nothing while it is public.
+        Private subnets that are given need a way out of their own: NAT, or endpoints.
+    is_public
+        Whether the subnets are public: a job has a public address then, which is its only way out.
+
+    Attributes
+    ----------
+    vpc : ec2.IVpc
+    subnets : ec2.SubnetSelection
+    security_group : ec2.SecurityGroup
+        Lets nothing in, and HTTPS out.
+    is_public : bool
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, vpc_id: str, subnet_ids: Sequence[str], is_public: bool
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.is_public = is_public
+        if vpc_id:
+            self.vpc: ec2.IVpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=vpc_id, availability_zones=[])
+            given = [ec2.Subnet.from_subnet_id(self, f"Subnet-{subnet_id}", subnet_id) for subnet_id in subnet_ids]
+            self.subnets = ec2.SubnetSelection(subnets=given)
+            self.security_group = self._define_security_group("Jobs", "Jobs: HTTPS out, nothing in")
+            return
+        subnet_type = ec2.SubnetType.PUBLIC if is_public else ec2.SubnetType.PRIVATE_ISOLATED
+        vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            max_azs=2,
+            nat_gateways=0,
+            subnet_configuration=[ec2.SubnetConfiguration(name="Jobs", subnet_type=subnet_type)],
+            # Nothing is in the default group, and emptying it would take a function of its own.
+            restrict_default_security_group=False,
+        )
+        self.vpc = vpc
+        self.subnets = ec2.SubnetSelection(subnet_type=subnet_type)
+        self.security_group = self._define_security_group("Jobs", "Jobs: HTTPS out, nothing in")
+        if not is_public:
+            self._define_endpoints(vpc)
+
+    def _define_security_group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
+        group = ec2.SecurityGroup(self, construct_id, vpc=self.vpc, description=description, allow_all_outbound=False)
+        group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "Services of AWS")
+        return group
+
+    def _define_endpoints(self, vpc: ec2.Vpc) -> None:
+        vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        group = ec2.SecurityGroup(
+            self, "Endpoints", vpc=vpc, description="Endpoints: HTTPS from jobs", allow_all_outbound=False
+        )
+        group.add_ingress_rule(self.security_group, HTTPS, "Jobs")
+        for name, service in ENDPOINT_SERVICES.items():
+            vpc.add_interface_endpoint(name, service=service, subnets=self.subnets, security_groups=[group], open=False)

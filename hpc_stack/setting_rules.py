@@ -1,0 +1,97 @@
+"""What a setting may be: from what a person wrote to a typed value, or a refusal that says what is allowed."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+# Source: "General purpose bucket naming rules", Amazon S3 User Guide.
+BUCKET_NAME = r"(?!xn--)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)"
+
+
+class Rule(Protocol):
+    """What a setting may be."""
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words."""
+
+    def read(self, given: object) -> Any:
+        """Return the typed value, or raise ``ValueError``.
+
+        ``cdk -c key=value`` hands over text, ``cdk.json`` any JSON value: both are read, nothing else is converted.
+        """
+
+
+@dataclass(frozen=True)
+class Whole:
+    minimum: int
+    maximum: int
+
+    @property
+    def allowed(self) -> str:
+        return f"a whole number from {self.minimum:,} to {self.maximum:,}"
+
+    def read(self, given: object) -> int:
+        value = int(given) if isinstance(given, str) and re.fullmatch(r"[0-9]{1,9}", given) else given
+        if not isinstance(value, int) or isinstance(value, bool) or not self.minimum <= value <= self.maximum:
+            raise ValueError(given)
+        return value
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few values, given as they are or as their text."""
+
+    texts: Mapping[str, Any]
+
+    @property
+    def allowed(self) -> str:
+        return "one of " + ", ".join(self.texts)
+
+    def read(self, given: object) -> Any:
+        for text, value in self.texts.items():
+            if given == text or (given == value and type(given) is type(value)):
+                return value
+        raise ValueError(given)
+
+
+@dataclass(frozen=True)
+class Text:
+    pattern: str
+    allowed: str
+
+    def read(self, given: object) -> str:
+        if not isinstance(given, str) or not re.fullmatch(self.pattern, given):
+            raise ValueError(given)
+        return given
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names that all have one pattern, none of them twice."""
+
+    pattern: str
+    what: str
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.what}, each once: a JSON list, or one text with commas"
+
+    def read(self, given: object) -> tuple[str, ...]:
+        names = tuple(given.split(",") if given else ()) if isinstance(given, str) else given
+        if not isinstance(names, list | tuple) or not all(self._fits(name) for name in names):
+            raise ValueError(given)
+        if len(set(names)) < len(names):
+            raise ValueError(given)
+        return tuple(names)
+
+    def _fits(self, name: object) -> bool:
+        return isinstance(name, str) and re.fullmatch(self.pattern, name) is not None
+
+
+def one_of(*values: Any) -> OneOf:
+    return OneOf({str(value): value for value in values})
+
+
+SWITCH = OneOf({"true": True, "false": False})

@@ -1,0 +1,231 @@
+"""Task states that may do what they do and no more, and the retriers that they share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+# A task state waits this much longer than its function may run (start of an environment, way there and back): its own
+# time-out is for an invocation that never answers.
+TASK_MARGIN_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Retrier:
+    """One entry of ``Retry``, with full jitter: each wait is drawn between 0 and its longest."""
+
+    errors: tuple[str, ...]
+    interval_seconds: int
+    max_attempts: int
+    max_delay_seconds: int
+    backoff_rate: int = 2
+
+    @property
+    def longest_wait_seconds(self) -> int:
+        """All waits together when every attempt fails and every draw is the longest."""
+        waits = (self.interval_seconds * self.backoff_rate**attempt for attempt in range(self.max_attempts))
+        return sum(min(wait, self.max_delay_seconds) for wait in waits)
+
+
+THROTTLED = ("Lambda.TooManyRequestsException",)
+# Source: "Handle transient Lambda service exceptions", Step Functions Developer Guide; the last is the handlers' own.
+FAILED_SERVICE = (
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "StorageUnavailableError",
+)
+# Nothing else is tried again.  A workload's exception, a time-out (Sandbox.Timedout, Lambda.Unknown, States.Timeout)
+# and a crash of the runtime (Runtime.ExitError, out of memory) come back on the same batch, at the price of the whole
+# attempt; a redrive runs just those batches again when a person knows better.
+STANDARD_RETRIERS = (
+    # About 15 minutes: an account's concurrency may be far below the map's (10 in a new account).
+    Retrier(THROTTLED, interval_seconds=1, max_attempts=20, max_delay_seconds=60),
+    Retrier(FAILED_SERVICE, interval_seconds=2, max_attempts=6, max_delay_seconds=60),
+)
+EXPRESS_RETRIERS = (
+    Retrier(THROTTLED, interval_seconds=1, max_attempts=5, max_delay_seconds=10),
+    Retrier(FAILED_SERVICE, interval_seconds=2, max_attempts=3, max_delay_seconds=10),
+)
+
+
+def add_retriers(task: sfn.TaskStateBase, retriers: Sequence[Retrier]) -> None:
+    """Give a task its ``Retry``, with full jitter."""
+    for retrier in retriers:
+        task.add_retry(
+            errors=list(retrier.errors),
+            interval=cdk.Duration.seconds(retrier.interval_seconds),
+            backoff_rate=retrier.backoff_rate,
+            max_attempts=retrier.max_attempts,
+            max_delay=cdk.Duration.seconds(retrier.max_delay_seconds),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
+
+
+def after_seconds(seconds: int) -> sfn.Timeout:
+    """Return a time-out of a task, or of its heartbeats."""
+    return sfn.Timeout.duration(cdk.Duration.seconds(seconds))
+
+
+class FunctionTask(tasks.LambdaInvoke):
+    """``LambdaInvoke`` that may invoke the function itself, and not also each of its versions and aliases."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, lambda_function: lambda_.IFunction, **props: Any
+    ) -> None:
+        self._function_arn = lambda_function.function_arn
+        super().__init__(scope, construct_id, lambda_function=lambda_function, **props)
+
+    @property
+    @jsii.member(jsii_name="taskPolicies")
+    def _task_policies(self) -> list[iam.PolicyStatement]:
+        return [iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self._function_arn])]
+
+
+def define_function_task(
+    scope: Construct,
+    name: str,
+    function: lambda_.IFunction,
+    timeout_seconds: int,
+    *,
+    retriers: Sequence[Retrier] = STANDARD_RETRIERS,
+    **props: Any,
+) -> FunctionTask:
+    """Define a task whose result is what the function returns; ``timeout_seconds`` is the function's own."""
+    task = FunctionTask(
+        scope,
+        name,
+        lambda_function=function,
+        payload_response_only=True,
+        retry_on_service_exceptions=False,
+        task_timeout=after_seconds(timeout_seconds + TASK_MARGIN_SECONDS),
+        **props,
+    )
+    add_retriers(task, retriers)
+    return task
+
+
+def define_callback_task(
+    scope: Construct,
+    name: str,
+    function: lambda_.IFunction,
+    *,
+    timeout_seconds: int,
+    heartbeat_seconds: int,
+    payload: dict[str, Any],
+    **props: Any,
+) -> FunctionTask:
+    """Define a task whose result is what somebody returns with the token that the function gets as ``task_token``."""
+    task = FunctionTask(
+        scope,
+        name,
+        lambda_function=function,
+        integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
+        payload=sfn.TaskInput.from_object({**payload, "task_token": sfn.JsonPath.task_token}),
+        retry_on_service_exceptions=False,
+        task_timeout=after_seconds(timeout_seconds),
+        heartbeat_timeout=after_seconds(heartbeat_seconds),
+        **props,
+    )
+    # Nothing else: the function may have handed the token on before it failed.
+    add_retriers(task, (Retrier(THROTTLED, interval_seconds=1, max_attempts=20, max_delay_seconds=60),))
+    return task
+
+
+class ExecutionTask(tasks.StepFunctionsStartExecution):
+    """Start another machine, wait for it and return its output as JSON; with rights on its executions only."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, state_machine: sfn.StateMachine, **props: Any) -> None:
+        self._machine = state_machine
+        super().__init__(
+            scope,
+            construct_id,
+            state_machine=state_machine,
+            integration_pattern=sfn.IntegrationPattern.RUN_JOB,
+            # No name: one that was used stays taken for 90 days.
+            associate_with_parent=True,
+            **props,
+        )
+
+    @property
+    @jsii.member(jsii_name="taskPolicies")
+    def _task_policies(self) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(actions=["states:StartExecution"], resources=[self._machine.state_machine_arn]),
+            iam.PolicyStatement(
+                actions=["states:DescribeExecution", "states:StopExecution"],
+                resources=[f"{executions_arn(self._machine)}:*"],
+            ),
+            allow_managed_rule(self, "StepFunctionsGetEventsForStepFunctionsExecutionRule"),
+        ]
+
+
+class ArrayJobTask(tasks.BatchSubmitJob):
+    """Submit a job, wait for it and end it if the execution is stopped.
+
+    Parameters
+    ----------
+    job_definition_revisions_arn
+        Any revision of the job definition: a redrive submits the one that its execution began with.
+    timeout_seconds
+        Of the state: queueing and every attempt included.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        job_queue_arn: str,
+        job_definition_revisions_arn: str,
+        timeout_seconds: int,
+        **props: Any,
+    ) -> None:
+        self._submitted = [job_definition_revisions_arn, job_queue_arn]
+        self._timeout_seconds = timeout_seconds
+        super().__init__(scope, construct_id, job_queue_arn=job_queue_arn, **props)
+
+    def to_state_json(self, top_level_query_language: sfn.QueryLanguage | None = None) -> dict[str, Any]:
+        """Return the state with a time-out of its own: aws-cdk-lib makes ``task_timeout`` that of a job's attempt."""
+        state: dict[str, Any] = super().to_state_json(top_level_query_language)
+        return {**state, "TimeoutSeconds": self._timeout_seconds}
+
+    @property
+    @jsii.member(jsii_name="taskPolicies")
+    def _task_policies(self) -> list[iam.PolicyStatement]:
+        # Source: "Step Functions IAM policies for AWS Batch"; aws-cdk-lib grants neither DescribeJobs nor TerminateJob.
+        return [
+            iam.PolicyStatement(actions=["batch:SubmitJob"], resources=self._submitted),
+            iam.PolicyStatement(actions=["batch:DescribeJobs"], resources=["*"]),
+            iam.PolicyStatement(actions=["batch:TerminateJob"], resources=[jobs_arn(self)]),
+            allow_managed_rule(self, "StepFunctionsGetEventsForBatchJobsRule"),
+        ]
+
+
+def allow_managed_rule(scope: Construct, name: str) -> iam.PolicyStatement:
+    """Return the right to make and use the rule by which Step Functions hears of an end."""
+    rule_arn = cdk.Stack.of(scope).format_arn(service="events", resource="rule", resource_name=name)
+    return iam.PolicyStatement(
+        actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"], resources=[rule_arn]
+    )
+
+
+def jobs_arn(scope: Construct) -> str:
+    """Return the ARN of all jobs of the account in this Region: their ids are not known before."""
+    return cdk.Stack.of(scope).format_arn(service="batch", resource="job", resource_name="*")
+
+
+def executions_arn(state_machine: sfn.StateMachine) -> str:
+    """Return what the ARNs of a machine's executions begin with."""
+    name = cdk.Arn.split(state_machine.state_machine_arn, cdk.ArnFormat.COLON_RESOURCE_NAME).resource_name
+    return cdk.Stack.of(state_machine).format_arn(
+        service="states", resource="execution", resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+    )
