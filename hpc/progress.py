@@ -77,10 +77,11 @@ class TerminalView:
 
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(complete_style="green", finished_style="green"),
             TimeElapsedColumn(),
             console=Console(stderr=True),
             transient=True,
+            refresh_per_second=4,  # each refresh takes time from the workers
         )
         self._meter = Meter()
         self._task: TaskID = self._progress.add_task("starting", total=None)

@@ -1,4 +1,4 @@
-"""The command as a person runs it, over an assembly that has one workload more: one that fails when it is told to."""
+"""The command as a person runs it, over an assembly with a workload that fails when it is told to."""
 
 import atexit
 import functools
@@ -54,7 +54,7 @@ def synthesized() -> Path:
 
 @functools.cache
 def assembly() -> Path:
-    """Return a copy of the project's assembly with the workload ``rehearsal`` and a source bucket that is missing."""
+    """Return a copy of the project's assembly with two workloads more, and a source bucket that is missing."""
     made = synthesized().parent / "assembly"
     shutil.copytree(synthesized(), made)
     template_path = made / "HpcStack.template.json"
@@ -67,6 +67,7 @@ def assembly() -> Path:
     template_path.write_text(json.dumps(template))
     [workloads] = made.glob("asset.*/lambdas/workloads")
     (workloads / "rehearsal.py").write_text(REHEARSAL)
+    (workloads / "echo.py").write_text("def compute(item):\n    return item\n")
     return made
 
 

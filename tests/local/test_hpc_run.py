@@ -1,7 +1,10 @@
 """`hpc run` as a process of its own, on this machine: answers, output, failures, other settings of AWS around it."""
 
+import contextlib
 import json
 import os
+import pty
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -134,6 +137,19 @@ def test_run_computes_the_items_of_a_file(run: Run, tmp_path: Path, name: str, c
     assert result_of(done)["output"]["total_sum"] == "25"
 
 
+def test_run_computes_the_rows_of_a_csv_file_and_the_files_of_a_folder(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "grid.csv").write_text("width,height\n2,3\n4,5\n")
+    options = ["--workload", "echo", "--output", "json"]
+    output = result_of(run("--items", str(tmp_path / "grid.csv"), *options))["output"]
+    assert json.loads(output["result"]) == [{"width": "2", "height": "3"}, {"width": "4", "height": "5"}]
+    (tmp_path / "in/b").mkdir(parents=True)
+    (tmp_path / "in/b/2.txt").write_text("two")
+    (tmp_path / "in/1.txt").write_text("one")
+    output = result_of(run("--source", str(tmp_path / "in"), *options))["output"]
+    keys = [item["key"].partition("/source/")[2] for item in json.loads(output["result"])]
+    assert keys == ["1.txt", "b/2.txt"]
+
+
 def test_failed_item_is_named_and_the_exit_code_is_1(run: Run) -> None:
     options = ["--workload", "rehearsal", "--params", '{"raise": [13]}', "--batch-size", "4", "--output", "json"]
     done = run("--size", "40", *options)
@@ -206,6 +222,25 @@ def test_run_says_where_the_result_is_when_stdout_is_gone(tmp_path: Path) -> Non
     assert "can't be written to stdout" in done.stderr
     assert str(tmp_path) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_progress_is_live_on_a_terminal_and_plain_elsewhere(tmp_path: Path) -> None:
+    options = ["run", "--size", "20", "--workload", "rehearsal", "--params", '{"seconds": 0.05}', "--batch-size", "1"]
+    terminal, stderr = pty.openpty()
+    process = subprocess.Popen(
+        command(*options), env=environment(tmp_path, TERM="xterm"), stdout=subprocess.PIPE, stderr=stderr, text=True
+    )
+    os.close(stderr)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other end of a terminal is closed
+        while chunk := os.read(terminal, 65_536):
+            shown += chunk
+    os.close(terminal)
+    assert "total         190" in process.communicate()[0], shown
+    assert b"/20 batches done, 0 failed" in shown
+    assert b"\x1b[" in shown
+    plain = hpc(tmp_path, *options)
+    assert re.fullmatch(r"started run-\S+\n", plain.stderr)
 
 
 def test_warm_run_starts_no_node(tmp_path: Path) -> None:
