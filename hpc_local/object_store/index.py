@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,19 +51,19 @@ class Index:
     def __init__(self, path: Path) -> None:
         self._read_lock = threading.Lock()
         self._write_lock = threading.Lock()
-        self._writer = _connect(path)
-        self._writer.execute("PRAGMA journal_mode = WAL")
-        (version,) = self._writer.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._writer.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
-        elif version != _VERSION:
-            self._writer.close()
-            raise ValueError(f"{path} is of version {version}, expected {_VERSION}")
-        self._reader = _connect(path)
+        with ExitStack() as resources:
+            self._writer = resources.enter_context(closing(_connect(path)))
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            (version,) = self._writer.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._writer.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
+            elif version != _VERSION:
+                raise ValueError(f"{path} is of version {version}, expected {_VERSION}")
+            self._reader = resources.enter_context(closing(_connect(path)))
+            self._resources = resources.pop_all()
 
     def close(self) -> None:
-        self._reader.close()
-        self._writer.close()
+        self._resources.close()
 
     def _read(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._read_lock:

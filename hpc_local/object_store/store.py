@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import BinaryIO
 
@@ -55,18 +56,19 @@ class ObjectStore:
         self, root: Path, *, clock: Callable[[], int] = time.time_ns, min_part_bytes: int = MIN_PART_BYTES
     ) -> None:
         root.mkdir(parents=True, exist_ok=True)
-        # A POSIX lock: it ends with the process, and child processes don't inherit it.
-        self._process_lock = (root / ".lock").open("w")
-        fcntl.lockf(self._process_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._root = root
         self._clock = clock
-        self._index = Index(root / ".index.sqlite")
-        self._content = Content(root, self._index, clock)
-        self.uploads = MultipartUploads(root / ".parts", self._index, self._content, clock, min_part_bytes)
+        with ExitStack() as resources:
+            # A POSIX lock: it ends with the process, and child processes don't inherit it.
+            lock = resources.enter_context((root / ".lock").open("w"))
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._index = resources.enter_context(closing(Index(root / ".index.sqlite")))
+            self._content = Content(root, self._index, clock)
+            self.uploads = MultipartUploads(root / ".parts", self._index, self._content, clock, min_part_bytes)
+            self._resources = resources.pop_all()
 
     def close(self) -> None:
-        self._index.close()
-        self._process_lock.close()
+        self._resources.close()
 
     def create_bucket(self, name: str) -> None:
         """Make a bucket.
