@@ -42,6 +42,7 @@ CHILDREN_PER_SLOT = 4
 MAX_ARRAY_SIZE = 10_000
 MIN_ARRAY_SIZE = 2
 
+ECR_HOST = ".dkr.ecr."
 IMAGE = r"|[a-z0-9][A-Za-z0-9._:/-]{0,250}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})"
 
 
@@ -152,6 +153,13 @@ class HpcConfig:
             raise ConfigError(
                 f"{PREFIX}vpc_id and {PREFIX}subnet_ids must be given both or neither; "
                 f"got {self.vpc_id!r} and {list(self.subnet_ids)!r}"
+            )
+
+        is_isolated = not self.vpc_id and self.subnet_access == "private"
+        if is_isolated and self.batch_image and ECR_HOST not in self.batch_image:
+            raise ConfigError(
+                f"{PREFIX}batch_image must be in Amazon ECR where {PREFIX}subnet_access is private and the VPC is the "
+                f"stack's own, which leads nowhere else; got {self.batch_image!r}"
             )
 
     @property

@@ -42,8 +42,13 @@ class JobNetwork(Construct):
         super().__init__(scope, construct_id)
         self.is_public = is_public
         if vpc_id:
-            self.vpc: ec2.IVpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=vpc_id, availability_zones=[])
+            # Zones are asked for, and of no account here: nothing that is used looks at them.
+            self.vpc: ec2.IVpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=vpc_id, availability_zones=["any"])
             given = [ec2.Subnet.from_subnet_id(self, f"Subnet-{subnet_id}", subnet_id) for subnet_id in subnet_ids]
+            for subnet in given:
+                cdk.Annotations.of(subnet).acknowledge_warning(
+                    "@aws-cdk/aws-ec2:noSubnetRouteTableId", "Nothing here asks for a route table"
+                )
             self.subnets = ec2.SubnetSelection(subnets=given)
             self.security_group = self._define_security_group("Jobs", "Jobs: HTTPS out, nothing in")
             return

@@ -195,8 +195,7 @@ class ArrayJobTask(tasks.BatchSubmitJob):
 
     def to_state_json(self, top_level_query_language: sfn.QueryLanguage | None = None) -> dict[str, Any]:
         """Return the state with a time-out of its own: aws-cdk-lib makes ``task_timeout`` that of a job's attempt."""
-        state: dict[str, Any] = super().to_state_json(top_level_query_language)
-        return {**state, "TimeoutSeconds": self._timeout_seconds}
+        return {**super().to_state_json(top_level_query_language), "TimeoutSeconds": self._timeout_seconds}
 
     @property
     @jsii.member(jsii_name="taskPolicies")

@@ -32,6 +32,27 @@ def definition(template: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def batch_template(synthesize: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """The stack with AWS Batch, without the orchestrator."""
+    return synthesize(batch=True)
+
+
+@pytest.fixture(scope="session")
+def full_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stack with everything, as a person makes it."""
+    outdir = tmp_path_factory.mktemp("assembly")
+    done = run_app(outdir, batch="true", orchestrator="true")
+    assert done.returncode == 0, done.stderr
+    return outdir
+
+
+@pytest.fixture(scope="session")
+def full_template(full_assembly: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((full_assembly / "HpcStack.template.json").read_text())
+    return value
+
+
+@pytest.fixture(scope="session")
 def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
     """Synthesize the app in this process with other settings, and return the template."""
 

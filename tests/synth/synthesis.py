@@ -44,5 +44,15 @@ def definition_of(template: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def definitions_of(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Parse the ASL of every state machine, by the construct that it is in."""
+    return {
+        name: json.loads(as_text(each["Properties"]["DefinitionString"]))
+        for name in ("MapReduce", "ComplexOrchestrator", "SyncNested", "CallbackNotify")
+        for machine, each in resources_of(template, "AWS::StepFunctions::StateMachine").items()
+        if f"{name}StateMachine" in machine
+    }
+
+
 def resources_of(template: dict[str, Any], resource_type: str) -> dict[str, Any]:
     return {name: each for name, each in template["Resources"].items() if each["Type"] == resource_type}

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthesis import ROOT, as_text, definition_of, resources_of
 
-from hpc_stack.map_reduce import EXPRESS_RETRIERS, Retrier, require_express_duration
+from hpc_stack.map_reduce import require_express_duration
+from hpc_stack.tasks import EXPRESS_RETRIERS, Retrier
 
 SNAPSHOT = ROOT / "tests/synth/map_reduce.asl.json"
 SERVICE_ERRORS = [

@@ -12,7 +12,7 @@ import pytest
 from aws_cdk import aws_lambda as lambda_
 from synthesis import ROOT, as_text, resources_of
 
-from hpc_stack.functions import ASSET_EXCLUDE, handlers_code, newest_python
+from hpc_stack.handlers import ASSET_EXCLUDE, handlers_code, newest_python
 
 HANDLERS = {"lambdas.start.handler", "lambdas.compute.handler", "lambdas.sum.handler"}
 
@@ -103,7 +103,7 @@ def test_functions_know_the_bucket_and_start_knows_the_limits(template: dict[str
     common = {"RESULTS_BUCKET": {"Ref": bucket}}
     variables = {name: each["Environment"]["Variables"] for name, each in handlers_of(template).items()}
     assert variables == {
-        "lambdas.start.handler": {**common, "MAX_CONCURRENCY": "500", "SOURCE_BUCKETS": ""},
+        "lambdas.start.handler": {**common, "MAX_CONCURRENCY": "500", "SOURCE_BUCKETS": "", "BACK_ENDS": "lambda"},
         "lambdas.compute.handler": common,
         "lambdas.sum.handler": common,
     }
