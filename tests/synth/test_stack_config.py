@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthesis import ROOT, run_app
 
-from hpc_stack.config import FARGATE_MEMORY_MIB, ConfigError, HpcConfig
+from hpc_stack.config import ConfigError, HpcConfig
 from hpc_stack.setting_rules import Rule
 
 RULES: dict[str, Rule] = {each.name: each.metadata["rule"] for each in fields(HpcConfig)}
