@@ -1,0 +1,66 @@
+"""Every command of the README runs in a copy of the project, and prints what the README shows."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hpc_commands import PROJECT, environment
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"(?P<before>[^\n]*)\n```(?P<language>\w*)\n(?P<text>.*?)```", re.DOTALL)
+BLOCKS = [match.groupdict() for match in BLOCK.finditer(README)]
+COMMANDS = [block for block in BLOCKS if block["language"] == "bash" and "needs AWS" not in block["before"]]
+# Numbers and names that differ from run to run.
+VARYING = re.compile(r"\.hpc/s3/\S+|\d+\.\d\d$|/\S*/runs/\S+", re.MULTILINE)
+
+# What a clone does not have.
+MADE = (".git", ".venv", ".hpc", "cdk.out", "node_modules", "__pycache__", ".*_cache", ".hypothesis")
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what a clone would hold, with the files that the README shows, and the environment of these tests."""
+    folder = tmp_path_factory.mktemp("readme") / "project"
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*MADE))
+    (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
+    for block in BLOCKS:
+        if block["language"] == "python":
+            [name] = re.findall(r"^# (\S+\.py)$", block["text"].splitlines()[0])
+            (folder / name).write_text(block["text"])
+    return folder
+
+
+def run_in(copy: Path, text: str) -> subprocess.CompletedProcess[str]:
+    # The environment is there already; making it once more is what `make` would do for a clone.
+    return subprocess.run(
+        ["bash", "-euc", text.replace("make ", "make -o .venv/ready ")],
+        cwd=copy,
+        env=environment(copy / ".hpc", PYTHONPATH=str(copy)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def shown_after(command: str) -> str:
+    """Return the output that the README shows below a command."""
+    position = [block["text"] for block in BLOCKS].index(command)
+    following = BLOCKS[position + 1 : position + 2]
+    return "".join(block["text"] for block in following if not block["language"])
+
+
+@pytest.mark.parametrize("text", [block["text"] for block in COMMANDS], ids=str.strip)
+def test_commands_of_the_readme_run(copy: Path, text: str) -> None:
+    done = run_in(copy, text)
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = [line.rstrip() for line in VARYING.sub("", done.stdout).splitlines()]
+    for line in VARYING.sub("", shown_after(text)).splitlines():
+        assert line.rstrip() in printed
+
+
+def test_every_command_of_the_readme_runs_or_is_marked() -> None:
+    assert len(COMMANDS) >= 4
+    assert all(block["language"] in {"", "bash", "python", "mermaid"} for block in BLOCKS)
