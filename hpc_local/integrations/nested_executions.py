@@ -33,19 +33,24 @@ class StartExecutionTask:
     def __init__(self, states: Service, principal: str) -> None:
         self._states = states
         self._principal = principal
+        self._starting: set[asyncio.Task[dict[str, Json]]] = set()
 
     async def call(self, _resource: str, parameters: Json, _call: Call) -> Json:
         """Start the execution; see :class:`hpc_local.integrations.registry.Integration`."""
+        return await asyncio.shield(self.start(parameters))
+
+    def start(self, parameters: Json) -> "asyncio.Task[dict[str, Json]]":
+        """Send the request; it goes on if its sender is cancelled: no execution is half started."""
+        starting = asyncio.create_task(self._start(parameters))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        return starting
+
+    async def _start(self, parameters: Json) -> dict[str, Json]:
         check_parameters(parameters, required=("StateMachineArn",), optional=_OPTIONAL, of="states:startExecution")
-        request = {
-            "stateMachineArn": parameters["StateMachineArn"],
-            "input": json_text(parameters.get("Input")),
-            **{
-                f"{name[0].lower()}{name[1:]}": parameters[name]
-                for name in ("Name", "TraceHeader")
-                if name in parameters
-            },
-        }
+        given = {name: parameters[name] for name in parameters if name != "Input"}
+        request = {f"{name[0].lower()}{name[1:]}": value for name, value in given.items()}
+        request["input"] = json_text(parameters.get("Input"))
         check_request("stepfunctions", "StartExecution", request)
         try:
             answer = await self._states.handle("StartExecution", request, self._principal)
@@ -75,17 +80,16 @@ class RunExecutionTask:
         self._executions = executions
         self._is_json = is_json
 
-    async def call(self, resource: str, parameters: Json, call: Call) -> Json:
+    async def call(self, _resource: str, parameters: Json, call: Call) -> Json:
         """Run the execution to its end; see :class:`hpc_local.integrations.registry.Integration`."""
-        submitted = await self._start.call(resource, parameters, call)
-        arn = submitted["ExecutionArn"]
+        starting = self._start.start(parameters)
         try:
+            submitted = await asyncio.shield(starting)
             call.on_submitted(submitted)
-            row = await self._end_of(arn)
+            row = await self._end_of(submitted["ExecutionArn"])
         except BaseException:
-            self._executions.stop(
-                arn, None, f"the task of {call.frame.execution_arn} that ran this execution has ended"
-            )
+            cause = f"the task of {call.frame.execution_arn} that ran this has ended"
+            starting.add_done_callback(lambda started: self._stop(started, cause))
             raise
         described = _describe(row)
         if row.status != "SUCCEEDED":
@@ -94,6 +98,10 @@ class RunExecutionTask:
             described = {**described, "Input": json.loads(row.input), "Output": json.loads(row.output or "null")}
         check_size(compact(described), self.resource_type)
         return described
+
+    def _stop(self, started: "asyncio.Task[dict[str, Json]]", cause: str) -> None:
+        if not started.cancelled() and started.exception() is None:
+            self._executions.stop(started.result()["ExecutionArn"], None, cause)
 
     async def _end_of(self, arn: str) -> ExecutionRow:
         execution = self._executions.running.get(arn)

@@ -1,0 +1,84 @@
+"""One home without a server: state machines over a store and an object store, in this process."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hpc_local.arns import Account
+from hpc_local.clock import Clock
+from hpc_local.engine import compose
+from hpc_local.lambda_runtime import LambdaRuntime
+from hpc_local.object_store import ObjectStore
+from hpc_local.storage.store import Store
+
+BUCKET = "results-of-tests"
+_STATES = "arn:aws:states:us-east-1:000000000000:stateMachine:"
+
+
+class Home:
+    """What a test does with state machines; one event loop for all of its calls."""
+
+    def __init__(self, root: Path, stack: contextlib.ExitStack, speed: float) -> None:
+        self._loop = stack.enter_context(asyncio.Runner())
+        self.objects = stack.enter_context(contextlib.closing(ObjectStore(root / "s3")))
+        self.objects.create_bucket(BUCKET)
+        store = stack.enter_context(contextlib.closing(Store(root / "executions.sqlite")))
+        runtime = LambdaRuntime(worker_count=1, log_folder=root / "logs", base_environment={})
+        self.machines, self._services = compose(
+            account=Account(), clock=Clock(speed), runtime=runtime, objects=self.objects, store=store
+        )
+
+    def register(self, name: str, definition: dict[str, Any], *, kind: str = "STANDARD") -> str:
+        arn = _STATES + name
+        self.machines.register(
+            arn=arn, name=name, machine_type=kind, role_arn="arn:role", definition=json.dumps(definition)
+        )
+        return arn
+
+    def do(self, work: Any) -> Any:
+        """Run a coroutine in this home's loop."""
+        return self._loop.run(work)
+
+    async def start(self, arn: str, payload: Any) -> Any:
+        return await self.machines.executions.start(self.machines.find(arn), json.dumps(payload))
+
+    def run(self, definition: dict[str, Any], payload: Any = None) -> Any:
+        """Register a definition under a name of its own and run it to its end; returns the execution's row."""
+        arn = self.register(f"machine-{len(self.machines.all())}", definition)
+
+        async def until_end() -> Any:
+            execution = await self.start(arn, payload)
+            return await execution.ended
+
+        return self.do(until_end())
+
+    def states(self, action: str, **params: Any) -> dict[str, Any]:
+        """Call the Step Functions API."""
+        result: dict[str, Any] = self.do(self._services["states"].handle(action, params, "test"))
+        return result
+
+    def events(self, arn: str) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = self.states("GetExecutionHistory", executionArn=arn)["events"]
+        return events
+
+    def map_run(self, execution_arn: str) -> dict[str, Any]:
+        """Describe the one Map Run of an execution."""
+        (listed,) = self.states("ListMapRuns", executionArn=execution_arn)["mapRuns"]
+        return self.states("DescribeMapRun", mapRunArn=listed["mapRunArn"])
+
+    def read(self, key: str) -> str:
+        with self.objects.open(BUCKET, key) as stream:
+            return stream.read().decode()
+
+    def put(self, key: str, body: str | bytes) -> None:
+        self.objects.put(BUCKET, key, [body.encode() if isinstance(body, str) else body])
+
+
+@contextlib.contextmanager
+def open_home(root: Path, *, speed: float = 1000.0) -> Iterator[Home]:
+    """Open a home whose waits are ``speed`` times as short."""
+    with contextlib.ExitStack() as stack:
+        yield Home(root, stack, speed)

@@ -1,0 +1,226 @@
+"""Distributed Maps over files, listings and objects, and what becomes of the ones that can't be read or written."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from state_machines import BUCKET, Home, open_home
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with open_home(tmp_path_factory.mktemp("home")) as opened:
+        yield opened
+
+
+def machine(**fields: Any) -> dict[str, Any]:
+    """A Distributed Map that returns what each child was given."""
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "Accept",
+        "States": {"Accept": {"Type": "Pass", "End": True}},
+    }
+    return {"StartAt": "Map", "States": {"Map": {"Type": "Map", "ItemProcessor": processor, "End": True, **fields}}}
+
+
+def reader(key: str, **config: Any) -> dict[str, Any]:
+    return {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "Parameters": {"Bucket": BUCKET, "Key": key},
+        "ReaderConfig": config,
+    }
+
+
+JSON_LINES = '{"n":1}\n\n[2]\n"three"\n'
+
+FILES = [
+    ("lines.jsonl", JSON_LINES, {"InputType": "JSONL"}, [{"n": 1}, [2], "three"]),
+    ("packed", gzip.compress(JSON_LINES.encode()), {"InputType": "JSONL"}, [{"n": 1}, [2], "three"]),
+    ("array.json", '[1, {"a": [2, {}]}, null]', {"InputType": "JSON"}, [1, {"a": [2, {}]}, None]),
+    ("empty.json", "[]", {"InputType": "JSON"}, []),
+    ("big.json", "[12345678901234567890123, 1.5]", {"InputType": "JSON"}, [12345678901234567890123, 1.5]),
+    (
+        "object.json",
+        '{"b": {"port": 80}, "a": 2}',
+        {"InputType": "JSON"},
+        [{"Key": "b", "Value": {"port": 80}}, {"Key": "a", "Value": 2}],
+    ),
+    (
+        "nested.json",
+        '{"x.y": [9], "skip": {"items": [8]}, "x": {"y": [7], "a/b": {"c~d": [1, 2]}}, "rest": 1}',
+        {"InputType": "JSON", "ItemsPointer": "/x/a~1b/c~0d"},
+        [1, 2],
+    ),
+    ("limited.json", "[1, 2, 3]", {"InputType": "JSON", "MaxItems": 2}, [1, 2]),
+    (
+        "table.csv",
+        '\ufeffid,"a, b"\r\n1,"x\ny"\r\n\r\n2\r\n3,"q""q",more\r\n',
+        {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
+        [{"id": "1", "a, b": "x\ny"}, {"id": "2", "a, b": ""}, {"id": "3", "a, b": 'q"q'}],
+    ),
+    *(
+        (
+            f"{name}.csv",
+            f"1{sign}2\n",
+            {"InputType": "CSV", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["a", "b"], "CSVDelimiter": name},
+            [{"a": "1", "b": "2"}],
+        )
+        for name, sign in {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}.items()
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "body", "config", "items"), FILES, ids=[file[0] for file in FILES])
+def test_items_of_a_file_are_what_it_holds(
+    home: Home, key: str, body: str | bytes, config: dict[str, Any], items: list[Any]
+) -> None:
+    home.put(key, body)
+    row = home.run(machine(ItemReader=reader(key, **config)))
+    assert (row.error, row.cause) == (None, None)
+    assert json.loads(row.output) == items
+
+
+BROKEN = [
+    ("broken.jsonl", "1\n{", {"InputType": "JSONL"}, "line 2 is not JSON"),
+    ("nan.jsonl", "NaN\n", {"InputType": "JSONL"}, "NaN is not a JSON number"),
+    ("broken.json", "[1, 2", {"InputType": "JSON"}, "premature EOF"),
+    ("trailing.json", "[1] 2", {"InputType": "JSON"}, "trailing garbage"),
+    ("scalar.json", "3", {"InputType": "JSON"}, "no array or object at the top of the file"),
+    ("absent.json", '{"a": 1}', {"InputType": "JSON", "ItemsPointer": "/b"}, "no member at /b"),
+    ("through.json", '{"a": 1}', {"InputType": "JSON", "ItemsPointer": "/a/b"}, "no member at /a/b"),
+    ("huge.json", "[1e999]", {"InputType": "JSON"}, "is not a number"),
+    ("latin.csv", b"a\n\xff\n", {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}, "codec can't decode"),
+    ("none.csv", "", {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}, "CSV file has no header row"),
+    ("twice.csv", "a,a\n", {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}, "cannot contain duplicates"),
+    ("packed.zst", b"\x28\xb5\x2f\xfd", {"InputType": "JSONL"}, "zstd"),
+    ("cut.gz", gzip.compress(JSON_LINES.encode())[:-9], {"InputType": "JSONL"}, "ended before"),
+]
+
+
+@pytest.mark.parametrize(("key", "body", "config", "cause"), BROKEN, ids=[file[0] for file in BROKEN])
+def test_file_that_is_not_of_its_format_fails_the_map_run(
+    home: Home, key: str, body: str | bytes, config: dict[str, Any], cause: str
+) -> None:
+    home.put(key, body)
+    row = home.run(machine(ItemReader=reader(key, **config)))
+    assert (row.status, row.error) == ("FAILED", "States.ItemReaderFailed")
+    assert cause in row.cause
+    assert home.map_run(row.arn)["status"] == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "cause"),
+    [
+        ({"Bucket": BUCKET, "Key": "missing"}, "the key does not exist"),
+        ({"Bucket": "no-such-bucket", "Key": "a"}, "the bucket does not exist"),
+        ({"Bucket": BUCKET}, "parameter Key of ItemReader must be a text"),
+        ({"Bucket": BUCKET, "Key": "a", "VersionId": "1"}, "parameter VersionId of ItemReader is not supported"),
+    ],
+)
+def test_item_reader_that_names_nothing_fails_the_map_run(home: Home, parameters: dict[str, str], cause: str) -> None:
+    fields = {**reader("", InputType="JSON"), "Parameters": parameters}
+    row = home.run(machine(ItemReader=fields))
+    assert (row.error, cause in row.cause) == ("States.ItemReaderFailed", True), row.cause
+
+
+def test_listing_gives_the_objects_below_the_prefix(home: Home) -> None:
+    for name in ("a", "b"):
+        home.put(f"listed/{name}", name)
+    fields = {
+        "Resource": "arn:aws:states:::s3:listObjectsV2",
+        "Parameters": {"Bucket": BUCKET, "Prefix": "listed/"},
+    }
+    selector = {"source.$": "$$.Map.Item.Source", "key.$": "$$.Map.Item.Value.Key", "size.$": "$$.Map.Item.Value.Size"}
+    row = home.run(machine(ItemReader=fields, ItemSelector=selector))
+    source = f"s3://{BUCKET}"
+    assert json.loads(row.output) == [{"source": source, "key": f"listed/{name}", "size": 1} for name in ("a", "b")]
+
+
+def test_object_in_the_input_is_iterated_pair_by_pair_with_its_keys_in_the_context(home: Home) -> None:
+    selector = {"key.$": "$$.Map.Item.Key", "value.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}
+    payload = {"servers": {"web": 1, "db": 2}}
+    pairs = home.run(machine(ItemsPath="$.servers"), payload)
+    selected = home.run(machine(ItemsPath="$.servers", ItemSelector=selector), payload)
+    assert json.loads(pairs.output) == [{"Key": "web", "Value": 1}, {"Key": "db", "Value": 2}]
+    assert json.loads(selected.output) == [
+        {"key": "web", "value": 1, "index": 0},
+        {"key": "db", "value": 2, "index": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "cause"),
+    [
+        ({"Bucket": "no-such-bucket"}, "Failed to write a test manifest into the specified output bucket"),
+        ({"Prefix": "p"}, "parameter Bucket of ResultWriter is missing"),
+        ({"Bucket": BUCKET, "ACL": "x"}, "parameter ACL of ResultWriter is not supported"),
+    ],
+)
+def test_result_writer_that_can_not_write_fails_before_any_child_starts(
+    home: Home, parameters: dict[str, str], cause: str
+) -> None:
+    writer = {"Resource": "arn:aws:states:::s3:putObject", "Parameters": parameters}
+    row = home.run(machine(ResultWriter=writer), [1, 2])
+    assert (row.error, cause in row.cause) == ("States.ResultWriterFailed", True), row.cause
+    events = [event["type"] for event in home.events(row.arn)]
+    assert not [kind for kind in events if kind == "MapRunSucceeded"]
+
+
+WRITERS = [
+    ("NONE", "JSON", None),
+    ("COMPACT", "JSON", "[[1,2],3]"),
+    ("COMPACT", "JSONL", "[1,2]\n3\n"),
+    ("FLATTEN", "JSON", "[1,2,3]"),
+    ("FLATTEN", "JSONL", "1\n2\n3\n"),
+]
+
+
+@pytest.mark.parametrize(("transformation", "output_type", "text"), WRITERS)
+def test_result_writer_formats_what_children_give(
+    home: Home, transformation: str, output_type: str, text: str | None
+) -> None:
+    writer = {
+        "Resource": "arn:aws:states:::s3:putObject",
+        "Parameters": {"Bucket": BUCKET, "Prefix": "out/"},
+        "WriterConfig": {"Transformation": transformation, "OutputType": output_type},
+    }
+    row = home.run(machine(ResultWriter=writer, MaxConcurrency=1), [[1, 2], 3])
+    manifest = json.loads(home.read(json.loads(row.output)["ResultWriterDetails"]["Key"]))
+    (file,) = manifest["ResultFiles"]["SUCCEEDED"]
+    written = home.read(file["Key"])
+    assert file["Key"].startswith("out/")
+    assert file["Key"].endswith("SUCCEEDED_0.json" + ("l" if output_type == "JSONL" else ""))
+    assert file["Size"] == len(written)
+    if text is None:
+        assert [json.loads(record["Output"]) for record in json.loads(written)] == [[1, 2], 3]
+    else:
+        assert written == text
+
+
+@pytest.mark.parametrize(
+    ("config", "output"), [({"Transformation": "FLATTEN"}, [1, 2, 3]), ({"OutputType": "JSON"}, [[1, 2], 3])]
+)
+def test_writer_config_alone_formats_the_output_of_the_state(
+    home: Home, config: dict[str, str], output: list[Any]
+) -> None:
+    row = home.run(machine(ResultWriter={"WriterConfig": config}), [[1, 2], 3])
+    assert json.loads(row.output) == output
+
+
+def test_outputs_over_the_limit_of_a_payload_fail_the_map(home: Home) -> None:
+    row = home.run(machine(), ["é" * 50_000] * 3)
+    assert (row.status, row.error) == ("FAILED", "States.DataLimitExceeded")
+
+
+def test_express_children_have_no_history_and_end_after_five_minutes(home: Home) -> None:
+    definition = machine()
+    processor = definition["States"]["Map"]["ItemProcessor"]
+    processor["ProcessorConfig"]["ExecutionType"] = "EXPRESS"
+    processor["States"]["Accept"] = {"Type": "Wait", "SecondsPath": "$", "End": True}
+    definition["States"]["Map"]["ToleratedFailurePercentage"] = 50
+    row = home.run(definition, [0, 400])
+    counts = home.map_run(row.arn)["executionCounts"]
+    assert row.status == "SUCCEEDED"
+    assert (counts["succeeded"], counts["timedOut"]) == (1, 1)
