@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas import json_text
 from lambdas.batch_items import BatchItems
-from lambdas.errors import ItemFailedError, ItemTooLongError, WorkloadError
+from lambdas.contract import Workload
+from lambdas.errors import ItemFailedError, ItemTooLongError, StorageUnavailableError, WorkloadError
 from lambdas.parts import PartWriter, describe_error
 from lambdas.runs import Batch, RunSettings
 from lambdas.time_limit import TimeLimit, TimeUp
-from lambdas.workloads import Workload
 
 NO_RESULT = object()
 
@@ -71,12 +70,12 @@ class BatchRun:
                     results = self._timed(self.workload.results, items, self.parts.next, self.settings.params)
                 value = self._timed(next, results, NO_RESULT)
                 if value is not NO_RESULT:
-                    json_text.check_value(value)
+                    value = self.parts.checked(value)
             except TimeUp:
                 self._handle_time_up(is_alone=is_alone)
                 return False
-            except WorkloadError:
-                raise
+            except (WorkloadError, StorageUnavailableError):
+                raise  # the latter from a workload that reads S3 through lambdas.storage: a retry of the batch helps
             except Exception as error:  # whatever a workload raises belongs to an item, while there is one to compute
                 if self.parts.next == end:
                     raise WorkloadError(

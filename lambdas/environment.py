@@ -30,6 +30,11 @@ def max_array_size() -> int:
     return _number("MAX_ARRAY_SIZE", 2, 10_000)
 
 
+def workloads_overlay() -> str | None:
+    """Folder with one more workload, where a file that is not part of the project is run; None on AWS."""
+    return os.environ.get("HPC_WORKLOADS_OVERLAY") or None
+
+
 def _number(name: str, smallest: int, largest: int) -> int:
     text = variable(name)
     if not (text.isascii() and text.isdigit() and smallest <= int(text) <= largest):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdas import json_text, storage
+from lambdas.contract import Workload
 from lambdas.errors import InvalidInputError, ResultFileError, WorkloadError
 from lambdas.inputs import RunInput, S3Place
 from lambdas.parts import describe_error
-from lambdas.workloads import Workload
 
 # One ListObjectsV2 page of 1,000 keys takes about 0.1 s: a million objects are listed in a few minutes.
 MAX_SOURCE_OBJECTS = 1_000_000

@@ -2,12 +2,24 @@
 
 import json
 import math
+import sys
+import types
 from typing import Any, NoReturn
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 SHOWN_CHARACTERS = 80
 # Asked first, because it is asked for every item.
 PLAIN_TYPES = frozenset({type(None), bool, int, str})
+# 16 MiB of text, with two characters an element at least.
+MAX_ELEMENTS = 8 * 1024 * 1024
+# What a slip of the pen looks like, and what was meant.
+HINTS = {
+    types.GeneratorType: ": a generator where a value is due (compute_batch is what yields)",
+    types.CoroutineType: ": a coroutine, from a function that is async",
+    types.FunctionType: ": a function that was not called",
+    tuple: ": make it a list",
+    bytes: ": bytes are a whole result, not a part of one",
+}
 
 
 def to_text(value: Any) -> str:
@@ -45,47 +57,70 @@ def parse(text: str) -> Any:
         raise ValueError("JSON is nested too deeply") from error
 
 
-def check_value(value: Any) -> None:
-    """Refuse what JSON cannot carry unchanged: a tuple would come back as a list, an integer key as text.
+def plain(value: Any) -> Any:
+    """Return a workload's value as JSON carries it: numpy's scalars and arrays as numbers and lists, the rest as it is.
+
+    What JSON would bend into something else is refused: a tuple would come back as a list, an integer key as text.
 
     Raises
     ------
     TypeError, ValueError
         Named with the offending type or number.
     """
-    if type(value) in PLAIN_TYPES or isinstance(value, int | str):
-        return
+    if type(value) in PLAIN_TYPES:
+        return value
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} is not JSON")
-    elif isinstance(value, list):
-        for element in value:
-            check_value(element)
-    elif isinstance(value, dict):
-        for key, element in value.items():
-            if not isinstance(key, str):
-                raise TypeError(f"JSON keys are text, got the key {shown(key)} of type {type(key).__name__}")
-            check_value(element)
-    else:
-        raise TypeError(
-            f"a JSON value is None, bool, int, float, str, list or dict, got {type(value).__module__}."
-            f"{type(value).__qualname__}"
-        )
+        return float(value)
+    if isinstance(value, int | str):
+        return value
+    if isinstance(value, list):
+        return [plain(element) for element in value]
+    if isinstance(value, dict):
+        return {_plain_key(key): plain(element) for key, element in value.items()}
+    # A value of numpy's comes from a workload that has imported it.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
+        return _plain_array(numpy, value)
+    raise TypeError(
+        f"a JSON value is None, bool, int, float, str, list or dict, or of numpy; got {type(value).__module__}."
+        f"{type(value).__qualname__}{HINTS.get(type(value), '')}"
+    )
 
 
-def checked_text(value: Any) -> str:
+def _plain_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"JSON keys are text, got the key {shown(key)} of type {type(key).__name__}")
+    return key
+
+
+def _plain_array(numpy: Any, value: Any) -> Any:
+    if value.size > MAX_ELEMENTS:
+        raise ValueError(f"an array may have {MAX_ELEMENTS} elements, got {value.size} of shape {value.shape}")
+    if value.dtype.kind not in "biufOU" or value.dtype == numpy.longdouble:
+        raise TypeError(f"an array of {value.dtype} is not JSON: allowed are bool, int, float up to 64 bits, and str")
+    if value.dtype.kind == "f" and not numpy.isfinite(value).all():
+        raise ValueError(f"an array of shape {value.shape} has {value[~numpy.isfinite(value)].flat[0]}: it is not JSON")
+    # Elements of type object may be anything.
+    return plain(value.tolist()) if value.dtype.kind == "O" else value.tolist()
+
+
+def checked_text(value: Any, *, max_bytes: int | None = None) -> str:
     """Return the text of a value that came from a workload.
 
     Raises
     ------
     TypeError, ValueError
-        As ``check_value``.
+        As ``plain``, or if the text is longer than ``max_bytes``.
     """
     try:
-        check_value(value)
-        return to_text(value)
+        text = to_text(plain(value))
     except RecursionError as error:
         raise ValueError("a JSON value is nested too deeply, or within itself") from error
+    if max_bytes is not None and len(text) > max_bytes:
+        raise ValueError(f"a result may have {max_bytes} bytes of JSON, got {len(text)}")
+    return text
 
 
 def shown(value: Any) -> str:

@@ -1,12 +1,36 @@
 """Parts read back: from what a record holds or points to, to results that are seen to account for every item."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from lambdas import json_text, storage
 from lambdas.errors import ResultFileError
 from lambdas.json_text import shown
+
+
+@dataclass(frozen=True)
+class StoredBytes:
+    """A result that is bytes, in an object of its own."""
+
+    bucket: str
+    key: str
+    size_bytes: int
+
+    def describe(self) -> dict[str, Any]:
+        """Return the pointer that stands for it where results are listed."""
+        return {"key": self.key, "bytes": self.size_bytes}
+
+    def read(self) -> bytes:
+        """Return the bytes.
+
+        Raises
+        ------
+        ResultFileError
+            If the object has another size.
+        """
+        return b"".join(storage.read_blocks(self.bucket, self.key, expected_bytes=self.size_bytes))
 
 
 def check_content(part: dict[str, Any]) -> None:
@@ -20,14 +44,18 @@ def check_content(part: dict[str, Any]) -> None:
     first, end = part["first"], part["first"] + part["count"]
     failed = part.get("failed", ())
     if failed:
-        indexes = [failure["index"] for failure in failed]
-        if any(not before < after for before, after in pairwise([first - 1, *indexes, end])):
-            raise ValueError(f"failed items must be of {first} to {end - 1} and rise, got {shown(indexes)}")
+        _check_indexes("failed items", [failure["index"] for failure in failed], first, end)
         if not all(isinstance(failure["error"], str) for failure in failed):
             raise ValueError(f"a failed item needs its error as text, got {shown(failed)}")
     if ("result" in part) != (len(failed) < part["count"]):
         given = "a result" if "result" in part else "no result"
         raise ValueError(f"a part of {part['count']} items, {len(failed)} of them failed, has {given}")
+    _check_indexes("items with bytes", part.get("objects", []), first, end)
+
+
+def _check_indexes(what: str, indexes: list[int], first: int, end: int) -> None:
+    if any(not before < after for before, after in pairwise([first - 1, *indexes, end])):
+        raise ValueError(f"{what} must be of {first} to {end - 1} and rise, got {shown(indexes)}")
 
 
 def load_part(bucket: str, run: str, part: dict[str, Any]) -> dict[str, Any]:
@@ -68,15 +96,16 @@ def part_result(part: dict[str, Any]) -> Any:
         raise ResultFileError(f"the result of items {part['first']} and on is not JSON text: {error}") from error
 
 
-def listed_results(part: dict[str, Any]) -> Iterator[Any]:
-    """Yield the results of a part whose result is a list; None for a failed item.
+def listed_results(bucket: str, run: str, part: dict[str, Any]) -> Iterator[Any]:
+    """Yield the results of a part whose result is a list; None for a failed item, ``StoredBytes`` for bytes.
 
     Raises
     ------
     ResultFileError
-        If it lists more or fewer.
+        If it lists more or fewer, or points elsewhere.
     """
     failed = {failure["index"] for failure in part.get("failed", ())}
+    objects = frozenset(part.get("objects", ()))
     values = part_result(part) if "result" in part else []
     if not isinstance(values, list) or len(values) + len(failed) != part["count"]:
         raise ResultFileError(
@@ -84,4 +113,12 @@ def listed_results(part: dict[str, Any]) -> Iterator[Any]:
         )
     remaining = iter(values)
     for index in range(part["first"], part["first"] + part["count"]):
-        yield None if index in failed else next(remaining)
+        value = None if index in failed else next(remaining)
+        yield _stored_bytes(bucket, run, value) if index in objects else value
+
+
+def _stored_bytes(bucket: str, run: str, pointer: Any) -> StoredBytes:
+    match pointer:
+        case {"key": str(key), "bytes": int(size_bytes)} if key.startswith(f"runs/{run}/parts/"):
+            return StoredBytes(bucket, key, size_bytes)
+    raise ResultFileError(f"bytes of run {run} must be under runs/{run}/parts/, got {shown(pointer)}")

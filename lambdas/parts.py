@@ -7,6 +7,9 @@ A part covers neighbouring items. It is in the state itself, or in an object of 
 
 ``result`` is the combined result or, of a workload without ``combine``, the list of results in item order; it is JSON
 *text*, because the service treats JSON numbers as doubles. It is absent if every item failed, ``failed`` if none did.
+
+A result that is bytes is an object of its own, ``{"key": "runs/<name>/parts/<index>.bin", "bytes": int}`` in the list;
+``objects`` has the indexes of such items, and is absent if there are none.
 """
 
 from collections.abc import Callable
@@ -20,6 +23,9 @@ from lambdas.runs import run_key
 MAX_OUTPUT_BYTES = 200_000
 # A part this long is written out while the batch is still computing, so that memory stays bounded.
 FLUSH_BYTES = 4 * 1024 * 1024
+# Sum parses a part's text whole, at about ten times its length, and holds one bytes result at a time.
+MAX_RESULT_BYTES = 16 * 1024 * 1024
+MAX_OBJECT_BYTES = 256 * 1024 * 1024
 MAX_ERROR_CHARACTERS = 500
 
 
@@ -62,12 +68,31 @@ class PartWriter:
         self._has_value = False
         self._texts: list[str] = []
         self._failed: list[dict[str, Any]] = []
+        self._objects: list[int] = []
         self._bytes = 0
 
+    def checked(self, value: Any) -> Any:
+        """Return what ``add`` takes for a workload's result: JSON text or bytes, or to be combined the JSON value.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the result is neither JSON nor bytes, or too long.
+        """
+        if isinstance(value, bytes):
+            if self._combine is not None:
+                raise TypeError("bytes can't be combined: a workload with combine gives JSON")
+            if len(value) > MAX_OBJECT_BYTES:
+                raise ValueError(f"a result may have {MAX_OBJECT_BYTES} bytes, got {len(value)}")
+            return value
+        if self._combine is not None:
+            return json_text.plain(value)
+        return json_text.checked_text(value, max_bytes=MAX_RESULT_BYTES)
+
     def add(self, value: Any) -> None:
-        """Take the result of the next item."""
+        """Take the result of the next item, as ``checked`` returned it."""
         if self._combine is None:
-            text = json_text.to_text(value)
+            text = self._store(value) if isinstance(value, bytes) else value
             self._texts.append(text)
             self._bytes += len(text)
         elif self._has_value:
@@ -91,6 +116,13 @@ class PartWriter:
             self._parts.append(self._spill(self._current()))
             self._begin()
 
+    def _store(self, value: bytes) -> str:
+        # By index: the same item computed twice writes the same object.
+        key = run_key(self._run, f"parts/{self.next}.bin")
+        storage.put(self._bucket, key, value)
+        self._objects.append(self.next)
+        return json_text.to_text({"key": key, "bytes": len(value)})
+
     def _current(self) -> dict[str, Any]:
         part: dict[str, Any] = {"first": self._first, "count": self.next - self._first}
         if self._has_value:
@@ -99,11 +131,13 @@ class PartWriter:
             part["result"] = f"[{','.join(self._texts)}]"
         if self._failed:
             part["failed"] = self._failed
+        if self._objects:
+            part["objects"] = self._objects
         return part
 
     def _combined_text(self) -> str:
         try:
-            return json_text.checked_text(self._value)
+            return json_text.checked_text(self._value, max_bytes=MAX_RESULT_BYTES)
         except (TypeError, ValueError) as error:
             raise WorkloadError(f"combine must return JSON, items {self._first} to {self.next - 1}: {error}") from error
 

@@ -8,7 +8,7 @@ from lambdas import json_text, storage
 from lambdas.coverage import Coverage, State
 from lambdas.errors import ResultFileError, WorkloadError
 from lambdas.object_writer import ObjectWriter
-from lambdas.part_reading import listed_results, load_part, part_result
+from lambdas.part_reading import StoredBytes, listed_results, load_part, part_result
 from lambdas.parts import MAX_OUTPUT_BYTES, describe_error
 from lambdas.records import Record, interpret
 from lambdas.result_files import Place, ResultFile
@@ -88,7 +88,7 @@ class RecordReader:
                     yield failure["index"], failure["error"]
 
     def results(self, coverage: Coverage) -> Iterator[Any]:
-        """Yield the result of every item in order, None for an item without one."""
+        """Yield the result of every item in order: None for an item without one, ``StoredBytes`` for bytes."""
         for batch, state, place in coverage.batches():
             if state in (State.FAILED, State.PENDING):
                 yield from (None for _ in range(batch.count))
@@ -98,7 +98,7 @@ class RecordReader:
                 yield part_result(record.parts[0])
                 continue
             for part in record.parts:
-                yield from listed_results(load_part(self.bucket, self.run, part))
+                yield from listed_results(self.bucket, self.run, load_part(self.bucket, self.run, part))
 
 
 class Collecting:
@@ -112,7 +112,7 @@ class Collecting:
     def through(self, results: Iterator[Any]) -> Iterator[Any]:
         """Yield what ``results`` yields, once it is written."""
         for value in results:
-            text = json_text.to_text(value)
+            text = json_text.to_text(value.describe() if isinstance(value, StoredBytes) else value)
             self._writer.write(f"{text}\n".encode())
             if self._texts is not None:
                 self._texts.append(text)
@@ -125,3 +125,8 @@ class Collecting:
     def text(self) -> str | None:
         """All results as one JSON list; None if that is too long for a state."""
         return None if self._texts is None else f"[{','.join(self._texts)}]"
+
+
+def loaded(results: Iterator[Any]) -> Iterator[Any]:
+    """Yield what ``finish`` gets: bytes are read one by one, when their turn comes."""
+    return (value.read() if isinstance(value, StoredBytes) else value for value in results)

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from lambdas import batches, environment, inputs, item_sources, job_shares, json_text, storage, workloads
+from lambdas.contract import Workload
 from lambdas.errors import InvalidInputError
 from lambdas.inputs import RunInput
 from lambdas.item_sources import Item
 from lambdas.object_writer import ObjectWriter
 from lambdas.runs import Batch, RunSettings, run_key
-from lambdas.workloads import Workload
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)

@@ -1,10 +1,13 @@
 """Sum: from the result files of a run to its answer."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from lambdas import batches, coverage, environment, job_results, json_text, result_files, storage, workloads
+from lambdas.contract import Workload
 from lambdas.coverage import Coverage
 from lambdas.errors import (
     FailureToleranceExceededError,
@@ -19,14 +22,14 @@ from lambdas.inputs import RUN_NAME
 from lambdas.object_writer import ObjectWriter
 from lambdas.parts import MAX_OUTPUT_BYTES, describe_error
 from lambdas.records import interpret
-from lambdas.reduction import Collecting, Combining, RecordReader
+from lambdas.reduction import Collecting, Combining, RecordReader, loaded
 from lambdas.result_files import ResultFile
 from lambdas.runs import RunSettings, read_settings, run_key
-from lambdas.workloads import Workload
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
 FIRST_FAILED_COUNT = 10
+END = object()
 
 
 def handler(event: Any, _context: Any) -> dict[str, Any]:
@@ -107,7 +110,7 @@ class Answer:
         reader = RecordReader(self.bucket, self.settings, self.files)
         self._count_failed(covered, reader)
         if combining is not None:
-            return self._finish(combining.value)
+            return self._write_output(*self._finish(combining.value))
         return self._collect(covered, reader)
 
     def _read_records(self, combining: Combining | None) -> Coverage:
@@ -146,46 +149,58 @@ class Answer:
 
     def _collect(self, covered: Coverage, reader: RecordReader) -> dict[str, Any]:
         self.output["results_file"] = self._uri("results.jsonl")
+        finished = None
         with ObjectWriter(self.bucket, run_key(self.settings.name, "results.jsonl")) as writer:
             collecting = Collecting(writer)
             results = collecting.through(reader.results(covered))
-            value = self._call_finish(results) if self.workload.finish is not None else None
+            if self.workload.finish is not None:
+                finished = self._finish(loaded(results))
             # A finish that stops early does not shorten the file.
             for _ in results:
                 pass
+        return self._write_output(*(finished or in_text(collecting.text)))
+
+    def _finish(self, value: Any) -> tuple[dict[str, str], str]:
+        """Return the result as a state has it, and the file that has it whatever its length."""
         if self.workload.finish is not None:
-            return self._write(value)
-        return self._write_text(collecting.text)
-
-    def _finish(self, value: Any) -> dict[str, Any]:
-        return self._write(value if self.workload.finish is None else self._call_finish(value))
-
-    def _call_finish(self, value: Any) -> Any:
-        assert self.workload.finish is not None
-        try:
-            return self.workload.finish(value, params=self.settings.params)
-        except (ResultFileError, StorageAccessError, StorageUnavailableError):
-            raise  # from reading the results that finish asked for
-        except Exception as error:
-            raise WorkloadError(f"finish of workload {self.workload.name} raised: {describe_error(error)}") from error
-
-    def _write(self, value: Any) -> dict[str, Any]:
+            with self._named_errors():
+                value = self.workload.finish(value, params=self.settings.params)
         if isinstance(value, bytes):
-            storage.put(self.bucket, run_key(self.settings.name, "result.bin"), value)
-            return self._write_output({}, "result.bin")
+            value = iter([value])
+        if isinstance(value, Iterator):
+            self._write_stream(value)
+            return {}, "result.bin"
         try:
             text = json_text.checked_text(value)
         except (TypeError, ValueError) as error:
             raise WorkloadError(
                 f"the result of workload {self.workload.name} is neither JSON nor bytes: {error}"
             ) from error
-        is_integer = isinstance(value, int) and not isinstance(value, bool)
-        return self._write_output({"result": text, **({"total_sum": text} if is_integer else {})}, "result.json")
+        is_integer = text.lstrip("-").isdigit()
+        return {"result": text, **({"total_sum": text} if is_integer else {})}, "result.json"
 
-    def _write_text(self, text: str | None) -> dict[str, Any]:
-        if text is None:
-            return self._write_output({}, "results.jsonl")
-        return self._write_output({"result": text}, "result.json")
+    def _write_stream(self, blocks: Iterator[Any]) -> None:
+        with ObjectWriter(self.bucket, run_key(self.settings.name, "result.bin")) as writer:
+            while True:
+                with self._named_errors():
+                    block = next(blocks, END)
+                if block is END:
+                    return
+                if not isinstance(block, bytes):
+                    raise WorkloadError(
+                        f"finish of workload {self.workload.name} must yield bytes, or return one JSON value; it "
+                        f"yielded {type(block).__name__}"
+                    )
+                writer.write(block)
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (ResultFileError, StorageAccessError, StorageUnavailableError):
+            raise  # from reading the results that finish asked for
+        except Exception as error:
+            raise WorkloadError(f"finish of workload {self.workload.name} raised: {describe_error(error)}") from error
 
     def _write_output(self, result: dict[str, str], result_file: str) -> dict[str, Any]:
         """Write result.json, which has the result whatever its length, and return what a state can carry."""
@@ -196,3 +211,8 @@ class Answer:
 
     def _uri(self, file: str) -> str:
         return f"s3://{self.bucket}/{run_key(self.settings.name, file)}"
+
+
+def in_text(text: str | None) -> tuple[dict[str, str], str]:
+    """Return results that nobody finished: as text where they are short, else by their file."""
+    return ({}, "results.jsonl") if text is None else ({"result": text}, "result.json")

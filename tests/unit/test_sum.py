@@ -239,7 +239,9 @@ def test_sum_stores_bytes_that_finish_returns(pipeline: Any, make_workload: Any)
         (PLAIN + "def finish(results): return next(results) // 0\n", "finish of workload .* raised: ZeroDivisionError"),
         (PLAIN + ADDITION + "def finish(result): return {1: 2}\n", "neither JSON nor bytes: JSON keys are text"),
         (PLAIN + ADDITION + "def finish(result): return float('nan')\n", "neither JSON nor bytes: nan is not JSON"),
-        (PLAIN + "def finish(results): return results\n", "neither JSON nor bytes: .*generator"),
+        (PLAIN + "def finish(results): return results\n", "finish .* must yield bytes, or return .*it yielded int"),
+        (PLAIN + "def finish(results): yield None\n", "finish .* must yield bytes, or return .*it yielded NoneType"),
+        (PLAIN + "def finish(results): yield b'' % next(results)\n", "finish of workload .* raised: TypeError"),
         (PLAIN + ADDITION + "def finish(r):\n    r = []\n    r.append(r)\n    return r\n", "nested too deeply"),
     ],
 )

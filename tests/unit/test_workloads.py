@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas import workloads
+from lambdas import seeds, workloads
 from lambdas.errors import InvalidInputError, WorkloadError
 from lambdas.workloads import squares, utf8_keys
 
@@ -117,9 +117,24 @@ def test_load_refuses_a_name_and_lists_the_known_ones(name: str) -> None:
     ("source", "message"),
     [
         ("def compute(item) return item", "can't be imported: SyntaxError"),
-        ("import no_such_module", "can't be imported: ModuleNotFoundError: No module named 'no_such_module'"),
+        (
+            "import no_such_module",
+            r"can't be imported: No module named 'no_such_module' \(packages are named in lambdas/requirements\.txt\)",
+        ),
         ("1 / 0", "can't be imported: ZeroDivisionError"),
-        ("def combine(a, b): return a", "defines neither compute nor compute_batch"),
+        ("def combine(a, b): return a", "must define either compute or compute_batch, it defines neither"),
+        (
+            "def compute(item): return 1\ndef compute_batch(items): return items",
+            "must define either compute or compute_batch, it defines compute and compute_batch",
+        ),
+        (
+            "def compute(item): yield 1",
+            "compute .* must return one value, got a function that yields: .* compute_batch",
+        ),
+        ("def compute(item): return 1\ndef combine(a, b): yield a", "combine .* must return one value"),
+        ("async def compute(item): return 1", "must be a plain function, got one that is async"),
+        ("def compute(item, params, /): return 1", "gets params by name, it must not stand before the /"),
+        ("compute = type", "must be a function whose arguments Python knows, got <class 'type'>"),
         ("compute = 7", "compute of workload .* must be a function, got int"),
         ("def compute(): return 1", r"compute of workload .* must take 1 positional argument\(s\), got \(\)"),
         ("def compute(*, item): return 1", "must take 1 positional"),
@@ -167,8 +182,8 @@ def test_seeds_depend_on_params_and_index_alone(make_workload: Any) -> None:
 
 def test_item_seed_is_the_same_on_every_back_end() -> None:
     """A known answer: another one would change the results of every simulation."""
-    seed = workloads.run_seed("estimate", {"points": 10})
-    assert [workloads.item_seed(seed, index) for index in (0, 1)] == [12022912350988789811, 10179687715756944571]
+    seed = seeds.run_seed("estimate", {"points": 10})
+    assert [seeds.item_seed(seed, index) for index in (0, 1)] == [12022912350988789811, 10179687715756944571]
 
 
 @pytest.mark.parametrize("index", [1, 100, 1023, 10_000])
