@@ -1,0 +1,221 @@
+"""What a child execution of a Distributed Map costs, with its history and the store on.
+
+Each figure comes from a process of its own, so that its peak of memory is its own.
+
+Run: python -m benchmarks.orchestration [--tasks N] [--passes N] [--others N]
+"""
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hpc_local.arns import Account
+from hpc_local.clock import Clock
+from hpc_local.engine import compose
+from hpc_local.lambda_runtime import Function, LambdaRuntime
+from hpc_local.object_store import ObjectStore
+from hpc_local.storage.store import Store
+
+BUCKET = "benchmark"
+NOOP = "arn:aws:lambda:us-east-1:000000000000:function:noop"
+MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:benchmark"
+ROLE = "arn:aws:iam::000000000000:role/benchmark"
+WORKERS = 2
+MAX_CONCURRENCY = 64
+_MIB = 1024 * 1024
+
+TASK = {"Type": "Task", "Resource": NOOP, "End": True}
+PASS = {"Type": "Pass", "End": True}
+
+
+def definition(state: dict[str, Any]) -> str:
+    """A Distributed Map over a JSON Lines file, results to files."""
+    place = {"Bucket": BUCKET, "Key": "items.jsonl"}
+    states = {
+        "Map": {
+            "Type": "Map",
+            "Label": "Map",
+            "MaxConcurrency": MAX_CONCURRENCY,
+            "ItemReader": {
+                "Resource": "arn:aws:states:::s3:getObject",
+                "ReaderConfig": {"InputType": "JSONL"},
+                "Parameters": place,
+            },
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                "StartAt": "Child",
+                "States": {"Child": state},
+            },
+            "ResultWriter": {
+                "Resource": "arn:aws:states:::s3:putObject",
+                "Parameters": {"Bucket": BUCKET, "Prefix": "results"},
+            },
+            "End": True,
+        }
+    }
+    return json.dumps({"StartAt": "Map", "States": states})
+
+
+def items(count: int) -> bytes:
+    return "".join(f'{{"batch":{index}}}\n' for index in range(count)).encode()
+
+
+async def run_here(state: dict[str, Any], count: int, folder: Path) -> dict[str, float]:
+    (folder / "noop.py").write_text("def handler(event, context):\n    return event\n")
+    environment = {"AWS_ACCESS_KEY_ID": "-", "AWS_SECRET_ACCESS_KEY": "-", "AWS_CONFIG_FILE": os.devnull}
+    runtime = LambdaRuntime(worker_count=WORKERS, log_folder=folder / "log", base_environment=environment)
+    runtime.register(_noop(folder))
+    await runtime.start()
+    try:
+        with contextlib.ExitStack() as stack:
+            objects = stack.enter_context(contextlib.closing(ObjectStore(folder / "s3")))
+            store = stack.enter_context(contextlib.closing(Store(folder / "executions.sqlite")))
+            objects.create_bucket(BUCKET)
+            objects.put(BUCKET, "items.jsonl", [items(count)])
+            machines, _services = compose(
+                account=Account(), clock=Clock(), runtime=runtime, objects=objects, store=store
+            )
+            machine = machines.register(
+                arn=MACHINE, name="benchmark", machine_type="STANDARD", role_arn=ROLE, definition=definition(state)
+            )
+            await runtime.invoke(NOOP, b"{}")
+            wall, own = time.perf_counter(), time.process_time()
+            row = await (await machines.executions.start(machine, "{}")).ended
+            wall, own = time.perf_counter() - wall, time.process_time() - own
+            assert row.status == "SUCCEEDED", row
+    finally:
+        await runtime.stop()
+    return {"wall": wall, "own": own}
+
+
+def _noop(folder: Path) -> Function:
+    return Function(
+        name="noop",
+        arn=NOOP,
+        handler="noop.handler",
+        code=folder,
+        timeout_seconds=30,
+        memory_mib=128,
+        environment={},
+        runtime="python3.14",
+    )
+
+
+def measure_here(state: dict[str, Any], count: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        figures = asyncio.run(run_here(state, count, Path(folder)))
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    figures["workers"] = children.ru_utime + children.ru_stime
+    figures["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB
+    return figures
+
+
+def measure_moto(state: dict[str, Any], count: int) -> dict[str, float]:
+    """Run the same definition in moto, its interpreter of definitions switched on; Pass children only."""
+    importlib.import_module("antlr4")  # what moto's interpreter is built on
+    boto3, moto = importlib.import_module("boto3"), importlib.import_module("moto")
+    os.environ.update(AWS_ACCESS_KEY_ID="-", AWS_SECRET_ACCESS_KEY="-", AWS_DEFAULT_REGION="us-east-1")
+    with moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+        s3, states = boto3.client("s3"), boto3.client("stepfunctions")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_object(Bucket=BUCKET, Key="items.jsonl", Body=items(count))
+        machine = states.create_state_machine(name="benchmark", definition=definition(state), roleArn=ROLE)
+        return _until_end(states, machine["stateMachineArn"])
+
+
+def measure_ministack(state: dict[str, Any], count: int) -> dict[str, float]:
+    """Run the same definition in ministack, served in a process of its own on its default port; Pass children only."""
+    importlib.import_module("ministack")
+    boto3 = importlib.import_module("boto3")
+    options = {"endpoint_url": "http://127.0.0.1:4566", "region_name": "us-east-1"}
+    options |= {"aws_access_key_id": "-", "aws_secret_access_key": "-"}
+    with subprocess.Popen([sys.executable, "-m", "ministack"], stdout=subprocess.DEVNULL) as server:
+        try:
+            s3, states = boto3.client("s3", **options), boto3.client("stepfunctions", **options)
+            s3.get_waiter("bucket_not_exists").wait(Bucket=BUCKET)
+            s3.create_bucket(Bucket=BUCKET)
+            s3.put_object(Bucket=BUCKET, Key="items.jsonl", Body=items(count))
+            machine = states.create_state_machine(name="benchmark", definition=definition(state), roleArn=ROLE)
+            return _until_end(states, machine["stateMachineArn"])
+        finally:
+            server.terminate()
+
+
+def _until_end(states: Any, machine_arn: str) -> dict[str, float]:
+    wall = time.perf_counter()
+    arn = states.start_execution(stateMachineArn=machine_arn)["executionArn"]
+    while (status := states.describe_execution(executionArn=arn)["status"]) == "RUNNING":
+        time.sleep(0.01)
+    if status != "SUCCEEDED":
+        raise RuntimeError(f"the execution ended as {status}")
+    return {"wall": time.perf_counter() - wall}
+
+
+STATES = {"task": TASK, "pass": PASS}
+MEASURES: dict[str, Callable[[dict[str, Any], int], dict[str, float]]] = {
+    "here": measure_here,
+    "moto": measure_moto,
+    "ministack": measure_ministack,
+}
+
+
+def in_process(name: str, state: str, count: int) -> dict[str, float] | str:
+    """Measure in a process of its own; a text says why it could not."""
+    command = [sys.executable, "-m", "benchmarks.orchestration", "--measure", name, state, str(count)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired:
+        return "no end within 600 s"
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["ended without a word"])[-1]
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def show(name: str, count: int, figures: dict[str, float] | str) -> float | None:
+    """Print one line; return the wall seconds of a child."""
+    if isinstance(figures, str):
+        print(f"{name:<34} {count:>7}  not run: {figures}")
+        return None
+    each = {key: f"{value / count * 1e6:8.0f} us" for key, value in figures.items() if key != "peak_mib"}
+    cpu = f"  CPU {each['own']} here, {each['workers']} in workers" if "own" in each else ""
+    peak = f"  peak {figures['peak_mib']:.0f} MiB" if "peak_mib" in figures else ""
+    print(f"{name:<34} {count:>7} {each['wall']} a child{cpu}{peak}")
+    return figures["wall"] / count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=10_000)
+    parser.add_argument("--passes", type=int, default=100_000)
+    parser.add_argument("--others", type=int, default=500, help="children that the emulators are given")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        name, state, count = args.measure
+        print(json.dumps(MEASURES[name](STATES[state], int(count))))
+        return
+    for count in (args.tasks // 5, args.tasks):
+        show("here, one no-op Lambda task", count, in_process("here", "task", count))
+    for count in (args.passes // 5, args.passes):
+        show("here, Pass only", count, in_process("here", "pass", count))
+    ours = show("here, Pass only", args.others, in_process("here", "pass", args.others))
+    for name in ("moto", "ministack"):
+        theirs = show(f"{name}, Pass only", args.others, in_process(name, "pass", args.others))
+        if ours and theirs:
+            print(f"{name} takes {theirs / ours:.0f} times as long")
+
+
+if __name__ == "__main__":
+    main()
