@@ -44,6 +44,8 @@ class Settings:
         By access key id: who may call the endpoint.
     worker_access_key_id : str
         The one of them that functions are given.
+    overlay : Path or None
+        Folder with a workload that is not part of the assembly; functions find it in HPC_WORKLOADS_OVERLAY.
     """
 
     home: Path
@@ -54,6 +56,7 @@ class Settings:
     account: Account = field(default_factory=Account)
     clock: Clock | None = None
     port: int = 0
+    overlay: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,9 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
 def _worker_environment(settings: Settings, endpoint_url: str) -> dict[str, str]:
     """Everything a worker's AWS clients look at, so that none of them ever finds the user's own account."""
     credential = settings.credentials[settings.worker_access_key_id]
+    overlay = {"HPC_WORKLOADS_OVERLAY": str(settings.overlay.absolute())} if settings.overlay else {}
     return {
+        **overlay,
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_ACCESS_KEY_ID": settings.worker_access_key_id,
         "AWS_SECRET_ACCESS_KEY": credential.secret_access_key,

@@ -33,6 +33,8 @@ class Connection:
     secret_access_key: str
     outputs: Mapping[str, str]
     assembly: str
+    # Folder of a workload that is not part of the assembly.
+    overlay: str | None = None
 
 
 class ServerInUseError(Exception):
@@ -48,6 +50,8 @@ class LocalServer:
         Folder of everything that outlives the server; made if missing.
     assembly : Path or None
         A cloud assembly (``cdk.out``), or None to serve what the home holds without a stack.
+    overlay : Path or None
+        Folder with one more workload than the assembly has.
     worker_count : int or None
         Most Lambda workers that compute at once; the number of processors by default.
     port : int
@@ -63,9 +67,18 @@ class LocalServer:
         On entering, if the port is taken.
     """
 
-    def __init__(self, home: Path, assembly: Path | None, *, worker_count: int | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        assembly: Path | None,
+        *,
+        overlay: Path | None = None,
+        worker_count: int | None = None,
+        port: int = 0,
+    ) -> None:
         self._home = home
         self._assembly = assembly
+        self._overlay = overlay
         self._port = port
         self._worker_count = worker_count or os.cpu_count() or 1
         self._context = contextlib.ExitStack()
@@ -74,7 +87,10 @@ class LocalServer:
         with contextlib.ExitStack() as stack:
             self._home.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_locked(self._home))
-            connection = stack.enter_context(_hosted(self._home, self._assembly, self._worker_count, self._port))
+            hosted = _hosted(
+                self._home, self._assembly, overlay=self._overlay, worker_count=self._worker_count, port=self._port
+            )
+            connection = stack.enter_context(hosted)
             stack.enter_context(_published(self._home, connection))
             self._context = stack.pop_all()
         return connection
@@ -126,7 +142,9 @@ def _published(home: Path, connection: Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _hosted(home: Path, assembly: Path | None, worker_count: int, port: int) -> Iterator[Connection]:
+def _hosted(
+    home: Path, assembly: Path | None, *, overlay: Path | None, worker_count: int, port: int
+) -> Iterator[Connection]:
     """Run an engine in a thread with an event loop of its own."""
     user, worker = (secrets.token_hex(10).upper() for _ in range(2))
     credentials = {
@@ -136,6 +154,7 @@ def _hosted(home: Path, assembly: Path | None, worker_count: int, port: int) -> 
     settings = Settings(
         home=home,
         assembly=assembly,
+        overlay=overlay,
         worker_count=worker_count,
         credentials=credentials,
         worker_access_key_id=worker,
@@ -154,6 +173,7 @@ def _hosted(home: Path, assembly: Path | None, worker_count: int, port: int) -> 
             secret_access_key=credentials[user].secret_access_key,
             outputs=running.outputs,
             assembly=str(assembly.resolve()) if assembly else "",
+            overlay=str(overlay) if overlay else None,
         )
     finally:
         stopping.set()
