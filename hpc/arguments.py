@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc.errors import NotStartedError
+from hpc.workload_file import workload_name
 
 # The service treats JSON numbers as doubles, which hold every integer up to this one.
 MAX_EXACT_INTEGER = 2**53
@@ -97,7 +98,7 @@ def execution_input(args: argparse.Namespace, uploaded: str | None) -> str:
         "size": args.size,
         "items": uploaded if args.items is not None else None,
         "source": uploaded if args.source is not None else None,
-        "workload": args.workload,
+        "workload": workload_name(args.workload),
         "params": args.params,
         "batch_size": args.batch_size,
         "max_concurrency": args.max_concurrency,

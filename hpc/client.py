@@ -22,7 +22,7 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 
-from hpc.errors import CommandError, NotStartedError
+from hpc.errors import CommandError, NotStartedError, UnansweredError
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Target:
     bucket: str
     pace: Pace
     is_local: bool
+    # The assembly of a local server that another command hosts, and may take away.
+    guest_of: str | None = None
 
     @cached_property
     def stepfunctions(self) -> Any:
@@ -127,13 +129,24 @@ def aws_target(stack_name: str) -> Target:
 
 @contextmanager
 def explained(kind: type[CommandError], doing: str = "") -> Iterator[None]:
-    """Turn boto3's errors into one line with the remedy, an error of the given kind."""
+    """Turn boto3's errors into one line with the remedy.
+
+    Raises
+    ------
+    UnansweredError
+        If nothing answers, or answers that it failed; with the exit code of the given kind.
+    CommandError
+        Of the given kind, for everything else.
+    """
     before = f"{doing}: " if doing else ""
     try:
         yield
     except ClientError as error:
         details = error.response["Error"]
-        raise kind(f"{before}{details.get('Code', 'error')}: {details.get('Message', error)}") from error
+        message = f"{before}{details.get('Code', 'error')}: {details.get('Message', error)}"
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:
+            raise UnansweredError(message, kind.exit_code) from error
+        raise kind(message) from error
     except NoCredentialsError as error:
         raise kind(f"{before}no AWS credentials: set AWS_PROFILE, or run aws configure") from error
     except NoRegionError as error:
@@ -141,6 +154,6 @@ def explained(kind: type[CommandError], doing: str = "") -> Iterator[None]:
     except ProfileNotFound as error:
         raise kind(f"{before}{error}: see aws configure list-profiles, or unset AWS_PROFILE") from error
     except (BotoConnectionError, HTTPClientError) as error:
-        raise kind(f"{before}nothing answers: {error}") from error
+        raise UnansweredError(f"{before}nothing answers: {error}", kind.exit_code) from error
     except BotoCoreError as error:
         raise kind(f"{before}{error}") from error

@@ -25,3 +25,11 @@ class NotStartedError(CommandError):
 
 class LostRunError(CommandError):
     """A run was started, and this command can't tell how it ended."""
+
+
+class UnansweredError(CommandError):
+    """Nothing answers at the endpoint, or what answers is falling over."""
+
+    def __init__(self, message: str, exit_code: ExitCode) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

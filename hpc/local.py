@@ -19,7 +19,9 @@ OTHERS_PAUSE_SECONDS = 0.2
 
 
 @contextmanager
-def local_target(home: Home, assembly: Path | None, *, may_host: bool = True) -> Iterator[Target]:
+def local_target(
+    home: Home, assembly: Path | None, *, overlay: Path | None = None, may_host: bool = True
+) -> Iterator[Target]:
     """Serve the project's state machine on this machine.
 
     A server that this command hosts ends with it, but not before the runs that other commands started on it.
@@ -28,13 +30,16 @@ def local_target(home: Home, assembly: Path | None, *, may_host: bool = True) ->
     ----------
     assembly
         The cloud assembly to serve, or None for the one of the project's present sources.
+    overlay
+        Folder with a workload that is not part of the project.
     may_host
         False where the run has to outlive this command.
 
     Raises
     ------
     NotStartedError
-        If another server of this home serves another assembly, or there is none and this command may not host one.
+        If another server of this home serves another assembly, or lacks the workload of ``overlay``, or there is none
+        and this command may not host one.
     """
     folder = home.create()
     for _ in range(CONNECT_TRIES):
@@ -43,12 +48,12 @@ def local_target(home: Home, assembly: Path | None, *, may_host: bool = True) ->
             raise _no_server(home)
         wanted = _wanted_assembly(home, assembly, connection)
         if connection is not None:
-            _check_same(connection, wanted)
-            yield _target(connection)
+            _check_same(connection, wanted, overlay)
+            yield _target(connection, guest_of=connection.assembly)
             return
         with ExitStack() as hosting:
             try:
-                target = _target(_host(hosting, folder, wanted))
+                target = _target(_host(hosting, folder, wanted, overlay))
             except ServerInUseError as error:
                 in_use = error
                 time.sleep(CONNECT_PAUSE_SECONDS)
@@ -59,9 +64,9 @@ def local_target(home: Home, assembly: Path | None, *, may_host: bool = True) ->
     raise NotStartedError(f"{in_use}, and it does not answer")
 
 
-def _host(hosting: ExitStack, folder: Path, assembly: Path) -> Connection:
+def _host(hosting: ExitStack, folder: Path, assembly: Path, overlay: Path | None) -> Connection:
     try:
-        return hosting.enter_context(LocalServer(folder, assembly))
+        return hosting.enter_context(LocalServer(folder, assembly, overlay=overlay))
     except ServerInUseError:
         raise
     except Exception as error:
@@ -88,23 +93,34 @@ def _wanted_assembly(home: Home, assembly: Path | None, connection: Connection |
     return find_assembly(home.project, home.folder, in_use=in_use).resolve()
 
 
-def _check_same(connection: Connection, wanted: Path) -> None:
+def _check_same(connection: Connection, wanted: Path, overlay: Path | None) -> None:
     served = Path(connection.assembly).resolve()
     if served != wanted:
         raise NotStartedError(
             f"the local server that runs now serves other sources ({served.name}, wanted {wanted.name}): "
             "wait for its runs to end or stop it, or use another HPC_HOME"
         )
+    if overlay is not None and connection.overlay != str(overlay):
+        raise NotStartedError(
+            f"the local server that runs now serves {_workload_of(connection.overlay)}, wanted {_workload_of(overlay)}: "
+            "wait for its runs to end or stop it, or use another HPC_HOME"
+        )
 
 
-def _target(connection: Connection) -> Target:
+def _workload_of(overlay: str | Path | None) -> str:
+    return f"the workload file {Path(overlay).name}" if overlay is not None else "no workload file"
+
+
+def _target(connection: Connection, *, guest_of: str | None = None) -> Target:
     arn, bucket = from_outputs(connection.outputs, f"the cloud assembly {connection.assembly}")
     session = local_session(
         region=connection.region,
         access_key_id=connection.access_key_id,
         secret_access_key=connection.secret_access_key,
     )
-    return Target(session, local_config(), connection.endpoint_url, arn, bucket, LOCAL_PACE, is_local=True)
+    return Target(
+        session, local_config(), connection.endpoint_url, arn, bucket, LOCAL_PACE, is_local=True, guest_of=guest_of
+    )
 
 
 def _wait_for_others(target: Target) -> None:

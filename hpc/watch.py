@@ -69,7 +69,9 @@ class Watch:
         Raises
         ------
         LostRunError
-            If the service does not answer, or refuses to.
+            If the service refuses to answer.
+        UnansweredError
+            If there is no answer.
         """
         began = time.monotonic()
         while True:

@@ -1,6 +1,7 @@
 """Ends that are not the run's own: Ctrl-C, signals, `hpc stop`, and commands that share a server."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from hpc_commands import command, environment, hpc, result_of
+from hpc_commands import HPC, command, environment, hpc, result_of, synthesized
 
 FOREVER = ["run", "--size", "4", "--workload", "rehearsal", "--params", '{"seconds": 600}', "--batch-size", "1"]
 ENDS_WITHIN_SECONDS = 10
@@ -162,20 +163,41 @@ def test_server_lives_until_the_runs_of_other_commands_have_ended(
     assert host.end()[0] == 1
 
 
-def test_guest_says_so_when_the_server_is_gone(start: Callable[..., Running]) -> None:
+def test_guest_of_a_killed_server_finds_out_what_became_of_its_run(start: Callable[..., Running]) -> None:
     host = start(*FOREVER)
-    guest = start(*FOREVER)
+    guest = start(*FOREVER, "--output", "json")
     host.process.kill()
     code, out, err = guest.end()
-    assert (code, out) == (1, "")
-    assert "nothing answers" in err
-    assert "Traceback" not in err
+    result = result_of(subprocess.CompletedProcess([], code, out, err))
+    assert (code, result["status"]) == (1, "ABORTED")
+    assert result["execution_arn"].endswith(guest.run_name)
+
+
+def test_commands_at_the_same_time_all_get_their_results(tmp_path: Path) -> None:
+    """Whichever comes first hosts the server; the others must not depend on how long it lives."""
+    options = ["run", "--workload", "squares", "--output", "json", "--size"]
+    processes = [
+        subprocess.Popen(
+            command(*options, str(size)),
+            env=environment(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for size in range(10, 14)
+    ]
+    results = [
+        result_of(subprocess.CompletedProcess([], process.returncode, *process.communicate())) for process in processes
+    ]
+    assert [result["status"] for result in results] == ["SUCCEEDED"] * 4
+    assert [result["output"]["total_sum"] for result in results] == ["285", "385", "506", "650"]
 
 
 def test_run_with_other_sources_is_refused_while_a_server_runs(start: Callable[..., Running], tmp_path: Path) -> None:
+    shutil.copytree(synthesized(), tmp_path / "cdk.out" / synthesized().name)
     start(*FOREVER)
     done = subprocess.run(
-        [command("run")[0], "run", "--size", "3"],
+        [HPC, "run", "--size", "3"],
         env=environment(tmp_path),
         capture_output=True,
         text=True,

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
 from hpc.cli import main
 from hpc.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
-from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError
+from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError, UnansweredError
 from hpc.home import Home
 
 ARN = "arn:aws:states:us-east-1:000000000000:stateMachine:MapReduce"
@@ -74,9 +74,27 @@ def test_explained_names_the_service_error() -> None:
         raise refusal
 
 
-def test_explained_says_when_nothing_answers() -> None:
-    with pytest.raises(LostRunError, match=r"nothing answers: .*127"), explained(LostRunError):
-        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (EndpointConnectionError(endpoint_url="http://127.0.0.1:9"), "nothing answers: .*127"),
+        (ConnectionClosedError(endpoint_url="http://127.0.0.1:9"), "nothing answers: .*127"),
+        (ReadTimeoutError(endpoint_url="http://127.0.0.1:9"), "nothing answers: .*127"),
+        (
+            ClientError(
+                {"Error": {"Code": "InternalFailure"}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "StartExecution"
+            ),
+            "InternalFailure",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", [LostRunError, NotStartedError])
+def test_explained_tells_a_server_that_is_gone_from_one_that_refuses(
+    fault: Exception, message: str, kind: type[CommandError]
+) -> None:
+    with pytest.raises(UnansweredError, match=message) as caught, explained(kind):
+        raise fault
+    assert caught.value.exit_code == kind.exit_code
 
 
 @pytest.mark.parametrize(
