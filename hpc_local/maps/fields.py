@@ -4,7 +4,9 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hpc_local.execution.express import check_express
 from hpc_local.language import Json
+from hpc_local.language.invalid import InvalidDefinition
 from hpc_local.language.map_fields import Evaluate, Items, compile_items, compile_value
 from hpc_local.language.settings import Setting, compile_setting
 
@@ -54,7 +56,14 @@ class MapFields:
 
 
 def compile_map_fields(name: str, fields: Mapping[str, Json], is_jsonata: bool) -> MapFields:
-    """Compile the fields of a checked Map state."""
+    """Compile the fields of a checked Map state.
+
+    Raises
+    ------
+    InvalidDefinition
+        If its children are Express executions that wait for a callback or a job, or have a Distributed Map.
+    """
+    _check_children(name, fields)
     return MapFields(
         label=fields.get("Label") or str(uuid.uuid3(uuid.NAMESPACE_OID, name)),
         items=compile_items(fields, is_jsonata),
@@ -62,6 +71,15 @@ def compile_map_fields(name: str, fields: Mapping[str, Json], is_jsonata: bool) 
         batcher=_compile_batcher(fields["ItemBatcher"], is_jsonata) if "ItemBatcher" in fields else None,
         writer=_compile_writer(fields["ResultWriter"], is_jsonata) if "ResultWriter" in fields else None,
     )
+
+
+def _check_children(name: str, fields: Mapping[str, Json]) -> None:
+    processor = fields.get("ItemProcessor", {})
+    if processor.get("ProcessorConfig", {}).get("ExecutionType") == "EXPRESS":
+        try:
+            check_express(processor)
+        except InvalidDefinition as refusal:
+            raise InvalidDefinition(f"/States/{name}/ItemProcessor{refusal.place}", refusal.reason) from None
 
 
 def _arguments(fields: Mapping[str, Json], name: str, is_jsonata: bool) -> Evaluate:

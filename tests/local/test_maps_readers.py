@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from state_machines import BUCKET, Home, open_home
 
+from hpc_local.language.definition import InvalidDefinition
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
@@ -224,3 +226,27 @@ def test_express_children_have_no_history_and_end_after_five_minutes(home: Home)
     counts = home.map_run(row.arn)["executionCounts"]
     assert row.status == "SUCCEEDED"
     assert (counts["succeeded"], counts["timedOut"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "resource", ["states:startExecution.sync", "states:startExecution.sync:2", "lambda:invoke.waitForTaskToken"]
+)
+def test_express_children_that_wait_for_others_are_refused(home: Home, resource: str) -> None:
+    definition = machine()
+    processor = definition["States"]["Map"]["ItemProcessor"]
+    processor["ProcessorConfig"]["ExecutionType"] = "EXPRESS"
+    processor["States"]["Accept"] = {"Type": "Task", "Resource": f"arn:aws:states:::{resource}", "End": True}
+    with pytest.raises(InvalidDefinition, match="/States/Map/ItemProcessor/States/Accept/Resource"):
+        home.register("refused", definition)
+
+
+def test_child_input_over_the_limit_of_a_payload_fails_the_map_run(home: Home) -> None:
+    home.put("large.jsonl", json.dumps("x" * 262_143) + "\n")
+    row = home.run(machine(ItemReader=reader("large.jsonl", InputType="JSONL")))
+    assert (row.status, row.error) == ("FAILED", "States.ItemReaderFailed")
+
+
+def test_items_over_the_limit_are_read_where_a_selector_makes_them_small(home: Home) -> None:
+    home.put("large.jsonl", json.dumps({"n": 1, "x": "x" * 300_000}) + "\n")
+    fields = {"ItemReader": reader("large.jsonl", InputType="JSONL"), "ItemSelector": {"n.$": "$$.Map.Item.Value.n"}}
+    assert json.loads(home.run(machine(**fields)).output) == [{"n": 1}]
