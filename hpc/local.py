@@ -102,7 +102,7 @@ def _check_same(connection: Connection, wanted: Path, overlay: Path | None) -> N
         )
     if overlay is not None and connection.overlay != str(overlay):
         raise NotStartedError(
-            f"the local server that runs now serves {_workload_of(connection.overlay)}, wanted {_workload_of(overlay)}: "
+            f"the local server that runs now has {_workload_of(connection.overlay)}, wanted {_workload_of(overlay)}: "
             "wait for its runs to end or stop it, or use another HPC_HOME"
         )
 
