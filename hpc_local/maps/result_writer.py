@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from hpc_local.language import Json
+from hpc_local.language.json_text import compact
 
 # Source: Step Functions developer guide: a new file starts when one exceeds 5 GB.
 MAX_FILE_BYTES = 5 * 1024**3
@@ -58,11 +60,13 @@ class Result:
 
 def timestamp(seconds: float) -> str:
     """ISO 8601 with milliseconds and ``Z``, as everywhere in the service's JSON."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    whole, milliseconds = divmod(int(seconds * 1000), 1000)
+    return f"{_second(whole)}.{milliseconds:03d}Z"
 
 
-def compact(value: Json) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+@lru_cache(maxsize=16)  # many events share their second
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def formatted(result: Result, transformation: str) -> Iterable[str]:

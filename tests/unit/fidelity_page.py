@@ -43,6 +43,7 @@ follow AWS's documentation and recorded result files, and may differ:
 | ItemBatcher | 4 |
 | ResultWriter | 6 |
 | ItemReader of JSON objects: a child is given `{"Key": ..., "Value": ...}` | none |
+| children that fail within the tolerance of a Map without ResultWriter: their records stand in the output | none |
 | redrive | none |
 | AWS Batch | none |
 
