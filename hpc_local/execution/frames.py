@@ -33,17 +33,32 @@ class Services:
 
 
 class Cursor:
-    """Where one branch is in the history: each event it adds follows its own last one."""
+    """Where one branch is in the history: each event it adds follows its own last one.
 
-    __slots__ = ("history", "last")
+    Attributes
+    ----------
+    noted : int
+        Id of the last event that none follows.
+    open_state : str or None
+        Type of the state that was entered and not left.
+    """
+
+    __slots__ = ("history", "last", "noted", "open_state")
 
     def __init__(self, history: History, last: int = 0) -> None:
         self.history = history
         self.last = last
+        self.noted = 0
+        self.open_state: str | None = None
 
     def add(self, event_type: str, details_name: str = "", details: dict[str, Json] | None = None) -> int:
         self.last = self.history.add(event_type, self.last, details_name, details)
         return self.last
+
+    def note(self, event_type: str, details_name: str = "", details: dict[str, Json] | None = None) -> int:
+        """Add an event that the branch's next one does not follow."""
+        self.noted = self.history.add(event_type, self.last, details_name, details)
+        return self.noted
 
     def branch(self) -> "Cursor":
         return Cursor(self.history, self.last)

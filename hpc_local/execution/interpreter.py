@@ -4,6 +4,7 @@ Source: the Amazon States Language specification, "Input and Output Processing" 
 what the specification leaves open.
 """
 
+import re
 from typing import NamedTuple
 
 from hpc_local.execution.frames import Cursor, Frame, Step
@@ -26,6 +27,9 @@ from hpc_local.maps.result_writer import timestamp
 
 # Errors of the data flow itself: their causes tell the state and the event that entered it.
 _EVALUATION_ERRORS = (StatesRuntimeError, QueryEvaluationError, IntrinsicFailureError, ResultPathMatchFailureError)
+
+# The service's own words name the field; see hpc_local.language.jsonata.
+_EVALUATED_FIELD = re.compile(r"specified for the field '([^']*)'")
 
 
 class _Transition(NamedTuple):
@@ -53,11 +57,13 @@ async def run_program(program: Program, payload: Json, frame: Frame, cursor: Cur
 
 
 async def _run_state(state: State, payload: Json, text: str, frame: Frame, cursor: Cursor) -> _Transition:
+    before = cursor.last
     entered = cursor.add(
         f"{state.type}StateEntered",
         "stateEnteredEventDetails",
         {"name": state.name, "input": text, "inputDetails": {"truncated": False}},
     )
+    cursor.open_state = state.type
     entered_time = timestamp(frame.services.clock.time())
     counters = first_counters(state.retriers)
     attempt = 0
@@ -68,6 +74,8 @@ async def _run_state(state: State, payload: Json, text: str, frame: Frame, curso
             break
         except StatesError as raised:
             error = _with_place(raised, state, entered)
+            if isinstance(raised, QueryEvaluationError):
+                _note_evaluation_failed(error, raised, state, before, cursor)
             decision = next_retry(state.retriers, error.name, counters, frame.services.random.random)
             if decision is None:
                 transition = _catch(state, payload, scope, error, entered)
@@ -125,6 +133,17 @@ def _with_place(error: StatesError, state: State, entered: int) -> StatesError:
     return in_state(error, state.name, entered) if isinstance(error, _EVALUATION_ERRORS) else error
 
 
+def _note_evaluation_failed(
+    error: StatesError, raised: QueryEvaluationError, state: State, before: int, cursor: Cursor
+) -> None:
+    """Add the event of an expression that failed; as recorded, it follows what the state's entry follows."""
+    details = {"error": error.name, "cause": error.cause, "state": state.name}
+    field = _EVALUATED_FIELD.search(raised.cause or "")
+    if field:
+        details["location"] = field[1]
+    cursor.last = cursor.history.add("EvaluationFailed", before, "evaluationFailedEventDetails", details)
+
+
 def _leave(state: State, transition: _Transition, cursor: Cursor) -> None:
     details: dict[str, Json] = {
         "name": state.name,
@@ -135,3 +154,4 @@ def _leave(state: State, transition: _Transition, cursor: Cursor) -> None:
         details["assignedVariables"] = {name: compact(value) for name, value in transition.left.assigned.items()}
         details["assignedVariablesDetails"] = {"truncated": False}
     cursor.add(f"{state.type}StateExited", "stateExitedEventDetails", details)
+    cursor.open_state = None

@@ -78,8 +78,10 @@ async def run_distributed_map(state: State, step: Step) -> Json:
         maps.map_runs.close(map_run, "ABORTED", clock.time(), 0)
         raise
     maps.map_runs.close(map_run, "SUCCEEDED", clock.time(), written)
+    started = step.cursor.last
     step.cursor.add("MapRunSucceeded")
     step.cursor.add("MapStateSucceeded")
+    step.cursor.last = started  # as recorded: what follows the state follows the start of its Map Run
     return result
 
 

@@ -39,6 +39,7 @@ class Journal:
         self.on_failure: Callable[[StorageError], None] | None = None
         self._queue: queue.SimpleQueue[tuple[Write, Future[None]] | None] = queue.SimpleQueue()
         self._failure: StorageError | None = None
+        self._is_closed = False
         with contextlib.closing(self.connect()) as connection:
             prepare(connection)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -58,10 +59,12 @@ class Journal:
         Raises
         ------
         StorageError
-            If an earlier write failed.
+            If an earlier write failed, or the journal is closed.
         """
         if self._failure is not None:
             raise self._failure
+        if self._is_closed:
+            raise StorageError(f"cannot write {self._path}: it is closed")
         future: Future[None] = Future()
         self._queue.put((write, future))
         return future
@@ -71,7 +74,8 @@ class Journal:
         return self.submit(lambda _connection: None)
 
     def close(self) -> None:
-        """Commit what is queued and stop."""
+        """Commit what is queued and stop; nothing is accepted after that."""
+        self._is_closed = True
         self._queue.put(None)
         self._thread.join()
 
