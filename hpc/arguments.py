@@ -12,6 +12,7 @@ from hpc.workload_file import workload_name
 # The service treats JSON numbers as doubles, which hold every integer up to this one.
 MAX_EXACT_INTEGER = 2**53
 SHOWN_CHARACTERS = 60
+MAX_PORT = 65_535
 
 
 def shorten(text: str, limit: int = SHOWN_CHARACTERS) -> str:
@@ -30,6 +31,14 @@ def integer(text: str) -> int:
             f"must be an integer of at most {MAX_EXACT_INTEGER:,} (JSON numbers are doubles), got '{shorten(text)}'"
         )
     return int(text)
+
+
+def port(text: str) -> int:
+    """Read the number of a TCP port; 0 means any that is free."""
+    value = integer(text)
+    if not 0 <= value <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"must be a port, 0 to {MAX_PORT}, got '{shorten(text)}'")
+    return value
 
 
 def number(text: str) -> int | float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from hpc.arguments import integer, json_text, number, plain_text
+from hpc.arguments import integer, json_text, number, plain_text, port
 from hpc.console import say
 from hpc.errors import CommandError
 
@@ -29,6 +29,16 @@ examples:
   hpc run --items grid.csv --workload my_model --tolerated-failure-percentage 5
   hpc run --input @input.json
   hpc run --size 1024 --aws --detach
+
+"""
+SERVE_DESCRIPTION = """\
+Serve the synthesized stack on loopback until Ctrl-C: AWS Step Functions and S3, for hpc run,
+the AWS CLI and any SDK. What a shell needs to reach it is printed on stdout, with its key.
+"""
+SERVE_EXAMPLES = """\
+examples:
+  hpc serve --port 4599
+  aws stepfunctions list-state-machines   (in another terminal, after the printed exports)
 
 """
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -90,7 +100,12 @@ def build_parsers() -> dict[str, argparse.ArgumentParser]:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="name")
-    return {"hpc": parser, "hpc run": _add_run(commands), "hpc stop": _add_stop(commands)}
+    return {
+        "hpc": parser,
+        "hpc run": _add_run(commands),
+        "hpc stop": _add_stop(commands),
+        "hpc serve": _add_serve(commands),
+    }
 
 
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -144,6 +159,20 @@ def _add_stop(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     return parser
 
 
+def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    parser = _add_command(
+        commands,
+        "serve",
+        _serve,
+        summary="keep a local server running",
+        description=SERVE_DESCRIPTION,
+        examples=SERVE_EXAMPLES,
+    )
+    parser.add_argument("--port", type=port, default=0, metavar="P", help="port on 127.0.0.1 (any that is free)")
+    parser.add_argument("--assembly", metavar="DIR", help="cloud assembly to serve (synthesized when sources changed)")
+    return parser
+
+
 def _add_command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
@@ -184,6 +213,12 @@ def _stop(args: argparse.Namespace) -> int:
     from hpc.stop import stop  # noqa: PLC0415 - boto3 takes half a second that --help need not wait for
 
     return stop(args)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from hpc.serve import serve  # noqa: PLC0415 - boto3 takes half a second that --help need not wait for
+
+    return serve(args)
 
 
 def _check_combinations(args: argparse.Namespace) -> None:

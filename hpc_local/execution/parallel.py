@@ -116,6 +116,8 @@ class _Group:
     async def _run_one(self, index: int, slots: asyncio.Semaphore) -> Json:
         own = self._cursors[index]
         async with slots:
+            if self._failed:
+                return None  # its place came free by a failure, which ends the group
             if self._freed:
                 own.last = self._freed.pop(0)
             self._open.add(index)

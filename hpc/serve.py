@@ -1,0 +1,52 @@
+"""`hpc serve`: a local server that stays, and how a shell reaches it."""
+
+import argparse
+import shlex
+import threading
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from hpc.console import emit, say
+from hpc.errors import ExitCode, NotStartedError
+from hpc.home import Home
+from hpc.synthesis import check_assembly, find_assembly
+from hpc_local.server import Connection, LocalServer, ServerInUseError
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Serve the project's state machines until a signal ends it, which is how this command succeeds."""
+    home = Home.from_environment()
+    folder = home.create()
+    assembly = check_assembly(Path(args.assembly)) if args.assembly else find_assembly(home.project, folder).resolve()
+    with ExitStack() as hosting:
+        connection = _host(hosting, LocalServer(folder, assembly, port=args.port), args.port, assembly)
+        emit(exports(connection), kept_in=str(folder / "server.json"))
+        say(f"serving {connection.outputs.get('StateMachineArn', assembly)} (Ctrl-C ends it)")
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    return ExitCode.SUCCEEDED
+
+
+def _host(hosting: ExitStack, server: LocalServer, port: int, assembly: Path) -> Connection:
+    try:
+        return hosting.enter_context(server)
+    except ServerInUseError as error:
+        raise NotStartedError(f"{error}: stop it, or use another HPC_HOME") from error
+    except OSError as error:
+        raise NotStartedError(f"--port {port} can't be listened on: {error}") from error
+    except Exception as error:
+        # An assembly may hold anything: what can't run here is named, whichever part of the server found it.
+        raise NotStartedError(f"the local server can't run {assembly}: {type(error).__name__}: {error}") from error
+
+
+def exports(connection: Connection) -> str:
+    """Return what a shell has to evaluate for AWS's own tools to use the server."""
+    variables = {
+        "AWS_ENDPOINT_URL": connection.endpoint_url,
+        "AWS_ACCESS_KEY_ID": connection.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": connection.secret_access_key,
+        "AWS_DEFAULT_REGION": connection.region,
+        # Else StartSyncExecution is sent to sync-127.0.0.1, which is no host.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+    }
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
