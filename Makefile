@@ -28,14 +28,14 @@ destroy: .venv/ready node_modules/ready
 	cdk destroy $(ARGS)
 
 clean:
-	rm -rf .venv .hpc cdk.out node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .hpc .layer-cache cdk.out node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs this list in seconds where pip takes more than a minute.
-.venv/ready: requirements.txt constraints.txt pyproject.toml
+.venv/ready: requirements.txt lambdas/requirements.txt constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -c constraints.txt -e .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -r lambdas/requirements.txt -c constraints.txt -e .
 	touch $@
 
 # The CDK CLI comes from the npm registry; node itself comes with requirements.txt.

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -115,6 +116,8 @@ def _environment(outdir: Path) -> dict[str, str]:
     passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
     return passed | {
         "CDK_OUTDIR": str(outdir),
+        # The workers import the packages of this Python environment, so that a local run needs no layer of them.
+        "CDK_CONTEXT_JSON": json.dumps({"hpc:packages_layer": False}),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -1,7 +1,8 @@
 """What a cloud assembly (``cdk.out``) deploys, read for this machine: buckets, functions, state machines, outputs.
 
 **Differs from AWS:** roles, policies, log groups and tracing have no effect here; functions of other runtimes than
-Python are not made (the one that empties the bucket when a stack is deleted, for example).
+Python are not made (the one that empties the bucket when a stack is deleted, for example); layers are not unpacked,
+because they are for the functions' processor: handlers import the packages of this Python environment.
 """
 
 import json
@@ -47,6 +48,7 @@ _WITHOUT_EFFECT = {
     "AWS::IAM::Policy": "as roles",
     "AWS::S3::BucketPolicy": "as roles",
     "AWS::Lambda::Permission": "as roles",
+    "AWS::Lambda::LayerVersion": "workers import the packages of this Python environment, for this processor",
     "AWS::Logs::LogGroup": "logs are files here",
     "AWS::CDK::Metadata": "describes the construct library",
     "Custom::S3AutoDeleteObjects": "empties the bucket when the stack is deleted",
@@ -60,6 +62,7 @@ _FUNCTION_PROPERTIES = frozenset(
         "EphemeralStorage",
         "FunctionName",
         "Handler",
+        "Layers",
         "LoggingConfig",
         "MemorySize",
         "Role",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -20,6 +21,8 @@ class Functions(Construct):
     ----------
     start_environment
         What Start has to know of the stack.
+    layers
+        What workloads import: all three functions load the workload of a run.
 
     Attributes
     ----------
@@ -36,6 +39,7 @@ class Functions(Construct):
         compute_memory_mib: int,
         compute_timeout: cdk.Duration,
         start_environment: Mapping[str, str],
+        layers: Sequence[lambda_.ILayerVersion] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         source_names = ",".join(bucket.bucket_name for bucket in source_buckets)
@@ -46,6 +50,7 @@ class Functions(Construct):
             memory_mib=START_AND_SUM_MEMORY_MIB,
             timeout=START_AND_SUM_TIMEOUT,
             environment={"SOURCE_BUCKETS": source_names, **start_environment},
+            layers=layers,
             reads=("uploads/*",),
             writes=("runs/*",),
         )
@@ -55,6 +60,7 @@ class Functions(Construct):
             handler="compute",
             memory_mib=compute_memory_mib,
             timeout=compute_timeout,
+            layers=layers,
             # uploads/ as well: an item may be one of the objects that a person put there, as in a source bucket.
             reads=("runs/*", "uploads/*"),
             writes=("runs/*/parts/*",),
@@ -63,6 +69,7 @@ class Functions(Construct):
             self,
             "Sum",
             handler="sum",
+            layers=layers,
             memory_mib=START_AND_SUM_MEMORY_MIB,
             timeout=START_AND_SUM_TIMEOUT,
             reads=("runs/*",),

@@ -61,6 +61,7 @@ class Handlers:
         memory_mib: int,
         timeout: cdk.Duration,
         environment: Mapping[str, str] | None = None,
+        layers: Sequence[lambda_.ILayerVersion] = (),
         reads: Sequence[str] = (),
         writes: Sequence[str] = (),
     ) -> lambda_.Function:
@@ -84,6 +85,7 @@ class Handlers:
             logging_format=lambda_.LoggingFormat.JSON,
             log_group=log_group,
             role=role,
+            layers=list(layers) or None,
         )
         allow_objects(role, self.results_bucket, reads=reads, writes=writes)
         return function

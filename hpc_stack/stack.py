@@ -13,9 +13,10 @@ from hpc_stack import findings
 from hpc_stack.batch_jobs import BatchJobs, JobSize
 from hpc_stack.config import LOG_RETENTION, HpcConfig
 from hpc_stack.functions import Functions
-from hpc_stack.handlers import Handlers, handlers_code
+from hpc_stack.handlers import PROJECT_ROOT, Handlers, handlers_code, newest_python
 from hpc_stack.job_events import JobEvents
 from hpc_stack.job_tasks import JobTasks, JobTimes
+from hpc_stack.layer import define_layer
 from hpc_stack.map_reduce import MapReduce
 from hpc_stack.network import JobNetwork
 from hpc_stack.orchestrator import Orchestrator
@@ -88,9 +89,22 @@ class HpcStack(cdk.Stack):
             compute_memory_mib=config.compute_memory_mib,
             compute_timeout=cdk.Duration.seconds(config.compute_timeout_seconds),
             start_environment={"MAX_CONCURRENCY": str(config.max_concurrency), **back_ends},
+            layers=self._define_layers(),
         )
         findings.acknowledge_functions(functions, self._results_bucket, self._source_buckets)
         return functions
+
+    def _define_layers(self) -> list[lambda_.LayerVersion]:
+        if not self._config.packages_layer:
+            return []
+        layer = define_layer(
+            self,
+            "Packages",
+            project_root=PROJECT_ROOT,
+            runtime=newest_python(),
+            architecture=ARCHITECTURES[self._config.architecture],
+        )
+        return [] if layer is None else [layer]
 
     def _define_map_reduce(self, functions: Functions, jobs: Jobs | None) -> sfn.StateMachine:
         config = self._config

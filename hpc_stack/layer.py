@@ -1,0 +1,222 @@
+"""What workloads import beside boto3: ``lambdas/requirements.txt`` as a Lambda layer, from wheels and without Docker.
+
+The layer is built once for the same requirements, constraints, Python and processor, and kept in ``.layer-cache``: with
+that, synthesis needs no network.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+# AL2023, which Lambda's Pythons since 3.12 run on, has glibc 2.34; numpy's wheels for arm64 need 2.28.
+PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
+# Source: the ELF specification's e_machine, EM_AARCH64 and EM_X86_64.
+ELF_MACHINES = {"arm64": 183, "x86_64": 62}
+# Of a function's code and layers, unzipped.  Source: Lambda quotas, "Deployment package (.zip file archive) size".
+MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
+REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?==(?P<version>[^\s;*]+)(\s*;.*)?")
+KEPT_LAYERS = 4
+SHOWN_LINES = 12
+
+
+class LayerError(ValueError):
+    """The packages of the workloads can't be a layer; the text says which of them, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a layer is for."""
+
+    python_version: str  # "3.14"
+    architecture: str  # "arm64" or "x86_64"
+
+    def __str__(self) -> str:
+        return f"Python {self.python_version} on {self.architecture}"
+
+
+def define_layer(
+    scope: Construct,
+    construct_id: str,
+    *,
+    project_root: Path,
+    runtime: lambda_.Runtime,
+    architecture: lambda_.Architecture,
+) -> lambda_.LayerVersion | None:
+    """Define the layer; None where ``lambdas/requirements.txt`` names no package or is missing.
+
+    Raises
+    ------
+    LayerError
+        If a version is not pinned, a package has no wheel for the function, or the whole is too big.
+    """
+    requirements = read_requirements(project_root / "lambdas/requirements.txt")
+    if not requirements:
+        return None
+    target = Target(python_version=runtime.name.removeprefix("python"), architecture=architecture.name)
+    folder = find_layer(project_root, requirements, target)
+    check_binaries(folder, target)
+    check_size(folder, project_root / "lambdas")
+    return lambda_.LayerVersion(
+        scope,
+        construct_id,
+        code=lambda_.Code.from_asset(str(folder)),
+        description=f"lambdas/requirements.txt for {target}",
+        compatible_runtimes=[runtime],
+        compatible_architectures=[architecture],
+    )
+
+
+def read_requirements(file: Path) -> dict[str, str]:
+    """Return the pinned version of each package that a file names, by its normalized name."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    versions = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        requirement = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
+        if not requirement:
+            continue
+        match = REQUIREMENT.fullmatch(requirement)
+        if match is None:
+            raise LayerError(f"line {number} of {file} must pin one version, like numpy==2.4.6, got '{requirement}'")
+        versions[normalized(match["name"])] = match["version"]
+    return versions
+
+
+def normalized(name: str) -> str:
+    """Source: PyPA's specification of names, "Name normalization"."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def find_layer(project_root: Path, requirements: dict[str, str], target: Target) -> Path:
+    """Return the layer's folder, with the packages below ``python/``; build it if it is not in the cache."""
+    constraints = project_root / "constraints.txt"
+    constraint_text = constraints.read_text(encoding="utf-8") if constraints.is_file() else ""
+    content = "\n".join([str(target), repr(sorted(requirements.items())), constraint_text])
+    cache = project_root / ".layer-cache"
+    folder = cache / hashlib.sha256(content.encode()).hexdigest()[:32]
+    if not folder.is_dir():
+        cache.mkdir(exist_ok=True)
+        build_layer(folder, project_root, requirements, target)
+    os.utime(folder)
+    for old in sorted(cache.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[KEPT_LAYERS:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def build_layer(folder: Path, project_root: Path, requirements: dict[str, str], target: Target) -> None:
+    """Install the wheels; the folder gets its name when it is complete."""
+    unfinished = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    packages = unfinished / "python"
+    try:
+        install(packages, project_root, target)
+        # Scripts begin with the path of this machine's Python, and nobody runs them.
+        shutil.rmtree(packages / "bin", ignore_errors=True)
+        (packages / ".lock").unlink(missing_ok=True)
+        check_pins(packages, requirements, project_root / "constraints.txt")
+        if not folder.is_dir():
+            unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def install(packages: Path, project_root: Path, target: Target) -> None:
+    """Put the packages into a folder with uv, which resolves for another Python and processor than these here."""
+    beside = Path(sys.executable).with_name("uv")
+    uv = str(beside) if beside.is_file() else shutil.which("uv")
+    if uv is None:
+        raise LayerError("building the layer of lambdas/requirements.txt needs uv: make installs it into .venv")
+    constraints = project_root / "constraints.txt"
+    result = subprocess.run(  # noqa: S603 - fixed arguments, no shell
+        [
+            *(uv, "pip", "install", "--quiet", "--no-progress", "--python", sys.executable),
+            *("--target", str(packages), "--link-mode", "copy"),
+            *("--python-version", target.python_version, "--python-platform", PLATFORMS[target.architecture]),
+            *("--only-binary", ":all:", "--requirements", str(project_root / "lambdas/requirements.txt")),
+            *(("--constraints", str(constraints)) if constraints.is_file() else ()),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        lines = result.stderr.strip().splitlines()[-SHOWN_LINES:]
+        raise LayerError(
+            f"lambdas/requirements.txt can't be installed from wheels for {target}; uv says:\n" + "\n".join(lines)
+        )
+
+
+def check_pins(packages: Path, requirements: dict[str, str], constraints: Path) -> None:
+    """Refuse a package that came along without a pin: the next build could bring another version of it."""
+    pinned = read_pins(constraints) | set(requirements.items())
+    for distribution in distributions(path=[str(packages)]):
+        name, version = normalized(distribution.name), distribution.version
+        if (name, version) not in pinned:
+            raise LayerError(
+                f"{name} {version} comes along with lambdas/requirements.txt and is not pinned: add {name}=={version} "
+                f"there{_needed_by(packages, name)}"
+            )
+
+
+def _needed_by(packages: Path, name: str) -> str:
+    def needs(distribution: Distribution) -> bool:
+        names = [
+            re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in distribution.requires or []
+        ]
+        return name in map(normalized, names)
+
+    users = sorted(each.name for each in distributions(path=[str(packages)]) if needs(each))
+    return f" (needed by {', '.join(users)})" if users else ""
+
+
+def read_pins(constraints: Path) -> set[tuple[str, str]]:
+    """Return names and versions of constraints.txt, where a package may have another version by Python."""
+    if not constraints.is_file():
+        return set()
+    matches = map(REQUIREMENT.fullmatch, constraints.read_text(encoding="utf-8").splitlines())
+    return {(normalized(match["name"]), match["version"]) for match in matches if match is not None}
+
+
+def check_binaries(folder: Path, target: Target) -> None:
+    """Refuse a library for another processor or Python: it would only fail when a function imports it."""
+    tag = target.python_version.replace(".", "")
+    for library in sorted(path for path in folder.rglob("*.so*") if path.is_file()):
+        name = library.relative_to(folder)
+        with library.open("rb") as file:
+            header = file.read(20)
+        if header[:4] != b"\x7fELF":
+            raise LayerError(f"{name} of the layer is no library of Linux")
+        if int.from_bytes(header[18:20], "little") != ELF_MACHINES[target.architecture]:
+            raise LayerError(f"{name} of the layer is for another processor than {target.architecture}")
+        built_for = re.search(r"\.cpython-(\w+)", library.name)
+        if built_for is not None and built_for[1] != tag:
+            raise LayerError(f"{name} of the layer is for another Python than {target.python_version}")
+
+
+def check_size(layer: Path, code: Path) -> None:
+    """Refuse what Lambda would refuse when it is deployed."""
+    sizes = {
+        name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        for name, folder in (("layer", layer), ("code", code))
+    }
+    if sum(sizes.values()) > MAX_UNZIPPED_BYTES:
+        packages = {
+            path.name: sum(file.stat().st_size for file in path.rglob("*")) for path in (layer / "python").iterdir()
+        }
+        largest = sorted(packages, key=packages.__getitem__, reverse=True)[:3]
+        raise LayerError(
+            f"functions and layer may have {MAX_UNZIPPED_BYTES} bytes together, they have {sizes['code']} and "
+            f"{sizes['layer']}; largest in the layer: {', '.join(f'{name} {packages[name]}' for name in largest)}"
+        )
