@@ -1,6 +1,8 @@
 """What a child execution of a Distributed Map costs, with its history and the store on.
 
-Each figure comes from a process of its own, so that its peak of memory is its own.
+Each figure comes from a process of its own, so that its peak of memory is its own.  Beside it stand moto, whose
+interpreter needs antlr4-python3-runtime and jsonpath-ng, and a ministack that listens at MINISTACK_URL; both are given
+the same definition and fewer children, and neither is a dependency.
 
 Run: python -m benchmarks.orchestration [--tasks N] [--passes N] [--others N]
 """
@@ -20,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
+
 from hpc_local.arns import Account
 from hpc_local.clock import Clock
 from hpc_local.engine import compose
@@ -28,6 +32,7 @@ from hpc_local.object_store import ObjectStore
 from hpc_local.storage.store import Store
 
 BUCKET = "benchmark"
+ITEMS = "items.json"
 NOOP = "arn:aws:lambda:us-east-1:000000000000:function:noop"
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:benchmark"
 ROLE = "arn:aws:iam::000000000000:role/benchmark"
@@ -40,8 +45,8 @@ PASS = {"Type": "Pass", "End": True}
 
 
 def definition(state: dict[str, Any]) -> str:
-    """A Distributed Map over a JSON Lines file, results to files."""
-    place = {"Bucket": BUCKET, "Key": "items.jsonl"}
+    """A Distributed Map over a JSON file, results to files."""
+    place = {"Bucket": BUCKET, "Key": ITEMS}
     states = {
         "Map": {
             "Type": "Map",
@@ -49,7 +54,7 @@ def definition(state: dict[str, Any]) -> str:
             "MaxConcurrency": MAX_CONCURRENCY,
             "ItemReader": {
                 "Resource": "arn:aws:states:::s3:getObject",
-                "ReaderConfig": {"InputType": "JSONL"},
+                "ReaderConfig": {"InputType": "JSON"},
                 "Parameters": place,
             },
             "ItemProcessor": {
@@ -68,7 +73,7 @@ def definition(state: dict[str, Any]) -> str:
 
 
 def items(count: int) -> bytes:
-    return "".join(f'{{"batch":{index}}}\n' for index in range(count)).encode()
+    return json.dumps([{"batch": index} for index in range(count)]).encode()
 
 
 async def run_here(state: dict[str, Any], count: int, folder: Path) -> dict[str, float]:
@@ -82,7 +87,7 @@ async def run_here(state: dict[str, Any], count: int, folder: Path) -> dict[str,
             objects = stack.enter_context(contextlib.closing(ObjectStore(folder / "s3")))
             store = stack.enter_context(contextlib.closing(Store(folder / "executions.sqlite")))
             objects.create_bucket(BUCKET)
-            objects.put(BUCKET, "items.jsonl", [items(count)])
+            objects.put(BUCKET, ITEMS, [items(count)])
             machines, _services = compose(
                 account=Account(), clock=Clock(), runtime=runtime, objects=objects, store=store
             )
@@ -123,33 +128,26 @@ def measure_here(state: dict[str, Any], count: int) -> dict[str, float]:
 
 def measure_moto(state: dict[str, Any], count: int) -> dict[str, float]:
     """Run the same definition in moto, its interpreter of definitions switched on; Pass children only."""
-    importlib.import_module("antlr4")  # what moto's interpreter is built on
-    boto3, moto = importlib.import_module("boto3"), importlib.import_module("moto")
+    moto = importlib.import_module("moto")
     os.environ.update(AWS_ACCESS_KEY_ID="-", AWS_SECRET_ACCESS_KEY="-", AWS_DEFAULT_REGION="us-east-1")
     with moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
-        s3, states = boto3.client("s3"), boto3.client("stepfunctions")
-        s3.create_bucket(Bucket=BUCKET)
-        s3.put_object(Bucket=BUCKET, Key="items.jsonl", Body=items(count))
-        machine = states.create_state_machine(name="benchmark", definition=definition(state), roleArn=ROLE)
-        return _until_end(states, machine["stateMachineArn"])
+        return _measure_clients(boto3.client("s3"), boto3.client("stepfunctions"), state, count)
 
 
 def measure_ministack(state: dict[str, Any], count: int) -> dict[str, float]:
-    """Run the same definition in ministack, served in a process of its own on its default port; Pass children only."""
-    importlib.import_module("ministack")
-    boto3 = importlib.import_module("boto3")
-    options = {"endpoint_url": "http://127.0.0.1:4566", "region_name": "us-east-1"}
-    options |= {"aws_access_key_id": "-", "aws_secret_access_key": "-"}
-    with subprocess.Popen([sys.executable, "-m", "ministack"], stdout=subprocess.DEVNULL) as server:
-        try:
-            s3, states = boto3.client("s3", **options), boto3.client("stepfunctions", **options)
-            s3.get_waiter("bucket_not_exists").wait(Bucket=BUCKET)
-            s3.create_bucket(Bucket=BUCKET)
-            s3.put_object(Bucket=BUCKET, Key="items.jsonl", Body=items(count))
-            machine = states.create_state_machine(name="benchmark", definition=definition(state), roleArn=ROLE)
-            return _until_end(states, machine["stateMachineArn"])
-        finally:
-            server.terminate()
+    """Run the same definition in a ministack that is served already: it pins a botocore of its own."""
+    url = os.environ.get("MINISTACK_URL")
+    if not url:
+        raise RuntimeError("MINISTACK_URL names no endpoint")
+    options = {"endpoint_url": url, "region_name": "us-east-1", "aws_access_key_id": "-", "aws_secret_access_key": "-"}
+    return _measure_clients(boto3.client("s3", **options), boto3.client("stepfunctions", **options), state, count)
+
+
+def _measure_clients(s3: Any, states: Any, state: dict[str, Any], count: int) -> dict[str, float]:
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key=ITEMS, Body=items(count))
+    machine = states.create_state_machine(name="benchmark", definition=definition(state), roleArn=ROLE)
+    return _until_end(states, machine["stateMachineArn"])
 
 
 def _until_end(states: Any, machine_arn: str) -> dict[str, float]:
