@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,9 @@ _START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from hpc_l
 # Where Python itself may need the user's variable: builds whose libraries are not where the system looks.
 _INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 _STOP_SECONDS = 0.5
+
+Program = Mapping[str, str | Sequence[str]]
+"""What a worker runs: ``{"handler": str}`` under the Lambda runtime client, or ``{"command": [str, ...]}``."""
 
 
 class Listener(Protocol):
@@ -47,13 +51,19 @@ class ForkServer:
         if self._life is None and not self._stopping:
             self._life = asyncio.get_running_loop().create_task(self._live())
 
-    def spawn(self, identity: str, *, handler: str, code: Path, environment: dict[str, str], log: Path) -> None:
+    def spawn(self, identity: str, *, program: Program, code: Path, environment: dict[str, str], log: Path) -> None:
         self.start()
-        self._send(spawn=identity, handler=handler, code=str(code), environment=environment, log=str(log))
+        self._send(spawn=identity, **program, code=str(code), environment=environment, log=str(log))
 
     def kill(self, identity: str) -> None:
+        """End a worker and what it started, at once."""
         if self._life is not None:  # else the process is gone already
             self._send(kill=identity)
+
+    def terminate(self, identity: str) -> None:
+        """Ask a worker to end."""
+        if self._life is not None:
+            self._send(terminate=identity)
 
     @property
     def process_id(self) -> int | None:

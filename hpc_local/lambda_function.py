@@ -160,13 +160,6 @@ def worker_environment(function: Function, *, base_environment: Mapping[str, str
     `base_environment` wins over the function's own variables: it is what keeps a worker away from real AWS.
     """
     region = function.arn.split(":")[3]
-    defaults = {
-        "HOME": tempfile.gettempdir(),  # not the user's: nothing there may reach a handler
-        "LANG": "en_US.UTF-8",
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", os.defpath]),
-        # No proxy for loopback; and without it macOS asks its system configuration, which crashes a forked process.
-        "no_proxy": "*",
-    }
     service = {
         "AWS_DEFAULT_REGION": region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
@@ -182,7 +175,18 @@ def worker_environment(function: Function, *, base_environment: Mapping[str, str
         "TZ": "UTC",
         "_HANDLER": function.handler,
     }
-    return {**defaults, **function.environment, **service, **base_environment}
+    return {**process_defaults(), **function.environment, **service, **base_environment}
+
+
+def process_defaults() -> dict[str, str]:
+    """Return what every process needs of an environment."""
+    return {
+        "HOME": tempfile.gettempdir(),  # not the user's: nothing there may reach a handler
+        "LANG": "en_US.UTF-8",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", os.defpath]),
+        # No proxy for loopback; and without it macOS asks its system configuration, which crashes a forked process.
+        "no_proxy": "*",
+    }
 
 
 def log_name(function: Function) -> str:

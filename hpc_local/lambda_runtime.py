@@ -96,7 +96,7 @@ class LambdaRuntime:
         runtime_api = f"{self._api.address}/{worker.token}"
         self._fork_server.spawn(
             worker.token,
-            handler=function.handler,
+            program={"handler": function.handler},
             code=function.code.absolute(),
             environment=worker_environment(function, base_environment=self._base_environment, runtime_api=runtime_api),
             log=self._log_folder / log_name(function),

@@ -1,14 +1,17 @@
-"""Lambda workers: a process that has imported once what every handler needs, and forks a worker a request.
+"""Workers: a process that has imported once what every handler and job needs, and forks a worker a request.
 
 The forking process takes commands as JSON lines on a socket, its standard input, and reports on the same socket::
 
     {"spawn": id, "handler": "lambdas.compute.handler", "code": folder, "environment": {...}, "log": file}
-    {"kill": id}
+    {"spawn": id, "command": ["python", "-m", "lambdas.job"], "code": folder, "environment": {...}, "log": file}
+    {"kill": id} | {"terminate": id}
 
     {"ready": true} | {"started": id, "pid": n} | {"failed": id, "reason": str} | {"exited": id, "exit_code": n}
 
 The end of its input is the end of whoever commands it, by whatever death: it kills its workers and exits.  It has one
-thread and opens no connection, so that forking is safe.  A worker runs AWS's own runtime client over the handler.
+thread and opens no connection, so that forking is safe.  A worker runs AWS's own runtime client over the handler, or a
+command: ``python -m`` in the forked process itself, which takes 20 ms where a new one takes 400, another one in its
+place.
 
 **Differs from AWS:**
 
@@ -25,6 +28,7 @@ import importlib
 import json
 import os
 import resource
+import runpy
 import select
 import signal
 import socket
@@ -39,6 +43,7 @@ from typing import Any
 from hpc_local import runtime_client as stand_in
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_NOT_STARTED = 127  # as shells say it
 
 # What a worker imports anyway and what does not look at the environment when it is imported.  Not here: the handlers,
 # and awslambdaric's bootstrap, lambda_runtime_client and runtime_client, which read the worker's variables.
@@ -112,6 +117,8 @@ class _Forker:
                 for command in commands:
                     if "kill" in command:
                         self._kill(command["kill"])
+                    elif "terminate" in command:
+                        self._terminate(command["terminate"])
                     elif self._fork(command["spawn"]):
                         return {**command, "parent": self._process_id}
 
@@ -151,6 +158,11 @@ class _Forker:
         for process_id, other in self._identities.items():
             if other == identity:
                 _kill_group(process_id)
+
+    def _terminate(self, identity: str) -> None:
+        for process_id, other in self._identities.items():
+            if other == identity:
+                os.kill(process_id, signal.SIGTERM)  # it has not been reaped: its id is still its own
 
     def _reap(self) -> None:
         while self._identities:
@@ -195,7 +207,10 @@ def _run_worker(task: dict[str, Any]) -> None:
     time.tzset()
     os.chdir(task["code"])
     _isolate_imports(task["code"])
-    _run_handler(task["handler"])
+    if "command" in task:
+        _run_command(task["command"])
+    else:
+        _run_handler(task["handler"])
 
 
 def _die_with(parent: int) -> None:
@@ -259,6 +274,20 @@ def _run_handler(handler: str) -> None:
             super().call_rapid(http_method, f"/{token}{endpoint}", *rest, **named)
 
     bootstrap.run(handler, _Client(address))
+
+
+def _run_command(command: list[str]) -> None:
+    # A line is in the log when it is written, as in a container.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # a text file, whatever its type says
+    if command[:2] == ["python", "-m"] and len(command) > 2:
+        sys.argv = command[2:]  # run_module puts the module's file in the first place
+        runpy.run_module(command[2], run_name="__main__", alter_sys=True)
+        return
+    try:
+        os.execvpe(command[0], command, os.environ)  # noqa: S606 - the job definition's command, without a shell
+    except OSError as error:
+        os.write(2, f"{command[0]} can't be started: {error}\n".encode())
+        sys.exit(_NOT_STARTED)
 
 
 def _choose_runtime_client() -> None:
