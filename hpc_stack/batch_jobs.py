@@ -185,7 +185,7 @@ class BatchJobs(Construct):
                     file="lambdas/Dockerfile",
                     platform=platform,
                     ignore_mode=cdk.IgnoreMode.DOCKER,
-                    exclude=[*ASSET_EXCLUDE, "!lambdas/Dockerfile"],
+                    exclude=[*ASSET_EXCLUDE, "!lambdas/Dockerfile", "!lambdas/requirements.txt"],
                 )
             )
         registry, _, path = image.partition("/")

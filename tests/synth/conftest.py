@@ -34,14 +34,14 @@ def definition(template: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def batch_template(synthesize: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     """The stack with AWS Batch, without the orchestrator."""
-    return synthesize(batch=True)
+    return synthesize(batch=True, packages_layer=False)
 
 
 @pytest.fixture(scope="session")
 def full_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stack with everything, as a person makes it."""
     outdir = tmp_path_factory.mktemp("assembly")
-    done = run_app(outdir, batch="true", orchestrator="true")
+    done = run_app(outdir, batch="true", orchestrator="true", packages_layer="false")
     assert done.returncode == 0, done.stderr
     return outdir
 

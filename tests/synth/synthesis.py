@@ -21,6 +21,8 @@ def as_text(value: Any) -> str:
             return f"<{resource}.{attribute}>"
         case {"Ref": name}:
             return f"<{name}>"
+        case {"Fn::Sub": str(text)}:
+            return text.replace("${", "<").replace("}", ">")
         case {"Fn::Select": [position, {"Fn::Split": [separator, whole]}]}:
             return f"<{as_text(whole).strip('<>')} part {position} of {separator!r}>"
         case _:
