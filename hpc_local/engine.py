@@ -99,6 +99,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
         await asyncio.wrap_future(store.journal.flush())
         endpoint.start(HttpApi(services, settings.credentials))
+        stack.push_async_callback(endpoint.stop)  # before what answers its requests is closed
         yield Running(endpoint_url, outputs, machines)
 
 

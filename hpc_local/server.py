@@ -101,14 +101,24 @@ class LocalServer:
 
 def attach(home: Path) -> Connection | None:
     """Return the connection to the server that another process hosts for ``home``, or None."""
-    if not (home / _LOCK).exists():
-        return None
-    with contextlib.suppress(ServerInUseError), _locked(home):
-        return None  # nobody holds the lock: a server.json there was left by a process that was killed
+    if not _is_locked(home):
+        return None  # a server.json there was left by a process that was killed
     try:
         return Connection(**json.loads((home / _CONNECTION).read_text()))
     except (OSError, ValueError, TypeError):
         return None  # it is starting or stopping
+
+
+def _is_locked(home: Path) -> bool:
+    """Whether a server has the home; a shared lock, so that those who only look don't see each other."""
+    try:
+        with (home / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -70,7 +70,7 @@ async def _run_state(state: State, payload: Json, text: str, frame: Frame, curso
     while True:
         scope = _scope_in(state, frame, entered_time, attempt)
         try:
-            transition = await _attempt(state, payload, frame, cursor, scope, entered)
+            transition = await _attempt(state, payload, frame, cursor, scope=scope, entered=entered)
             break
         except StatesError as raised:
             error = _with_place(raised, state, entered)
@@ -96,7 +96,7 @@ def _scope_in(state: State, frame: Frame, entered_time: str, attempt: int) -> Sc
 
 
 async def _attempt(
-    state: State, payload: Json, frame: Frame, cursor: Cursor, scope: Scope, entered: int
+    state: State, payload: Json, frame: Frame, cursor: Cursor, *, scope: Scope, entered: int
 ) -> _Transition:
     effective = state.flow.effective_input(payload, scope)
     step = Step(

@@ -1,4 +1,4 @@
-"""A checked definition, compiled once into what the interpreter runs: states with their data flow, rules and settings."""
+"""A checked definition, compiled once into what the interpreter runs: data flow, rules and settings of each state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
