@@ -26,7 +26,7 @@ SAME, REFUSED = "same", "refused"
 # and time-outs of a second leave a cold worker twice that.
 _SPEED = 20.0
 _FUNCTION_SPEED = 0.5
-_FUNCTIONS_AT_ONCE = 6
+_FUNCTIONS_AT_ONCE = 8
 _OTHERS_AT_ONCE = 32
 _CASE_SECONDS = 50
 

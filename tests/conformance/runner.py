@@ -108,7 +108,7 @@ def _register(home: Home, arn: str, described: dict[str, Any]) -> Machine:
 @contextlib.asynccontextmanager
 async def runner(root: Path, *, speed: float) -> AsyncIterator[Runner]:
     """Open a runner whose clock is ``speed`` times as fast; everything it makes is below ``root``."""
-    runtime = LambdaRuntime(worker_count=6, log_folder=root / "logs", base_environment={"AWS_REGION": "us-east-1"})
+    runtime = LambdaRuntime(worker_count=8, log_folder=root / "logs", base_environment={"AWS_REGION": "us-east-1"})
     await runtime.start()
     try:
         with contextlib.ExitStack() as stack:
