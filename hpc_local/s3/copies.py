@@ -14,8 +14,8 @@ from hpc_local.s3.parameters import (
     moment,
     quote_etag,
     read_attributes,
+    read_copy_range,
     read_copy_source,
-    read_range,
     read_write_condition,
 )
 from hpc_local.s3.reads import Site
@@ -61,7 +61,7 @@ def _copy(site: Site, params: Params, open_writer: Callable[[ObjectInfo], Writer
     source, file = site.store.open_with_info(*read_copy_source(params))
     with file:
         check_read_condition(params, source, prefix="CopySource")
-        start, end = read_range(params.get("CopySourceRange"), source.size) or (0, source.size)
+        start, end = read_copy_range(params, source.size)
         file.seek(start)
         with open_writer(source) as writer:
             while start < end:

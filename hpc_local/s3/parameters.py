@@ -25,7 +25,7 @@ ATTRIBUTE_PARAMETERS = frozenset({*_TEXT_HEADERS, "ContentType", "Expires", "Met
 READ_CONDITIONS = frozenset({"IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince"})
 COPY_CONDITIONS = frozenset(f"CopySource{name}" for name in READ_CONDITIONS)
 
-_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 
 
 def moment(nanoseconds: int) -> datetime:
@@ -160,14 +160,33 @@ def read_range(text: str | None, size: int) -> tuple[int, int] | None:
         return None
     if match[1]:
         start, end = int(match[1]), int(match[2]) + 1 if match[2] else size
-    elif size == 0 and int(match[2]) > 0:
-        return None
+        is_void = bool(match[2]) and end <= start
     else:
-        start, end = size - int(match[2]), size
-    start, end = max(start, 0), min(end, size)
-    if start >= end:
+        start, end = max(size - int(match[2]), 0), size
+        is_void = size == 0 and int(match[2]) > 0
+    if is_void:
+        return None
+    if start >= size:
         raise ServiceError("InvalidRange", f"the range {text} is not in the object's {size} bytes", 416)
-    return start, end
+    return start, min(end, size)
+
+
+def read_copy_range(params: Params, size: int) -> tuple[int, int]:
+    """Return the first byte and the byte after the last one that a part is to be copied from.
+
+    Raises
+    ------
+    ServiceError
+        InvalidArgument for what is not ``bytes=<first>-<last>`` within the source.
+    """
+    text = params.get("CopySourceRange")
+    if text is None:
+        return 0, size
+    match = _RANGE.fullmatch(text)
+    if match and match[1] and match[2] and int(match[1]) <= int(match[2]) < size:
+        return int(match[1]), int(match[2]) + 1
+    message = f"x-amz-copy-source-range must be bytes=<first>-<last> within the source's {size} bytes, got {text!r}"
+    raise ServiceError("InvalidArgument", message)
 
 
 def read_copy_source(params: Params) -> tuple[str, str]:

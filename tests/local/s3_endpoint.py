@@ -1,18 +1,19 @@
 """An object store behind the real HTTP endpoint, and clients for it."""
 
-import socket
+import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 import boto3
 import pytest
-import uvicorn
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from hpc_local.http_api import HttpApi
+from hpc_local.loopback import LoopbackServer
 from hpc_local.object_store import ObjectStore
 from hpc_local.s3 import S3Service
 from hpc_local.sigv4 import Credential
@@ -21,21 +22,25 @@ from hpc_local.sigv4 import Credential
 @contextmanager
 def served(store: ObjectStore) -> Iterator[str]:
     """Serve a store over HTTP on loopback and give its address."""
-    app = HttpApi(
-        {"s3": S3Service(store, region="us-east-1", account="123456789012")}, {"AKID": Credential("secret", "tests")}
-    )
-    # With the protocol named, accepted connections send at once: else a response's two parts wait 40 ms for each other.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        server = uvicorn.Server(uvicorn.Config(app, ws="none", lifespan="off", log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    service = S3Service(store, region="us-east-1", account="123456789012")
+    app = HttpApi({"s3": service}, {"AKID": Credential("secret", "tests")})
+    address: Future[str] = Future()
+    stopping = threading.Event()
+
+    async def serve() -> None:
+        server = LoopbackServer()
+        server.start(app)
+        address.set_result(server.address)
+        await asyncio.to_thread(stopping.wait)
+        await server.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        yield f"http://{address.result()}"
+    finally:
+        stopping.set()
+        thread.join()
 
 
 def new_client(endpoint_url: str | None, *, secret: str = "secret", kind: Any = boto3.client, **config: Any) -> Any:

@@ -91,6 +91,25 @@ def test_range_reads_only_what_it_names(s3: Any) -> None:
     assert error_of(s3.get_object, Bucket="bkt", Key="digits", Range="bytes=10-") == ("InvalidRange", 416)
 
 
+@pytest.mark.parametrize("text", ["bytes=4-2", "bytes=12-11", "bytes=a-b", "bytes=-", "bytes=0-1,3-4", "lines=0-1", ""])
+def test_what_is_not_one_range_is_ignored(s3: Any, text: str) -> None:
+    s3.put_object(Bucket="bkt", Key="digits", Body=b"0123456789")
+    assert s3.get_object(Bucket="bkt", Key="digits", Range=text)["Body"].read() == b"0123456789"
+
+
+@pytest.mark.parametrize("text", ["bytes=4-2", "bytes=4-", "bytes=-4", "bytes=5-10", "bytes=10-11", "4-5"])
+def test_range_of_a_copied_part_must_be_within_its_source(s3: Any, text: str) -> None:
+    s3.put_object(Bucket="bkt", Key="digits", Body=b"0123456789")
+    place = {"Bucket": "bkt", "Key": "of digits"}
+    part = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"], "PartNumber": 1}
+    call = {**part, "CopySource": "bkt/digits"}
+    assert error_of(s3.upload_part_copy, **call, CopySourceRange=text) == ("InvalidArgument", 400)
+    etag = s3.upload_part_copy(**call, CopySourceRange="bytes=2-4")["CopyPartResult"]["ETag"]
+    part.pop("PartNumber")
+    s3.complete_multipart_upload(**part, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
+    assert s3.get_object(**place)["Body"].read() == b"234"
+
+
 def test_conditional_reads_and_writes(s3: Any) -> None:
     place = {"Bucket": "bkt", "Key": "conditional"}
     etag = s3.put_object(**place, Body=b"1", IfNoneMatch="*")["ETag"]
@@ -205,9 +224,11 @@ def test_upload_in_parts_can_be_looked_at_and_aborted(s3: Any) -> None:
     assert ([part["PartNumber"] for part in listed["Parts"]], listed["IsTruncated"]) == ([1], True)
     rest = s3.list_parts(**place, UploadId=upload["UploadId"], PartNumberMarker=listed["NextPartNumberMarker"])
     assert ([part["PartNumber"] for part in rest["Parts"]], rest["IsTruncated"]) == ([3], False)
-    assert [other["Key"] for other in s3.list_multipart_uploads(Bucket="bkt")["Uploads"]] == ["looked at"]
+    assert [other["Key"] for other in s3.list_multipart_uploads(Bucket="bkt", Prefix="looked")["Uploads"]] == [
+        "looked at"
+    ]
     s3.abort_multipart_upload(**place, UploadId=upload["UploadId"])
-    assert "Uploads" not in s3.list_multipart_uploads(Bucket="bkt")
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket="bkt", Prefix="looked")
     assert error_of(s3.list_parts, **place, UploadId=upload["UploadId"]) == ("NoSuchUpload", 404)
 
 

@@ -22,11 +22,12 @@ MIN_PART_BYTES = 4
 # Letters that sort apart by case and by code point, that URLs and XML escape, that file systems take for something.
 KEYS = st.text("aAb/.é~%+ &<'\"\n\U0001f389", min_size=1, max_size=5)
 BODIES = st.binary(max_size=12)
+# None that ends before it begins: S3 ignores it, moto does so only if it begins within the object.
 RANGES = st.one_of(
-    st.builds("bytes={}-{}".format, st.integers(0, 15), st.one_of(st.just(""), st.integers(0, 15))),
+    st.tuples(st.integers(0, 15), st.integers(0, 15)).map(lambda ends: "bytes={}-{}".format(*sorted(ends))),
+    st.builds("bytes={}-".format, st.integers(0, 15)),
     st.builds("bytes=-{}".format, st.integers(0, 15)),
 )
-ETAGS = st.sampled_from(["current", "other"])
 
 
 class Pair:
