@@ -71,7 +71,7 @@ def compute(item: dict[str, int], params: dict[str, Any]) -> bytes:
 
 
 def escape_steps(real: Reals, imaginary: Reals, iterations: int) -> NDArray[np.uint32]:
-    """Return for each point c how many steps of z -> z**2 + c keep |z| <= 2, ``iterations`` where all do."""
+    """Return for each point c after how many steps of z -> z**2 + c, from 0, |z| > 2; else ``iterations``."""
     steps = np.full(real.size, iterations, np.uint32)
     index = np.flatnonzero(~never_escapes(real, imaginary))
     c_real, c_imaginary = real[index], imaginary[index]
