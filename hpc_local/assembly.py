@@ -1,4 +1,4 @@
-"""What a cloud assembly (``cdk.out``) deploys, read for this machine: buckets, functions, state machines, outputs.
+"""What a cloud assembly (``cdk.out``) deploys, read for this machine: buckets, functions, machines, jobs, outputs.
 
 **Differs from AWS:** roles, policies, log groups and tracing have no effect here; functions of other runtimes than
 Python are not made (the one that empties the bucket when a stack is deleted, for example); layers are not unpacked,
@@ -6,14 +6,18 @@ because they are for the functions' processor: handlers import the packages of t
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpc_local.arns import Account, state_machine_arn
-from hpc_local.cloudformation import Resolver, TemplateError
+from hpc_local.batch.resources import JobDefinition, JobQueue
+from hpc_local.cloudformation import Resolver, TemplateError, check_properties
+from hpc_local.job_resources import JOB_DEFINITION, JOB_QUEUE, RULE, JobResources
+from hpc_local.job_resources import WITHOUT_EFFECT as JOBS_WITHOUT_EFFECT
 from hpc_local.lambda_function import Function
+from hpc_local.rules import Rule
 
 
 class AssemblyError(Exception):
@@ -39,9 +43,15 @@ class Stack:
     buckets: tuple[str, ...]
     functions: tuple[Function, ...]
     state_machines: tuple[StateMachine, ...]
+    job_queues: tuple[JobQueue, ...]
+    job_definitions: tuple[JobDefinition, ...]
+    rules: tuple[Rule, ...]
     outputs: Mapping[str, str]
 
 
+_BUCKET = "AWS::S3::Bucket"
+_FUNCTION = "AWS::Lambda::Function"
+_MACHINE = "AWS::StepFunctions::StateMachine"
 # Resources that change nothing on this machine, each with the reason.
 _WITHOUT_EFFECT = {
     "AWS::IAM::Role": "there is one user here; what roles may do is checked on the template",
@@ -52,6 +62,7 @@ _WITHOUT_EFFECT = {
     "AWS::Logs::LogGroup": "logs are files here",
     "AWS::CDK::Metadata": "describes the construct library",
     "Custom::S3AutoDeleteObjects": "empties the bucket when the stack is deleted",
+    **JOBS_WITHOUT_EFFECT,
 }
 _FUNCTION_PROPERTIES = frozenset(
     [
@@ -119,33 +130,43 @@ def load(assembly: Path, account: Account) -> Stack:
 
 def _read_stack(template: Mapping[str, Any], stack_name: str, assembly: Path, account: Account) -> Stack:
     resolver = Resolver(template, stack_name, account)
-    buckets, functions, machines = [], [], []
+    jobs = JobResources(template, resolver, assembly, account)
+    read: dict[str, Callable[[str, Mapping[str, Any]], Any]] = {
+        _BUCKET: lambda logical_id, _: resolver.physical_name(logical_id),
+        _FUNCTION: lambda logical_id, properties: _function(logical_id, properties, resolver, assembly, account),
+        _MACHINE: lambda logical_id, properties: _state_machine(logical_id, properties, resolver, account),
+        JOB_QUEUE: jobs.queue,
+        JOB_DEFINITION: jobs.definition,
+        RULE: jobs.rule,
+    }
+    found: dict[str, list[Any]] = {resource_type: [] for resource_type in read}
     for logical_id, resource in template["Resources"].items():
-        properties = resource.get("Properties", {})
         resource_type = resource["Type"]
-        if resource_type == "AWS::S3::Bucket":
-            buckets.append(resolver.physical_name(logical_id))
-        elif resource_type == "AWS::Lambda::Function":
-            if str(properties.get("Runtime", "")).startswith("python"):
-                functions.append(_function(logical_id, properties, resolver, assembly, account))
-        elif resource_type == "AWS::StepFunctions::StateMachine":
-            machines.append(_state_machine(logical_id, properties, resolver, account))
+        if resource_type in read:
+            made = read[resource_type](logical_id, resource.get("Properties", {}))
+            if made is not None:
+                found[resource_type].append(made)
         elif resource_type not in _WITHOUT_EFFECT:
             raise TemplateError(f"{logical_id}: resources of type {resource_type} can't be run on this machine")
-    outputs = {name: resolver.value(output["Value"]) for name, output in template.get("Outputs", {}).items()}
     return Stack(
         name=stack_name,
-        buckets=tuple(buckets),
-        functions=tuple(functions),
-        state_machines=tuple(machines),
-        outputs=outputs,
+        buckets=tuple(found[_BUCKET]),
+        functions=tuple(found[_FUNCTION]),
+        state_machines=tuple(found[_MACHINE]),
+        job_queues=tuple(found[JOB_QUEUE]),
+        job_definitions=tuple(found[JOB_DEFINITION]),
+        rules=tuple(found[RULE]),
+        outputs={name: resolver.value(output["Value"]) for name, output in template.get("Outputs", {}).items()},
     )
 
 
 def _function(
     logical_id: str, properties: Mapping[str, Any], resolver: Resolver, assembly: Path, account: Account
-) -> Function:
-    _check_properties(logical_id, properties, _FUNCTION_PROPERTIES)
+) -> Function | None:
+    """Read a function; None if it is not in Python."""
+    if not str(properties.get("Runtime", "")).startswith("python"):
+        return None
+    check_properties(logical_id, properties, _FUNCTION_PROPERTIES)
     name = resolver.physical_name(logical_id)
     code = assembly / f"asset.{str(resolver.value(properties['Code'])['S3Key']).removesuffix('.zip')}"
     if not code.is_dir():
@@ -165,7 +186,7 @@ def _function(
 def _state_machine(
     logical_id: str, properties: Mapping[str, Any], resolver: Resolver, account: Account
 ) -> StateMachine:
-    _check_properties(logical_id, properties, _MACHINE_PROPERTIES)
+    check_properties(logical_id, properties, _MACHINE_PROPERTIES)
     name = resolver.physical_name(logical_id)
     return StateMachine(
         arn=state_machine_arn(account, name),
@@ -174,11 +195,3 @@ def _state_machine(
         role_arn=resolver.value(properties["RoleArn"]),
         definition=resolver.value(properties["DefinitionString"]),
     )
-
-
-def _check_properties(logical_id: str, properties: Mapping[str, Any], known: frozenset[str]) -> None:
-    unknown = sorted(set(properties) - known)
-    if unknown:
-        raise TemplateError(
-            f"{logical_id}: property {', '.join(unknown)} has no meaning here; known are {', '.join(sorted(known))}"
-        )

@@ -31,6 +31,13 @@ def _arn(service: str, prefix: str) -> "Callable[[Account, str], str]":
 
 # Type -> what Ref gives, and what Fn::GetAtt gives by attribute; both from (account, physical name).
 _Attribute = Callable[[Account, str], str]
+
+
+def _same(attribute: str, get: _Attribute) -> dict[str, _Attribute]:
+    """Return what Ref and an attribute give where they are the same."""
+    return {"Ref": get, attribute: get}
+
+
 _ATTRIBUTES: dict[str, dict[str, _Attribute]] = {
     "AWS::S3::Bucket": {"Ref": lambda _, name: name, "Arn": lambda _, name: f"arn:aws:s3:::{name}"},
     "AWS::Lambda::Function": {"Ref": lambda _, name: name, "Arn": _arn("lambda", "function:")},
@@ -44,6 +51,12 @@ _ATTRIBUTES: dict[str, dict[str, _Attribute]] = {
         "Arn": lambda account, name: f"arn:aws:iam::{account.account_id}:role/{name}",
     },
     "AWS::Logs::LogGroup": {"Ref": lambda _, name: name, "Arn": _arn("logs", "log-group:")},
+    "AWS::Batch::ComputeEnvironment": _same("ComputeEnvironmentArn", _arn("batch", "compute-environment/")),
+    "AWS::Batch::JobQueue": _same("JobQueueArn", _arn("batch", "job-queue/")),
+    "AWS::Batch::JobDefinition": _same(
+        "JobDefinitionArn", lambda account, name: account.arn("batch", f"job-definition/{name}:1")
+    ),
+    "AWS::Events::Rule": {"Ref": lambda _, name: name, "Arn": _arn("events", "rule/")},
 }
 # Where a template gives the physical name itself.
 _NAME_PROPERTY = {
@@ -52,6 +65,10 @@ _NAME_PROPERTY = {
     "AWS::StepFunctions::StateMachine": "StateMachineName",
     "AWS::IAM::Role": "RoleName",
     "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::Batch::ComputeEnvironment": "ComputeEnvironmentName",
+    "AWS::Batch::JobQueue": "JobQueueName",
+    "AWS::Batch::JobDefinition": "JobDefinitionName",
+    "AWS::Events::Rule": "Name",
 }
 
 
@@ -154,3 +171,12 @@ _FUNCTIONS: dict[str, Callable[[Resolver, Any], Any]] = {
     "Fn::Select": Resolver._select,
     "Fn::Split": Resolver._split,
 }
+
+
+def check_properties(logical_id: str, properties: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Raise :class:`TemplateError` if a resource has a property that would be dropped here."""
+    unknown = sorted(set(properties) - known)
+    if unknown:
+        raise TemplateError(
+            f"{logical_id}: property {', '.join(unknown)} has no meaning here; known are {', '.join(sorted(known))}"
+        )

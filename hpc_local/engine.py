@@ -8,10 +8,12 @@ from pathlib import Path
 
 from hpc_local import assembly as cloud_assembly
 from hpc_local.arns import Account
+from hpc_local.batch.service import BatchService
 from hpc_local.clock import Clock
 from hpc_local.execution.machines import Machines
 from hpc_local.http_api import HttpApi
-from hpc_local.integrations.catalog import service_tasks
+from hpc_local.integrations.batch_job import batch_tasks
+from hpc_local.integrations.catalog import PRINCIPAL, service_tasks
 from hpc_local.integrations.lambda_function import FunctionTask, InvokeTask
 from hpc_local.integrations.registry import Integrations
 from hpc_local.lambda_runtime import LambdaRuntime
@@ -21,9 +23,11 @@ from hpc_local.maps.map_run import MapRuns
 from hpc_local.maps.objects import MapObjects
 from hpc_local.object_store import ObjectStore
 from hpc_local.protocol import Service
+from hpc_local.rules import EventBus
 from hpc_local.s3 import S3Service
 from hpc_local.sigv4 import Credential
 from hpc_local.states_api.service import StatesService
+from hpc_local.status_events import execution_events, job_events
 from hpc_local.storage.map_runs import MapRunStore
 from hpc_local.storage.store import Store
 
@@ -81,26 +85,44 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         endpoint = LoopbackServer(port=settings.port)
         stack.push_async_callback(endpoint.stop)
         endpoint_url = f"http://{endpoint.address}"
+        worker_environment = _worker_environment(settings, endpoint_url)
         runtime = LambdaRuntime(
             worker_count=settings.worker_count,
             log_folder=settings.home / "logs",
-            base_environment=_worker_environment(settings, endpoint_url),
+            base_environment=worker_environment,
         )
         await runtime.start()
         stack.push_async_callback(runtime.stop)
         objects = stack.enter_context(contextlib.closing(ObjectStore(settings.home / "s3")))
         store = stack.enter_context(contextlib.closing(Store(settings.home / "executions.sqlite")))
-        machines, services = compose(
-            account=settings.account, clock=settings.clock or Clock(), runtime=runtime, objects=objects, store=store
+        clock = settings.clock or Clock()
+        bus = EventBus(runtime, settings.account, clock)
+        batch = BatchService(
+            account=settings.account,
+            clock=clock,
+            slots=settings.worker_count,
+            log_folder=settings.home / "logs",
+            base_environment=worker_environment,
+            on_change=job_events(bus, settings.account),
         )
+        stack.push_async_callback(batch.stop)
+        machines, services = compose(
+            account=settings.account, clock=clock, runtime=runtime, objects=objects, store=store, batch=batch
+        )
+        machines.executions.on_status = execution_events(bus)
         machines.abort_orphans()
         machines.load()
-        outputs = _deploy(settings, runtime, objects, machines)
+        deployed = cloud_assembly.load(settings.assembly, settings.account) if settings.assembly else None
+        if deployed is not None:
+            batch.resources.add(deployed.job_queues, deployed.job_definitions)
+            bus.add(deployed.rules)
+            _deploy(deployed, runtime, objects, machines)
         stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
+        stack.push_async_callback(bus.close)
         await asyncio.wrap_future(store.journal.flush())
         endpoint.start(HttpApi(services, settings.credentials))
         stack.push_async_callback(endpoint.stop)  # before what answers its requests is closed
-        yield Running(endpoint_url, outputs, machines)
+        yield Running(endpoint_url, deployed.outputs if deployed is not None else {}, machines)
 
 
 def _worker_environment(settings: Settings, endpoint_url: str) -> dict[str, str]:
@@ -121,7 +143,13 @@ def _worker_environment(settings: Settings, endpoint_url: str) -> dict[str, str]
 
 
 def compose(
-    *, account: Account, clock: Clock, runtime: LambdaRuntime, objects: ObjectStore, store: Store
+    *,
+    account: Account,
+    clock: Clock,
+    runtime: LambdaRuntime,
+    objects: ObjectStore,
+    store: Store,
+    batch: BatchService | None = None,
 ) -> tuple[Machines, dict[str, Service]]:
     """Put the state machines over a store, and the services that they and everybody else call."""
     map_objects = MapObjects(objects)
@@ -135,21 +163,22 @@ def compose(
     s3 = S3Service(objects, region=account.region, account=account.account_id)
     states = StatesService(machines, account)
     integrations.add(service_tasks(s3=s3, states=states, executions=machines.executions))
-    return machines, {"s3": s3, "states": states}
+    services: dict[str, Service] = {"s3": s3, "states": states}
+    if batch is not None:
+        integrations.add(batch_tasks(batch, PRINCIPAL))
+        services["batch"] = batch
+    return machines, services
 
 
-def _deploy(settings: Settings, runtime: LambdaRuntime, objects: ObjectStore, machines: Machines) -> Mapping[str, str]:
-    """Make what the assembly describes and return the stack's outputs."""
-    if settings.assembly is None:
-        return {}
-    stack = cloud_assembly.load(settings.assembly, settings.account)
+def _deploy(deployed: cloud_assembly.Stack, runtime: LambdaRuntime, objects: ObjectStore, machines: Machines) -> None:
+    """Make what a stack describes."""
     known_buckets = {bucket.name for bucket in objects.buckets()}
-    for name in stack.buckets:
+    for name in deployed.buckets:
         if name not in known_buckets:
             objects.create_bucket(name)
-    for function in stack.functions:
+    for function in deployed.functions:
         runtime.register(function)
-    for machine in stack.state_machines:
+    for machine in deployed.state_machines:
         machines.register(
             arn=machine.arn,
             name=machine.name,
@@ -157,4 +186,3 @@ def _deploy(settings: Settings, runtime: LambdaRuntime, objects: ObjectStore, ma
             role_arn=machine.role_arn,
             definition=machine.definition,
         )
-    return stack.outputs

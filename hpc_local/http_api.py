@@ -65,7 +65,6 @@ class HttpApi:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._services = dict(services)
-        self._apis = {name: load_api(name) for name in services}
         # Tells the format of an error before it is known which service is meant.
         self._fallbacks = {True: load_api("states"), False: load_api("s3")}
         self._credentials = credentials
@@ -100,10 +99,10 @@ class HttpApi:
             return api.encode_error(api.faults.internal("internal error, the server's log has its cause"))
 
     def _find_api(self, authorization: Authorization, faults: Faults) -> ServiceApi:
-        if authorization.service not in self._apis:
-            served = ", ".join(sorted(self._apis))
+        if authorization.service not in self._services:
+            served = ", ".join(sorted(self._services))
             raise faults.bad_authorization(f"service {authorization.service!r} is not served here, allowed: {served}")
-        return self._apis[authorization.service]
+        return load_api(authorization.service)  # models that nobody asks for are not loaded
 
     async def _call(
         self, api: ServiceApi, request: HttpRequest, authorization: Authorization, body: _Body

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from botocore.loaders import Loader
-from botocore.model import ServiceModel
+from botocore.model import ServiceModel, Shape
 
 from hpc_local.protocol.faults import BATCH_FAULTS, JSON_FAULTS, S3_FAULTS
 from hpc_local.protocol.json_api import JsonApi
@@ -22,7 +22,16 @@ _MODEL_NAMES = {"states": "stepfunctions"}
 @cache
 def load_api(signing_name: str) -> ServiceApi:
     """Load the API of a service from botocore's own models, never from a user's ``~/.aws/models``."""
-    name = _MODEL_NAMES.get(signing_name, signing_name)
-    loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
-    model = ServiceModel(loader.load_service_model(name, "service-2"), name)
+    model = _load_model(_MODEL_NAMES.get(signing_name, signing_name))
     return _PROTOCOLS[model.resolved_protocol](model, _FAULTS.get(signing_name, JSON_FAULTS))
+
+
+def service_shape(service: str, name: str) -> Shape:
+    """Return a shape of a service's model."""
+    return _load_model(service).shape_for(name)
+
+
+@cache
+def _load_model(name: str) -> ServiceModel:
+    loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    return ServiceModel(loader.load_service_model(name, "service-2"), name)
