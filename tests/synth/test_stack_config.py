@@ -60,6 +60,27 @@ RULES: dict[str, Rule] = {each.name: each.metadata["rule"] for each in fields(Hp
         ("source_buckets", ["data", 1]),
         ("source_buckets", {"data": 1}),
         ("source_buckets", None),
+        ("batch", "yes"),
+        ("batch_image", "python"),
+        ("batch_image", "Team/hpc:1"),
+        ("batch_image", "team/hpc@sha256:0"),
+        ("batch_architecture", "arm"),
+        ("batch_vcpus", 3),
+        ("batch_vcpus", "1.0"),
+        ("batch_vcpus", 32),
+        ("batch_memory_mib", 511),
+        ("batch_max_vcpus", 0),
+        ("batch_timeout_seconds", 59),
+        ("batch_run_timeout_seconds", 59),
+        ("callback_heartbeat_seconds", 9),
+        ("vpc_id", "vpc-1"),
+        ("subnet_ids", "subnet-01234567,subnet-01234567"),
+        ("subnet_ids", "vpc-01234567"),
+        ("subnet_access", "Public"),
+        ("orchestrator", 1),
+        ("orchestrator_max_concurrency", 41),
+        ("orchestrator_job_timeout_seconds", 239),
+        ("orchestrator_retry_interval_seconds", 0),
     ],
 )
 def test_config_refuses_a_value_and_says_what_was_given_and_what_is_allowed(key: str, value: Any) -> None:
@@ -86,6 +107,61 @@ def test_config_refuses_a_value_and_says_what_was_given_and_what_is_allowed(key:
 )
 def test_config_reads_the_text_that_the_command_line_gives(key: str, text: str, value: Any) -> None:
     assert getattr(HpcConfig.from_context({f"hpc:{key}": text}), key) == value
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_spot": True}, "hpc:batch_spot needs hpc:batch to be true; got True without it"),
+        ({"orchestrator": "true"}, "hpc:orchestrator needs hpc:batch to be true; got True without it"),
+        (
+            {"batch": True, "orchestrator_max_concurrency": 1},
+            "hpc:orchestrator_max_concurrency needs hpc:orchestrator to be true; got 1 without it",
+        ),
+        (
+            {"batch": True, "batch_memory_mib": 1_024},
+            "hpc:batch_memory_mib must be one of 2048, 3072, 4096, 5120, 6144, 7168, 8192 with 1 vCPU; got 1024",
+        ),
+        (
+            {"batch": True, "batch_vcpus": 8, "batch_memory_mib": 16_384},
+            "hpc:batch_max_vcpus must be hpc:batch_vcpus, 8, or more; got 6",
+        ),
+        (
+            {"batch": True, "batch_run_timeout_seconds": 14_400},
+            "hpc:batch_timeout_seconds must be under hpc:batch_run_timeout_seconds, 14400; got 14400",
+        ),
+        (
+            {"batch": True, "batch_timeout_seconds": 60, "batch_run_timeout_seconds": 3_600},
+            "hpc:callback_heartbeat_seconds must be under hpc:batch_run_timeout_seconds, 3600; got 3600",
+        ),
+        (
+            {"batch": True, "vpc_id": "vpc-01234567"},
+            "hpc:vpc_id and hpc:subnet_ids must be given both or neither; got 'vpc-01234567' and []",
+        ),
+        (
+            {"batch": True, "subnet_access": "private", "batch_image": "docker.io/team/hpc:1"},
+            "hpc:batch_image must be in Amazon ECR where hpc:subnet_access is private and the VPC is the stack's own, "
+            "which leads nowhere else; got 'docker.io/team/hpc:1'",
+        ),
+    ],
+)
+def test_config_refuses_settings_that_do_not_go_together(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        HpcConfig.from_context({f"hpc:{key}": value for key, value in settings.items()})
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("batch_image", "public.ecr.aws/team/hpc:1.2", "public.ecr.aws/team/hpc:1.2"),
+        ("batch_spot", "true", True),
+        ("batch_max_vcpus", "100", 100),
+        ("subnet_access", "private", "private"),
+    ],
+)
+def test_config_reads_the_text_of_settings_that_need_another(key: str, text: str, value: Any) -> None:
+    assert getattr(HpcConfig.from_context({"hpc:batch": "true", f"hpc:{key}": text}), key) == value
 
 
 @given(st.integers())
@@ -130,7 +206,16 @@ def test_documentation_lists_every_setting_with_default_and_range() -> None:
     assert len({name for name, _, _ in rows}) == len(rows)
     assert {name: allowed for name, _, allowed in rows} == {name: rule.allowed for name, rule in RULES.items()}
     defaults = {each.name: json.dumps(each.default).strip('"') for each in fields(HpcConfig)}
-    assert {name: default.strip("`").replace("none", "[]") for name, default, _ in rows} == defaults
+    documented = {name: default.strip("`") for name, default, _ in rows}
+    assert documented == {name: "none" if default in ("", "[]") else default for name, default in defaults.items()}
+
+
+def test_documentation_names_every_parameter_of_the_sample_beside_its_counterpart() -> None:
+    # Source: aws-samples/aws-stepfunction-complex-orchestrator-app, the parameters of its template.
+    text = (ROOT / "docs/configuration.md").read_text()
+    for parameter in ("VPCID", "Subnets", "FargateSubnetAccessibility", "batchSleepDuration", "BatchScriptName"):
+        [row] = re.findall(rf"^\| `{parameter}`[^|]*\| (.+?) \|$", text, re.MULTILINE)
+        assert row
 
 
 @pytest.mark.parametrize(
