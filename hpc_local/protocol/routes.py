@@ -41,10 +41,19 @@ class Match:
     query: dict[str, list[str]]
 
 
-def build_routes(model: ServiceModel) -> list[Route]:
-    """Form the routes of all operations, the most precise first."""
-    routes = [_build_route(model.operation_model(name)) for name in model.operation_names]
-    return sorted(routes, key=lambda route: -route.precision)
+# By method, the most precise first.
+Routes = dict[str, list[Route]]
+
+
+def build_routes(model: ServiceModel) -> Routes:
+    """Form the routes of all operations."""
+    routes: Routes = {}
+    for name in model.operation_names:
+        route = _build_route(model.operation_model(name))
+        routes.setdefault(route.method, []).append(route)
+    for candidates in routes.values():
+        candidates.sort(key=lambda route: -route.precision)
+    return routes
 
 
 def _build_route(operation: OperationModel) -> Route:
@@ -81,7 +90,7 @@ def _split_pair(pair: str) -> tuple[str, str]:
     return name, value
 
 
-def find_route(routes: list[Route], request: HttpRequest) -> Match | None:
+def find_route(routes: Routes, request: HttpRequest) -> Match | None:
     """Find the operation that ``request`` means.
 
     Raises
@@ -90,8 +99,8 @@ def find_route(routes: list[Route], request: HttpRequest) -> Match | None:
         If the path or the query string is not percent-encoded UTF-8.
     """
     query = _parse_query(request.query)
-    for route in routes:
-        if route.method == request.method and _has_required(route, query, request):
+    for route in routes.get(request.method, []):
+        if _has_required(route, query, request):
             found = route.path.fullmatch(request.path)
             if found:
                 labels = {name: unquote(text, errors="strict") for name, text in found.groupdict().items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeVar
 
-from hpc_local.object_store import ObjectInfo, Part, Writer
+from hpc_local.object_store import ObjectInfo, ObjectStoreError, Part, Writer
 from hpc_local.protocol import ServiceError
 from hpc_local.protocol.checksums import bad_digest
 from hpc_local.protocol.messages import RequestBody
@@ -113,7 +113,12 @@ def create_bucket(site: Site, params: Params) -> dict[str, Any]:
     if location != site.region:
         message = f"location constraint must be {site.region}, the region served here, got {location}"
         raise ServiceError("IllegalLocationConstraintException", message)
-    site.store.create_bucket(params["Bucket"])
+    try:
+        site.store.create_bucket(params["Bucket"])
+    except ObjectStoreError as error:
+        # Source: Amazon S3 API reference, CreateBucket: in us-east-1, and only there, a second time is no error.
+        if (error.code, site.region) != ("BucketAlreadyOwnedByYou", "us-east-1"):
+            raise
     return {"Location": f"/{params['Bucket']}"}
 
 
