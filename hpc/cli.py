@@ -26,7 +26,7 @@ RUN_EXAMPLES = """\
 examples:
   hpc run --size 1024
   hpc run --size 64 --workload squares --batch-size 8 --output json
-  hpc run --items grid.csv --workload my_model --tolerated-failure-percentage 5
+  hpc run --items grid.csv --workload my_model.py --tolerated-failure-percentage 5
   hpc run --input @input.json
   hpc run --size 1024 --aws --detach
 
@@ -104,6 +104,7 @@ def build_parsers() -> dict[str, argparse.ArgumentParser]:
         "hpc": parser,
         "hpc run": _add_run(commands),
         "hpc stop": _add_stop(commands),
+        "hpc new": _add_new(commands),
         "hpc serve": _add_serve(commands),
     }
 
@@ -129,7 +130,9 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="the whole execution input; the options below that are part of it can't be given beside it",
     )
     how = parser.add_argument_group("how to compute it (part of the execution input)")
-    how.add_argument("--workload", type=plain_text, metavar="NAME", help="module of lambdas/workloads (utf8_keys)")
+    how.add_argument(
+        "--workload", type=plain_text, metavar="NAME|FILE.py", help="one of lambdas/workloads (utf8_keys), or a file"
+    )
     how.add_argument("--params", type=json_text, metavar="JSON", help="object that every item is computed with ({})")
     how.add_argument("--batch-size", type=integer, metavar="N", help="items of one child execution (size / 1,000)")
     how.add_argument(
@@ -142,6 +145,20 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--detach", action="store_true", help="start the run, print its ARN and leave it running")
     parser.add_argument("--assembly", metavar="DIR", help="cloud assembly to run (synthesized when sources changed)")
     _add_place(parser)
+    return parser
+
+
+def _add_new(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    parser = _add_command(
+        commands,
+        "new",
+        _new,
+        summary="write a workload to start from",
+        description="Write NAME.py, a small workload with comments, and its test test_NAME.py into this folder.\n"
+        "Nothing is overwritten.",
+        examples="",
+    )
+    parser.add_argument("workload_name", type=plain_text, metavar="NAME", help="like my_model: a-z, 0-9 and _")
     return parser
 
 
@@ -206,6 +223,12 @@ def _run(args: argparse.Namespace) -> int:
     from hpc.run import run  # noqa: PLC0415 - boto3 takes half a second that --help need not wait for
 
     return run(args)
+
+
+def _new(args: argparse.Namespace) -> int:
+    from hpc.new import new  # noqa: PLC0415 - only this command needs it
+
+    return new(args)
 
 
 def _stop(args: argparse.Namespace) -> int:

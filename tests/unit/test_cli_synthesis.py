@@ -15,7 +15,7 @@ import os, pathlib
 out = pathlib.Path(os.environ["CDK_OUTDIR"])
 out.mkdir(parents=True)
 (out / "manifest.json").write_text("{}")
-(out / "environment").write_text("\\n".join(sorted(os.environ)))
+(out / "environment").write_text("\\n".join(f"{name}={value}" for name, value in os.environ.items()))
 with open("count", "a") as count:
     count.write("x")
 """
@@ -83,11 +83,15 @@ def test_find_assembly_hides_the_credentials_of_the_caller(
         monkeypatch.setenv(name, "poison")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "poison"))
     assembly = synthesis.find_assembly(project, tmp_path / "home")
-    seen = set((assembly / "environment").read_text().splitlines())
-    assert {name for name in seen if name.startswith(("AWS_", "CDK_"))} == {
+    text = (assembly / "environment").read_text()
+    seen = dict(line.split("=", 1) for line in text.splitlines() if line.startswith(("AWS_", "CDK_")))
+    assert "poison" not in text
+    assert seen["CDK_CONTEXT_JSON"] == '{"hpc:packages_layer": false}'
+    assert set(seen) == {
         "AWS_CONFIG_FILE",
         "AWS_EC2_METADATA_DISABLED",
         "AWS_SHARED_CREDENTIALS_FILE",
+        "CDK_CONTEXT_JSON",
         "CDK_OUTDIR",
     }
 
