@@ -34,13 +34,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
-from importlib import machinery
-from importlib.abc import PathEntryFinder
-from pathlib import Path
 from typing import Any
 
 from hpc_local import runtime_client as stand_in
+from hpc_local.worker_imports import compile_folder, isolate_imports
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _NOT_STARTED = 127  # as shells say it
@@ -119,7 +116,7 @@ class _Forker:
                         self._kill(command["kill"])
                     elif "terminate" in command:
                         self._terminate(command["terminate"])
-                    elif self._fork(command["spawn"]):
+                    elif self._fork(command):
                         return {**command, "parent": self._process_id}
 
     def _receive(self) -> list[Any] | None:
@@ -133,8 +130,10 @@ class _Forker:
         *lines, self._input = (self._input + received).split(b"\n")
         return [json.loads(line) for line in lines]
 
-    def _fork(self, identity: str) -> bool:
+    def _fork(self, command: dict[str, Any]) -> bool:
         """Return True in the new worker."""
+        identity = command["spawn"]
+        compile_folder(command["code"])
         try:
             process_id = os.fork()
         except OSError as error:
@@ -206,7 +205,7 @@ def _run_worker(task: dict[str, Any]) -> None:
     os.environ.update(task["environment"])
     time.tzset()
     os.chdir(task["code"])
-    _isolate_imports(task["code"])
+    isolate_imports(task["code"])
     if "command" in task:
         _run_command(task["command"])
     else:
@@ -225,39 +224,6 @@ def _redirect(path: str, flags: int, descriptor: int) -> None:
     opened = os.open(path, flags, 0o600)
     os.dup2(opened, descriptor)
     os.close(opened)
-
-
-def _isolate_imports(code: str) -> None:
-    """Let the worker import what the function has on AWS: its own code first, nothing of this project's checkout."""
-    checkout = str(Path(__file__).parent.parent)
-    shared = [path for path in sys.path if path != checkout or Path(path, "boto3").is_dir()]
-    sys.path[:] = [code, *shared]
-    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
-        del sys.modules[name]
-    sys.path_hooks.insert(0, _find_code_without_cache(code))
-
-
-def _find_code_without_cache(code: str) -> Callable[[str], PathEntryFinder]:
-    """Import from the code folder without leaving a `__pycache__` there.
-
-    It would be uploaded with the asset, under a hash that does not cover it.  Everywhere else caches are worth having.
-    """
-    find = machinery.FileFinder.path_hook(
-        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
-        (_CachelessLoader, machinery.SOURCE_SUFFIXES),
-    )
-
-    def find_code(path: str) -> PathEntryFinder:
-        if not Path(path).is_relative_to(code):
-            raise ImportError(f"{path} is not the function's code")
-        return find(path)
-
-    return find_code
-
-
-class _CachelessLoader(machinery.SourceFileLoader):
-    def set_data(self, path: str, data: object, *, _mode: int = 0) -> None:
-        """Write no bytecode."""
 
 
 def _run_handler(handler: str) -> None:
