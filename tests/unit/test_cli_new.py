@@ -1,0 +1,128 @@
+"""`hpc new` and `--workload FILE.py` as far as they need no server."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpc.cli import main
+from hpc.errors import NotStartedError
+from hpc.home import Home
+from hpc.workload_file import overlay_folder, read_workload_file, workload_name
+
+PROJECT = Path(__file__).parents[2]
+WORKLOAD = "def compute(item): return item\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def home(here: Path) -> Home:
+    return Home(project=PROJECT, folder=here / "home")
+
+
+def test_new_writes_a_workload_and_a_test_that_passes(here: Path) -> None:
+    assert main(["new", "my_circle"]) == 0
+    assert sorted(path.name for path in here.iterdir()) == ["my_circle.py", "test_my_circle.py"]
+    checks = (
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_circle.py"],
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length=120", "--select=E,F,W", "."],
+    )
+    for check in checks:
+        done = subprocess.run(check, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("taken", ["my_circle.py", "test_my_circle.py"])
+def test_new_overwrites_nothing_and_writes_nothing_then(
+    here: Path, capsys: pytest.CaptureFixture[str], taken: str
+) -> None:
+    (here / taken).write_text("mine")
+    assert main(["new", "my_circle"]) == 2
+    assert capsys.readouterr().err == f"hpc new: {taken} is there, and nothing was written: take another name\n"
+    assert [(path.name, path.read_text()) for path in here.iterdir()] == [(taken, "mine")]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Model", "must be like my_model"),
+        ("../model", "must be like my_model"),
+        ("model.py", "must be like my_model"),
+        ("", "must be like my_model"),
+        ("class", "must be like my_model"),
+        ("random", "has a module random"),
+        ("numpy", "has a module numpy"),
+        ("lambdas", "has a module lambdas"),
+    ],
+)
+def test_new_refuses_names(here: Path, capsys: pytest.CaptureFixture[str], name: str, message: str) -> None:
+    assert main(["new", name]) == 2
+    assert message in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+def test_new_says_that_it_may_not_write(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = here / "gone"
+    folder.mkdir()
+    os.chdir(folder)
+    folder.rmdir()
+    assert main(["new", "my_circle"]) == 2
+    assert "hpc new: nothing was written: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [(None, None), ("squares", "squares"), ("mine.py", "mine"), ("a/b/mine.py", "mine"), ("./mine", "mine")],
+)
+def test_workload_name_is_that_of_the_file(given: str | None, name: str | None) -> None:
+    assert workload_name(given) == name
+
+
+def test_a_workload_file_is_copied_under_its_hash(here: Path, home: Home) -> None:
+    (here / "mine.py").write_text(WORKLOAD)
+    workload = read_workload_file("mine.py", home, on_aws=False)
+    assert workload is not None
+    (here / "mine.py").write_text("an edit that comes later")
+    folder = workload.copy_to(home.folder)
+    assert folder == workload.copy_to(home.folder)
+    assert folder == overlay_folder(home.folder, "mine", hashlib.sha256(WORKLOAD.encode()).hexdigest())
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("mine.py", WORKLOAD)]
+
+
+@pytest.mark.parametrize("given", [None, "squares", str(PROJECT / "lambdas/workloads/squares.py")])
+@pytest.mark.parametrize("on_aws", [True, False])
+def test_a_workload_of_the_project_needs_no_copy(home: Home, given: str | None, on_aws: bool) -> None:
+    assert read_workload_file(given, home, on_aws=on_aws) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message"),
+    [
+        ("missing.py", None, "can't be read: .*No such file"),
+        ("My-Model.py", WORKLOAD, "must be a file named like my_model.py"),
+        ("./model", WORKLOAD, "must be a file named like my_model.py"),
+        ("squares.py", WORKLOAD, "the project has a workload squares of its own"),
+        ("broken.py", "def compute(item) return 1", r"is not Python: expected ':' \(broken.py, line 1\)"),
+        ("binary.py", "\0", "is not Python"),
+    ],
+)
+def test_a_workload_file_that_can_t_run_is_refused_before_anything_starts(
+    here: Path, home: Home, name: str, source: str | None, message: str
+) -> None:
+    if source is not None:
+        (here / name).write_text(source)
+    with pytest.raises(NotStartedError, match=message):
+        read_workload_file(name, home, on_aws=False)
+
+
+def test_a_workload_file_on_aws_is_refused_with_how_to_deploy_it(home: Home) -> None:
+    with pytest.raises(NotStartedError, match=r"copy the file to lambdas/workloads/.* make deploy, .*--workload mine$"):
+        read_workload_file("mine.py", home, on_aws=True)
