@@ -1,0 +1,188 @@
+"""The layer of the workloads' packages: what it holds, what is refused, and the template with and without it."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthesis import ROOT, resources_of
+
+from hpc_stack import layer
+from hpc_stack.layer import LayerError, Target
+
+ARM = Target(python_version="3.14", architecture="arm64")
+X86 = Target(python_version="3.14", architecture="x86_64")
+AARCH64, X86_64 = 183, 62
+
+
+def elf(machine: int) -> bytes:
+    return b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00" + machine.to_bytes(2, "little") + bytes(44)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "lambdas").mkdir(parents=True)
+    return folder
+
+
+def requirements(project: Path, text: str) -> dict[str, str]:
+    file = project / "lambdas/requirements.txt"
+    file.write_text(text)
+    return layer.read_requirements(file)
+
+
+def test_the_three_functions_have_the_layer_and_no_other_has(template: dict[str, Any]) -> None:
+    [(name, resource)] = resources_of(template, "AWS::Lambda::LayerVersion").items()
+    assert resource["Properties"]["CompatibleRuntimes"] == ["python3.14"]
+    assert resource["Properties"]["CompatibleArchitectures"] == ["arm64"]
+    functions = resources_of(template, "AWS::Lambda::Function").values()
+    with_layer = [each["Properties"]["Handler"] for each in functions if each["Properties"].get("Layers")]
+    assert sorted(with_layer) == ["lambdas.compute.handler", "lambdas.start.handler", "lambdas.sum.handler"]
+    assert {json.dumps(each["Properties"].get("Layers", [{"Ref": name}])) for each in functions} == {
+        json.dumps([{"Ref": name}])
+    }
+
+
+def test_a_local_run_synthesizes_the_same_but_for_the_layer(
+    template: dict[str, Any], synthesize: Callable[..., dict[str, Any]]
+) -> None:
+    expected = json.loads(json.dumps(template))
+    expected["Resources"] = {
+        name: each for name, each in expected["Resources"].items() if each["Type"] != "AWS::Lambda::LayerVersion"
+    }
+    for each in expected["Resources"].values():
+        each.get("Properties", {}).pop("Layers", None)
+    assert synthesize(packages_layer=False) == expected
+
+
+def test_the_layer_of_the_assembly_is_for_the_functions(assembly: Path, template: dict[str, Any]) -> None:
+    [resource] = resources_of(template, "AWS::Lambda::LayerVersion").values()
+    folder = assembly / f"asset.{resource['Properties']['Content']['S3Key'].removesuffix('.zip')}"
+    libraries = [path.name for path in folder.rglob("*.so")]
+    assert "_multiarray_umath.cpython-314-aarch64-linux-gnu.so" in libraries
+    layer.check_binaries(folder, ARM)
+    with pytest.raises(LayerError, match=r"of the layer is for another processor than x86_64"):
+        layer.check_binaries(folder, X86)
+    with pytest.raises(LayerError, match=r"of the layer is for another Python than 3\.11"):
+        layer.check_binaries(folder, Target(python_version="3.11", architecture="arm64"))
+    assert not (folder / "python/bin").exists()
+
+
+def test_this_machine_has_the_versions_of_the_layer() -> None:
+    for name, pinned in layer.read_requirements(ROOT / "lambdas/requirements.txt").items():
+        assert version(name) == pinned
+
+
+def test_read_requirements_takes_pins_and_comments(project: Path) -> None:
+    text = "# why\n\nNumPy==2.4.6  # arrays\nscikit_learn[extra]==1.8.0 ; python_version >= '3.11'\n"
+    assert requirements(project, text) == {"numpy": "2.4.6", "scikit-learn": "1.8.0"}
+    assert requirements(project, "# nothing\n") == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["numpy", "numpy>=2", "numpy==2.*", "-r other.txt", "git+https://host/x", "./x.whl", "a==1 b==2"]
+)
+def test_read_requirements_refuses_what_pins_no_version(project: Path, line: str) -> None:
+    with pytest.raises(
+        LayerError, match=r"line 2 of .*requirements\.txt must pin one version, like numpy==2\.4\.6, got"
+    ):
+        requirements(project, f"# first\n{line}\n")
+
+
+@pytest.mark.parametrize("text", [None, "", "# numpy==2.4.6\n"])
+def test_no_requirements_make_no_layer(project: Path, text: str | None) -> None:
+    if text is not None:
+        (project / "lambdas/requirements.txt").write_text(text)
+    undefined: Any = None
+    made = layer.define_layer(undefined, "Packages", project_root=project, runtime=undefined, architecture=undefined)
+    assert made is None
+
+
+def test_find_layer_is_built_once_and_the_same_each_time(project: Path) -> None:
+    wanted = requirements(project, "six==1.17.0\n")
+    folder = layer.find_layer(project, wanted, ARM)
+    content = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert Path("python/six.py") in content
+    marker = folder / "python/marker"
+    marker.touch()
+    assert layer.find_layer(project, wanted, ARM) == folder
+    assert marker.exists()
+    assert layer.find_layer(project, wanted, X86) != folder
+    shutil.rmtree(folder)
+    again = layer.find_layer(project, wanted, ARM)
+    assert again == folder
+    assert {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()} == content
+    assert not [path for path in (project / ".layer-cache").iterdir() if path.suffix == ".tmp"]
+
+
+def test_find_layer_keeps_the_latest_only(project: Path) -> None:
+    cache = project / ".layer-cache"
+    for age in range(8):
+        (cache / f"old-{age}").mkdir(parents=True)
+        os.utime(cache / f"old-{age}", (1_000 - age, 1_000 - age))
+    layer.find_layer(project, requirements(project, "six==1.17.0\n"), ARM)
+    assert len(list(cache.iterdir())) == layer.KEPT_LAYERS
+    assert (cache / "old-0").exists()
+
+
+def test_a_package_without_a_wheel_is_named(project: Path) -> None:
+    # Source distributions only, on the registry.
+    wanted = requirements(project, "docopt==0.6.2\n")
+    with pytest.raises(
+        LayerError, match=r"(?s)can't be installed from wheels for Python 3\.14 on arm64; uv says:.*docopt"
+    ):
+        layer.find_layer(project, wanted, ARM)
+    assert list((project / ".layer-cache").iterdir()) == []
+
+
+def test_what_comes_along_has_to_be_pinned_too(project: Path) -> None:
+    wanted = requirements(project, "python-dateutil==2.9.0.post0\n")
+    with pytest.raises(LayerError, match=r"six \S+ comes along .* add six==\S+ there \(needed by python-dateutil\)"):
+        layer.find_layer(project, wanted, ARM)
+    (project / "constraints.txt").write_text("six==1.17.0\n")
+    assert (layer.find_layer(project, wanted, ARM) / "python/six.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.so", elf(X86_64), "a.so of the layer is for another processor than arm64"),
+        ("a.cpython-313-aarch64-linux-gnu.so", elf(AARCH64), "for another Python than 3.14"),
+        ("a.cpython-314t-aarch64-linux-gnu.so", elf(AARCH64), "for another Python than 3.14"),
+        ("liba.so.3.0", b"\xcf\xfa\xed\xfe" + bytes(60), "is no library of Linux"),
+        ("a.so", b"", "is no library of Linux"),
+    ],
+)
+def test_a_library_for_something_else_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / "python/package").mkdir(parents=True)
+    (tmp_path / "python/package" / name).write_bytes(content)
+    with pytest.raises(LayerError, match=message):
+        layer.check_binaries(tmp_path, ARM)
+
+
+@pytest.mark.parametrize("name", ["a.so", "a.abi3.so", "a.cpython-314-aarch64-linux-gnu.so", "liba-12ab.so.5.0.0"])
+def test_a_library_for_the_functions_is_taken(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(elf(AARCH64))
+    layer.check_binaries(tmp_path, ARM)
+
+
+def test_more_than_lambda_takes_is_refused_with_the_largest(tmp_path: Path) -> None:
+    for folder, size in (("layer/python/big", 200), ("layer/python/small", 1), ("code", 48)):
+        (tmp_path / folder).mkdir(parents=True)
+        os.truncate(_touched(tmp_path / folder / "data"), size * 1024 * 1024)
+    layer.check_size(tmp_path / "layer", tmp_path / "code")
+    os.truncate(tmp_path / "code/data", 50 * 1024 * 1024)
+    with pytest.raises(
+        LayerError, match=r"may have 262144000 bytes together, .*largest in the layer: big 2097\d+, small"
+    ):
+        layer.check_size(tmp_path / "layer", tmp_path / "code")
+
+
+def _touched(path: Path) -> Path:
+    path.touch()
+    return path
