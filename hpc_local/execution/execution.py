@@ -11,6 +11,7 @@ from hpc_local.clock import Clock
 from hpc_local.execution.history import History
 from hpc_local.execution.limits import ExecutionTimeoutError
 from hpc_local.execution.machine import Machine
+from hpc_local.execution.redrive_points import RedrivePoint
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
 from hpc_local.storage.executions import ExecutionRow, ExecutionStore
@@ -30,6 +31,30 @@ class Ending(NamedTuple):
     cause: str | None = None
 
 
+class Redrive(NamedTuple):
+    """What an execution that was redriven starts with.
+
+    Attributes
+    ----------
+    point : RedrivePoint or None
+        Where it goes on; None if it had entered no state.
+    event_count : int
+        How many events it has already.
+    token : str
+        Client token of the request.
+    """
+
+    point: RedrivePoint | None
+    event_count: int
+    token: str
+
+
+# Events that are written with what follows them, and events that are written at once: before any child that they tell
+# of.  A history that a kill cuts off then always tells where the execution was.
+_NEVER_LAST = "StateExited"
+_WRITTEN_AT_ONCE = ("MapRunStarted", "MapRunRedriven")
+
+
 class Execution:
     """One running top-level execution; its children are records of its Map Runs.
 
@@ -43,12 +68,16 @@ class Execution:
         Whether its definition runs, so that it can be cancelled.
     """
 
-    def __init__(self, machine: Machine, row: ExecutionRow, clock: Clock, store: ExecutionStore) -> None:
+    def __init__(
+        self, machine: Machine, row: ExecutionRow, clock: Clock, store: ExecutionStore, redrive: Redrive | None = None
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.machine = machine
         self.row = row
         # The service keeps no history of Express executions.
-        self.history = History(clock.time, keep=not machine.is_express, on_add=self._schedule_write)
+        event_count = redrive.event_count if redrive else 0
+        self.history = History(clock.time, count=event_count, keep=not machine.is_express, on_add=self._schedule_write)
+        self.redrive = redrive
         self.stored: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[ExecutionRow] = loop.create_future()
         self.task: asyncio.Task[None] | None = None
@@ -69,7 +98,10 @@ class Execution:
                 self.task.cancel()
 
     def _schedule_write(self) -> None:
-        if self.history.pending_count >= SEGMENT_EVENTS:
+        last = self.history.last_type
+        if last in _WRITTEN_AT_ONCE or (
+            self.history.pending_count >= SEGMENT_EVENTS and not last.endswith(_NEVER_LAST)
+        ):
             self.write_events()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SEGMENT_SECONDS, self.write_events)
@@ -88,6 +120,23 @@ class Execution:
 def failure_status(failure: StatesError) -> str:
     """TIMED_OUT only where the execution's own TimeoutSeconds ran out; see :class:`ExecutionTimeoutError`."""
     return "TIMED_OUT" if isinstance(failure, ExecutionTimeoutError) else "FAILED"
+
+
+def open_history(execution: Execution) -> None:
+    """Add the event that starts an execution, or that starts it again.
+
+    Raises
+    ------
+    StatesError
+        If its history takes no more events.
+    """
+    history, row = execution.history, execution.row
+    if execution.redrive is not None:
+        details: dict[str, Json] = {"redriveCount": row.redrive_count}
+        history.add("ExecutionRedriven", history.count, "executionRedrivenEventDetails", details)
+        return
+    details = {"input": row.input, "inputDetails": {"truncated": False}, "roleArn": execution.machine.row.role_arn}
+    history.add("ExecutionStarted", 0, "executionStartedEventDetails", details)
 
 
 _CLOSING_EVENT = {

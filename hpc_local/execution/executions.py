@@ -10,16 +10,19 @@ import json
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 
 from hpc_local.arns import execution_arn, express_execution_arn
 from hpc_local.clock import Clock
-from hpc_local.execution.execution import Ending, Execution, close_history, failure_status
-from hpc_local.execution.history import Event, History
+from hpc_local.execution.execution import Ending, Execution, Redrive, close_history, failure_status, open_history
+from hpc_local.execution.history import History
 from hpc_local.execution.machine import Machine
+from hpc_local.execution.redrive import TOKEN_COUNT, TOKEN_SECONDS
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
 from hpc_local.language.json_text import compact
+from hpc_local.storage.event import Event
 from hpc_local.storage.executions import ExecutionRow, ExecutionStore
 from hpc_local.storage.journal import StorageError
 from hpc_local.storage.store import Store
@@ -45,6 +48,8 @@ class Executions:
     ----------
     on_end : callable
         Called with the ARN of the state machine when one of its executions has ended.
+    on_status : callable
+        Called with a Standard execution that has started or ended, when that is on disk.
     """
 
     def __init__(self, store: Store, clock: Clock, run_definition: RunDefinition) -> None:
@@ -57,6 +62,7 @@ class Executions:
         self._unstored: dict[str, ExecutionRow] = {}  # ended, but the store could not take it
         self.running: dict[str, Execution] = {}
         self.on_end: Callable[[str], None] = lambda _machine_arn: None
+        self.on_status: Callable[[ExecutionRow], None] = lambda _row: None
         self._journal.on_failure = self._storage_failed
 
     async def start(
@@ -89,9 +95,29 @@ class Executions:
             trace_header=trace_header,
             snapshot=_snapshot(machine),
         )
-        execution = self.running[arn] = Execution(machine, row, self._clock, self._store)
-        execution.task = self._loop.create_task(self._run(execution), name=arn)
+        return await self._begin(Execution(machine, row, self._clock, self._store))
+
+    async def redrive(self, machine: Machine, row: ExecutionRow, redrive: Redrive) -> Execution:
+        """Run an execution again that has ended; that is on disk when this returns.
+
+        Raises
+        ------
+        StorageError
+            If it can't be written down; then it stays as it is.
+        """
+        self._loop = asyncio.get_running_loop()
+        count, now = row.redrive_count + 1, self._clock.time()
+        row = replace(row, status="RUNNING", stopped=None, output=None, error=None, cause=None)
+        row = replace(row, redrive_count=count, redriven=now)
+        return await self._begin(Execution(machine, row, self._clock, self._store, redrive))
+
+    async def _begin(self, execution: Execution) -> Execution:
+        arn = execution.row.arn
+        self.running[arn] = execution
+        execution.task = asyncio.create_task(self._run(execution), name=arn)
         await asyncio.shield(execution.stored)
+        if not execution.machine.is_express:
+            self.on_status(execution.row)
         return execution
 
     def stop(self, arn: str, error: str | None, cause: str | None) -> None:
@@ -132,6 +158,18 @@ class Executions:
     def by_id(self, execution_id: int) -> ExecutionRow:
         return self._store.by_id(execution_id)
 
+    def event_count(self, row: ExecutionRow) -> int:
+        """Return how many events of an execution are stored."""
+        return self._store.last_event_id(row.id)
+
+    def stored_events(self, row: ExecutionRow) -> Iterator[Event]:
+        """Yield the events of an execution that has ended, streamed."""
+        return self._store.events(row.id)
+
+    def redriven_by(self, row: ExecutionRow, token: str) -> float | None:
+        """Return when the request with this client token redrove the execution, if that is remembered."""
+        return self._store.redriven_by(row.id, token, self._clock.time() - TOKEN_SECONDS, TOKEN_COUNT)
+
     async def events(self, row: ExecutionRow, start: int | None, *, is_reversed: bool) -> Iterator[Event]:
         """Return the events of an execution so far, from event id ``start`` on."""
         execution = self.running.get(row.arn)
@@ -151,8 +189,7 @@ class Executions:
     async def _store_start(self, execution: Execution) -> bool:
         try:
             if not execution.machine.is_express:
-                row = execution.row
-                await asyncio.wrap_future(self._store.insert(row, execution.machine.row.definition))
+                await asyncio.wrap_future(self._written_start(execution))
         except StorageError as error:
             del self.running[execution.row.arn]
             execution.stored.set_exception(error)
@@ -161,12 +198,15 @@ class Executions:
         execution.stored.set_result(None)
         return True
 
+    def _written_start(self, execution: Execution) -> "Future[None]":
+        if execution.redrive is not None:
+            return self._store.redrive(execution.row, execution.redrive.token)
+        return self._store.insert(execution.row, execution.machine.row.definition)
+
     async def _outcome(self, execution: Execution) -> Ending:
         row = execution.row
-        started = {"input": row.input, "inputDetails": {"truncated": False}}
-        started["roleArn"] = execution.machine.row.role_arn
         try:
-            execution.history.add("ExecutionStarted", 0, "executionStartedEventDetails", started)
+            open_history(execution)
             if execution.requested_end is not None:
                 return execution.requested_end
             return Ending("SUCCEEDED", compact(await self._run_definition(execution, json.loads(row.input))))
@@ -197,6 +237,8 @@ class Executions:
         del self.running[row.arn]
         if not execution.ended.done():
             execution.ended.set_result(row)
+        if not execution.machine.is_express:
+            self.on_status(row)
         self.on_end(row.machine_arn)
 
     def _storage_failed(self, error: StorageError) -> None:

@@ -12,6 +12,7 @@ from hpc_local.language.scope import Scope
 
 if TYPE_CHECKING:
     from hpc_local.execution.program import State
+    from hpc_local.execution.redrive_points import Interrupted
     from hpc_local.execution.task_tokens import TaskTokens
     from hpc_local.integrations.registry import Integrations
     from hpc_local.maps.distributed_map import MapServices
@@ -98,6 +99,8 @@ class Step:
         With ``$$.State`` of this state in its context.
     entered : int
         Id of the event that entered the state.
+    resumed : Interrupted or None
+        How far the state was, in its first attempt after a redrive.
     """
 
     frame: Frame
@@ -106,6 +109,7 @@ class Step:
     entered: int
     state_input: Json
     effective_input: Json
+    resumed: "Interrupted | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,14 @@
 Source of event types and details: the service model of botocore (``HistoryEvent``) and recorded executions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hpc_local.language.errors import StatesError
+from hpc_local.storage.event import Event
 
 # Source: Step Functions quotas, "Maximum execution history size".
 MAX_EVENTS = 25_000
-
-Event = dict[str, Any]
 
 
 class HistoryLimitError(StatesError):
@@ -29,6 +28,13 @@ class History:
     ``drain`` hands over what has been added since the last call, so that a long execution keeps only what is not yet
     stored.  An Express execution has no history that the API could return: ``keep=False`` counts ids only.
 
+    Parameters
+    ----------
+    count : int
+        How many events there are already, which are stored.
+    events : sequence
+        Earlier events, to be handed over with the new ones.
+
     Attributes
     ----------
     refusal : str or None
@@ -42,15 +48,16 @@ class History:
         now: Callable[[], float],
         *,
         count: int = 0,
+        events: Sequence[Event] = (),
         keep: bool = True,
         on_add: Callable[[], None] | None = None,
     ) -> None:
-        self.count = count
+        self.count = count or len(events)
         self.refusal: str | None = None
         self._now = now
         self._keep = keep
         self._on_add = on_add
-        self._pending: list[Event] = []
+        self._pending: list[Event] = list(events)
 
     def add(
         self, event_type: str, previous_id: int, details_name: str = "", details: dict[str, Any] | None = None
@@ -91,6 +98,11 @@ class History:
             if self._on_add:
                 self._on_add()
         return self.count
+
+    @property
+    def last_type(self) -> str:
+        """Type of the event that was added last and is not drained yet, "" if there is none."""
+        return str(self._pending[-1]["type"]) if self._pending else ""
 
     @property
     def pending_count(self) -> int:

@@ -4,11 +4,14 @@ Source: the Amazon States Language specification, "Input and Output Processing" 
 what the specification leaves open.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from hpc_local.execution.frames import Cursor, Frame, Step
 from hpc_local.execution.program import Program, State
+from hpc_local.execution.redrive_points import Interrupted
 from hpc_local.language import Json
 from hpc_local.language.data_flow import Left
 from hpc_local.language.errors import (
@@ -38,8 +41,15 @@ class _Transition(NamedTuple):
     output_text: str
 
 
-async def run_program(program: Program, payload: Json, frame: Frame, cursor: Cursor) -> Json:
+async def run_program(
+    program: Program, payload: Json, frame: Frame, cursor: Cursor, resumed: Interrupted | None = None
+) -> Json:
     """Run ``program`` from its first state to its end and return the last state's output.
+
+    Parameters
+    ----------
+    resumed : Interrupted or None
+        Where to go on instead, after a redrive.
 
     Raises
     ------
@@ -47,30 +57,56 @@ async def run_program(program: Program, payload: Json, frame: Frame, cursor: Cur
         If a state fails and nothing catches it.
     """
     name: str | None = program.start_at
+    if resumed is not None:
+        name, payload = resumed.state, json.loads(resumed.input)
+        frame = frame.with_scope(_with_variables(frame.scope, resumed.variables))
     text = compact(payload)
     while name is not None:
         state = program.states[name]
-        transition = await _run_state(state, payload, text, frame, cursor)
+        transition = await _run_state(state, payload, text, frame, cursor, resumed=resumed)
+        resumed = None
         payload, text, name = transition.left.output, transition.output_text, transition.next
         frame = frame.with_scope(transition.left.scope)
     return payload
 
 
-async def _run_state(state: State, payload: Json, text: str, frame: Frame, cursor: Cursor) -> _Transition:
+def _with_variables(scope: Scope, texts: Mapping[str, str]) -> Scope:
+    for name, text in texts.items():  # one by one: together they may be more than one Assign may hold
+        scope = scope.assign({name: json.loads(text)})
+    return scope
+
+
+class _Entry(NamedTuple):
+    """The event that entered a state, the one that it follows, and when that was."""
+
+    entered: int
+    before: int
+    seconds: float
+
+
+def _enter(state: State, text: str, frame: Frame, cursor: Cursor, resumed: Interrupted | None) -> _Entry:
+    """Enter a state; one that goes on after a redrive was entered before."""
     before = cursor.last
-    entered = cursor.add(
-        f"{state.type}StateEntered",
-        "stateEnteredEventDetails",
-        {"name": state.name, "input": text, "inputDetails": {"truncated": False}},
-    )
     cursor.open_state = state.type
-    entered_time = timestamp(frame.services.clock.time())
+    if resumed is not None:
+        cursor.last = resumed.entered
+        return _Entry(resumed.entered, resumed.before, resumed.entered_time)
+    details = {"name": state.name, "input": text, "inputDetails": {"truncated": False}}
+    entered = cursor.add(f"{state.type}StateEntered", "stateEnteredEventDetails", details)
+    return _Entry(entered, before, frame.services.clock.time())
+
+
+async def _run_state(
+    state: State, payload: Json, text: str, frame: Frame, cursor: Cursor, *, resumed: Interrupted | None
+) -> _Transition:
+    entered, before, entered_seconds = _enter(state, text, frame, cursor, resumed)
+    entered_time = timestamp(entered_seconds)
     counters = first_counters(state.retriers)
     attempt = 0
     while True:
         scope = _scope_in(state, frame, entered_time, attempt)
         try:
-            transition = await _attempt(state, payload, frame, cursor, scope=scope, entered=entered)
+            transition = await _attempt(state, payload, frame, cursor, scope=scope, entered=entered, resumed=resumed)
             break
         except StatesError as raised:
             error = _with_place(raised, state, entered)
@@ -80,7 +116,7 @@ async def _run_state(state: State, payload: Json, text: str, frame: Frame, curso
             if decision is None:
                 transition = _catch(state, payload, scope, error, entered)
                 break
-        counters = decision.counters
+        counters, resumed = decision.counters, None
         attempt += 1
         await frame.services.clock.sleep(decision.delay_seconds)
     _leave(state, transition, cursor)
@@ -96,11 +132,24 @@ def _scope_in(state: State, frame: Frame, entered_time: str, attempt: int) -> Sc
 
 
 async def _attempt(
-    state: State, payload: Json, frame: Frame, cursor: Cursor, *, scope: Scope, entered: int
+    state: State,
+    payload: Json,
+    frame: Frame,
+    cursor: Cursor,
+    *,
+    scope: Scope,
+    entered: int,
+    resumed: Interrupted | None,
 ) -> _Transition:
     effective = state.flow.effective_input(payload, scope)
     step = Step(
-        frame=frame, scope=scope, cursor=cursor, entered=entered, state_input=payload, effective_input=effective
+        frame=frame,
+        scope=scope,
+        cursor=cursor,
+        entered=entered,
+        state_input=payload,
+        effective_input=effective,
+        resumed=resumed,
     )
     if state.choice is not None:
         name, rule = state.choice.choose(effective, scope)

@@ -5,6 +5,7 @@ with the state machine its executions are gone.
 """
 
 import asyncio
+import json
 import random
 import uuid
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from hpc_local.clock import Clock
-from hpc_local.execution.execution import Execution
+from hpc_local.execution.execution import Execution, Redrive
 from hpc_local.execution.executions import Executions
 from hpc_local.execution.express import check_express
 from hpc_local.execution.frames import Cursor, Frame, Services
@@ -20,6 +21,9 @@ from hpc_local.execution.interpreter import run_program
 from hpc_local.execution.limits import EXPRESS_SECONDS, within
 from hpc_local.execution.machine import Machine
 from hpc_local.execution.program import Program, compile_program
+from hpc_local.execution.redrive import machine_of, not_redrivable_because
+from hpc_local.execution.redrive_history import redrive_point
+from hpc_local.execution.redrive_points import Completed, Interrupted
 from hpc_local.execution.state_types import WORK
 from hpc_local.execution.task_tokens import TaskTokens
 from hpc_local.integrations.registry import Integrations, UnsupportedResourceError
@@ -159,6 +163,32 @@ class Machines:
         self.map_runs.abort_orphans(self._clock.time())
         return self.executions.abort_orphans()
 
+    def why_not_redrivable(self, row: ExecutionRow) -> str | None:
+        """Return why an execution can't be redriven, in the service's words; None if it can."""
+        machine = self._machines.get(row.machine_arn)
+        has_ended = row.status not in ("RUNNING", "SUCCEEDED")
+        return not_redrivable_because(
+            row,
+            now=self._clock.time(),
+            event_count=self.executions.event_count(row) if has_ended else 0,
+            is_deleting=bool(machine and machine.row.is_deleting),
+        )
+
+    async def redrive(self, row: ExecutionRow, token: str) -> ExecutionRow:
+        """Run an execution again, from where it ended, with the definition that it was started with.
+
+        Raises
+        ------
+        InvalidDefinition
+            If that can't run here any more.
+        StorageError
+            If it can't be written down; then the execution stays as it is.
+        """
+        machine = self._checked(machine_of(row, self.definition(row)))
+        events = self.executions.stored_events(row)
+        redrive = Redrive(redrive_point(machine.program, events), self.executions.event_count(row), token)
+        return (await self.executions.redrive(machine, row, redrive)).row
+
     def now(self) -> float:
         return self._clock.time()
 
@@ -188,18 +218,25 @@ class Machines:
         if machine.is_express:
             seconds = min(seconds or EXPRESS_SECONDS, EXPRESS_SECONDS)
         cursor = Cursor(execution.history)
-        return await within(run_program(machine.program, payload, frame, cursor), seconds, self._clock)
+        point = execution.redrive.point if execution.redrive else None
+        if isinstance(point, Completed):
+            return json.loads(point.output)
+        resumed = point if isinstance(point, Interrupted) else None
+        return await within(run_program(machine.program, payload, frame, cursor, resumed), seconds, self._clock)
 
 
 def _context(machine: Machine, row: ExecutionRow, payload: Json) -> Mapping[str, Json]:
+    described = {
+        "Id": row.arn,
+        "Input": payload,
+        "StartTime": timestamp(row.started),
+        "Name": row.name,
+        "RoleArn": machine.row.role_arn,
+        "RedriveCount": row.redrive_count,
+    }
+    if row.redriven is not None:
+        described["RedriveTime"] = timestamp(row.redriven)
     return {
-        "Execution": {
-            "Id": row.arn,
-            "Input": payload,
-            "StartTime": timestamp(row.started),
-            "Name": row.name,
-            "RoleArn": machine.row.role_arn,
-            "RedriveCount": row.redrive_count,
-        },
+        "Execution": described,
         "StateMachine": {"Id": machine.row.arn, "Name": machine.row.name},
     }

@@ -5,13 +5,15 @@ it orders the events of concurrent branches is not documented.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from hpc_local.execution.frames import Cursor, Frame, Step
 from hpc_local.execution.interpreter import run_program
-from hpc_local.execution.program import State
+from hpc_local.execution.program import Program, State
+from hpc_local.execution.redrive_points import Completed, Interrupted, RedrivePoint
 from hpc_local.language import Json
-from hpc_local.language.errors import StatesError
+from hpc_local.language.errors import StatesError, StatesRuntimeError
 from hpc_local.maps.items import context_item, members_or_items, select_item
 
 # Source: Step Functions developer guide, "Map state processing modes": inline, up to 40 concurrent iterations.
@@ -26,12 +28,9 @@ Branch = Callable[[Cursor], Awaitable[Json]]
 async def run_parallel(state: State, step: Step) -> Json:
     """Run every branch on the same input; the result is the array of their outputs."""
     payload = state.flow.arguments(step.effective_input, step.scope)
-    step.cursor.add("ParallelStateStarted")
+    points = _start(step, lambda: step.cursor.add("ParallelStateStarted"))
     frame = step.frame.with_scope(step.scope.enter(step.frame.scope.context))
-    branches: list[Branch] = [
-        lambda cursor, program=program: run_program(program, payload, frame, cursor)  # type: ignore[misc]  # mypy sees no default in a lambda
-        for program in state.branches
-    ]
+    branches = [_branch(program, payload, frame, points.get(index)) for index, program in enumerate(state.branches)]
     group = _Group(branches, step.cursor)
     try:
         results = await group.run(len(branches))
@@ -49,8 +48,13 @@ async def run_inline_map(state: State, step: Step) -> Json:
     items = list(members_or_items(state.map_fields.items.items(step.effective_input, step.scope)))
     limit = state.settings.get("MaxConcurrency")
     concurrency = (limit(step.effective_input, step.scope) if limit else 0) or INLINE_CONCURRENCY
-    step.cursor.add("MapStateStarted", "mapStateStartedEventDetails", {"length": len(items)})
-    branches = [_iteration(state, step, index, context_item(index, item)) for index, item in enumerate(items)]
+    length = {"length": len(items)}
+    points = _start(step, lambda: step.cursor.add("MapStateStarted", "mapStateStartedEventDetails", length))
+    if max(points, default=-1) >= len(items):
+        raise StatesRuntimeError("The items of the Map state are not those that it was started with")
+    branches = [
+        _iteration(state, step, context_item(index, item), points.get(index)) for index, item in enumerate(items)
+    ]
     group = _Group(branches, step.cursor)
 
     def note_iteration(index: int, is_failed: bool) -> None:
@@ -68,18 +72,50 @@ async def run_inline_map(state: State, step: Step) -> Json:
     return results
 
 
-def _iteration(state: State, step: Step, index: int, item: dict[str, Json]) -> Branch:
+def _start(step: Step, add_event: Callable[[], int]) -> Mapping[int, RedrivePoint]:
+    """Start the branches, or after a redrive go on with those that were started: return how far each was."""
+    if step.resumed is None or not step.resumed.started:
+        add_event()
+        return {}
+    step.cursor.last = step.resumed.started
+    return step.resumed.branches
+
+
+def _branch(program: Program, payload: Json, frame: Frame, point: RedrivePoint | None) -> Branch:
     async def run(cursor: Cursor) -> Json:
-        details = {"name": state.name, "index": index}
-        cursor.add("MapIterationStarted", "mapIterationStartedEventDetails", details)
+        if isinstance(point, Completed):
+            return _kept(point, cursor)
+        return await run_program(program, payload, frame, cursor, point if isinstance(point, Interrupted) else None)
+
+    return run
+
+
+def _iteration(state: State, step: Step, item: dict[str, Json], point: RedrivePoint | None) -> Branch:
+    details = {"name": state.name, "index": item["Index"]}
+
+    async def run(cursor: Cursor) -> Json:
+        if isinstance(point, Completed):
+            return _kept(point, cursor)
         context = {**step.frame.scope.context, "Map": {"Item": item}}
         frame: Frame = step.frame.with_scope(step.scope.enter(context))
-        payload = select_item(state, step, item)
-        output = await run_program(state.branches[0], payload, frame, cursor)
+        if isinstance(point, Interrupted):
+            output = await run_program(state.branches[0], None, frame, cursor, point)
+        else:
+            if point is None:
+                cursor.add("MapIterationStarted", "mapIterationStartedEventDetails", details)
+            else:
+                cursor.last = point.last
+            output = await run_program(state.branches[0], select_item(state, step, item), frame, cursor)
         cursor.note("MapIterationSucceeded", "mapIterationSucceededEventDetails", details)
         return output
 
     return run
+
+
+def _kept(point: Completed, cursor: Cursor) -> Json:
+    """Return the output of a branch that had ended before a redrive."""
+    cursor.last = point.last
+    return json.loads(point.output)
 
 
 class _Group:

@@ -1,9 +1,12 @@
 """One child execution of a Map Run: run to its end, and described as the service describes it.
 
-Source: recorded executions (context object, result records).
+Source: recorded executions and redrives (context object, result records).
 """
 
 import asyncio
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from hpc_local.arns import child_name, execution_arn
 from hpc_local.execution.execution import Ending, close_history, failure_status
@@ -12,34 +15,36 @@ from hpc_local.execution.history import History
 from hpc_local.execution.interpreter import run_program
 from hpc_local.execution.limits import within_express_limit
 from hpc_local.execution.program import Program
+from hpc_local.execution.redrive_history import redrive_point
+from hpc_local.execution.redrive_points import Completed, Interrupted, RedrivePoint
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
 from hpc_local.language.json_text import compact
 from hpc_local.language.scope import Scope
-from hpc_local.maps.batches import ChildInput
 from hpc_local.maps.map_run import LiveChild, MapRun
 from hpc_local.maps.result_writer import Result, timestamp
+from hpc_local.maps.waiting import Waiting
+from hpc_local.storage.event import Event
 from hpc_local.storage.map_runs import ChildRecord
 
 ABORTED_CAUSE = "The execution was aborted because its Map Run ended"
 
 
-async def run_child(program: Program, position: int, child: ChildInput, frame: Frame, map_run: MapRun) -> ChildRecord:
+async def run_child(program: Program, waiting: Waiting, frame: Frame, map_run: MapRun) -> ChildRecord:
     """Run a child and return its record, whatever became of it; only a cancellation of its own is ABORTED."""
     clock = frame.services.clock
     is_express = map_run.row.child_type == "EXPRESS"
-    history = History(clock.time, keep=not is_express)
-    started = clock.time()
-    own = _child_frame(position, child.value, frame, map_run, started)
-    map_run.live[position] = LiveChild(position, started, child.item_count, child.text, history)
-    history.add(
-        "ExecutionStarted",
-        0,
-        "executionStartedEventDetails",
-        {"input": child.text, "inputDetails": {"truncated": False}, "roleArn": frame.role_arn},
+    attempt = _attempt(program, waiting, clock.time(), is_express=is_express)
+    child = waiting.child
+    history = History(clock.time, events=attempt.events, keep=not is_express)
+    own = _child_frame(waiting, frame, map_run, attempt)
+    map_run.live[waiting.position] = LiveChild(
+        *(waiting.position, attempt.started, child.item_count, child.text, history),
+        *(attempt.redrive_count, attempt.redriven),
     )
+    _open_history(history, child.text, frame.role_arn, attempt)
     try:
-        work = run_program(program, child.value, own, Cursor(history))
+        work = _run_from(attempt.point, program, child.value, own, Cursor(history))
         ending = Ending("SUCCEEDED", compact(await (within_express_limit(work, clock) if is_express else work)))
     except StatesError as failure:
         ending = Ending(failure_status(failure), None, failure.name, failure.cause)
@@ -47,34 +52,71 @@ async def run_child(program: Program, position: int, child: ChildInput, frame: F
         ending = Ending("ABORTED", None, None, ABORTED_CAUSE)
     close_history(history, ending)
     return ChildRecord(
-        position=position,
+        position=waiting.position,
         status=ending.status,
-        started=started,
+        started=attempt.started,
         stopped=clock.time(),
         item_count=child.item_count,
         input=child.text,
         output=ending.output,
         error=ending.error,
         cause=ending.cause,
-        redrive_count=0,
+        redrive_count=attempt.redrive_count,
         events=history.drain(),
+        redriven=attempt.redriven,
     )
 
 
-def _child_frame(position: int, value: Json, frame: Frame, map_run: MapRun, started: float) -> Frame:
-    name = child_name(map_run.uuid, position)
+class _Attempt(NamedTuple):
+    """What a child starts with: a redriven one has a past."""
+
+    started: float
+    redrive_count: int = 0
+    redriven: float | None = None
+    events: Sequence[Event] = ()
+    point: RedrivePoint | None = None
+
+
+def _attempt(program: Program, waiting: Waiting, now: float, *, is_express: bool) -> _Attempt:
+    """Return how a child starts: as recorded, an Express one begins anew, a Standard one goes on."""
+    record = waiting.record
+    if record is None:
+        return _Attempt(now)
+    count = record.redrive_count + 1
+    if is_express:
+        return _Attempt(now, count)
+    return _Attempt(record.started, count, now, record.events, redrive_point(program, record.events))
+
+
+def _open_history(history: History, text: str, role_arn: str, attempt: _Attempt) -> None:
+    if attempt.events:
+        details: dict[str, Json] = {"redriveCount": attempt.redrive_count}
+        history.add("ExecutionRedriven", history.count, "executionRedrivenEventDetails", details)
+    else:
+        details = {"input": text, "inputDetails": {"truncated": False}, "roleArn": role_arn}
+        history.add("ExecutionStarted", 0, "executionStartedEventDetails", details)
+
+
+async def _run_from(point: RedrivePoint | None, program: Program, value: Json, frame: Frame, cursor: Cursor) -> Json:
+    if isinstance(point, Completed):
+        return json.loads(point.output)
+    return await run_program(program, value, frame, cursor, point if isinstance(point, Interrupted) else None)
+
+
+def _child_frame(waiting: Waiting, frame: Frame, map_run: MapRun, attempt: _Attempt) -> Frame:
+    name = child_name(map_run.uuid, waiting.position)
     arn = execution_arn(map_run.row.child_machine_arn, name)
-    context: dict[str, Json] = {
-        "Execution": {
-            "Id": arn,
-            "Input": value,
-            "StartTime": timestamp(started),
-            "Name": name,
-            "RoleArn": frame.role_arn,
-            "RedriveCount": 0,
-        },
-        "StateMachine": {"Id": map_run.row.child_machine_arn, "Name": frame.machine_name},
+    execution: dict[str, Json] = {
+        "Id": arn,
+        "Input": waiting.child.value,
+        "StartTime": timestamp(attempt.started),
+        "Name": name,
+        "RoleArn": frame.role_arn,
+        "RedriveCount": attempt.redrive_count,
     }
+    if attempt.redriven is not None:
+        execution["RedriveTime"] = timestamp(attempt.redriven)
+    state_machine = {"Id": map_run.row.child_machine_arn, "Name": frame.machine_name}
     return Frame(
         services=frame.services,
         machine_arn=map_run.row.child_machine_arn,
@@ -82,7 +124,7 @@ def _child_frame(position: int, value: Json, frame: Frame, map_run: MapRun, star
         role_arn=frame.role_arn,
         execution_arn=arn,
         execution_id=frame.execution_id,
-        scope=Scope(context),
+        scope=Scope({"Execution": execution, "StateMachine": state_machine}),
     )
 
 
@@ -114,6 +156,8 @@ def described(record: ChildRecord, map_run: MapRun) -> Result:
     return Result(record.status, fields, record.output)
 
 
-def described_pending(child: ChildInput) -> Result:
+def described_pending(waiting: Waiting) -> Result:
     """Return a child that never started as result files describe it."""
-    return Result("PENDING", {"Input": child.text, "InputDetails": {"Included": True}, "Status": "PENDING"}, None)
+    return Result(
+        "PENDING", {"Input": waiting.child.text, "InputDetails": {"Included": True}, "Status": "PENDING"}, None
+    )

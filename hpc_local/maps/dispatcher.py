@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from hpc_local.execution.frames import Frame
 from hpc_local.execution.program import Program
-from hpc_local.maps.batches import ChildInput
 from hpc_local.maps.child_executions import run_child
 from hpc_local.maps.map_run import MAX_CONCURRENCY, MapRun
+from hpc_local.maps.waiting import Waiting
+from hpc_local.storage.child_log import record_size_bytes
 
 READ_AHEAD = 10_000  # inputs held at the most, so that small datasets have their total at once
 READ_AHEAD_BYTES = 16 * 1024 * 1024
@@ -17,17 +18,18 @@ GRACE_SECONDS = 0.5
 
 
 class InputQueue:
-    """Inputs of children that have not started: some read ahead, the others still in the dataset."""
+    """Children that have not started: some read ahead, the others still in the dataset or the store."""
 
-    def __init__(self, inputs: Iterator[ChildInput], map_run: MapRun) -> None:
+    def __init__(self, inputs: Iterator[Waiting], map_run: MapRun) -> None:
         self._inputs = inputs
         self._map_run = map_run
-        self._ahead: deque[ChildInput] = deque()
+        self._ahead: deque[Waiting] = deque()
         self._bytes = 0
+        self._is_exhausted = False
 
     @property
     def is_empty(self) -> bool:
-        return self._map_run.is_read and not self._ahead
+        return self._is_exhausted and not self._ahead
 
     @property
     def is_ready(self) -> bool:
@@ -37,35 +39,40 @@ class InputQueue:
     def read_ahead(self) -> None:
         """Read up to ``READ_STEP`` more inputs while there is room, and at least one if none is held."""
         for _ in range(READ_STEP):
-            if self._map_run.is_read or len(self._ahead) >= READ_AHEAD:
+            if self._is_exhausted or len(self._ahead) >= READ_AHEAD:
                 return
             if self._ahead and self._bytes >= READ_AHEAD_BYTES:
                 return
             self._read_one()
 
-    def take(self) -> ChildInput:
-        child = self._ahead.popleft()
-        self._bytes -= len(child.text)
-        return child
+    def take(self) -> Waiting:
+        waiting = self._ahead.popleft()
+        self._bytes -= _size_bytes(waiting)
+        return waiting
 
-    def rest(self) -> Iterator[ChildInput]:
-        """Yield whatever never started."""
+    def rest(self) -> Iterator[Waiting]:
+        """Yield whatever was not started."""
         while self._ahead:
             yield self.take()
-        while not self._map_run.is_read:
+        while not self._is_exhausted:
             self._read_one()
             if self._ahead:
                 yield self.take()
 
     def _read_one(self) -> None:
-        child = next(self._inputs, None)
-        if child is None:
+        waiting = next(self._inputs, None)
+        if waiting is None:
+            self._is_exhausted = True
             self._map_run.note_read()
             return
-        self._ahead.append(child)
-        self._bytes += len(child.text)
-        self._map_run.known_children += 1
-        self._map_run.known_items += child.item_count
+        self._ahead.append(waiting)
+        self._bytes += _size_bytes(waiting)
+        if waiting.record is None:
+            self._map_run.note_known(waiting.child.item_count)
+
+
+def _size_bytes(waiting: Waiting) -> int:
+    return len(waiting.child.text) + (record_size_bytes(waiting.record) if waiting.record else 0)
 
 
 class Dispatcher:
@@ -115,15 +122,14 @@ class Dispatcher:
 
     def _fill_slots(self) -> None:
         while self._has_free_slot() and self._inputs.is_ready:
-            position = self._map_run.children.started
-            child = self._inputs.take()
-            self._map_run.started(child.item_count)
-            task = asyncio.create_task(self._run_child(position, child))
+            waiting = self._inputs.take()
+            self._map_run.started(waiting)
+            task = asyncio.create_task(self._run_child(waiting))
             self._running.add(task)
             task.add_done_callback(self._child_done)
 
-    async def _run_child(self, position: int, child: ChildInput) -> None:
-        self._map_run.ended(await run_child(self._program, position, child, self._frame, self._map_run))
+    async def _run_child(self, waiting: Waiting) -> None:
+        self._map_run.ended(await run_child(self._program, waiting, self._frame, self._map_run))
 
     def _child_done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

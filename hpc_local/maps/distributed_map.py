@@ -1,11 +1,13 @@
 """Distributed Map states: a Map Run whose child executions run side by side and whose results go to S3.
 
 Constant memory: inputs are read ahead up to a limit, ended children go to the store, result files are streamed from
-there.
+there.  A redrive goes on with the same Map Run: with children that failed, from their records, and with those that have
+none, from the dataset at the same positions.
 
 **Differs from AWS:** children start as fast as this machine can (the service starts 100 Standard ones a second); when
 the failure threshold is exceeded, running children have half a second to end before they are aborted (the service
-documents no figure, and recordings show that a child may still start); a stopped execution leaves no result files.
+documents no figure, and recordings show that a child may still start); a stopped execution leaves no result files; on a
+redrive the dataset is read again for children that never started, and one that has changed is an error.
 """
 
 import asyncio
@@ -20,17 +22,19 @@ from hpc_local.language import Json
 from hpc_local.language.errors import (
     DataLimitExceededError,
     ExceedToleratedFailureThresholdError,
+    ItemReaderFailedError,
     ResultWriterFailedError,
     StatesError,
 )
 from hpc_local.language.json_text import MAX_PAYLOAD_BYTES, text_size_bytes
-from hpc_local.maps.batches import BatchLimits, ChildInput, child_inputs
+from hpc_local.maps.batches import ChildInput
 from hpc_local.maps.child_executions import described, described_pending
+from hpc_local.maps.dataset import Dataset
 from hpc_local.maps.dispatcher import Dispatcher, InputQueue
-from hpc_local.maps.item_reader import ObjectSource, ReaderSettings, read_items
-from hpc_local.maps.items import context_item, members_or_items, select_item
+from hpc_local.maps.item_reader import ObjectSource
 from hpc_local.maps.map_run import MapRun, MapRuns, MapRunSettings
-from hpc_local.maps.result_writer import OpenWriter, Result, WriterSettings, formatted, write_results
+from hpc_local.maps.result_writer import Attempt, OpenWriter, Result, WriterSettings, formatted, write_results
+from hpc_local.maps.waiting import Waiting, all_children, remaining_children
 from hpc_local.maps.writer_settings import check_writable, writer_settings
 from hpc_local.protocol import ServiceError
 
@@ -47,42 +51,85 @@ class MapServices:
 async def run_distributed_map(state: State, step: Step) -> Json:
     """Run the item processor as child executions; the result is the writer's details or the array of outputs."""
     maps, clock = step.frame.services.maps, step.frame.services.clock
-    step.cursor.add("MapStateStarted", "mapStateStartedEventDetails", {"length": 0})
+    _note_started(step)
     try:
         writer = _writer_settings(state, step)
-        map_run = maps.map_runs.create(
-            _settings(state, step),
-            machine_arn=step.frame.machine_arn,
-            execution_id=step.frame.execution_id,
-            now=clock.time(),
-        )
+        map_run = _open_map_run(state, step)
     except StatesError:
         step.cursor.add("MapStateFailed")
         raise
-    step.cursor.add("MapRunStarted", "mapRunStartedEventDetails", {"mapRunArn": map_run.row.arn})
+    _note_map_run(step, map_run)
     try:
         with contextlib.ExitStack() as opened:
             check_writable(writer, maps.objects)
-            inputs = InputQueue(_child_inputs(state, step, opened), map_run)
+            dataset = Dataset(state, step, maps.objects, opened)
+            inputs = InputQueue(_waiting(dataset, map_run, maps, clock.time()), map_run)
             await Dispatcher(state.branches[0], step.frame, map_run, inputs).run()
-            result, written = await _finish(state, writer, map_run, inputs, maps)
+            result = await _finish(state, writer, map_run, inputs, maps)
     except StatesError as error:
         await map_run.log.flush()
-        maps.map_runs.close(map_run, "FAILED", clock.time(), 0)
+        maps.map_runs.close(map_run, "FAILED", clock.time())
         details = {key: text for key, text in (("error", error.name), ("cause", error.cause)) if text}
         step.cursor.add("MapRunFailed", "mapRunFailedEventDetails", details)
         step.cursor.add("MapStateFailed")
         raise
     except BaseException:
         await map_run.log.flush()
-        maps.map_runs.close(map_run, "ABORTED", clock.time(), 0)
+        maps.map_runs.close(map_run, "ABORTED", clock.time())
         raise
-    maps.map_runs.close(map_run, "SUCCEEDED", clock.time(), written)
+    maps.map_runs.close(map_run, "SUCCEEDED", clock.time())
     started = step.cursor.last
     step.cursor.add("MapRunSucceeded")
     step.cursor.add("MapStateSucceeded")
     step.cursor.last = started  # as recorded: what follows the state follows the start of its Map Run
     return result
+
+
+def _note_started(step: Step) -> None:
+    if step.resumed is not None and step.resumed.started:
+        step.cursor.last = step.resumed.started
+    else:
+        step.cursor.add("MapStateStarted", "mapStateStartedEventDetails", {"length": 0})
+
+
+def _open_map_run(state: State, step: Step) -> MapRun:
+    """Start a Map Run, or run again the one that the state had started before a redrive."""
+    map_runs, now = step.frame.services.maps.map_runs, step.frame.services.clock.time()
+    arn = step.resumed.map_run if step.resumed else None
+    row = map_runs.find(arn) if arn else None
+    if row is not None:
+        return map_runs.redrive(row, now)
+    execution_id = step.frame.execution_id
+    return map_runs.create(
+        _settings(state, step), machine_arn=step.frame.machine_arn, execution_id=execution_id, now=now
+    )
+
+
+def _note_map_run(step: Step, map_run: MapRun) -> None:
+    details: dict[str, Json] = {"mapRunArn": map_run.row.arn}
+    if map_run.row.redrive_count:
+        details["redriveCount"] = map_run.row.redrive_count
+        step.cursor.add("MapRunRedriven", "mapRunRedrivenEventDetails", details)
+    else:
+        step.cursor.add("MapRunStarted", "mapRunStartedEventDetails", details)
+
+
+def _waiting(dataset: Dataset, map_run: MapRun, maps: MapServices, now: float) -> Iterator[Waiting]:
+    """Return the children that are to run."""
+    if not map_run.row.redrive_count:
+        map_run.note_dataset(dataset.version())
+        return all_children(dataset.inputs())
+
+    def open_inputs() -> Iterator[ChildInput]:
+        known, version = map_run.row.dataset, dataset.version()
+        if known is not None and version != known:
+            raise ItemReaderFailedError(
+                f"{dataset.source} has changed since the Map Run started, so children that have no record can't be run"
+            )
+        map_run.note_dataset(version)
+        return dataset.inputs()
+
+    return remaining_children(map_run.row, maps.map_runs.store, now, open_inputs)
 
 
 def _settings(state: State, step: Step) -> MapRunSettings:
@@ -100,37 +147,6 @@ def _settings(state: State, step: Step) -> MapRunSettings:
     )
 
 
-def _child_inputs(state: State, step: Step, opened: contextlib.ExitStack) -> Iterator[ChildInput]:
-    """Yield the input of every child: read, selected, batched."""
-    fields = state.map_fields
-    assert fields is not None
-    if fields.reader is None:
-        items, source = members_or_items(fields.items.items(step.effective_input, step.scope)), "STATE_DATA"
-    else:
-        limit = fields.reader.max_items
-        settings = ReaderSettings(
-            resource=fields.reader.resource,
-            parameters=fields.reader.parameters(step.effective_input, step.scope),
-            config=fields.reader.config,
-            max_items=limit(step.effective_input, step.scope) if limit else 0,
-        )
-        items, source = read_items(settings, step.frame.services.maps.objects, opened)
-    selected = (select_item(state, step, context_item(index, item, source)) for index, item in enumerate(items))
-    return child_inputs(selected, _batch_limits(state, step))
-
-
-def _batch_limits(state: State, step: Step) -> BatchLimits | None:
-    batcher = state.map_fields.batcher if state.map_fields else None
-    if batcher is None:
-        return None
-    effective, scope = step.effective_input, step.scope
-    return BatchLimits(
-        batch_input=batcher.batch_input(effective, scope) if batcher.batch_input else None,
-        max_items=batcher.max_items(effective, scope) if batcher.max_items else None,
-        max_bytes=batcher.max_bytes(effective, scope) if batcher.max_bytes else None,
-    )
-
-
 def _writer_settings(state: State, step: Step) -> WriterSettings:
     writer = state.map_fields.writer if state.map_fields else None
     if writer is None:
@@ -139,31 +155,34 @@ def _writer_settings(state: State, step: Step) -> WriterSettings:
     return writer_settings(parameters, writer.config)
 
 
-async def _finish(
-    state: State, writer: WriterSettings, map_run: MapRun, inputs: InputQueue, maps: MapServices
-) -> tuple[Json, int]:
-    """Write the results, of a failed Map Run too; return the state's result and how many were written."""
+async def _finish(state: State, writer: WriterSettings, map_run: MapRun, inputs: InputQueue, maps: MapServices) -> Json:
+    """Write the results, of a failed Map Run too; return the state's result."""
     await map_run.log.flush()
-    key, written = "", 0
+    key = ""
     if writer.bucket is not None:
+        row, boundary = map_run.row, maps.map_runs.store.new_boundary()
+        attempt = Attempt(row.arn, row.redrive_count, json.loads(row.success_files))
         results = _results(map_run, inputs, maps)
         try:
-            key, written = await asyncio.to_thread(write_results, writer, map_run.row.arn, results, maps.open_writer)
+            written = await asyncio.to_thread(write_results, writer, attempt, results, maps.open_writer)
         except (OSError, ServiceError) as error:
             raise ResultWriterFailedError(f"cannot write to s3://{writer.bucket}/{writer.prefix}: {error}") from error
+        covered = maps.map_runs.store.covered(row)
+        map_run.note_results(json.dumps(written.success_files), boundary, covered + written.results_written)
+        key = written.key
     if map_run.is_threshold_exceeded():
         raise ExceedToleratedFailureThresholdError("The specified tolerated failure threshold was exceeded")
     if writer.bucket is None:
-        return _collect(state, writer, map_run, maps), written
-    details = {"Bucket": writer.bucket, "Key": key}
-    return {"MapRunArn": map_run.row.arn, "ResultWriterDetails": details}, written
+        return _collect(state, writer, map_run, maps)
+    return {"MapRunArn": map_run.row.arn, "ResultWriterDetails": {"Bucket": writer.bucket, "Key": key}}
 
 
 def _results(map_run: MapRun, inputs: InputQueue, maps: MapServices) -> Iterator[Result]:
-    for record in maps.map_runs.store.records(map_run.row.id):
+    for record in maps.map_runs.store.records(map_run.row.id, map_run.row.covered_segment):
         yield described(record, map_run)
-    for child in inputs.rest():
-        yield described_pending(child)
+    for waiting in inputs.rest():
+        if waiting.record is None:
+            yield described_pending(waiting)
 
 
 def _collect(state: State, writer: WriterSettings, map_run: MapRun, maps: MapServices) -> Json:

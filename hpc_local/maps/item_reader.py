@@ -10,6 +10,7 @@ an item are not enforced; the wording of causes is ours where none was recorded.
 import contextlib
 import csv
 import gzip
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ class ObjectSource(Protocol):
 
     def check_bucket(self, bucket: str) -> None: ...
 
+    def etag(self, bucket: str, key: str) -> str: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReaderSettings:
@@ -49,11 +52,52 @@ class ReaderSettings:
     config: Mapping[str, Json] = field(default_factory=dict)
     max_items: int = 0
 
+    @property
+    def is_listing(self) -> bool:
+        return self.resource.endswith(":listObjectsV2")
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Bucket and key, or bucket and prefix of a listing; raises :class:`ItemReaderFailedError`."""
+        required, optional = (("Bucket",), ("Prefix",)) if self.is_listing else (("Bucket", "Key"), ())
+        bucket, key = _texts(self.parameters, required, optional)
+        return bucket, key
+
+    @property
+    def source(self) -> str:
+        """``$$.Map.Item.Source`` of the items; raises :class:`ItemReaderFailedError`."""
+        bucket, key = self.place
+        return f"s3://{bucket}" if self.is_listing else f"s3://{bucket}/{key}"
+
+    @property
+    def limit(self) -> int:
+        return self.max_items or MAX_ITEMS
+
+
+def object_version(settings: ReaderSettings, objects: ObjectSource) -> str | None:
+    """Return what changes if the object does, or any object of the listing; None if it can't be read.
+
+    Raises
+    ------
+    ItemReaderFailedError
+        If a parameter is unknown or missing.
+    """
+    bucket, key = settings.place
+    try:
+        if not settings.is_listing:
+            return objects.etag(bucket, key)
+        digest = hashlib.sha256()
+        for listed in itertools.islice(objects.list_objects(bucket, key), settings.limit):
+            digest.update(repr((listed["Key"], listed["Etag"], listed["Size"])).encode())
+        return digest.hexdigest()
+    except ServiceError:
+        return None  # whoever reads it gets the reason
+
 
 def read_items(
     settings: ReaderSettings, objects: ObjectSource, opened: contextlib.ExitStack
-) -> tuple[Iterator[Json | Member], str]:
-    """Return the items, streamed, and the value of ``$$.Map.Item.Source`` for them.
+) -> Iterator[Json | Member]:
+    """Return the items, streamed.
 
     Parameters
     ----------
@@ -65,13 +109,10 @@ def read_items(
     ItemReaderFailedError
         If a parameter is unknown or missing; while iterating, if the object can't be read or is not of its format.
     """
-    limit = settings.max_items or MAX_ITEMS
-    if settings.resource.endswith(":listObjectsV2"):
-        bucket, prefix = _texts(settings.parameters, ("Bucket",), ("Prefix",))
-        return itertools.islice(_listing(objects, bucket, prefix), limit), f"s3://{bucket}"
-    bucket, key = _texts(settings.parameters, ("Bucket", "Key"), ())
-    items = _file_items(objects, bucket, key, settings.config, opened)
-    return itertools.islice(items, limit), f"s3://{bucket}/{key}"
+    bucket, key = settings.place
+    if settings.is_listing:
+        return itertools.islice(_listing(objects, bucket, key), settings.limit)
+    return itertools.islice(_file_items(objects, bucket, key, settings.config, opened), settings.limit)
 
 
 def _texts(parameters: Mapping[str, Json], required: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:

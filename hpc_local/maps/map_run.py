@@ -4,47 +4,22 @@ import asyncio
 import heapq
 import itertools
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from hpc_local.arns import child_machine_arn, child_position, map_run_arn
 from hpc_local.execution.history import History
+from hpc_local.execution.redrive import REDRIVABLE_EVENTS, REDRIVABLE_SECONDS
+from hpc_local.language.errors import StatesRuntimeError
+from hpc_local.maps.counts import Counts
+from hpc_local.maps.waiting import Waiting
 from hpc_local.storage.child_log import ChildLog
-from hpc_local.storage.map_runs import ChildRecord, ChildRow, MapRunRow, MapRunStore
+from hpc_local.storage.map_runs import ChildFilter, ChildRecord, ChildRow, MapRunRow, MapRunStore
 
 # Source: Step Functions quotas: the most children of one Map Run that run in parallel.
 MAX_CONCURRENCY = 10_000
-
-_COUNT_OF_STATUS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "TIMED_OUT": "timedOut", "ABORTED": "aborted"}
-
-
-@dataclass(slots=True)
-class Counts:
-    """Children (or items) by what became of them."""
-
-    running: int = 0
-    ended: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNT_OF_STATUS, 0))
-
-    @property
-    def failed(self) -> int:
-        """What counts against the tolerance."""
-        return self.ended["FAILED"] + self.ended["TIMED_OUT"]
-
-    @property
-    def started(self) -> int:
-        return self.running + sum(self.ended.values())
-
-    def described(self, total: int, results_written: int) -> dict[str, int]:
-        """Return the counts as DescribeMapRun gives them."""
-        return {
-            "pending": total - self.started,
-            "running": self.running,
-            **{name: self.ended[status] for status, name in _COUNT_OF_STATUS.items()},
-            "total": total,
-            "resultsWritten": results_written,
-            "failuresNotRedrivable": 0,
-            "pendingRedrive": 0,
-        }
+# Source: Step Functions quotas: redrives of one Map Run.
+MAX_REDRIVES = 1_000
 
 
 class LiveChild(NamedTuple):
@@ -55,6 +30,8 @@ class LiveChild(NamedTuple):
     item_count: int
     input: str
     history: History
+    redrive_count: int
+    redriven: float | None
 
 
 class MapRun:
@@ -84,13 +61,32 @@ class MapRun:
     def note_read(self) -> None:
         """Note that there are no more inputs, on disk too: then a later process knows how many were left."""
         self.is_read = True
-        self.row = replace(self.row, total_children=self.known_children, total_items=self.known_items)
+        self.row = replace(self.row, is_read=True, total_children=self.known_children, total_items=self.known_items)
         self._store.save(replace(self.row, started_children=self.log.started_children))
 
-    def started(self, item_count: int) -> None:
-        self.children.running += 1
-        self.items.running += item_count
-        self.log.started_children = self.children.started
+    def note_dataset(self, version: str | None) -> None:
+        """Note what tells the dataset from a changed one, on disk before any child is."""
+        self.row = replace(self.row, dataset=version)
+        self._store.save(replace(self.row, started_children=self.log.started_children))
+
+    def note_results(self, success_files: str, covered_segment: int, count: int) -> None:
+        """Note what the result files hold; see :class:`MapRunRow`."""
+        self.row = replace(
+            self.row, success_files=success_files, covered_segment=covered_segment, results_written=count
+        )
+
+    def note_known(self, item_count: int) -> None:
+        """Count an input that has been read; once all have been, nothing is new."""
+        if not self.is_read:
+            self.known_children += 1
+            self.known_items += item_count
+
+    def started(self, waiting: Waiting) -> None:
+        for counts, size in ((self.children, 1), (self.items, waiting.child.item_count)):
+            counts.running += size
+            if waiting.record is not None:
+                counts.pending_redrive -= size
+        self.log.started_children = max(self.log.started_children, waiting.position + 1)
 
     def ended(self, record: ChildRecord) -> None:
         """Count and store a child that has ended."""
@@ -118,19 +114,14 @@ class MapRun:
         percentage = row.tolerated_failure_percentage
         return bool(percentage) and self.is_read and failed * 100 > percentage * self.known_items
 
-    def unstored(self, status: str | None, before: int | None, limit: int) -> list[ChildRow]:
-        """Return children that the store does not know yet, the one that started last first."""
+    def unstored(self, wanted: ChildFilter, limit: int) -> list[ChildRow]:
+        """Return children that the store does not know as they are, that of the highest position first."""
         running = (
-            ChildRow(child.position, "RUNNING", child.started, None, child.item_count) for child in self.live.values()
+            ChildRow(live.position, "RUNNING", live.started, None, live.item_count, live.redrive_count, live.redriven)
+            for live in self.live.values()
         )
-        ended = (ChildRow(*record[:5]) for record in self.log.unstored.values())
-        found = (
-            row
-            for rows in (running, ended)
-            for row in rows
-            if status in (None, row.status) and (before is None or row.position < before)
-        )
-        return heapq.nlargest(limit, found)
+        ended = (ChildRow(*record[:5], record.redrive_count, record.redriven) for record in self.log.unstored.values())
+        return heapq.nlargest(limit, filter(wanted.matches, itertools.chain(running, ended)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +172,46 @@ class MapRuns:
         map_run = self.running[row.arn] = MapRun(row, self.store)
         return map_run
 
-    def close(self, map_run: MapRun, status: str, now: float, results_written: int) -> None:
+    def redrive(self, row: MapRunRow, now: float) -> MapRun:
+        """Run a Map Run again.
+
+        Raises
+        ------
+        StatesRuntimeError
+            If it has been redriven as often as the service allows.
+        """
+        if row.redrive_count >= MAX_REDRIVES:
+            raise StatesRuntimeError(f"The Map Run has reached the maximum number of redrives ({MAX_REDRIVES}).")
+        again = replace(row, status="RUNNING", stopped=None, redrive_count=row.redrive_count + 1, redriven=now)
+        map_run = MapRun(replace(again, results_written=0), self.store)
+        map_run.log.started_children = row.started_children
+        map_run.children, map_run.items = (counts.redriven() for counts in self._stored_counts(row, now))
+        map_run.is_read = bool(row.is_read)
+        map_run.known_children = (row.is_read and row.total_children) or map_run.children.known
+        map_run.known_items = (row.is_read and row.total_items) or map_run.items.known
+        self.store.save(map_run.row)
+        self.running[row.arn] = map_run
+        return map_run
+
+    def _stored_counts(self, row: MapRunRow, now: float) -> tuple[Counts, Counts]:
+        children, items = Counts(), Counts()
+        for status, (child_count, item_count) in self.store.counts(row.id).items():
+            children.ended[status] = child_count
+            items.ended[status] = item_count
+        final = self.store.not_redrivable(row.id, now - REDRIVABLE_SECONDS, REDRIVABLE_EVENTS)
+        children.not_redrivable, items.not_redrivable = final
+        return children, items
+
+    def close(self, map_run: MapRun, status: str, now: float) -> None:
         """Note how a Map Run ended."""
         del self.running[map_run.row.arn]
         map_run.row = replace(
             map_run.row,
             status=status,
             stopped=now,
-            started_children=map_run.children.started,
+            started_children=map_run.log.started_children,
             total_children=map_run.known_children,
             total_items=map_run.known_items,
-            results_written=results_written,
         )
         self.store.save(map_run.row)
 
@@ -205,7 +225,7 @@ class MapRuns:
         live = self.running.get(arn)
         return live.row if live else self.store.find(arn)
 
-    def view(self, arn: str) -> MapRunView | None:
+    def view(self, arn: str, now: float) -> MapRunView | None:
         """Return a Map Run with its counts, or None if there is none of that ARN."""
         live = self.running.get(arn)
         if live:
@@ -217,10 +237,7 @@ class MapRuns:
         row = self.store.find(arn)
         if row is None:
             return None
-        children, items = Counts(), Counts()
-        for status, (child_count, item_count) in self.store.counts(row.id).items():
-            children.ended[status] = child_count
-            items.ended[status] = item_count
+        children, items = self._stored_counts(row, now)
         total_children = row.total_children if row.total_children is not None else children.started
         total_items = row.total_items if row.total_items is not None else items.started
         return MapRunView(
@@ -229,13 +246,15 @@ class MapRuns:
             children.described(total_children, row.results_written),
         )
 
-    def children(self, row: MapRunRow, status: str | None, before: int | None, limit: int) -> list[ChildRow]:
-        """Return children of a Map Run, the one that started last first, below position ``before``."""
-        found = {child.position: child for child in self.store.ended(row.id, status, before, limit)}
+    def children(self, row: MapRunRow, wanted: ChildFilter, limit: int) -> list[ChildRow]:
+        """Return children of a Map Run, that of the highest position first."""
         live = self.running.get(row.arn)
-        for child in live.unstored(status, before, limit) if live else ():
-            found.setdefault(child.position, child)
-        return heapq.nlargest(limit, found.values())
+        if live is None:
+            return self.store.ended(row.id, wanted, limit)
+        newer = live.live.keys() | live.log.unstored.keys()
+        stored = self.store.ended(row.id, wanted, limit + len(newer))
+        found = [child for child in stored if child.position not in newer]
+        return heapq.nlargest(limit, [*found, *live.unstored(wanted, limit)])
 
     def find_child(self, child_machine: str, name: str) -> tuple[MapRunRow, ChildRecord | LiveChild] | None:
         """Return the child execution of this name, of whichever Map Run it is."""

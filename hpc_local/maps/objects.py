@@ -38,5 +38,8 @@ class MapObjects:
     def check_bucket(self, bucket: str) -> None:
         self._store.require_bucket(bucket)
 
+    def etag(self, bucket: str, key: str) -> str:
+        return self._store.info(bucket, key).etag
+
     def open_writer(self, bucket: str, key: str, content_type: str) -> Writer[ObjectInfo]:
         return self._store.open_writer(bucket, key, attributes=Attributes(content_type=content_type))

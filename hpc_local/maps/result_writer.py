@@ -1,17 +1,19 @@
 """Result files and manifest of a Map Run, as the service's ResultWriter writes them to S3.
 
-Source: recorded result files (keys, field order, statuses); Step Functions developer guide, "ResultWriter".
+Source: recorded result files (keys, field order, statuses); Step Functions developer guide, "ResultWriter"; recorded
+redrives.
 
-**Differs from AWS:** records stand in the order in which children ended (the service documents no order).
+**Differs from AWS:** records stand in the order in which children ended (the service documents no order); a redrive in
+which nothing succeeds adds no file of succeeded children (the service: an empty one).
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hpc_local.language import Json
 from hpc_local.language.json_text import compact
@@ -125,14 +127,41 @@ class _ResultFiles:
         self._size += len(data)
 
 
-def write_results(
-    settings: WriterSettings, map_run_arn: str, results: Iterable[Result], open_writer: OpenWriter
-) -> tuple[str, int]:
-    """Write result files and ``manifest.json``; return the manifest's key and the number of results written.
+class Attempt(NamedTuple):
+    """Which attempt of which Map Run results are of.
 
-    Time and disk are linear in the results, memory is constant.
+    Attributes
+    ----------
+    redrive_count : int
+        0 for the first attempt.
+    success_files : list
+        Entries of the last manifest for children that succeeded in earlier attempts.
     """
-    folder = "/".join(part for part in (settings.prefix.removesuffix("/"), map_run_arn.rsplit(":", 1)[-1]) if part)
+
+    map_run_arn: str
+    redrive_count: int = 0
+    success_files: Sequence[dict[str, Json]] = ()
+
+
+class Written(NamedTuple):
+    """The manifest's key, its entries for children that succeeded, and how many results this attempt wrote."""
+
+    key: str
+    success_files: list[dict[str, Json]]
+    results_written: int
+
+
+def write_results(
+    settings: WriterSettings, attempt: Attempt, results: Iterable[Result], open_writer: OpenWriter
+) -> Written:
+    """Write result files and ``manifest.json``.
+
+    As recorded, each redrive writes to a folder of its own, and its manifest names the files of children that
+    succeeded in earlier attempts too.  Time and disk are linear in the results, memory is constant.
+    """
+    generation = f"Redrive-{attempt.redrive_count}" if attempt.redrive_count else ""
+    parts = (settings.prefix.removesuffix("/"), attempt.map_run_arn.rsplit(":", 1)[-1], generation)
+    folder = "/".join(part for part in parts if part)
     files = {
         status: _ResultFiles(folder, status, settings, open_writer) for status in ("FAILED", "PENDING", "SUCCEEDED")
     }
@@ -150,11 +179,15 @@ def write_results(
         raise
     manifest: dict[str, Any] = {
         "DestinationBucket": settings.bucket,
-        "MapRunArn": map_run_arn,
-        "ResultFiles": {status: file.files for status, file in files.items()},
+        "MapRunArn": attempt.map_run_arn,
+        "ResultFiles": {
+            "FAILED": files["FAILED"].files,
+            "PENDING": files["PENDING"].files,
+            "SUCCEEDED": [*attempt.success_files, *files["SUCCEEDED"].files],
+        },
     }
     key = f"{folder}/manifest.json"
     assert settings.bucket is not None
     with open_writer(settings.bucket, key, "application/octet-stream") as writer:
         writer.write(compact(manifest).encode())
-    return key, count
+    return Written(key, manifest["ResultFiles"]["SUCCEEDED"], count)

@@ -2,7 +2,8 @@
 
 Source: API reference; recorded answers of Standard, Express and child executions.
 
-**Differs from AWS:** StopExecution of a child execution is refused; METADATA_ONLY leaves out what it would encrypt.
+**Differs from AWS:** StopExecution of a child execution is refused; METADATA_ONLY leaves out what it would encrypt; a
+child that waits for its redrive is listed with the status that it ended with, none as PENDING_REDRIVE.
 """
 
 import asyncio
@@ -30,8 +31,9 @@ from hpc_local.states_api.parameters import (
     type_not_supported,
     without_none,
 )
+from hpc_local.states_api.redrive import described_child_redrive, described_redrive
 from hpc_local.storage.executions import ExecutionRow
-from hpc_local.storage.map_runs import ChildRecord, ChildRow, MapRunRow
+from hpc_local.storage.map_runs import ChildFilter, ChildRecord, ChildRow, MapRunRow
 
 Child = tuple[MapRunRow, ChildRecord | LiveChild]
 
@@ -100,8 +102,7 @@ async def describe_execution(context: Context, params: Params) -> Result:
     arn = params["executionArn"]
     found = find_execution(context, arn)
     if isinstance(found, ExecutionRow):
-        described = _described(found, with_data=has_data(params))
-        return {**described, "redriveCount": found.redrive_count, **_redrive(found.status, "REDRIVABLE")}
+        return {**_described(found, with_data=has_data(params)), **described_redrive(context, found)}
     map_run, child = found
     row = ExecutionRow(
         id=0,
@@ -115,8 +116,7 @@ async def describe_execution(context: Context, params: Params) -> Result:
     return {
         **_described(row, with_data=has_data(params)),
         "mapRunArn": map_run.arn,
-        "redriveCount": child.redrive_count if isinstance(child, ChildRecord) else 0,
-        **_redrive(row.status, "REDRIVABLE_BY_MAP_RUN"),
+        **described_child_redrive(row.status, child.redrive_count, child.redriven),
     }
 
 
@@ -147,27 +147,23 @@ def _described(row: ExecutionRow, *, with_data: bool) -> Result:
     )
 
 
-def _redrive(status: str, redrivable: str) -> Result:
-    if status not in ("SUCCEEDED", "RUNNING"):
-        return {"redriveStatus": redrivable}
-    reason = f"Execution is {status} and cannot be redriven"
-    return {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
-
-
 async def list_executions(context: Context, params: Params) -> Result:
     """ListExecutions of a state machine or of a Map Run, the one that started last first."""
     if ("stateMachineArn" in params) == ("mapRunArn" in params):
         raise ServiceError("ValidationException", "give exactly one of stateMachineArn and mapRunArn")
     limit, before = page_size(params), cursor(params)
-    if _matches_none(params):
-        return {"executions": []}
+    if "redriveFilter" in params and "stateMachineArn" in params:
+        raise ServiceError("ValidationException", "redriveFilter is for the children of a Map Run: give mapRunArn")
     status = params.get("statusFilter")
+    if status == "PENDING_REDRIVE":
+        return {"executions": []}
     rows: list[tuple[int, Result]]
     if "mapRunArn" in params:
         map_run = context.map_runs.find(check_arn(params["mapRunArn"], "mapRun"))
         if map_run is None:
             raise no_resource(params["mapRunArn"])
-        children = context.map_runs.children(map_run, status, before, limit + 1)
+        wanted = ChildFilter(status, _REDRIVEN.get(params.get("redriveFilter", "")), before)
+        children = context.map_runs.children(map_run, wanted, limit + 1)
         rows = [(child.position, _listed_child(map_run, child)) for child in children]
     else:
         machine = find_machine(context, params["stateMachineArn"])
@@ -179,9 +175,7 @@ async def list_executions(context: Context, params: Params) -> Result:
     return {"executions": [listed for _place, listed in rows[:limit]], **more}
 
 
-def _matches_none(params: Params) -> bool:
-    """Whether a filter asks for what never is on this machine: nothing is redriven."""
-    return params.get("redriveFilter") == "REDRIVEN" or params.get("statusFilter") == "PENDING_REDRIVE"
+_REDRIVEN = {"REDRIVEN": True, "NOT_REDRIVEN": False}
 
 
 def _listed(row: ExecutionRow) -> Result:
@@ -194,6 +188,7 @@ def _listed(row: ExecutionRow) -> Result:
             "startDate": moment(row.started),
             "stopDate": moment(row.stopped),
             "redriveCount": row.redrive_count,
+            "redriveDate": moment(row.redriven),
         }
     )
 
@@ -210,7 +205,8 @@ def _listed_child(map_run: MapRunRow, child: ChildRow) -> Result:
             "startDate": moment(child.started),
             "stopDate": moment(child.stopped),
             "itemCount": child.item_count,
-            "redriveCount": 0,
+            "redriveCount": child.redrive_count,
+            "redriveDate": moment(child.redriven),
         }
     )
 
@@ -223,13 +219,16 @@ async def describe_state_machine_for_execution(context: Context, params: Params)
         map_run = found[0]
         label = map_run.child_machine_arn.rpartition("/")[2]
         of_child = {"stateMachineArn": map_run.child_machine_arn, "mapRunArn": map_run.arn, "label": label}
-        found = context.executions.by_id(map_run.execution)
-    snapshot = json.loads(found.snapshot)
+        execution_id = map_run.execution
+    else:
+        execution_id = found.id
+    stored = context.executions.by_id(execution_id)
+    snapshot = json.loads(stored.snapshot)
     return without_none(
         {
-            "stateMachineArn": found.machine_arn,
+            "stateMachineArn": stored.machine_arn,
             "name": snapshot["name"],
-            "definition": context.machines.definition(found) if has_data(params) else "{}",
+            "definition": context.machines.definition(stored) if has_data(params) else "{}",
             "roleArn": snapshot["roleArn"],
             "updateDate": moment(snapshot["updated"]),
             "revisionId": snapshot["revisionId"] or None,

@@ -8,12 +8,12 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from hpc_local.execution.history import Event
 from hpc_local.maps.map_run import LiveChild
 from hpc_local.states_api.context import Context, Params, Result
 from hpc_local.states_api.executions import Child, find_execution
 from hpc_local.states_api.paging import cursor, next_token, page_size
 from hpc_local.states_api.parameters import moment
+from hpc_local.storage.event import Event
 from hpc_local.storage.executions import ExecutionRow
 
 _PAGE_CHARACTERS = 8 * 1024 * 1024  # of texts; a page that would have more is cut short

@@ -42,7 +42,7 @@ async def list_map_runs(context: Context, params: Params) -> Result:
 
 async def describe_map_run(context: Context, params: Params) -> Result:
     """DescribeMapRun."""
-    view = context.map_runs.view(check_arn(params["mapRunArn"], "mapRun"))
+    view = context.map_runs.view(check_arn(params["mapRunArn"], "mapRun"), context.machines.now())
     if view is None:
         raise no_resource(params["mapRunArn"])
     row = view.row
@@ -59,6 +59,7 @@ async def describe_map_run(context: Context, params: Params) -> Result:
             "itemCounts": view.item_counts,
             "executionCounts": view.execution_counts,
             "redriveCount": row.redrive_count,
+            "redriveDate": moment(row.redriven),
         }
     )
 

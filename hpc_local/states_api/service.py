@@ -10,7 +10,7 @@ from hpc_local.execution.machines import Machines
 from hpc_local.execution.task_tokens import TaskTokenError
 from hpc_local.language.invalid import InvalidDefinition
 from hpc_local.protocol import ServiceError
-from hpc_local.states_api import executions, history, machines, map_runs, tags, tasks, validation
+from hpc_local.states_api import executions, history, machines, map_runs, redrive, tags, tasks, validation
 from hpc_local.states_api.context import Action, Context, Params, Result
 from hpc_local.storage.journal import StorageError
 
@@ -26,6 +26,7 @@ ACTIONS: Mapping[str, Action] = {
     "ListMapRuns": map_runs.list_map_runs,
     "ListStateMachines": machines.list_state_machines,
     "ListTagsForResource": tags.list_tags_for_resource,
+    "RedriveExecution": redrive.redrive_execution,
     "SendTaskFailure": tasks.send_task_failure,
     "SendTaskHeartbeat": tasks.send_task_heartbeat,
     "SendTaskSuccess": tasks.send_task_success,

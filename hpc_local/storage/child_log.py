@@ -32,7 +32,7 @@ class ChildLog:
     def add(self, record: ChildRecord) -> None:
         self._records.append(record)
         self.unstored[record.position] = record
-        self._size_bytes += _size_bytes(record)
+        self._size_bytes += record_size_bytes(record)
         if len(self._records) >= SEGMENT_CHILDREN or self._size_bytes >= SEGMENT_BYTES:
             self._write()
         elif self._timer is None:
@@ -72,7 +72,7 @@ class ChildLog:
                 del self.unstored[record.position]
 
 
-def _size_bytes(record: ChildRecord) -> int:
+def record_size_bytes(record: ChildRecord) -> int:
     """Estimate what a record takes: each of its events may hold an input or an output again."""
     return (len(record.input) + len(record.output or "")) * (1 + len(record.events) // 2)
 

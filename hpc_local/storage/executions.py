@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from hpc_local.execution.history import Event
+from hpc_local.storage.event import Event
 from hpc_local.storage.machines import save_definition
 from hpc_local.storage.store import Store, pack, unpack
 
@@ -34,6 +34,7 @@ class ExecutionRow:
     cause: str | None = None
     trace_header: str | None = None
     redrive_count: int = 0
+    redriven: float | None = None
     snapshot: str = "{}"
 
 
@@ -68,6 +69,30 @@ class ExecutionStore:
                 (row.status, row.stopped, row.output, row.error, row.cause, row.id),
             )
         )
+
+    def redrive(self, row: ExecutionRow, token: str) -> "Future[None]":
+        """Store that an execution runs again, and the client token that asked for it."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            _execute(
+                connection,
+                "UPDATE executions SET status = ?, stopped = NULL, output = NULL, error = NULL, cause = NULL,"
+                " redrive_count = ?, redriven = ? WHERE id = ?",
+                (row.status, row.redrive_count, row.redriven, row.id),
+            )
+            values = (row.id, row.redrive_count, token, row.redriven)
+            _execute(connection, "INSERT INTO redrives (execution, number, token, moment) VALUES (?, ?, ?, ?)", values)
+
+        return self._store.journal.submit(write)
+
+    def redriven_by(self, execution_id: int, token: str, since: float, last: int) -> float | None:
+        """Return when ``token`` redrove the execution, if it is among the ``last`` tokens and not older."""
+        row = self._store.reader.execute(
+            "SELECT moment FROM (SELECT * FROM redrives WHERE execution = ? ORDER BY number DESC LIMIT ?)"
+            " WHERE token = ? AND moment >= ?",
+            (execution_id, last, token, since),
+        ).fetchone()
+        return row[0] if row else None
 
     def find(self, arn: str) -> ExecutionRow | None:
         row = self._store.reader.execute(f"{_SELECT} WHERE arn = ?", (arn,)).fetchone()

@@ -113,6 +113,7 @@ def _delete(connection: sqlite3.Connection, arn: str) -> None:
         f"DELETE FROM children WHERE map_run IN ({map_runs})",  # noqa: S608
         f"DELETE FROM map_runs WHERE execution IN ({executions})",  # noqa: S608
         f"DELETE FROM events WHERE execution IN ({executions})",  # noqa: S608
+        f"DELETE FROM redrives WHERE execution IN ({executions})",  # noqa: S608
         "DELETE FROM executions WHERE machine_arn = ?",
         "DELETE FROM state_machines WHERE arn = ?",
     ):

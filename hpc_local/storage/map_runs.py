@@ -7,18 +7,25 @@ without a row was in flight, everything above is pending.
 
 import asyncio
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hpc_local.execution.history import Event
+from hpc_local.storage.event import Event
 from hpc_local.storage.store import Store, pack, unpack
 
 
 class ChildRecord(NamedTuple):
-    """A child execution that has ended; times in seconds since the epoch, input and output as JSON text."""
+    """A child execution that has ended; times in seconds since the epoch, input and output as JSON text.
+
+    Attributes
+    ----------
+    redriven : float or None
+        When it was last redriven; None for Express children, which are started anew instead.
+    """
 
     position: int
     status: str
@@ -31,6 +38,7 @@ class ChildRecord(NamedTuple):
     cause: str | None
     redrive_count: int
     events: list[Event]
+    redriven: float | None = None
 
 
 class ChildRow(NamedTuple):
@@ -41,11 +49,46 @@ class ChildRow(NamedTuple):
     started: float
     stopped: float | None
     item_count: int
+    redrive_count: int
+    redriven: float | None
+
+
+class ChildFilter(NamedTuple):
+    """Which children are asked for; None where that doesn't matter.
+
+    Attributes
+    ----------
+    before : int or None
+        Only those below this position.
+    """
+
+    status: str | None = None
+    is_redriven: bool | None = None
+    before: int | None = None
+
+    def matches(self, child: ChildRow) -> bool:
+        return (
+            self.status in (None, child.status)
+            and self.is_redriven in (None, child.redrive_count > 0)
+            and (self.before is None or child.position < self.before)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapRunRow:
-    """One Map Run as it is stored; a ``max_concurrency`` of 0 is the service's limit."""
+    """One Map Run as it is stored; a ``max_concurrency`` of 0 is the service's limit.
+
+    Attributes
+    ----------
+    total_children, total_items : int or None
+        How many are known of, which is all of them if ``is_read``.
+    dataset : str or None
+        What tells the dataset from a changed one; None before it was looked at.
+    success_files : str
+        JSON text: the result files of children that succeeded, as the last manifest lists them.
+    covered_segment : int
+        Children that succeeded are in those files if they were stored up to this segment.
+    """
 
     id: int
     arn: str
@@ -64,6 +107,11 @@ class MapRunRow:
     total_items: int | None = None
     results_written: int = 0
     redrive_count: int = 0
+    redriven: float | None = None
+    is_read: bool = False
+    dataset: str | None = None
+    success_files: str = "[]"
+    covered_segment: int = 0
 
 
 _COLUMNS = tuple(MapRunRow.__dataclass_fields__)
@@ -117,6 +165,52 @@ class MapRunStore:
         )
         return {status: (children, items) for status, children, items in rows}
 
+    def not_redrivable(self, map_run: int, since: float, max_events: int) -> tuple[int, int]:
+        """Return (children, items) that failed for good: they ended before ``since``, or their history is full."""
+        children, items = self._store.reader.execute(
+            "SELECT COUNT(*), COALESCE(SUM(item_count), 0) FROM children WHERE map_run = ?"
+            " AND status <> 'SUCCEEDED' AND (stopped < ? OR event_count >= ?)",
+            (map_run, since, max_events),
+        ).fetchone()
+        return children, items
+
+    def covered(self, row: MapRunRow) -> int:
+        """Return how many children are in the result files of earlier attempts."""
+        (count,) = self._store.reader.execute(
+            "SELECT COUNT(*) FROM children WHERE map_run = ? AND status = 'SUCCEEDED' AND segment <= ?",
+            (row.id, row.covered_segment),
+        ).fetchone()
+        return int(count)
+
+    def new_boundary(self) -> int:
+        """Return a segment id that comes after those of everything stored so far, and before all others."""
+        return self._store.next_segment_id()
+
+    def positions(self, map_run: int, first: int, limit: int) -> list[int]:
+        """Return positions of children that have ended, from ``first`` on."""
+        with contextlib.closing(self._store.connect()) as reader:
+            rows = reader.execute(
+                "SELECT position FROM children WHERE map_run = ? AND position >= ? ORDER BY position LIMIT ?",
+                (map_run, first, limit),
+            ).fetchall()
+        return [position for (position,) in rows]
+
+    def unsuccessful(self, map_run: int, first: int, limit: int) -> list[ChildRecord]:
+        """Return children that have ended and did not succeed, from position ``first`` on, in their order."""
+        with contextlib.closing(self._store.connect()) as reader:
+            rows = reader.execute(
+                "SELECT position, segment, slot FROM children WHERE map_run = ? AND status <> 'SUCCEEDED'"
+                " AND position >= ? ORDER BY position LIMIT ?",
+                (map_run, first, limit),
+            ).fetchall()
+            found: list[ChildRecord] = []
+            by_segment = sorted(rows, key=lambda row: int(row["segment"]))
+            for segment, of_segment in itertools.groupby(by_segment, key=lambda row: int(row["segment"])):
+                (blob,) = reader.execute("SELECT blob FROM segments WHERE id = ?", (segment,)).fetchone()
+                records = unpack(blob)
+                found += [_record(records[row["slot"]]) for row in of_segment]
+        return sorted(found, key=lambda record: record.position)
+
     def child(self, map_run: int, position: int) -> ChildRecord | None:
         row = self._store.reader.execute(
             "SELECT blob, slot FROM children JOIN segments ON segments.id = children.segment"
@@ -125,23 +219,32 @@ class MapRunStore:
         ).fetchone()
         return _record(unpack(row["blob"])[row["slot"]]) if row else None
 
-    def ended(self, map_run: int, status: str | None, before: int | None, limit: int) -> list[ChildRow]:
-        """Return children that have ended, the one that started last first, below position ``before``."""
+    def ended(self, map_run: int, wanted: ChildFilter, limit: int) -> list[ChildRow]:
+        """Return children that have ended, that of the highest position first."""
+        status, is_redriven, before = wanted
         # The literal lets SQLite use the index of children that did not succeed.
         literal = "" if status in (None, "SUCCEEDED") else " AND status <> 'SUCCEEDED'"
         rows = self._store.reader.execute(
-            "SELECT position, status, started, stopped, item_count FROM children"  # noqa: S608 - literals of ours
-            f" WHERE map_run = ? AND (? IS NULL OR status = ?){literal} AND position < ?"
-            " ORDER BY position DESC LIMIT ?",
-            (map_run, status, status, _HIGHEST_POSITION if before is None else before, limit),
+            "SELECT position, status, started, stopped, item_count, redrive_count, redriven FROM children"  # noqa: S608 - literals of ours
+            f" WHERE map_run = ? AND (? IS NULL OR status = ?){literal} AND (? IS NULL OR (redrive_count > 0) = ?)"
+            " AND position < ? ORDER BY position DESC LIMIT ?",
+            (
+                *(map_run, status, status, is_redriven, is_redriven),
+                *(_HIGHEST_POSITION if before is None else before, limit),
+            ),
         )
         return [ChildRow(*row) for row in rows]
 
-    def records(self, map_run: int) -> Iterator[ChildRecord]:
-        """Stream the children that have ended, in the order in which they were stored; one segment in memory."""
+    def records(self, map_run: int, covered_segment: int = 0) -> Iterator[ChildRecord]:
+        """Stream the children that have ended, in the order in which they were stored; one segment in memory.
+
+        Those that succeeded up to ``covered_segment`` are left out.
+        """
         with contextlib.closing(self._store.connect()) as reader:
             current = reader.execute(
-                "SELECT segment, slot FROM children WHERE map_run = ? ORDER BY segment, slot", (map_run,)
+                "SELECT segment, slot FROM children WHERE map_run = ? AND (segment > ? OR status <> 'SUCCEEDED')"
+                " ORDER BY segment, slot",
+                (map_run, covered_segment),
             )
             segment, rows = -1, []
             for wanted, slot in current:
@@ -157,8 +260,15 @@ class MapRunStore:
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO segments VALUES (?, ?, ?)", (segment, map_run, pack(records)))
             connection.executemany(
-                "INSERT OR REPLACE INTO children VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [(map_run, *record[:5], segment, slot) for slot, record in enumerate(records)],
+                "INSERT OR REPLACE INTO children (map_run, position, status, started, stopped, item_count,"
+                " redrive_count, redriven, event_count, segment, slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        *(map_run, *record[:5]),
+                        *(record.redrive_count, record.redriven, len(record.events), segment, slot),
+                    )
+                    for slot, record in enumerate(records)
+                ],
             )
             connection.execute(
                 "UPDATE map_runs SET started_children = MAX(started_children, ?) WHERE id = ?",

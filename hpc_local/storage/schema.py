@@ -2,7 +2,7 @@
 
 import sqlite3
 
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS definitions (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, text TEXT NOT NULL);
@@ -15,7 +15,10 @@ CREATE TABLE IF NOT EXISTS executions (
     id INTEGER PRIMARY KEY, arn TEXT UNIQUE NOT NULL, machine_arn TEXT NOT NULL, name TEXT NOT NULL,
     status TEXT NOT NULL, started REAL NOT NULL, stopped REAL, input TEXT NOT NULL, output TEXT, error TEXT, cause TEXT,
     definition INTEGER NOT NULL, trace_header TEXT, redrive_count INTEGER NOT NULL DEFAULT 0,
-    snapshot TEXT NOT NULL DEFAULT '{}');
+    redriven REAL, snapshot TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE IF NOT EXISTS redrives (
+    execution INTEGER, number INTEGER, token TEXT NOT NULL, moment REAL NOT NULL,
+    PRIMARY KEY (execution, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     execution INTEGER, first INTEGER, blob BLOB, PRIMARY KEY (execution, first)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS map_runs (
@@ -25,12 +28,15 @@ CREATE TABLE IF NOT EXISTS map_runs (
     max_concurrency INTEGER NOT NULL, tolerated_failure_count INTEGER NOT NULL,
     tolerated_failure_percentage REAL NOT NULL,
     started_children INTEGER NOT NULL DEFAULT 0, total_children INTEGER, total_items INTEGER,
-    results_written INTEGER NOT NULL DEFAULT 0, redrive_count INTEGER NOT NULL DEFAULT 0);
+    results_written INTEGER NOT NULL DEFAULT 0, redrive_count INTEGER NOT NULL DEFAULT 0, redriven REAL,
+    is_read INTEGER NOT NULL DEFAULT 0, dataset TEXT, success_files TEXT NOT NULL DEFAULT '[]',
+    covered_segment INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS map_runs_of_execution ON map_runs (execution);
 CREATE INDEX IF NOT EXISTS map_runs_of_child_machine ON map_runs (child_machine_arn);
 CREATE TABLE IF NOT EXISTS children (
     map_run INTEGER, position INTEGER, status TEXT NOT NULL, started REAL NOT NULL, stopped REAL NOT NULL,
-    item_count INTEGER NOT NULL, segment INTEGER NOT NULL, slot INTEGER NOT NULL,
+    item_count INTEGER NOT NULL, redrive_count INTEGER NOT NULL DEFAULT 0, redriven REAL,
+    event_count INTEGER NOT NULL DEFAULT 0, segment INTEGER NOT NULL, slot INTEGER NOT NULL,
     PRIMARY KEY (map_run, position)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS segments (id INTEGER PRIMARY KEY, map_run INTEGER NOT NULL, blob BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS segments_of_map_run ON segments (map_run);
@@ -53,7 +59,18 @@ _UPGRADES = {
         "ALTER TABLE state_machines ADD COLUMN is_deleting INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE state_machines ADD COLUMN settings TEXT NOT NULL DEFAULT '{}'",
         "ALTER TABLE executions ADD COLUMN snapshot TEXT NOT NULL DEFAULT '{}'",
-    )
+    ),
+    1: (
+        "ALTER TABLE executions ADD COLUMN redriven REAL",
+        "ALTER TABLE map_runs ADD COLUMN redriven REAL",
+        "ALTER TABLE map_runs ADD COLUMN is_read INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE map_runs ADD COLUMN dataset TEXT",
+        "ALTER TABLE map_runs ADD COLUMN success_files TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE map_runs ADD COLUMN covered_segment INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE children ADD COLUMN redrive_count INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE children ADD COLUMN redriven REAL",
+        "ALTER TABLE children ADD COLUMN event_count INTEGER NOT NULL DEFAULT 0",
+    ),
 }
 
 
