@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthesis import definition_of, run_app
+from synthesis import GIVEN_SUBNETS, GIVEN_VPC, definition_of, run_app
 
 # The app comes before aws_cdk everywhere: with it comes the setting of the node that aws_cdk runs on.
 from app import make_app, read_context
@@ -50,6 +50,33 @@ def full_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full_template(full_assembly: Path) -> dict[str, Any]:
     value: dict[str, Any] = json.loads((full_assembly / "HpcStack.template.json").read_text())
     return value
+
+
+@pytest.fixture(scope="session")
+def private_template(synthesize: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    return synthesize(batch=True, packages_layer=False, subnet_access="private")
+
+
+@pytest.fixture(scope="session")
+def changed_template(synthesize: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Every setting of jobs at another value than its default."""
+    return synthesize(
+        batch=True,
+        packages_layer=False,
+        batch_image="docker.io/team/hpc:1.2",
+        batch_architecture="x86_64",
+        batch_spot=True,
+        batch_vcpus=0.5,
+        batch_memory_mib=1_024,
+        batch_max_vcpus=12,
+        batch_timeout_seconds=60,
+        batch_run_timeout_seconds=7_200,
+        callback_heartbeat_seconds=600,
+        log_retention_days=7,
+        subnet_access="private",
+        vpc_id=GIVEN_VPC,
+        subnet_ids=GIVEN_SUBNETS,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+GIVEN_VPC = "vpc-0123456789abcdef0"
+GIVEN_SUBNETS = "subnet-01234567,subnet-0123456789abcdef0"
 
 
 def as_text(value: Any) -> str:
@@ -58,3 +60,16 @@ def definitions_of(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def resources_of(template: dict[str, Any], resource_type: str) -> dict[str, Any]:
     return {name: each for name, each in template["Resources"].items() if each["Type"] == resource_type}
+
+
+def properties_of(template: dict[str, Any], resource_type: str) -> dict[str, Any]:
+    """Return the properties of the only resource of a type."""
+    [resource] = resources_of(template, resource_type).values()
+    properties: dict[str, Any] = resource["Properties"]
+    return properties
+
+
+def container_of(template: dict[str, Any]) -> dict[str, Any]:
+    """Return what the job definition says of its container."""
+    properties: dict[str, Any] = properties_of(template, "AWS::Batch::JobDefinition")["ContainerProperties"]
+    return properties

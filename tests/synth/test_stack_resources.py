@@ -146,7 +146,9 @@ def test_outputs_name_machine_and_bucket(template: dict[str, Any]) -> None:
     }
 
 
-def test_cfn_lint_finds_nothing(assembly: Path) -> None:
+@pytest.mark.parametrize("fixture", ["assembly", "full_assembly"])
+def test_cfn_lint_finds_nothing(fixture: str, request: pytest.FixtureRequest) -> None:
+    assembly = request.getfixturevalue(fixture)
     command = Path(sys.executable).with_name("cfn-lint")
     # W3005: aws-cdk-lib writes DependsOn beside a reference that says the same.
     arguments = ["--ignore-checks", "W3005", "--template", str(assembly / "HpcStack.template.json")]
