@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+from collections.abc import Iterable
 
 from hpc.errors import LostRunError
 
@@ -27,8 +28,14 @@ def emit(result: str, *, kept_in: str) -> None:
     LostRunError
         If stdout does not take it: a full disk, a reader that has gone.
     """
+    emit_lines([result], kept_in=kept_in)
+
+
+def emit_lines(lines: Iterable[str], *, kept_in: str) -> None:
+    """Write lines as they come; see ``emit``."""
     try:
-        sys.stdout.write(f"{result}\n")
+        for line in lines:
+            sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     except OSError as error:
         # What is left in the buffer would fail once more, with a traceback, when the interpreter exits.

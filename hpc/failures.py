@@ -2,19 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from hpc.client import Target, explained
 from hpc.errors import LostRunError
+from hpc.result_files import manifest_key, read_records
 
 SHOWN_FAILURES = 10
 SHOWN_CAUSE_CHARACTERS = 300
-MISSING_CODES = {"NoSuchKey", "404", "AccessDenied", "403"}
 
 
 @dataclass(frozen=True)
@@ -60,9 +56,8 @@ def read_failures(target: Target, run_name: str, map_run_arn: str) -> Failures:
         If the result files can't be read.
     """
     failures = Failures()
-    uuid = map_run_arn.rpartition(":")[2]
     with explained(LostRunError, "reading the failed batches"):
-        for record in _failed_records(target, f"runs/{run_name}/map/{uuid}/manifest.json"):
+        for record in read_records(target, manifest_key(run_name, map_run_arn), ["FAILED"]):
             failures.add(_failed_batch(record))
     return failures
 
@@ -89,35 +84,6 @@ def name_batch(batch: dict[str, Any] | None) -> str:
         return f"batch {batch.get('batch')}"
     items = f"item {first}" if count == 1 else f"items {first} to {first + count - 1}"
     return f"batch {batch.get('batch')} ({items})"
-
-
-def _failed_records(target: Target, manifest_key: str) -> Iterator[dict[str, Any]]:
-    for key in _failed_keys(target, manifest_key):
-        if not key.endswith(".jsonl"):
-            raise LostRunError(f"the failed batches are in s3://{target.bucket}/{key}, which is not JSON Lines")
-        body = target.s3.get_object(Bucket=target.bucket, Key=key)["Body"]
-        with _intact(target, key):
-            for line in body.iter_lines():
-                yield dict(json.loads(line))
-
-
-def _failed_keys(target: Target, manifest_key: str) -> list[str]:
-    try:
-        body = target.s3.get_object(Bucket=target.bucket, Key=manifest_key)["Body"]
-    except ClientError as error:
-        if error.response["Error"].get("Code") in MISSING_CODES:
-            raise LostRunError(f"the Map Run left no manifest at s3://{target.bucket}/{manifest_key}") from error
-        raise
-    with _intact(target, manifest_key):
-        return [file["Key"] for file in json.load(body)["ResultFiles"]["FAILED"]]
-
-
-@contextmanager
-def _intact(target: Target, key: str) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, TypeError, KeyError) as error:
-        raise LostRunError(f"s3://{target.bucket}/{key} is broken: {type(error).__name__}: {error}") from error
 
 
 def _failed_batch(record: dict[str, Any]) -> FailedBatch:

@@ -34,8 +34,8 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """The last answers about a run: of DescribeExecution, and of DescribeMapRun if it came to a Map Run."""
+class Seen:
+    """Answers about a run: of DescribeExecution, and of DescribeMapRun if it came to a Map Run."""
 
     execution: dict[str, Any]
     map_run: dict[str, Any] | None
@@ -43,6 +43,11 @@ class Ended:
     @property
     def status(self) -> str:
         return str(self.execution["status"])
+
+
+@dataclass(frozen=True)
+class Ended(Seen):
+    """The last answers about a run."""
 
     @property
     def seconds(self) -> float:
@@ -75,13 +80,16 @@ class Watch:
         """
         began = time.monotonic()
         while True:
-            execution = self._describe()
-            map_run = self._describe_map_run()
+            seen = self.look()
             age = time.monotonic() - began
-            show(Counts.of(map_run["itemCounts"]) if map_run else None, age)
-            if execution["status"] != "RUNNING":
-                return Ended(execution, map_run)
+            show(Counts.of(seen.map_run["itemCounts"]) if seen.map_run else None, age)
+            if seen.status != "RUNNING":
+                return Ended(seen.execution, seen.map_run)
             time.sleep(self._target.pace.delay(age))
+
+    def look(self) -> Seen:
+        """Return how the execution is doing now; raises as ``wait`` does."""
+        return Seen(self._describe(), self._describe_map_run())
 
     def _describe(self) -> dict[str, Any]:
         with explained(LostRunError, "asking about the run"):

@@ -1,0 +1,61 @@
+"""Child executions through the API: listed a page at a time, attempts counted from their history."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from hpc.client import Target
+
+# The service's own limit of a page.
+PAGE = 1_000
+SCHEDULED = ("LambdaFunctionScheduled", "TaskScheduled")
+# An Express child leaves no history and can't be described.
+EXPRESS_CODES = {"ExecutionDoesNotExist", "StateMachineTypeNotSupported", "InvalidArn", "ValidationException"}
+
+
+@dataclass(frozen=True)
+class SlowChild:
+    """A child that runs, and how often its present state was tried."""
+
+    name: str
+    started: datetime
+    attempts: int | None
+
+
+def list_children(target: Target, map_run_arn: str, status: str) -> Iterator[dict[str, Any]]:
+    """Yield the children of one status, those that started last first."""
+    pages = target.stepfunctions.get_paginator("list_executions").paginate(
+        mapRunArn=map_run_arn, statusFilter=status, PaginationConfig={"PageSize": PAGE}
+    )
+    for page in pages:
+        yield from page["executions"]
+
+
+def slowest_children(target: Target, map_run_arn: str, count: int) -> list[SlowChild]:
+    """Return the running children that started first."""
+    running = list_children(target, map_run_arn, "RUNNING")
+    first = heapq.nsmallest(count, running, key=lambda child: (child["startDate"], child["name"]))
+    return [SlowChild(child["name"], child["startDate"], attempts(target, child["executionArn"])) for child in first]
+
+
+def attempts(target: Target, execution_arn: str) -> int | None:
+    """Return how often the child's last task was tried; None of an Express child, which has no history."""
+    tried = 0
+    try:
+        pages = target.stepfunctions.get_paginator("get_execution_history").paginate(
+            executionArn=execution_arn, includeExecutionData=False, PaginationConfig={"PageSize": PAGE}
+        )
+        for page in pages:
+            for event in page["events"]:
+                if event["type"] == "TaskStateEntered":
+                    tried = 0
+                tried += event["type"] in SCHEDULED
+    except ClientError as error:
+        if error.response["Error"].get("Code") in EXPRESS_CODES:
+            return None
+        raise
+    return tried

@@ -1,0 +1,169 @@
+"""Failed items, one by one: from result files, or from the children themselves while the Map Run goes on."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hpc.children import attempts, list_children
+from hpc.client import explained
+from hpc.errors import LostRunError
+from hpc.items import batch_items
+from hpc.reading import Run
+from hpc.result_files import NoManifestError, intact, manifest_key, read_records
+from hpc.watch import Seen
+
+# How Compute names the item that a child failed at; the other items of its batch have no result either.
+CULPRIT = re.compile(r"item (?P<index>\d+) (?:failed: (?P<type>\w+): (?P<message>.*)|did not finish.*)", re.DOTALL)
+TYPED = re.compile(r"(?P<type>\w+): (?P<message>.*)", re.DOTALL)
+FAILED_STATUSES = ("FAILED", "TIMED_OUT")
+
+
+@dataclass(frozen=True)
+class FailedItem:
+    """One item without a result; ``attempts`` of its batch's child, None where the child left no history."""
+
+    index: int
+    input: Any
+    error: str
+    cause: str
+    attempts: int | None
+    batch: int | None
+
+
+class FailedItems:
+    """Streams the failed items of a run; ``batches`` and ``not_computed`` are complete when the stream has ended.
+
+    Attributes
+    ----------
+    batches : Counter
+        Children that did not succeed, by status.
+    not_computed : int
+        Items without an error of their own: their batch ended at another one, or was stopped, or never started.
+    """
+
+    def __init__(self, run: Run, seen: Seen) -> None:
+        self._run = run
+        self._seen = seen
+        self.batches: Counter[str] = Counter()
+        self.not_computed = 0
+
+    def __iter__(self) -> Iterator[FailedItem]:
+        """Yield the items.
+
+        Raises
+        ------
+        LostRunError
+            If what the run left can't be read.
+        """
+        settings = self._run.settings
+        if settings is None:
+            return  # Start failed: there is no item
+        with explained(LostRunError, "reading the failed items"):
+            if settings.get("back_end", "lambda") != "lambda":
+                yield from self._from_sum()
+            elif self._seen.map_run is not None:
+                yield from self._from_children(self._seen.map_run["mapRunArn"], settings)
+
+    def _from_children(self, map_run_arn: str, settings: dict[str, Any]) -> Iterator[FailedItem]:
+        # Where no failure is tolerated a child that succeeded has none: half of the files need not be read.
+        tolerant = settings["tolerated_failure_percentage"] > 0
+        statuses = ["SUCCEEDED", "FAILED", "PENDING"] if tolerant else ["FAILED", "PENDING"]
+        try:
+            for record in read_records(self._run.target, manifest_key(self._run.name, map_run_arn), statuses):
+                yield from self._of_record(record)
+        except NoManifestError:
+            yield from self._of_running(map_run_arn)
+
+    def _of_running(self, map_run_arn: str) -> Iterator[FailedItem]:
+        for status in (*FAILED_STATUSES, "ABORTED"):
+            for child in list_children(self._run.target, map_run_arn, status):
+                described = self._run.target.stepfunctions.describe_execution(executionArn=child["executionArn"])
+                names = {"executionArn": "ExecutionArn", "input": "Input", "error": "Error", "cause": "Cause"}
+                record = {there: described[here] for here, there in names.items() if here in described}
+                yield from self._of_record(record | {"Status": status})
+
+    def _of_record(self, record: dict[str, Any]) -> Iterator[FailedItem]:
+        status, batch = record["Status"], _batch(record)
+        if status == "SUCCEEDED":
+            yield from self._of_parts(record, batch)
+            return
+        self.batches[status] += 1
+        if status not in FAILED_STATUSES:
+            self.not_computed += batch["count"]
+            return
+        tried = attempts(self._run.target, record["ExecutionArn"])
+        error, cause = _reported(record)
+        culprit = CULPRIT.fullmatch(cause)
+        if culprit is not None:
+            self.not_computed += batch["count"] - 1
+            reason = (culprit["type"] or error, culprit["message"] or cause)
+            failures = iter([(int(culprit["index"]), *reason)])
+        else:
+            failures = ((index, error, cause) for index in range(batch["first"], batch["first"] + batch["count"]))
+        yield from self._with_inputs(batch, failures, tried)
+
+    def _of_parts(self, record: dict[str, Any], batch: dict[str, Any]) -> Iterator[FailedItem]:
+        for part in json.loads(record["Output"])["parts"]:
+            if part.get("failed_count"):
+                part = self._spilled(part["key"])  # noqa: PLW2901 - the same part, whole
+            failures = ((each["index"], *_typed(each["error"])) for each in part.get("failed", ()))
+            # A workload's exception is not retried.
+            yield from self._with_inputs(batch, failures, 1)
+
+    def _spilled(self, key: str) -> dict[str, Any]:
+        body = self._run.target.s3.get_object(Bucket=self._run.target.bucket, Key=key)["Body"]
+        with intact(self._run.target, key):
+            return dict(json.load(body))
+
+    def _with_inputs(
+        self, batch: dict[str, Any], failures: Iterator[tuple[int, str, str]], tried: int | None
+    ) -> Iterator[FailedItem]:
+        """Read the batch's items along with its failures, both in order of index."""
+        items: Iterator[tuple[int, Any]] | None = None
+        for index, error, cause in failures:
+            if "key" not in batch:
+                yield FailedItem(index, index, error, cause, tried, batch["batch"])
+                continue
+            items = items or batch_items(self._run, batch)
+            item = next((item for found, item in items if found == index), None)
+            yield FailedItem(index, item, error, cause, tried, batch["batch"])
+
+    def _from_sum(self) -> Iterator[FailedItem]:
+        """Read what Sum wrote: jobs of AWS Batch leave no record of a child."""
+        key = self._run.key("failed.jsonl")
+        listed = self._run.target.s3.list_objects_v2(Bucket=self._run.target.bucket, Prefix=key, MaxKeys=1)
+        if not listed.get("KeyCount"):
+            return
+        body = self._run.target.s3.get_object(Bucket=self._run.target.bucket, Key=key)["Body"]
+        with intact(self._run.target, key):
+            for line in body.iter_lines(chunk_size=65_536):
+                failure = json.loads(line)
+                yield FailedItem(failure["index"], None, *_typed(failure["error"]), None, None)
+
+
+def _batch(record: dict[str, Any]) -> dict[str, Any]:
+    try:
+        batch = json.loads(record["Input"])["batch"]
+        return {**batch, "first": int(batch["first"]), "count": int(batch["count"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise LostRunError(
+            f"the record of {record.get('ExecutionArn', 'a child')} does not name its batch: {error!r}"
+        ) from error
+
+
+def _reported(record: dict[str, Any]) -> tuple[str, str]:
+    """Return error and cause, those of an exception that Lambda reports as JSON."""
+    error, cause = record.get("Error", record["Status"]), record.get("Cause", "")
+    try:
+        reported = json.loads(cause)
+        return str(reported.get("errorType", error)), str(reported["errorMessage"])
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return error, cause
+
+
+def _typed(text: str) -> tuple[str, str]:
+    match = TYPED.fullmatch(text)
+    return (match["type"], match["message"]) if match else ("Error", text)

@@ -1,0 +1,98 @@
+"""`hpc failures`: every failed item of a run, as a list or grouped by error."""
+
+import argparse
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+
+from hpc.arguments import shorten
+from hpc.console import emit_lines, say
+from hpc.errors import ExitCode
+from hpc.failed_items import FailedItem, FailedItems
+from hpc.failures import describe_error
+from hpc.reading import open_run
+from hpc.watch import Seen, Watch
+
+FIELDS = ("index", "input", "error", "cause", "attempts", "batch")
+SHOWN_OF_GROUP = 5
+# Errors that differ by more than their numbers; what comes after so many is counted together.
+MAX_GROUPS = 200
+SHOWN_CAUSE_CHARACTERS = 300
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+@dataclass
+class Group:
+    """Items with the same error, but for its numbers."""
+
+    first: list[FailedItem] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, item: FailedItem) -> None:
+        self.count += 1
+        if len(self.first) < SHOWN_OF_GROUP:
+            self.first.append(item)
+
+
+def failures(args: argparse.Namespace) -> int:
+    """Print the failed items; that there are some is no failure of this command."""
+    with open_run(args) as run:
+        seen = Watch(run.target, run.arn).look()
+        items = FailedItems(run, seen)
+        if args.output == "json":
+            emit_lines((json.dumps(asdict(item)) for item in items), kept_in="hpc failures")
+        elif args.output == "csv":
+            emit_lines(_csv(items), kept_in="hpc failures")
+        else:
+            emit_lines(_grouped(items, seen), kept_in="hpc failures")
+        if args.output != "text":
+            say(_summary(items, seen))
+    return ExitCode.SUCCEEDED
+
+
+def _csv(items: Iterable[FailedItem]) -> Iterator[str]:
+    yield ",".join(FIELDS)
+    for item in items:
+        row = io.StringIO()
+        values = asdict(item) | {"input": json.dumps(item.input)}
+        csv.writer(row, lineterminator="").writerow([values[name] for name in FIELDS])
+        yield row.getvalue()
+
+
+def _grouped(items: FailedItems, seen: Seen) -> Iterator[str]:
+    groups: dict[str, Group] = {}
+    for item in items:
+        kind = NUMBER.sub("N", f"{item.error}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS)}".removesuffix(": "))
+        if kind not in groups and len(groups) >= MAX_GROUPS:
+            kind = "other errors"
+        groups.setdefault(kind, Group()).add(item)
+    for kind, group in sorted(groups.items(), key=lambda pair: -pair[1].count):
+        yield f"{kind}  ({group.count:,} items)" if group.count > 1 else f"{kind}  (1 item)"
+        for item in group.first:
+            yield f"  {_line(item)}"
+        if group.count > len(group.first):
+            yield f"  and {group.count - len(group.first):,} more"
+    yield _summary(items, seen, sum(group.count for group in groups.values()))
+
+
+def _line(item: FailedItem) -> str:
+    tried = f", {item.attempts} attempts" if item.attempts is not None and item.attempts > 1 else ""
+    given = "" if item.input == item.index else f" {shorten(json.dumps(item.input))}"
+    return f"item {item.index}{given}{tried}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS) or item.error}"
+
+
+def _summary(items: FailedItems, seen: Seen, failed: int | None = None) -> str:
+    parts = [f"{failed:,} items failed"] if failed is not None else []
+    if items.not_computed:
+        parts.append(f"{items.not_computed:,} not computed: their batch ended before them")
+    if items.batches:
+        counts = ", ".join(f"{count:,} {status}" for status, count in sorted(items.batches.items()))
+        parts.append(f"batches: {counts}")
+    lines = ["; ".join(parts)] if parts else []
+    if seen.status not in ("RUNNING", "SUCCEEDED"):
+        reason = describe_error(seen.execution.get("error"), seen.execution.get("cause"))
+        lines.append(f"the run {seen.status}: {reason}")
+    return "\n".join(lines) or f"the run is {seen.status}"

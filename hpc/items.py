@@ -1,0 +1,57 @@
+"""The items of a run as they were: of a range the index itself, else lines of its items.jsonl."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from hpc.client import explained
+from hpc.errors import LostRunError, NotStartedError
+from hpc.reading import Run
+from hpc.result_files import intact
+
+
+def batch_items(run: Run, batch: dict[str, Any]) -> Iterator[tuple[int, Any]]:
+    """Yield index and item of a batch, which is a line of batches.jsonl."""
+    first, count = batch["first"], batch["count"]
+    if "key" not in batch:
+        yield from ((index, index) for index in range(first, first + count))
+        return
+    if not batch["bytes"]:
+        return
+    key, last = batch["key"], batch["offset"] + batch["bytes"] - 1
+    with explained(LostRunError, "reading the items"):
+        body = run.target.s3.get_object(Bucket=run.target.bucket, Key=key, Range=f"bytes={batch['offset']}-{last}")[
+            "Body"
+        ]
+        with intact(run.target, key):
+            for index, line in enumerate(body.iter_lines(chunk_size=65_536), first):
+                yield index, json.loads(line)
+
+
+def find_batch(run: Run, index: int) -> dict[str, Any]:
+    """Return the batch that has the item.
+
+    Raises
+    ------
+    NotStartedError
+        If the run has no such item.
+    """
+    key = run.key("batches.jsonl")
+    end = 0
+    with explained(LostRunError, "reading the batches"):
+        body = run.target.s3.get_object(Bucket=run.target.bucket, Key=key)["Body"]
+        with intact(run.target, key):
+            for line in body.iter_lines(chunk_size=65_536):
+                batch = dict(json.loads(line))
+                end = batch["first"] + batch["count"]
+                if batch["first"] <= index < end:
+                    return batch
+    raise NotStartedError(f"INDEX must be an item of {run.name}, 0 to {end - 1}, got {index}")
+
+
+def find_item(run: Run, index: int) -> Any:
+    """Return one item; raises as ``find_batch``, or LostRunError if its file is cut off."""
+    for found, item in batch_items(run, find_batch(run, index)):
+        if found == index:
+            return item
+    raise LostRunError(f"items.jsonl of {run.name} ends before item {index}")

@@ -1,0 +1,33 @@
+"""`hpc result`: what a run that has ended came to, as `hpc run` printed it."""
+
+import argparse
+
+from hpc.console import emit, say
+from hpc.errors import ExitCode, LostRunError
+from hpc.home import Home
+from hpc.reading import open_run
+from hpc.render import render_failure, render_json, render_text
+from hpc.watch import Ended, Watch
+
+
+def result(args: argparse.Namespace) -> int:
+    """Print the result; exit with 1 where there is none."""
+    home = Home.from_environment()
+    with open_run(args) as run:
+        seen = Watch(run.target, run.arn).look()
+        if seen.status == "RUNNING":
+            raise LostRunError(f"{run.name} is RUNNING: hpc status shows how far it is")
+        ended = Ended(seen.execution, seen.map_run)
+
+        def locate(uri: str) -> str:
+            return home.object_path(uri) if run.target.is_local else uri
+
+        results = locate(f"s3://{run.target.bucket}/{run.key('')}")
+        if ended.status != "SUCCEEDED":
+            say(f"{render_failure(ended)}\nwhich items failed: hpc failures {run.name}")
+        if args.output == "json":
+            emit(render_json(ended, results), kept_in=results)
+        elif ended.status == "SUCCEEDED":
+            say(run.name)
+            emit("\n".join(render_text(ended, results, locate)), kept_in=results)
+    return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED

@@ -1,0 +1,149 @@
+"""`hpc status`: how a run is doing; live on a terminal, one look otherwise."""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from hpc.children import SlowChild, slowest_children
+from hpc.client import explained
+from hpc.console import emit
+from hpc.errors import ExitCode, LostRunError
+from hpc.failures import describe_error
+from hpc.progress import duration
+from hpc.reading import Run, open_run
+from hpc.watch import Counts, Seen, Watch
+
+SHOWN_SLOWEST = 5
+SHOWN_NAME_CHARACTERS = 36
+
+
+@dataclass(frozen=True)
+class Status:
+    """One look at a run; every rate is over the whole time since its Map Run began."""
+
+    run: Run
+    seen: Seen
+    slowest: list[SlowChild]
+    now: datetime
+
+    @property
+    def seconds(self) -> float:
+        execution = self.seen.execution
+        return float(((execution.get("stopDate") or self.now) - execution["startDate"]).total_seconds())
+
+    @property
+    def counts(self) -> Counts | None:
+        return Counts.of(self.seen.map_run["itemCounts"]) if self.seen.map_run else None
+
+    @property
+    def rate(self) -> float | None:
+        """Batches a second, None before the first is done."""
+        if self.seen.map_run is None or self.counts is None:
+            return None
+        end = self.seen.map_run.get("stopDate") or self.now
+        taken = (end - self.seen.map_run["startDate"]).total_seconds()
+        return self.counts.done / taken if taken > 0 and self.counts.done else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        if self.seen.status != "RUNNING" or self.counts is None or not self.rate:
+            return None
+        return (self.counts.total - self.counts.done) / self.rate
+
+    def document(self) -> dict[str, Any]:
+        map_run = self.seen.map_run
+        return {
+            "name": self.run.name,
+            "status": self.seen.status,
+            "execution_arn": self.run.arn,
+            "seconds": round(self.seconds, 3),
+            "map_run": map_run["itemCounts"] if map_run else None,
+            "max_concurrency": map_run["maxConcurrency"] if map_run else None,
+            "redrive_count": map_run.get("redriveCount", 0) if map_run else 0,
+            "batches_per_second": self.rate,
+            "seconds_left": self.seconds_left,
+            "slowest": [
+                {"name": child.name, "started": child.started.astimezone(UTC).isoformat(), "attempts": child.attempts}
+                for child in self.slowest
+            ],
+            "error": self.seen.execution.get("error"),
+            "cause": self.seen.execution.get("cause"),
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return what a person reads, as names and values."""
+        rows = [("run", self.run.name), ("status", f"{self.seen.status}, {duration(self.seconds)}")]
+        if self.seen.map_run is not None and self.counts is not None:
+            rows += self._map_rows(self.seen.map_run, self.counts)
+        elif self.seen.status == "RUNNING":
+            rows.append(("batches", "not formed yet"))
+        if self.seen.status not in ("RUNNING", "SUCCEEDED"):
+            execution = self.seen.execution
+            rows.append(("error", describe_error(execution.get("error"), execution.get("cause"))))
+        return rows
+
+    def _map_rows(self, map_run: dict[str, Any], counts: Counts) -> list[tuple[str, str]]:
+        rows = [
+            ("batches", f"{counts.done:,} of {counts.total:,} done, {counts.failed:,} failed"),
+            ("concurrency", f"{counts.running:,} of at most {map_run['maxConcurrency']:,}"),
+        ]
+        if self.rate is not None:
+            left = f", {duration(self.seconds_left)} left" if self.seconds_left is not None else ""
+            rows.append(("rate", f"{self.rate:,.3g} batches/s{left}"))
+        if map_run.get("redriveCount"):
+            rows.append(("redrives", f"{map_run['redriveCount']:,}"))
+        for child in self.slowest:
+            retries = f", {child.attempts - 1} retries" if child.attempts is not None and child.attempts > 1 else ""
+            age = duration(max(0.0, (self.now - child.started).total_seconds()))
+            rows.append(("slowest", f"{child.name[:SHOWN_NAME_CHARACTERS]}  {age}{retries}"))
+        return rows
+
+
+def status(args: argparse.Namespace) -> int:
+    """Show the status; a run that failed is no failure of this command."""
+    with open_run(args) as run:
+        watch = Watch(run.target, run.arn)
+        found = _look(run, watch)
+        if args.output == "text" and sys.stdout.isatty() and found.seen.status == "RUNNING":
+            found = _follow(run, watch, found)
+        if args.output == "json":
+            emit(json.dumps(found.document()), kept_in="hpc status")
+        else:
+            emit("\n".join(f"{name:<13} {value}" for name, value in found.rows()), kept_in="hpc status")
+    return ExitCode.SUCCEEDED
+
+
+def _look(run: Run, watch: Watch) -> Status:
+    seen = watch.look()
+    slowest: list[SlowChild] = []
+    if seen.status == "RUNNING" and seen.map_run is not None:
+        with explained(LostRunError, "looking for the slowest children"):
+            slowest = slowest_children(run.target, seen.map_run["mapRunArn"], SHOWN_SLOWEST)
+    return Status(run, seen, slowest, datetime.now(UTC))
+
+
+def _follow(run: Run, watch: Watch, found: Status) -> Status:
+    from rich.live import Live  # noqa: PLC0415 - only a terminal needs it
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - only a terminal needs it
+    from rich.table import Table  # noqa: PLC0415 - only a terminal needs it
+    from rich.text import Text  # noqa: PLC0415 - only a terminal needs it
+
+    def table(shown: Status) -> Table:
+        grid = Table.grid(padding=(0, 2))
+        for name, value in shown.rows():
+            grid.add_row(Text(name, style="dim"), Text(value))  # as it is: markup would eat brackets of an error
+        if shown.counts is not None and shown.counts.total:
+            grid.add_row("", ProgressBar(total=shown.counts.total, completed=shown.counts.done, width=48))
+        return grid
+
+    began = time.monotonic()
+    with Live(table(found), transient=True, refresh_per_second=4) as live:
+        while found.seen.status == "RUNNING":
+            time.sleep(max(0.5, run.target.pace.delay(time.monotonic() - began)))
+            found = _look(run, watch)
+            live.update(table(found))
+    return found
