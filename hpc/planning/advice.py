@@ -1,0 +1,174 @@
+"""Advice: the designs worth comparing, and which of them to take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hpc.planning.designs import (
+    MIB_PER_GB,
+    MIB_PER_VCPU,
+    Assumptions,
+    BackEnd,
+    Computation,
+    Design,
+    Quotas,
+    original_design,
+)
+from hpc.planning.estimate import Estimate, estimate
+from hpc.planning.prices import Prices
+from hpc.planning.usage import SECONDS_PER_HOUR, job_slots, obstacle
+
+# The most that a run may have, what it has by default (lambdas/batches.py), and fewer.
+BATCH_COUNTS = (10_000, 1_000, 250)
+DEFAULT_BATCH_COUNT = 1_000
+# The longest compute time-out that Express children take (docs/configuration.md, "Child type").
+EXPRESS_TIMEOUT_SECONDS = 231
+# vCPUs of a job on Fargate, smallest and largest memory in MiB.  Source: AWS Batch API reference, ResourceRequirement.
+JOB_SIZES = ((1, 2_048, 8_192), (2, 4_096, 16_384), (4, 8_192, 30_720))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a person fixed.
+
+    Attributes
+    ----------
+    batch_size
+        None lets the plan choose.
+    usd_per_hour
+        What it is worth to have the result an hour earlier.
+    """
+
+    batch_size: int | None = None
+    max_concurrency: int = 500
+    architecture: str = "arm64"
+    usd_per_hour: float = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Estimates in the order of their expected price, the one to take, and the article's design beside them."""
+
+    estimates: tuple[Estimate, ...]
+    refused: tuple[tuple[Design, str], ...]
+    recommended: Estimate | None
+    reason: str
+    original: Estimate | None
+    original_obstacle: str | None
+
+
+def make_plan(
+    computation: Computation, wishes: Wishes, quotas: Quotas, assumptions: Assumptions, prices: Prices
+) -> Plan:
+    """Estimate every design and recommend one."""
+    estimates: list[Estimate] = []
+    refused: list[tuple[Design, str]] = []
+    for design in candidates(computation, wishes, quotas):
+        why_not = obstacle(computation, design)
+        if why_not is None:
+            estimates.append(estimate(computation, design, quotas, assumptions, prices))
+        else:
+            refused.append((design, why_not))
+    estimates.sort(key=lambda each: (each.usd.expected, each.seconds.expected))
+    recommended = recommend(estimates, wishes.usd_per_hour)
+    # The article's design has the quotas of today, and as much concurrency as they give.
+    original = original_design()
+    why_not = obstacle(computation, original)
+    return Plan(
+        estimates=tuple(estimates),
+        refused=tuple(refused),
+        recommended=recommended,
+        reason=reason_for(recommended, estimates, wishes, quotas) if recommended else "no design can run it",
+        original=None if why_not else estimate(computation, original, quotas, assumptions, prices),
+        original_obstacle=why_not,
+    )
+
+
+def candidates(computation: Computation, wishes: Wishes, quotas: Quotas) -> list[Design]:
+    """Return the designs to compare; Fargate is left out where one job is over the quota."""
+    designs = []
+    for size in batch_sizes(computation.item_count, wishes.batch_size):
+        for memory in memory_sizes(computation.memory_mib):
+            standard = Design(
+                architecture=wishes.architecture,
+                batch_size=size,
+                memory_mib=memory,
+                max_concurrency=wishes.max_concurrency,
+            )
+            express = replace(standard, child_type="EXPRESS", compute_timeout_seconds=EXPRESS_TIMEOUT_SECONDS)
+            designs += [standard, express]
+    return designs + _job_designs(computation, wishes, quotas)
+
+
+def batch_sizes(item_count: int, wished: int | None) -> list[int]:
+    """Return the batch sizes to compare, smallest first."""
+    if wished is not None:
+        return [wished]
+    return sorted({max(1, -(-item_count // count)) for count in BATCH_COUNTS})
+
+
+def memory_sizes(needed_mib: int) -> list[int]:
+    """Return what is needed and, where that is less than a vCPU comes with, a whole vCPU."""
+    return sorted({needed_mib, max(needed_mib, MIB_PER_VCPU)})
+
+
+def _job_designs(computation: Computation, wishes: Wishes, quotas: Quotas) -> list[Design]:
+    # Jobs compute one item at a time: more vCPUs only bring more memory, so that the first size that has it is taken.
+    size = next((size for size in JOB_SIZES if computation.memory_mib <= size[2]), None)
+    if size is None:
+        return []
+    vcpus, smallest, _ = size
+    back_ends: tuple[BackEnd, ...] = ("fargate", "fargate_spot")
+    designs = [
+        Design(
+            back_end=back_end,
+            architecture=wishes.architecture,
+            batch_size=wishes.batch_size or max(1, -(-computation.item_count // DEFAULT_BATCH_COUNT)),
+            memory_mib=max(smallest, -(-computation.memory_mib // MIB_PER_GB) * MIB_PER_GB),
+            vcpus=vcpus,
+            max_concurrency=wishes.max_concurrency,
+        )
+        for back_end in back_ends
+    ]
+    return [design for design in designs if job_slots(design, quotas)]
+
+
+def recommend(estimates: Sequence[Estimate], usd_per_hour: float) -> Estimate | None:
+    """Return the design with the least sum of price and time, an hour of it taken as ``usd_per_hour``."""
+    if not estimates:
+        return None
+    return min(estimates, key=lambda each: each.usd.expected + usd_per_hour * each.seconds.expected / SECONDS_PER_HOUR)
+
+
+def reason_for(chosen: Estimate, estimates: Sequence[Estimate], wishes: Wishes, quotas: Quotas) -> str:
+    """Return why, and what holds it back."""
+    cheapest = min(estimates, key=lambda each: each.usd.expected)
+    fastest = min(estimates, key=lambda each: each.seconds.expected)
+    rule = f"least price and time together, an hour counted as ${wishes.usd_per_hour:g}"
+    others = [
+        f"{text} is {describe(each.design)}: {each.seconds.expected:,.0f} s for ${each.usd.expected:.3g}"
+        for text, each in (("cheapest", cheapest), ("fastest", fastest))
+        if each is not chosen
+    ]
+    return "; ".join([rule, *(others or ["both the cheapest and the fastest"]), _what_limits(chosen, quotas)])
+
+
+def describe(design: Design) -> str:
+    """Return a design in a few words."""
+    if design.back_end != "lambda":
+        spot = " Spot" if design.back_end == "fargate_spot" else ""
+        return f"Fargate{spot} with {design.vcpus:g} vCPU"
+    kind = "Express" if design.child_type == "EXPRESS" else "Standard"
+    return f"{kind}, {design.batch_size:,} a batch, {design.memory_mib:,} MiB"
+
+
+def _what_limits(chosen: Estimate, quotas: Quotas) -> str:
+    design, usage = chosen.design, chosen.expected
+    if design.back_end != "lambda":
+        return f"{job_slots(design, quotas)} jobs at a time, by the quota of {quotas.fargate_vcpus:g} Fargate vCPUs"
+    rate = quotas.starts_per_second(design.child_type)
+    concurrency = min(design.max_concurrency, quotas.lambda_concurrency)
+    if usage.children / rate > usage.seconds / 2:
+        return f"most of its time goes by starting children, {rate:,.0f} a second"
+    if usage.children > concurrency:
+        return f"{concurrency:,} children at a time are its limit"
+    return f"all {usage.children:,} children run at once"

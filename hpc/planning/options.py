@@ -1,0 +1,101 @@
+"""The command line of `hpc plan`."""
+
+import argparse
+from collections.abc import Callable
+
+from hpc.arguments import integer, json_text, number, plain_text, shorten
+from hpc.planning.ranges import Range
+
+DESCRIPTION = """\
+Say what an input would cost on AWS and how long it would take, for several designs and
+batch sizes, and which one to take. Nothing is started on AWS, and no account is needed.
+Times are those of one item on one vCPU; --sample measures them on this machine.
+"""
+EXAMPLES = """\
+examples:
+  hpc plan --size 100000 --seconds 0.2
+  hpc plan --size 1024 --seconds 50:113:150 --longest-seconds 600 --memory-mib 1024
+  hpc plan --items grid.csv --workload my_model.py --sample 20 --output json
+
+"""
+
+
+def add_plan(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", add_command: Callable[..., argparse.ArgumentParser]
+) -> argparse.ArgumentParser:
+    """Add the command."""
+    parser = add_command(
+        commands, "plan", _plan, summary="say what a run would cost on AWS", description=DESCRIPTION, examples=EXAMPLES
+    )
+    add_plan_options(parser)
+    return parser
+
+
+def _plan(args: argparse.Namespace) -> int:
+    check_plan_options(args)
+    from hpc.plan import plan  # noqa: PLC0415 - --help need not wait for it
+
+    return plan(args)
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """Give the parser its options."""
+    what = parser.add_argument_group("what to compute (exactly one)").add_mutually_exclusive_group(required=True)
+    what.add_argument("--size", type=integer, metavar="N", help="the items 0 to N-1")
+    what.add_argument("--items", metavar="FILE", help="one item a line of a .jsonl file or a row of a .csv file")
+    times = parser.add_argument_group("how long an item takes (exactly one)").add_mutually_exclusive_group(
+        required=True
+    )
+    times.add_argument("--seconds", type=seconds_range, metavar="S|LOW:S:HIGH", help="seconds on one vCPU, on average")
+    times.add_argument(
+        "--sample", type=integer, metavar="K", help="run K of the items on this machine and measure them"
+    )
+    parser.add_argument("--longest-seconds", type=number, metavar="S", help="of the slowest item (as --seconds)")
+    parser.add_argument("--memory-mib", type=integer, default=1_769, metavar="M", help="Compute needs (1769)")
+    parser.add_argument(
+        "--result-bytes", type=number, default=0, metavar="B", help="of an item's result, if collected (0: combined)"
+    )
+    sample = parser.add_argument_group("with --sample")
+    sample.add_argument("--workload", type=plain_text, metavar="NAME", help="module of lambdas/workloads, or a file")
+    sample.add_argument("--params", type=json_text, metavar="JSON", help="object that every item is computed with ({})")
+    sample.add_argument("--assembly", metavar="DIR", help="cloud assembly to run (synthesized when sources changed)")
+    given = parser.add_argument_group("what is given")
+    given.add_argument("--batch-size", type=integer, metavar="N", help="items of one child execution (several)")
+    given.add_argument(
+        "--max-concurrency", type=integer, default=500, metavar="N", help="child executions at a time (500)"
+    )
+    given.add_argument(
+        "--architecture", choices=("arm64", "x86_64"), default="arm64", help="of Compute and of jobs (arm64)"
+    )
+    given.add_argument(
+        "--lambda-concurrency", type=integer, default=1_000, metavar="N", help="the account's quota (1000)"
+    )
+    given.add_argument("--fargate-vcpus", type=number, default=6, metavar="N", help="the account's quota (6)")
+    given.add_argument("--region", type=plain_text, default="us-east-1", metavar="NAME", help="(us-east-1)")
+    given.add_argument(
+        "--usd-per-hour", type=number, default=1, metavar="X", help="worth of a result an hour earlier (1)"
+    )
+    parser.add_argument("--output", choices=("text", "json"), default="text", help="form of the plan (text)")
+
+
+def check_plan_options(args: argparse.Namespace) -> None:
+    """Refuse options that would have no effect."""
+    if args.sample is not None:
+        if args.longest_seconds is not None:
+            args.parser.error("--longest-seconds can't be given with --sample, which measures it")
+        return
+    unused = [name for name in ("workload", "params", "assembly") if getattr(args, name) is not None]
+    if unused:
+        args.parser.error(f"{', '.join(f'--{name}' for name in unused)} can be given with --sample only")
+
+
+def seconds_range(text: str) -> Range:
+    """Read ``S`` or ``LOW:S:HIGH``."""
+    values = [float(number(part)) for part in text.split(":")]
+    if len(values) == 1:
+        values *= 3
+    if len(values) != 3 or not 0 <= values[0] <= values[1] <= values[2] <= 1e9:
+        raise argparse.ArgumentTypeError(
+            f"must be S or LOW:S:HIGH, which rises, from 0 to 1,000,000,000, got '{shorten(text)}'"
+        )
+    return Range(*values)
