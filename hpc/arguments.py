@@ -102,11 +102,12 @@ def execution_input(args: argparse.Namespace, uploaded: str | None) -> str:
         Where the files that ``--items`` or ``--source`` names were put, ``s3://bucket/key``.
     """
     if args.input is not None:
-        return read_input(args.input)
+        return read_json(args.input, "--input")
     fields = {
         "size": args.size,
         "items": uploaded if args.items is not None else None,
         "source": uploaded if args.source is not None else None,
+        "back_end": args.back_end,
         "workload": workload_name(args.workload),
         "params": args.params,
         "batch_size": args.batch_size,
@@ -118,9 +119,9 @@ def execution_input(args: argparse.Namespace, uploaded: str | None) -> str:
     return json.dumps(given, separators=(",", ":"), ensure_ascii=False)
 
 
-def read_input(text_or_file: str) -> str:
-    """Return the text of ``--input``, which is JSON itself or ``@FILE``; it is passed on as it was written."""
-    named = f"--input {shorten(text_or_file)}"
+def read_json(text_or_file: str, option: str) -> str:
+    """Return the text of an option that is JSON itself or ``@FILE``; it is passed on as it was written."""
+    named = f"{option} {shorten(text_or_file)}"
     text = text_or_file
     if text_or_file.startswith("@"):
         try:

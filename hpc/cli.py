@@ -4,9 +4,12 @@ import argparse
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 from hpc.arguments import integer, json_text, number, plain_text, port
+from hpc.cli_looking import add_looking
+from hpc.cli_orchestrate import add_orchestrate
 from hpc.console import say
 from hpc.errors import CommandError
 
@@ -41,6 +44,7 @@ examples:
   aws stepfunctions list-state-machines   (in another terminal, after the printed exports)
 
 """
+BACK_ENDS = ("lambda", "batch", "batch_callback")
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -56,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; argparse itself exits with 2 for bad arguments."""
     args = build_parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = args.command
+    if getattr(args, "stack_name", None) is not None and not args.aws:
+        args.parser.error("--stack-name needs --aws")  # an option that would have no effect
     try:
         with stopping_signals():
             return int(command(args))
@@ -103,9 +109,11 @@ def build_parsers() -> dict[str, argparse.ArgumentParser]:
     return {
         "hpc": parser,
         "hpc run": _add_run(commands),
+        "hpc orchestrate": add_orchestrate(partial(_add_command, commands), _add_place),
         "hpc stop": _add_stop(commands),
         "hpc new": _add_new(commands),
         "hpc serve": _add_serve(commands),
+        **add_looking(partial(_add_command, commands), _add_place),
     }
 
 
@@ -133,6 +141,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     how.add_argument(
         "--workload", type=plain_text, metavar="NAME|FILE.py", help="one of lambdas/workloads (utf8_keys), or a file"
     )
+    how.add_argument("--back-end", choices=BACK_ENDS, help="what computes: AWS Lambda, or jobs of AWS Batch (lambda)")
     how.add_argument("--params", type=json_text, metavar="JSON", help="object that every item is computed with ({})")
     how.add_argument("--batch-size", type=integer, metavar="N", help="items of one child execution (size / 1,000)")
     how.add_argument(
@@ -252,7 +261,7 @@ def _check_combinations(args: argparse.Namespace) -> None:
         return
     if args.aws and args.assembly is not None:
         args.parser.error("--assembly can't be given with --aws, where the deployed stack runs")
-    parts = ("workload", "params", "batch_size", "max_concurrency", "tolerated_failure_percentage")
+    parts = ("back_end", "workload", "params", "batch_size", "max_concurrency", "tolerated_failure_percentage")
     beside = [f"--{part.replace('_', '-')}" for part in parts if getattr(args, part) is not None]
     if args.input is not None and beside:
         args.parser.error(f"--input is the whole execution input: give {', '.join(beside)} in it, not beside it")

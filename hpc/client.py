@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,9 @@ class Pace:
         return min(self.longest_seconds, max(self.shortest_seconds, age_seconds / 20))
 
 
+# Names of ComplexOrchestrator's executions begin so, those of MapReduce with "run-".
+ORCHESTRATION_PREFIX = "orchestrate-"
+
 LOCAL_PACE = Pace(0.02, 0.5)
 # Source: docs:step-functions/latest/dg/service-quotas; DescribeMapRun refills at 1 a second, for the whole account.
 AWS_PACE = Pace(2, 15)
@@ -54,20 +57,36 @@ class Target:
     is_local: bool
     # The assembly of a local server that another command hosts, and may take away.
     guest_of: str | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def stepfunctions(self) -> Any:
-        return self._client("stepfunctions")
+        return self.client("stepfunctions")
 
     @cached_property
     def s3(self) -> Any:
-        return self._client("s3")
+        return self.client("s3")
 
     def execution_arn(self, name: str) -> str:
         """Return the ARN of this state machine's execution ``name``."""
         return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
 
-    def _client(self, service: str) -> Any:
+    def orchestrator(self) -> "Target":
+        """Return the stack's ComplexOrchestrator in the place of its MapReduce.
+
+        Raises
+        ------
+        NotStartedError
+            If the stack has none.
+        """
+        if "OrchestratorArn" not in self.outputs:
+            raise NotStartedError(
+                "the stack has no output OrchestratorArn: deploy it with hpc:batch and hpc:orchestrator set to true"
+            )
+        return replace(self, state_machine_arn=self.outputs["OrchestratorArn"])
+
+    def client(self, service: str) -> Any:
+        """Make a client of another service in the same place."""
         return self.session.client(service, endpoint_url=self.endpoint_url, config=self.config)
 
 
@@ -124,7 +143,7 @@ def aws_target(stack_name: str) -> Target:
             ) from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
     arn, bucket = from_outputs(outputs, f"stack '{stack_name}'")
-    return Target(session, config, None, arn, bucket, AWS_PACE, is_local=False)
+    return Target(session, config, None, arn, bucket, AWS_PACE, is_local=False, outputs=outputs)
 
 
 @contextmanager

@@ -9,18 +9,25 @@ from hpc.client import LOCAL_PACE, Target, explained, from_outputs, local_config
 from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
 from hpc.home import Home
-from hpc.synthesis import check_assembly, find_assembly
+from hpc.synthesis import PIPELINE, Variant, check_assembly, find_assembly
 from hpc_local.server import Connection, LocalServer, ServerInUseError, attach
 
 # A server that is starting holds the lock before it can be attached to.
 CONNECT_TRIES = 50
 CONNECT_PAUSE_SECONDS = 0.1
 OTHERS_PAUSE_SECONDS = 0.2
+LAST_ASSEMBLY = "last-assembly"
+STORE = "executions.sqlite"
 
 
 @contextmanager
 def local_target(
-    home: Home, assembly: Path | None, *, overlay: Path | None = None, may_host: bool = True
+    home: Home,
+    assembly: Path | None,
+    *,
+    variant: Variant = PIPELINE,
+    overlay: Path | None = None,
+    may_host: bool = True,
 ) -> Iterator[Target]:
     """Serve the project's state machine on this machine.
 
@@ -30,6 +37,8 @@ def local_target(
     ----------
     assembly
         The cloud assembly to serve, or None for the one of the project's present sources.
+    variant
+        What the assembly of the present sources must have.
     overlay
         Folder with a workload that is not part of the project.
     may_host
@@ -46,14 +55,14 @@ def local_target(
         connection = attach(folder)
         if connection is None and not may_host:
             raise _no_server(home)
-        wanted = _wanted_assembly(home, assembly, connection)
+        wanted = _wanted_assembly(home, assembly, variant, connection)
         if connection is not None:
             _check_same(connection, wanted, overlay)
-            yield _target(connection, guest_of=connection.assembly)
+            yield target_of(connection, guest_of=connection.assembly)
             return
         with ExitStack() as hosting:
             try:
-                target = _target(_host(hosting, folder, wanted, overlay))
+                target = target_of(_host(hosting, folder, wanted, overlay))
             except ServerInUseError as error:
                 in_use = error
                 time.sleep(CONNECT_PAUSE_SECONDS)
@@ -66,12 +75,42 @@ def local_target(
 
 def _host(hosting: ExitStack, folder: Path, assembly: Path, overlay: Path | None) -> Connection:
     try:
-        return hosting.enter_context(LocalServer(folder, assembly, overlay=overlay))
+        connection = hosting.enter_context(LocalServer(folder, assembly, overlay=overlay))
     except ServerInUseError:
         raise
     except Exception as error:
         # An assembly may hold anything: what can't run here is named, whichever part of the server found it.
         raise NotStartedError(f"the local server can't run {assembly}: {type(error).__name__}: {error}") from error
+    (folder / LAST_ASSEMBLY).write_text(connection.assembly, encoding="utf-8")
+    return connection
+
+
+@contextmanager
+def looking_target(home: Home) -> Iterator[Target]:
+    """Serve what ran on this machine, or attach to the server that does, whatever it serves.
+
+    Raises
+    ------
+    NotStartedError
+        If nothing ran yet, or what ran last can't be served any more.
+    """
+    if not (home.folder / STORE).is_file():
+        raise NotStartedError(f"nothing ran in {home.folder} yet: hpc run starts a run")
+    connection = attach(home.folder)
+    if connection is not None:
+        yield target_of(connection, guest_of=connection.assembly)
+        return
+    # What was served last has the runs; the sources may have changed since, and a look needs no synthesis.
+    with local_target(home, _last_assembly(home)) as target:
+        yield target
+
+
+def _last_assembly(home: Home) -> Path | None:
+    try:
+        assembly = Path((home.folder / LAST_ASSEMBLY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return assembly if (assembly / "manifest.json").is_file() else None
 
 
 def attached_target(home: Home) -> Target:
@@ -79,18 +118,18 @@ def attached_target(home: Home) -> Target:
     connection = attach(home.folder)
     if connection is None:
         raise _no_server(home)
-    return _target(connection)
+    return target_of(connection)
 
 
 def _no_server(home: Home) -> NotStartedError:
     return NotStartedError(f"no local server runs for {home.folder}: a local run ends with the command that hosts it")
 
 
-def _wanted_assembly(home: Home, assembly: Path | None, connection: Connection | None) -> Path:
+def _wanted_assembly(home: Home, assembly: Path | None, variant: Variant, connection: Connection | None) -> Path:
     if assembly is not None:
         return check_assembly(assembly)
     in_use = Path(connection.assembly).resolve() if connection else None
-    return find_assembly(home.project, home.folder, in_use=in_use).resolve()
+    return find_assembly(home.project, home.folder, variant=variant, in_use=in_use).resolve()
 
 
 def _check_same(connection: Connection, wanted: Path, overlay: Path | None) -> None:
@@ -111,7 +150,8 @@ def _workload_of(overlay: str | Path | None) -> str:
     return f"the workload file {Path(overlay).name}" if overlay is not None else "no workload file"
 
 
-def _target(connection: Connection, *, guest_of: str | None = None) -> Target:
+def target_of(connection: Connection, *, guest_of: str | None = None) -> Target:
+    """Return the stack of a server as something to call."""
     arn, bucket = from_outputs(connection.outputs, f"the cloud assembly {connection.assembly}")
     session = local_session(
         region=connection.region,
@@ -119,7 +159,15 @@ def _target(connection: Connection, *, guest_of: str | None = None) -> Target:
         secret_access_key=connection.secret_access_key,
     )
     return Target(
-        session, local_config(), connection.endpoint_url, arn, bucket, LOCAL_PACE, is_local=True, guest_of=guest_of
+        session,
+        local_config(),
+        connection.endpoint_url,
+        arn,
+        bucket,
+        LOCAL_PACE,
+        is_local=True,
+        guest_of=guest_of,
+        outputs=connection.outputs,
     )
 
 
@@ -128,13 +176,20 @@ def _wait_for_others(target: Target) -> None:
     told = False
     while True:
         with explained(LostRunError, "looking for other runs on this server"):
-            answer = target.stepfunctions.list_executions(
-                stateMachineArn=target.state_machine_arn, statusFilter="RUNNING", maxResults=100
-            )
-        names = sorted(execution["name"] for execution in answer["executions"])
+            names = sorted(_running(target))
         if not names:
             return
         if not told:
             say(f"still serving {', '.join(names)} (Ctrl-C ends it)")
             told = True
         time.sleep(OTHERS_PAUSE_SECONDS)
+
+
+def _running(target: Target) -> Iterator[str]:
+    """Yield the names of running executions, up to 100 of each state machine."""
+    for machine in target.stepfunctions.list_state_machines()["stateMachines"]:
+        if machine["type"] == "STANDARD":  # the others' executions are not listed
+            answer = target.stepfunctions.list_executions(
+                stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING", maxResults=100
+            )
+            yield from (execution["name"] for execution in answer["executions"])

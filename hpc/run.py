@@ -15,10 +15,12 @@ from hpc.failures import read_failures
 from hpc.home import Home
 from hpc.progress import open_view
 from hpc.render import render_failure, render_json, render_text
+from hpc.synthesis import PIPELINE, WITH_JOBS
 from hpc.uploads import check_items, check_source, upload_items, upload_source
 from hpc.watch import Ended, Watch
 from hpc.workload_file import read_workload_file
 
+JOB_BACK_ENDS = ("batch", "batch_callback")
 UNSUCCESSFUL_COUNTS = ("failed", "timedOut", "aborted")
 # Local servers that may end, one after the other, with the commands that hosted them.
 MAX_SERVERS = 5
@@ -47,8 +49,9 @@ class RunCommand:
         # What can be refused without a server is refused before there is one.
         self._items = check_items(args.items) if args.items is not None else None
         self._source = check_source(args.source) if args.source is not None else None
-        if args.input is not None:
-            execution_input(args, None)
+        given = json.loads(execution_input(args, None)) if args.input is not None else {"back_end": args.back_end}
+        needs_jobs = isinstance(given, dict) and given.get("back_end") in JOB_BACK_ENDS
+        self._variant = WITH_JOBS if needs_jobs else PIPELINE
         self.assembly = Path(args.assembly) if args.assembly else None
         self._args = args
         self._home = Home.from_environment()
@@ -62,7 +65,9 @@ class RunCommand:
         from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
 
         overlay = self._workload.copy_to(self._home.create()) if self._workload is not None else None
-        return local_target(self._home, self.assembly, overlay=overlay, may_host=not self._args.detach)
+        return local_target(
+            self._home, self.assembly, variant=self._variant, overlay=overlay, may_host=not self._args.detach
+        )
 
     def run_on(self, target: Target) -> int:
         """Start the run, unless it was started on another server, and see it to its end."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from hpc.console import emit, say
 from hpc.errors import ExitCode, NotStartedError
 from hpc.home import Home
-from hpc.synthesis import check_assembly, find_assembly
+from hpc.synthesis import WITH_JOBS, check_assembly, find_assembly
 from hpc_local.server import Connection, LocalServer, ServerInUseError
 
 
@@ -17,7 +17,7 @@ def serve(args: argparse.Namespace) -> int:
     """Serve the project's state machines until a signal ends it, which is how this command succeeds."""
     home = Home.from_environment()
     folder = home.create()
-    assembly = check_assembly(Path(args.assembly)) if args.assembly else find_assembly(home.project, folder).resolve()
+    assembly = check_assembly(Path(args.assembly)) if args.assembly else _everything(home, folder)
     with ExitStack() as hosting:
         connection = _host(hosting, LocalServer(folder, assembly, port=args.port), args.port, assembly)
         emit(exports(connection), kept_in=str(folder / "server.json"))
@@ -25,6 +25,10 @@ def serve(args: argparse.Namespace) -> int:
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
     return ExitCode.SUCCEEDED
+
+
+def _everything(home: Home, folder: Path) -> Path:
+    return find_assembly(home.project, folder, variant=WITH_JOBS).resolve()
 
 
 def _host(hosting: ExitStack, server: LocalServer, port: int, assembly: Path) -> Connection:

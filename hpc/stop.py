@@ -3,7 +3,7 @@
 import argparse
 
 from hpc.arguments import shorten
-from hpc.client import Target, aws_target, explained
+from hpc.client import ORCHESTRATION_PREFIX, Target, aws_target, explained
 from hpc.console import say
 from hpc.errors import ExitCode, NotStartedError
 from hpc.home import Home
@@ -30,8 +30,9 @@ def _local_target(home: Home) -> Target:
 
 def _execution_arn(target: Target, run: str) -> str:
     own = target.execution_arn("")
+    orchestrator = target.orchestrator().execution_arn("") if "OrchestratorArn" in target.outputs else own
     if not run.startswith("arn:"):
-        return own + run
-    if not run.startswith(own):
+        return (orchestrator if run.startswith(ORCHESTRATION_PREFIX) else own) + run
+    if not run.startswith((own, orchestrator)):
         raise NotStartedError(f"RUN must be a name or an ARN that starts with {own}, got {shorten(run, 200)}")
     return run

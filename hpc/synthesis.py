@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hpc.console import say
 from hpc.errors import NotStartedError
@@ -25,7 +27,27 @@ SOURCE_FILES = ("app.py", "cdk.json", "requirements.txt", "constraints.txt")
 PASSED_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "JSII_RUNTIME_PACKAGE_CACHE_ROOT")
 
 
-def find_assembly(project: Path, home: Path, *, in_use: Path | None = None) -> Path:
+@dataclass(frozen=True)
+class Variant:
+    """What is synthesized from the sources: ``context`` wins over that of cdk.json."""
+
+    context: Mapping[str, Any]
+
+    @property
+    def suffix(self) -> str:
+        """What an assembly's name ends with; the pipeline alone has none."""
+        text = json.dumps(self.context, sort_keys=True)
+        return f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if self.context else ""
+
+
+PIPELINE = Variant({})
+# Waiting half a minute before an entry is tried again is for services that are busy.
+WITH_JOBS = Variant(
+    {"hpc:batch": True, "hpc:orchestrator": True, "hpc:orchestrator_retry_interval_seconds": 1},
+)
+
+
+def find_assembly(project: Path, home: Path, *, variant: Variant = PIPELINE, in_use: Path | None = None) -> Path:
     """Return the cloud assembly of the project's present sources; synthesize it when there is none yet.
 
     Safe to call from several processes at once: each synthesizes into a folder of its own, the first to finish
@@ -34,7 +56,7 @@ def find_assembly(project: Path, home: Path, *, in_use: Path | None = None) -> P
     Parameters
     ----------
     in_use : Path or None
-        An assembly that a running server reads; it is never removed.
+        An assembly that a running server reads; it is never removed, and returned if it has what is wanted.
 
     Raises
     ------
@@ -44,17 +66,25 @@ def find_assembly(project: Path, home: Path, *, in_use: Path | None = None) -> P
     if not (project / "app.py").is_file():
         raise NotStartedError(f"no app.py in {project}: run from a checkout, or give --assembly DIR")
     cache = home / "cdk.out"
-    assembly = cache / digest(project)
+    present = digest(project)
+    if in_use is not None and in_use.parent == cache.resolve() and _serves(in_use.name, present, variant):
+        return in_use
+    assembly = cache / f"{present}{variant.suffix}"
     for _ in range(SYNTHESIS_TRIES):
         if assembly.is_dir():
             break
         cache.mkdir(parents=True, exist_ok=True)
-        assembly = _synthesize(project, assembly)
+        assembly = _synthesize(project, assembly, variant)
     else:
         raise NotStartedError(f"the sources in {project} changed while they were synthesized, {SYNTHESIS_TRIES} times")
     os.utime(assembly)  # its age is the time since it was last used
     _remove_old(cache, keep={assembly} | ({in_use} if in_use else set()))
     return assembly
+
+
+def _serves(name: str, present: str, variant: Variant) -> bool:
+    """Whether an assembly has what a variant has: every variant has the pipeline."""
+    return name == f"{present}{variant.suffix}" or (variant is PIPELINE and name.startswith(f"{present}-"))
 
 
 def check_assembly(folder: Path) -> Path:
@@ -86,7 +116,7 @@ def _sources(project: Path) -> Iterator[Path]:
             yield path
 
 
-def _synthesize(project: Path, assembly: Path) -> Path:
+def _synthesize(project: Path, assembly: Path, variant: Variant) -> Path:
     """Synthesize; return where the assembly of the sources as they are afterwards belongs."""
     say("synthesizing the cloud assembly (once for these sources)")
     unfinished = assembly.with_name(f"{assembly.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -94,7 +124,7 @@ def _synthesize(project: Path, assembly: Path) -> Path:
         result = subprocess.run(
             [sys.executable, "app.py"],
             cwd=project,
-            env=_environment(unfinished),
+            env=_environment(unfinished, variant),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -104,7 +134,7 @@ def _synthesize(project: Path, assembly: Path) -> Path:
             lines = result.stdout.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
             raise NotStartedError("\n".join([f"synthesis failed: app.py exited with {result.returncode}", *lines]))
         # An edit in the meantime may be in the assembly or not: it must not get either name.
-        after = assembly.with_name(digest(project))
+        after = assembly.with_name(f"{digest(project)}{variant.suffix}")
         if after == assembly:
             _publish(unfinished, assembly)
     finally:
@@ -112,12 +142,12 @@ def _synthesize(project: Path, assembly: Path) -> Path:
     return after
 
 
-def _environment(outdir: Path) -> dict[str, str]:
+def _environment(outdir: Path, variant: Variant) -> dict[str, str]:
     passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
     return passed | {
         "CDK_OUTDIR": str(outdir),
         # The workers import the packages of this Python environment, so that a local run needs no layer of them.
-        "CDK_CONTEXT_JSON": json.dumps({"hpc:packages_layer": False}),
+        "CDK_CONTEXT_JSON": json.dumps({"hpc:packages_layer": False, **variant.context}),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -1,0 +1,180 @@
+"""`hpc orchestrate`: from entries to their totals on every back end."""
+
+import argparse
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hpc.arguments import read_json, shorten
+from hpc.client import ORCHESTRATION_PREFIX, Target, aws_target, explained
+from hpc.console import emit, say
+from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError
+from hpc.home import Home
+from hpc.render import render_failure, shorten_number
+from hpc.synthesis import WITH_JOBS
+from hpc.watch import Ended
+
+# Of the task that runs an entry.
+ENTRY_RESOURCE = "startExecution.sync:2"
+LONGEST_PAUSE_SECONDS = 2.0
+
+
+def orchestrate(args: argparse.Namespace) -> int:
+    """Start ComplexOrchestrator, follow it, print each entry's totals."""
+    entries = read_entries(args.entries)
+    home = Home.from_environment()
+    with _open_target(args, home) as stack:
+        orchestration = Orchestration.start(stack.orchestrator(), entries)
+        finished, ended = orchestration.follow()
+        place = f"execution {ended.execution['executionArn']}"
+        if ended.status != "SUCCEEDED":
+            say(render_failure(ended))
+        if args.output == "json":
+            emit(_render_json(ended, finished), kept_in=place)
+        else:
+            lines = [line for result in _results(ended, finished) for line in _render_entry(result, stack, home)]
+            summary = f"{len(_results(ended, finished))} of {len(entries)} entries agree, {ended.seconds:.2f} s"
+            emit("\n".join([*lines, summary]), kept_in=place)
+        return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
+
+
+def read_entries(text_or_file: str) -> list[dict[str, Any]]:
+    """Return the entries of a list, or of an orchestrator's whole input; what they hold is the stack's to check.
+
+    Raises
+    ------
+    NotStartedError
+        If it is neither.
+    """
+    given = json.loads(read_json(text_or_file, "--entries"))
+    if isinstance(given, dict) and set(given) == {"input"} and isinstance(given["input"], dict):
+        given = given["input"]["entries"] if set(given["input"]) == {"entries"} else None
+    if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
+        raise NotStartedError(
+            '--entries must be a list of objects such as [{"name": "invoke1"}], or {"input": {"entries": [...]}}, '
+            f"got {shorten(text_or_file)}"
+        )
+    return given
+
+
+def _open_target(args: argparse.Namespace, home: Home) -> AbstractContextManager[Target]:
+    if args.aws:
+        return nullcontext(aws_target(args.stack_name or home.default_stack_name()))
+    from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
+
+    return local_target(home, Path(args.assembly) if args.assembly else None, variant=WITH_JOBS)
+
+
+@dataclass
+class Orchestration:
+    """An execution of ComplexOrchestrator that was started here.
+
+    Attributes
+    ----------
+    seen_event_id : int
+        Up to here its history has been read.
+    """
+
+    target: Target
+    arn: str
+    name: str
+    seen_event_id: int = 0
+
+    @classmethod
+    def start(cls, target: Target, entries: list[dict[str, Any]]) -> "Orchestration":
+        name = f"{ORCHESTRATION_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        text = json.dumps({"input": {"entries": entries}}, separators=(",", ":"), ensure_ascii=False)
+        with explained(NotStartedError, "the orchestration was not started"):
+            target.stepfunctions.start_execution(stateMachineArn=target.state_machine_arn, name=name, input=text)
+        say(f"started {name}: {len(entries)} entries")
+        return cls(target, target.execution_arn(name), name)
+
+    def follow(self) -> tuple[list[dict[str, Any]], Ended]:
+        """Return, when the execution has ended, the entries that were finished, in that order, and the end."""
+        finished: list[dict[str, Any]] = []
+        began = time.monotonic()
+        try:
+            while True:
+                with explained(LostRunError, "asking about the orchestration"):
+                    execution = self.target.stepfunctions.describe_execution(executionArn=self.arn)
+                    news = list(self._news())
+                finished += news
+                for result in news:
+                    say(f"{result['name']}: the totals agree")
+                if execution["status"] != "RUNNING":
+                    return finished, Ended(execution, None)
+                time.sleep(min(self.target.pace.delay(time.monotonic() - began), LONGEST_PAUSE_SECONDS))
+        except KeyboardInterrupt:
+            say(self._interrupted())
+            raise
+
+    def _news(self) -> Iterator[dict[str, Any]]:
+        """Yield what came of the entries that have finished since the last call."""
+        events = []
+        seen, pages = self.seen_event_id, self.target.stepfunctions.get_paginator("get_execution_history")
+        for page in pages.paginate(executionArn=self.arn, reverseOrder=True, PaginationConfig={"PageSize": 100}):
+            events += [event for event in page["events"] if event["id"] > seen]
+            if page["events"] and page["events"][-1]["id"] <= seen:
+                break
+        self.seen_event_id = events[0]["id"] if events else seen
+        for event in reversed(events):
+            details = event.get("taskSucceededEventDetails", {})
+            if details.get("resource") == ENTRY_RESOURCE:
+                yield json.loads(details["output"])["Output"]
+
+    def _interrupted(self) -> str:
+        if not self.target.is_local:
+            return f"detached: {self.name} goes on\nstop it with: hpc stop {self.name} --aws"
+        try:
+            with explained(LostRunError, f"stopping {self.name}"):
+                self.target.stepfunctions.stop_execution(
+                    executionArn=self.arn, cause="stopped by the command that started it"
+                )
+        except CommandError as error:
+            return str(error)
+        return f"stopped {self.name}"
+
+
+def _results(ended: Ended, finished: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return all entries' results in their order, or those that were finished before the execution failed."""
+    if ended.status != "SUCCEEDED":
+        return finished
+    results: list[dict[str, Any]] = json.loads(ended.execution["output"])
+    return results
+
+
+def _render_json(ended: Ended, finished: list[dict[str, Any]]) -> str:
+    """Return one JSON object on one line.
+
+    Shape::
+
+        {"status": str, "execution_arn": str, "seconds": float, "error"?: str, "cause"?: str,
+         "entries": [{"name": str, "agree": true, "count": int,
+                      "totals": {<back end>: {"total": str} or {"total_file": str, "sha256": str}, ...}}, ...]}
+    """
+    document = {
+        "status": ended.status,
+        "execution_arn": ended.execution["executionArn"],
+        "seconds": round(ended.seconds, 3),
+        "entries": _results(ended, finished),
+    }
+    if ended.status != "SUCCEEDED":
+        document |= {"error": ended.execution.get("error"), "cause": ended.execution.get("cause")}
+    return json.dumps(document)
+
+
+def _render_entry(result: dict[str, Any], target: Target, home: Home) -> Iterator[str]:
+    yield f"{result['name']}: {'agree' if result['agree'] else 'DISAGREE'}, {result['count']:,} items"
+    for back_end, total in result["totals"].items():
+        if "total" in total:
+            shown = shorten_number(total["total"]) if total["total"].isdecimal() else shorten(total["total"])
+        else:
+            file = total["total_file"]
+            shown = f"sha256 {total['sha256'][:16]}..., {home.object_path(file) if target.is_local else file}"
+        yield f"  {back_end:<14}  {shown}"
