@@ -24,7 +24,8 @@ class Home:
     def __init__(self, root: Path, stack: contextlib.ExitStack, speed: float) -> None:
         self._loop = stack.enter_context(asyncio.Runner())
         self.objects = stack.enter_context(contextlib.closing(ObjectStore(root / "s3")))
-        self.objects.create_bucket(BUCKET)
+        if not self.objects.buckets():
+            self.objects.create_bucket(BUCKET)
         store = stack.enter_context(contextlib.closing(Store(root / "executions.sqlite")))
         runtime = LambdaRuntime(worker_count=1, log_folder=root / "logs", base_environment={})
         self.machines, self._services = compose(
