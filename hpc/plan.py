@@ -7,12 +7,11 @@ from pathlib import Path
 
 from hpc.console import emit
 from hpc.errors import ExitCode, NotStartedError
-from hpc.planning.advice import Wishes, make_plan
+from hpc.planning.advice import MAX_BATCH_COUNT, Wishes, make_plan
 from hpc.planning.designs import ASSUMPTIONS, Computation, Quotas
 from hpc.planning.prices import read_prices
 from hpc.planning.ranges import Range
 from hpc.planning.table import lines, show_table, to_json
-from hpc.uploads import check_items
 
 MAX_LAMBDA_MIB = 10_240
 MIN_LAMBDA_MIB = 128
@@ -23,6 +22,7 @@ def plan(args: argparse.Namespace) -> int:
     prices = read_prices(args.region)
     check_figures(args)
     item_count, item_bytes = count_items(args)
+    check_batch_size(args.batch_size, item_count)
     seconds, longest, notes = times_of(args, item_count)
     computation = Computation(
         item_count=item_count,
@@ -75,10 +75,22 @@ def check_figures(args: argparse.Namespace) -> None:
             raise NotStartedError(f"--{name.replace('_', '-')} must be {low:,g} to {high:,g}, got {value:,g}")
 
 
+def check_batch_size(batch_size: int | None, item_count: int) -> None:
+    """Refuse a batch size that Start would refuse."""
+    smallest = -(-item_count // MAX_BATCH_COUNT)
+    if batch_size is not None and batch_size < smallest:
+        raise NotStartedError(
+            f"--batch-size must be {smallest:,} or more for {item_count:,} items "
+            f"(at most {MAX_BATCH_COUNT:,} batches), got {batch_size:,}"
+        )
+
+
 def count_items(args: argparse.Namespace) -> tuple[int, float]:
     """Return the number of items, and the length of one in bytes, 0 for a range."""
     if args.items is None:
         return args.size, 0.0
+    from hpc.uploads import check_items  # noqa: PLC0415 - loads boto3, which takes longer than a plan
+
     path = check_items(args.items)
     count = count_lines(path) - (path.suffix == ".csv")
     if count < 1:

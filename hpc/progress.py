@@ -5,10 +5,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from hpc.console import say
-from hpc.watch import Counts
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+
+    from hpc.watch import Counts
 
 PLAIN_EVERY_SECONDS = 5.0
 
@@ -16,7 +17,7 @@ PLAIN_EVERY_SECONDS = 5.0
 class View(Protocol):
     """Shows counts as they come in."""
 
-    def show(self, counts: Counts | None, seconds: float) -> None: ...
+    def show(self, counts: "Counts | None", seconds: float) -> None: ...
 
 
 class Meter:
@@ -25,7 +26,7 @@ class Meter:
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
-    def describe(self, counts: Counts, seconds: float) -> str:
+    def describe(self, counts: "Counts", seconds: float) -> str:
         """Return e.g. ``512/1,000 batches done, 2 failed, 340/s, 1 s left``."""
         if self._first is None:
             self._first = (counts.done, seconds)
@@ -58,7 +59,7 @@ class PlainView:
         self._shown_at = 0.0
         self._shown: Counts | None = None
 
-    def show(self, counts: Counts | None, seconds: float) -> None:
+    def show(self, counts: "Counts | None", seconds: float) -> None:
         if counts is None or counts == self._shown:
             return
         line = self._meter.describe(counts, seconds)
@@ -93,7 +94,7 @@ class TerminalView:
     def __exit__(self, *_error: object) -> None:
         self._progress.stop()
 
-    def show(self, counts: Counts | None, seconds: float) -> None:
+    def show(self, counts: "Counts | None", seconds: float) -> None:
         if counts is not None:
             description = self._meter.describe(counts, seconds)
             self._progress.update(self._task, description=description, total=counts.total, completed=counts.done)

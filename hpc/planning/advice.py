@@ -17,9 +17,10 @@ from hpc.planning.estimate import Estimate, estimate
 from hpc.planning.prices import Prices
 from hpc.planning.usage import SECONDS_PER_HOUR, job_slots, obstacle
 
-# The most that a run may have, what it has by default (lambdas/batches.py), and fewer.
-BATCH_COUNTS = (10_000, 1_000, 250)
+# The most that a run may have, and what it has by default (lambdas/batches.py).
+MAX_BATCH_COUNT = 10_000
 DEFAULT_BATCH_COUNT = 1_000
+BATCH_COUNTS = (MAX_BATCH_COUNT, DEFAULT_BATCH_COUNT, 250)
 # The longest compute time-out that Express children take (docs/configuration.md, "Child type").
 EXPRESS_TIMEOUT_SECONDS = 231
 # vCPUs of a job on Fargate, smallest and largest memory in MiB.  Source: AWS Batch API reference, ResourceRequirement.

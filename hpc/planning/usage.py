@@ -169,14 +169,12 @@ def _job_usage(computation: Computation, design: Design, quotas: Quotas, assumpt
     job_seconds = assumptions.job_start_seconds.at(case) + work
     repeated = assumptions.repeated(design.back_end, case)
     billed_hours = jobs * repeated * max(job_seconds, MIN_JOB_SECONDS) / SECONDS_PER_HOUR
-    longest_share = -(-batches // jobs) * design.batch_size
-    slowest = max(0.0, computation.longest_seconds.at(case) - computation.seconds_per_item.at(case)) / design.speed
-    share_work = min(longest_share, computation.item_count) * computation.seconds_per_item.at(case) / design.speed
-    arrayed = duration.array_seconds(
-        job_count=jobs,
-        job_seconds=(assumptions.job_start_seconds.at(case) + share_work) * repeated,
-        slots=slots,
-    )
+    seconds_per_item = computation.seconds_per_item.at(case)
+    slowest = max(seconds_per_item, computation.longest_seconds.at(case)) - seconds_per_item
+    # Whole batches make some shares longer than others; the longest, with the slowest item, is taken to be in the last.
+    share = min(-(-batches // jobs) * design.batch_size, computation.item_count)
+    longer = (share * seconds_per_item + slowest) / design.speed - work
+    arrayed = duration.array_seconds(job_count=jobs, job_seconds=job_seconds * repeated, slots=slots) + longer
     own_seconds = _own_seconds(assumptions, batches, case)
     spot = "_spot" if design.back_end == "fargate_spot" else ""
     amounts = {
@@ -192,7 +190,7 @@ def _job_usage(computation: Computation, design: Design, quotas: Quotas, assumpt
     }
     return Usage(
         amounts=amounts,
-        seconds=own_seconds + arrayed + slowest,
+        seconds=own_seconds + arrayed,
         vcpu_hours=billed_hours * design.vcpus,
         batch_count=batches,
         children=jobs,
