@@ -12,6 +12,7 @@ from hpc.cli_looking import add_looking
 from hpc.cli_orchestrate import add_orchestrate
 from hpc.console import say
 from hpc.errors import CommandError
+from hpc.planning.options import add_plan
 
 EXIT_CODES = """\
 exit codes:
@@ -110,6 +111,7 @@ def build_parsers() -> dict[str, argparse.ArgumentParser]:
         "hpc": parser,
         "hpc run": _add_run(commands),
         "hpc orchestrate": add_orchestrate(partial(_add_command, commands), _add_place),
+        "hpc plan": add_plan(commands, _add_command),
         "hpc stop": _add_stop(commands),
         "hpc new": _add_new(commands),
         "hpc serve": _add_serve(commands),
