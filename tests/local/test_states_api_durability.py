@@ -1,0 +1,226 @@
+"""What a server that was killed leaves behind, and what becomes of executions when nothing more can be written."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from states_endpoint import States, chain, refused, serving, wait_until
+
+from hpc_local.arns import Account
+from hpc_local.clock import Clock
+from hpc_local.engine import compose
+from hpc_local.execution.machines import Machines
+from hpc_local.lambda_runtime import LambdaRuntime
+from hpc_local.object_store import ObjectStore
+from hpc_local.protocol import ServiceError
+from hpc_local.server import attach
+from hpc_local.states_api.service import StatesService
+from hpc_local.storage.store import Store
+
+HOST = """
+import sys, threading
+from pathlib import Path
+from hpc_local.server import LocalServer
+with LocalServer(Path(sys.argv[1]), None, worker_count=1):
+    print("serving", flush=True)
+    threading.Event().wait()
+"""
+WAIT = {"Type": "Wait", "Seconds": 600}
+BY_ITEM = {
+    "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+    "StartAt": "W",
+    "States": {"W": {"Type": "Wait", "SecondsPath": "$", "End": True}},
+}
+
+
+@contextlib.contextmanager
+def hosted(home: Path) -> Iterator[tuple[States, subprocess.Popen[str]]]:
+    """Serve a home in a process of its own."""
+    process = subprocess.Popen([sys.executable, "-c", HOST, str(home)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "serving\n"
+        connection = attach(home)
+        assert connection is not None
+        yield States(connection), process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_server_leaves_ended_executions_whole_and_running_ones_aborted(tmp_path: Path) -> None:
+    with hosted(tmp_path) as (states, process):
+        ended = states.run(states.create("pass", chain(A={"Type": "Pass"})), {"x": 1})
+        before = states.chain_of(ended["executionArn"])
+        running = states.start(states.create("wait", chain(A={"Type": "Pass"}, W=WAIT)))
+        wait_until(lambda: len(states.events(running)) == 4)
+        states.client.stop_execution(executionArn=(stopped := states.start(states.create("stopped", chain(W=WAIT)))))
+        started = states.start(states.create("wait-2", chain(W=WAIT)))
+        kill(process)  # not even 25 ms after the last start was answered
+    with serving(tmp_path) as states:
+        again = states.client.describe_execution(executionArn=ended["executionArn"])
+        assert {**again, "ResponseMetadata": None} == {**ended, "ResponseMetadata": None}
+        assert states.chain_of(ended["executionArn"]) == before
+        assert states.client.describe_execution(executionArn=stopped)["status"] == "ABORTED"
+        assert "cause" not in states.client.describe_execution(executionArn=stopped)
+        for execution in (running, started):
+            described = states.client.describe_execution(executionArn=execution)
+            assert (described["status"], described["cause"]) == ("ABORTED", "runner died")
+            events = states.events(execution)
+            assert [event["id"] for event in events] == list(range(1, len(events) + 1))
+            assert events[-1]["type"] == "ExecutionAborted"
+        assert len(states.events(running)) == 5
+        assert not states.client.list_executions(
+            stateMachineArn=running.replace(":execution:", ":stateMachine:").rpartition(":")[0], statusFilter="RUNNING"
+        )["executions"]
+
+
+def test_killed_server_leaves_a_map_run_whose_counts_add_up(tmp_path: Path) -> None:
+    state = {"Type": "Map", "Label": "L", "ItemProcessor": BY_ITEM, "MaxConcurrency": 60, "ToleratedFailureCount": 1}
+    with hosted(tmp_path) as (states, process):
+        execution = states.start(states.create("map", chain(M=state)), [0] * 300 + [600] * 100)
+        wait_until(lambda: bool(states.client.list_map_runs(executionArn=execution)["mapRuns"]))
+        [listed] = states.client.list_map_runs(executionArn=execution)["mapRuns"]
+        wait_until(
+            lambda: states.client.describe_map_run(mapRunArn=listed["mapRunArn"])["itemCounts"]["succeeded"] > 200
+        )
+        kill(process)
+    with serving(tmp_path) as states:
+        described = states.client.describe_map_run(mapRunArn=listed["mapRunArn"])
+        counts = described["executionCounts"]
+        assert described["status"] == "ABORTED"
+        assert counts["running"] == 0
+        assert counts["total"] == 400 == counts["pending"] + counts["succeeded"] + counts["aborted"] + counts["failed"]
+        pages = states.client.get_paginator("list_executions").paginate(mapRunArn=listed["mapRunArn"])
+        children = [child for page in pages for child in page["executions"]]
+        assert Counter(child["status"] for child in children)["SUCCEEDED"] == counts["succeeded"]
+        assert len({child["name"] for child in children}) == len(children)
+        oldest = children[-1]["executionArn"]
+        assert states.chain_of(oldest)[-1] == (4, 3, "ExecutionSucceeded")
+
+
+def test_deletion_that_a_kill_cut_off_is_finished(tmp_path: Path) -> None:
+    with hosted(tmp_path) as (states, process):
+        arn = states.create("deleted", chain(W=WAIT))
+        states.start(arn)
+        states.client.delete_state_machine(stateMachineArn=arn)
+        assert states.client.describe_state_machine(stateMachineArn=arn)["status"] == "DELETING"
+        kill(process)
+    with serving(tmp_path) as states, refused("StateMachineDoesNotExist"):
+        states.client.describe_state_machine(stateMachineArn=arn)
+
+
+def test_stopped_server_aborts_what_runs_and_says_so(tmp_path: Path) -> None:
+    with serving(tmp_path) as states:
+        execution = states.start(states.create("wait", chain(W=WAIT)))
+    with serving(tmp_path) as states:
+        described = states.client.describe_execution(executionArn=execution)
+        assert (described["status"], described["cause"]) == ("ABORTED", "the local server was stopped")
+
+
+def test_name_of_an_execution_stays_taken_over_a_restart(tmp_path: Path) -> None:
+    with serving(tmp_path) as states:
+        arn = states.create("pass", chain(A={"Type": "Pass"}))
+        states.ended(states.start(arn, name="one"))
+    with serving(tmp_path) as states, refused("ExecutionAlreadyExists"):
+        states.start(arn, name="one")
+
+
+class FullHome:
+    """State machines over a store whose disk is full from a moment on that the test chooses."""
+
+    def __init__(self, root: Path, stack: contextlib.ExitStack) -> None:
+        objects = stack.enter_context(contextlib.closing(ObjectStore(root / "s3")))
+        self.store = stack.enter_context(contextlib.closing(Store(root / "executions.sqlite")))
+        runtime = LambdaRuntime(worker_count=1, log_folder=root / "logs", base_environment={})
+        self.machines: Machines
+        self.machines, services = compose(
+            account=Account(), clock=Clock(), runtime=runtime, objects=objects, store=self.store
+        )
+        states = services["states"]
+        assert isinstance(states, StatesService)
+        self._states = states
+
+    async def call(self, action: str, **params: Any) -> dict[str, Any]:
+        return await self._states.handle(action, params, "test")
+
+    async def fill(self) -> None:
+        """Let SQLite have no page more than it has, which is how it meets a full disk."""
+
+        def stop_growth(connection: Any) -> None:
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+
+        await asyncio.wrap_future(self.store.journal.submit(stop_growth))
+
+
+@pytest.fixture
+def full_home(tmp_path: Path) -> Iterator[FullHome]:
+    with contextlib.ExitStack() as stack:
+        yield FullHome(tmp_path, stack)
+
+
+async def create(home: FullHome, name: str, definition: dict[str, Any]) -> str:
+    answer = await home.call(
+        "CreateStateMachine", name=name, roleArn="arn:aws:iam::0:role/r", definition=json.dumps(definition)
+    )
+    return str(answer["stateMachineArn"])
+
+
+def test_full_disk_ends_every_execution_with_its_reason_and_starts_no_other(full_home: FullHome) -> None:
+    home = full_home
+
+    async def scenario() -> None:
+        arn = await create(home, "wait", chain(W=WAIT))
+        waiting = [(await home.call("StartExecution", stateMachineArn=arn))["executionArn"] for _ in range(3)]
+        executions = [home.machines.executions.running[execution] for execution in waiting]
+        await home.fill()
+        with pytest.raises(ServiceError, match="full") as caught:
+            await home.call("StartExecution", stateMachineArn=arn, input=json.dumps("x" * 100_000))
+        assert (caught.value.code, caught.value.status) == ("InternalFailure", 500)
+        async with asyncio.timeout(10):
+            ends = [await execution.wait() for execution in executions]
+        for row in ends:
+            assert (row.status, row.error) == ("FAILED", "Runner.StorageFailed")
+            assert "full" in (row.cause or "")
+        described = await home.call("DescribeExecution", executionArn=waiting[0])
+        assert (described["status"], described["error"]) == ("FAILED", "Runner.StorageFailed")
+        assert not home.machines.executions.running
+        with pytest.raises(ServiceError, match="full"):
+            await home.call("StartExecution", stateMachineArn=arn)
+
+    asyncio.run(scenario())
+
+
+def test_full_disk_ends_a_map_run_whose_children_can_not_be_stored(full_home: FullHome) -> None:
+    home = full_home
+
+    async def scenario() -> None:
+        state = {
+            "Type": "Map",
+            "ItemProcessor": {**BY_ITEM, "StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}},
+            "ItemSelector": {"text.$": "$$.Map.Item.Value", "random.$": "States.UUID()"},
+        }
+        arn = await create(home, "map", chain(M=state))
+        started = await home.call("StartExecution", stateMachineArn=arn, input=json.dumps(list(range(20_000))))
+        execution = home.machines.executions.running[started["executionArn"]]
+        await home.fill()
+        async with asyncio.timeout(30):
+            row = await execution.wait()
+        assert (row.status, row.error) == ("FAILED", "Runner.StorageFailed")
+
+    asyncio.run(scenario())

@@ -1,0 +1,239 @@
+"""The store: what is written is read again, in pages of any size, and what can't be written is an error."""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpc_local.storage.child_log import SEGMENT_BYTES, ChildLog
+from hpc_local.storage.executions import ExecutionRow, ExecutionStore
+from hpc_local.storage.journal import Journal, StorageError
+from hpc_local.storage.machines import MachineRow, MachineStore
+from hpc_local.storage.map_runs import ChildRecord, MapRunStore
+from hpc_local.storage.schema import VERSION, StoreVersionError
+from hpc_local.storage.store import Store
+
+FIRST_VERSION = """
+CREATE TABLE definitions (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, text TEXT NOT NULL);
+CREATE TABLE state_machines (
+    arn TEXT PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL, role_arn TEXT NOT NULL,
+    definition INTEGER NOT NULL, revision_id TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE executions (
+    id INTEGER PRIMARY KEY, arn TEXT UNIQUE NOT NULL, machine_arn TEXT NOT NULL, name TEXT NOT NULL,
+    status TEXT NOT NULL, started REAL NOT NULL, stopped REAL, input TEXT NOT NULL, output TEXT, error TEXT, cause TEXT,
+    definition INTEGER NOT NULL, trace_header TEXT, redrive_count INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE map_runs (
+    id INTEGER PRIMARY KEY, arn TEXT UNIQUE NOT NULL, uuid TEXT NOT NULL, execution INTEGER NOT NULL,
+    child_machine_arn TEXT NOT NULL, child_type TEXT NOT NULL, status TEXT NOT NULL,
+    started REAL NOT NULL, stopped REAL,
+    max_concurrency INTEGER NOT NULL, tolerated_failure_count INTEGER NOT NULL,
+    tolerated_failure_percentage REAL NOT NULL, started_children INTEGER NOT NULL DEFAULT 0, total_children INTEGER,
+    total_items INTEGER, results_written INTEGER NOT NULL DEFAULT 0, redrive_count INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE children (
+    map_run INTEGER, position INTEGER, status TEXT NOT NULL, started REAL NOT NULL, stopped REAL NOT NULL,
+    item_count INTEGER NOT NULL, segment INTEGER NOT NULL, slot INTEGER NOT NULL,
+    PRIMARY KEY (map_run, position)) WITHOUT ROWID;
+INSERT INTO executions VALUES (7, 'arn', 'machine', 'name', 'SUCCEEDED', 1, 2, '{}', '{}', NULL, NULL, 1, NULL, 0);
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with contextlib.closing(Store(tmp_path_factory.mktemp("store") / "store.sqlite")) as made:
+        yield made
+
+
+def event(number: int) -> dict[str, Any]:
+    return {"id": number, "type": "PassStateEntered", "timestamp": number / 7, "details": {"text": "\ud800ä\0"}}
+
+
+@given(
+    segments=st.lists(st.integers(min_value=1, max_value=9), min_size=1, max_size=8),
+    start=st.integers(min_value=1, max_value=80),
+)
+def test_events_are_read_from_any_id_on_forwards_and_backwards(store: Store, segments: list[int], start: int) -> None:
+    executions = ExecutionStore(store)
+    execution_id, count = store.next_execution_id(), 0
+    for size in segments:
+        executions.append_events(execution_id, [event(count + place + 1) for place in range(size)])
+        count += size
+    store.journal.flush().result()
+    assert list(executions.events(execution_id, start)) == [event(number) for number in range(start, count + 1)]
+    assert list(executions.events_backwards(execution_id, start)) == [
+        event(number) for number in range(min(start, count), 0, -1)
+    ]
+    assert executions.last_event_id(execution_id) == count
+
+
+def test_execution_without_events_has_none(store: Store) -> None:
+    executions = ExecutionStore(store)
+    assert (list(executions.events(10**9)), list(executions.events_backwards(10**9))) == ([], [])
+    assert executions.last_event_id(10**9) == 0
+
+
+def test_executions_of_a_machine_are_paged_newest_first_by_status(store: Store) -> None:
+    executions = ExecutionStore(store)
+    for number in range(10):
+        row = ExecutionRow(
+            id=store.next_execution_id(),
+            arn=f"paged:{number}",
+            machine_arn="paged",
+            name=str(number),
+            status="RUNNING" if number % 3 else "FAILED",
+            started=1.0,
+            input="{}",
+        )
+        executions.insert(row, "definition").result()
+    first = executions.of_machine("paged", None, None, 4)
+    second = executions.of_machine("paged", None, first[-1].id, 100)
+    assert [row.name for row in first + second] == [str(number) for number in range(9, -1, -1)]
+    assert [row.name for row in executions.of_machine("paged", "FAILED", None, 100)] == ["9", "6", "3", "0"]
+
+
+def test_deleted_machine_takes_its_executions_along_and_no_others(store: Store) -> None:
+    machines, executions = MachineStore(store), ExecutionStore(store)
+    for arn in ("gone", "stays"):
+        machine = MachineRow(
+            arn=arn,
+            name=arn,
+            type="STANDARD",
+            role_arn="role",
+            definition="same text",
+            revision_id="",
+            created=1,
+            updated=1,
+            is_of_stack=False,
+            settings={"tags": {"a": "b"}},
+        )
+        machines.save(machine)
+        row = ExecutionRow(
+            id=store.next_execution_id(),
+            arn=f"{arn}:1",
+            machine_arn=arn,
+            name="1",
+            status="SUCCEEDED",
+            started=1,
+            input="1",
+        )
+        executions.insert(row, "same text")
+        executions.append_events(row.id, [event(1)])
+    machines.delete("gone").result()
+    assert executions.find("gone:1") is None
+    kept = executions.find("stays:1")
+    assert kept is not None
+    assert machines.definition(kept.definition) == "same text"
+    assert list(executions.events(kept.id)) == [event(1)]
+    assert [row.settings for row in machines.made_by_api()] == [{"tags": {"a": "b"}}]
+
+
+def test_store_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(FIRST_VERSION)
+    for _ in range(2):
+        with contextlib.closing(Store(path)) as store:
+            row = ExecutionStore(store).by_id(7)
+            assert (row.arn, row.snapshot, store.next_execution_id()) == ("arn", "{}", 8)
+
+
+def test_store_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    with pytest.raises(StoreVersionError, match=f"version {VERSION + 1}"):
+        Store(path)
+
+
+def test_journal_refuses_everything_after_a_write_has_failed_and_tells_once(tmp_path: Path) -> None:
+    told: list[StorageError] = []
+    has_told = threading.Event()
+    journal = Journal(tmp_path / "journal.sqlite", lambda connection: connection.execute("CREATE TABLE t (x)") and None)
+    journal.on_failure = lambda error: (told.append(error), has_told.set())[0]
+    with contextlib.closing(journal):
+        journal.submit(lambda connection: connection.execute("INSERT INTO t VALUES (1)") and None).result()
+        failed = journal.submit(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)") and None)
+        with pytest.raises(StorageError, match="no such table: nowhere"):
+            failed.result()
+        assert has_told.wait(5)
+        with pytest.raises(StorageError, match="no such table: nowhere"):
+            journal.flush()
+    assert len(told) == 1
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
+        assert connection.execute("SELECT * FROM t").fetchall() == [(1,)]
+
+
+def test_journal_commits_what_is_queued_when_it_closes_and_nothing_later(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite", lambda connection: connection.execute("CREATE TABLE t (x)") and None)
+    for number in range(100):
+        journal.submit(lambda connection, number=number: connection.execute("INSERT INTO t VALUES (?)", (number,)))  # type: ignore[misc]
+    journal.close()
+    with pytest.raises(StorageError, match="closed"):
+        journal.flush()
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM t").fetchone() == (100,)
+
+
+def child(position: int, text: str = "{}") -> ChildRecord:
+    values = {"position": position, "status": "SUCCEEDED", "started": 1.0, "stopped": 2.0, "item_count": 1}
+    rest = {name: None for name in ChildRecord._fields if name not in values}
+    return ChildRecord(**{**rest, **values, "input": text, "output": text, "redrive_count": 0, "events": [event(1)]})
+
+
+def test_child_is_known_until_it_is_stored_and_then_found_in_the_store(store: Store) -> None:
+    map_runs = MapRunStore(store)
+
+    async def scenario() -> None:
+        log = ChildLog(map_runs, 1)
+        for position in range(300):
+            log.add(child(position))
+        assert set(log.unstored) >= set(range(256, 300))
+        await log.flush()
+        await asyncio.sleep(0)  # what waits for the disk is told first
+        assert not log.unstored
+
+    asyncio.run(scenario())
+    assert map_runs.child(1, 299) == child(299)
+    assert [record.position for record in map_runs.records(1)] == list(range(300))
+
+
+def test_children_with_large_texts_are_written_long_before_there_are_256(store: Store) -> None:
+    map_runs = MapRunStore(store)
+
+    async def scenario() -> int:
+        log, added = ChildLog(map_runs, 2), 0
+        await log.flush()
+        while map_runs.child(2, 0) is None:
+            log.add(child(added, "x" * (SEGMENT_BYTES // 8)))
+            added += 1
+            await asyncio.wrap_future(store.journal.flush())
+        await log.flush()
+        return added
+
+    assert asyncio.run(scenario()) < 10
+
+
+def test_streamed_records_do_not_hold_back_what_others_see(store: Store) -> None:
+    map_runs, executions = MapRunStore(store), ExecutionStore(store)
+
+    async def fill() -> None:
+        log = ChildLog(map_runs, 3)
+        for position in range(600):
+            log.add(child(position))
+        await log.flush()
+
+    asyncio.run(fill())
+    records = map_runs.records(3)
+    next(records)
+    row = ExecutionRow(
+        id=store.next_execution_id(), arn="meanwhile", machine_arn="m", name="n", status="RUNNING", started=1, input="1"
+    )
+    executions.insert(row, "definition").result()
+    assert executions.find("meanwhile") is not None
+    assert len(list(records)) == 599
