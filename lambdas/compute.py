@@ -56,7 +56,7 @@ def read_batch(event: Any) -> tuple[str, Batch]:
 
 def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limit: TimeLimit) -> BatchRun:
     """Return the batch as an earlier invocation left it, or from its beginning."""
-    workload = workloads.load(settings.workload)
+    workload = workloads.load_unchanged(settings.workload, settings.workload_sha256)
     first = event.get("next", batch.first)
     if not isinstance(first, int) or not batch.first <= first <= batch.end:
         raise InvalidEventError(f"next must be {batch.first} to {batch.end}, got {json_text.shown(first)}")

@@ -20,6 +20,10 @@ class WorkloadError(Exception):
     """The workload's file does not keep the workload contract."""
 
 
+class WorkloadChangedError(Exception):
+    """The workload's file is not the one that the run was started with: results of both would be mixed."""
+
+
 class ItemFailedError(Exception):
     """A workload raised for one item; the message names its index."""
 

@@ -27,7 +27,7 @@ def write_part(bucket: str, settings: RunSettings, numbers: range, key: str) -> 
 
     Raises
     ------
-    InvalidInputError, WorkloadError
+    InvalidInputError, WorkloadError, WorkloadChangedError
         If the image does not have the run's workload.
     StorageAccessError, StorageUnavailableError, ResultFileError
         If the run's files can't be read, or the part not written.
@@ -36,7 +36,7 @@ def write_part(bucket: str, settings: RunSettings, numbers: range, key: str) -> 
     if is_written(bucket, settings, batches, key):
         LOGGER.info("the part is there: s3://%s/%s", bucket, key)
         return
-    workloads.load(settings.workload)
+    workloads.load_unchanged(settings.workload, settings.workload_sha256)
     with ObjectWriter(bucket, key) as writer:
         for batch in batches:
             writer.write(f"{json_text.to_text(compute_batch(bucket, settings, batch))}\n".encode())

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lambdas import environment, json_text
 from lambdas.contract import Workload, read_workload
-from lambdas.errors import InvalidInputError, WorkloadError
+from lambdas.errors import InvalidInputError, WorkloadChangedError, WorkloadError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -63,3 +63,22 @@ def load(name: str) -> Workload:
     except Exception as error:
         raise WorkloadError(f"workload {name} can't be imported: {type(error).__name__}: {error}") from error
     return read_workload(module, name, hashlib.sha256(files[0].read_bytes()).hexdigest())
+
+
+def load_unchanged(name: str, sha256: str) -> Workload:
+    """Import a workload whose file must be the one that a run was started with.
+
+    Raises
+    ------
+    WorkloadChangedError
+        If it is another one.
+    InvalidInputError, WorkloadError
+        As ``load`` does.
+    """
+    workload = load(name)
+    if workload.sha256 != sha256:
+        raise WorkloadChangedError(
+            f"workload {name} has changed since the run was started (sha256 {workload.sha256[:12]}..., the run's is"
+            f" {sha256[:12]}...): put the file back to go on with this run, or start a new one"
+        )
+    return workload
