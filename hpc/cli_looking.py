@@ -22,7 +22,8 @@ def add_looking(
     add: AddCommand, add_place: Callable[[argparse.ArgumentParser], None]
 ) -> dict[str, argparse.ArgumentParser]:
     """Add the commands; return their parsers by what is typed to reach them."""
-    parsers = [_add_runs(add), _add_status(add), _add_result(add), _add_failures(add), _add_replay(add), _add_logs(add)]
+    adders = (_add_runs, _add_status, _add_result, _add_failures, _add_replay, _add_logs, _add_report)
+    parsers = [adder(add) for adder in adders]
     for parser in parsers:
         add_place(parser)
     return {parser.prog: parser for parser in parsers}
@@ -116,6 +117,22 @@ def _add_logs(add: AddCommand) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_report(add: AddCommand) -> argparse.ArgumentParser:
+    parser = add(
+        "report",
+        _report,
+        summary="write a run's report, one HTML file",
+        description="Write one HTML file that needs no network: the state graph by outcome, the child executions\n"
+        "over time, durations and stragglers, failures, settings. Its path goes to stdout.",
+        examples="examples:\n  hpc report\n  hpc report run-20261122T041345-9c5dab -o /tmp/first.html\n\n",
+    )
+    _add_run_argument(parser)
+    parser.add_argument(
+        "-o", "--out", type=plain_text, default="report.html", metavar="FILE", help="where to (report.html)"
+    )
+    return parser
+
+
 def _add_run_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=plain_text, nargs="?", metavar="RUN", help="its name or ARN (the latest run)")
 
@@ -165,3 +182,9 @@ def _logs(args: argparse.Namespace) -> int:
     from hpc.logs import logs  # noqa: PLC0415 - boto3 takes half a second that --help need not wait for
 
     return logs(args)
+
+
+def _report(args: argparse.Namespace) -> int:
+    from hpc.report.command import report  # noqa: PLC0415 - boto3 takes half a second that --help need not wait for
+
+    return report(args)

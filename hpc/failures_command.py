@@ -62,14 +62,20 @@ def _csv(items: Iterable[FailedItem]) -> Iterator[str]:
         yield row.getvalue()
 
 
-def _grouped(items: FailedItems, seen: Seen) -> Iterator[str]:
+def group_failures(items: Iterable[FailedItem]) -> dict[str, Group]:
+    """Return the items by error, the most frequent first; memory does not grow with their number."""
     groups: dict[str, Group] = {}
     for item in items:
         kind = NUMBER.sub("N", f"{item.error}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS)}".removesuffix(": "))
         if kind not in groups and len(groups) >= MAX_GROUPS:
             kind = "other errors"
         groups.setdefault(kind, Group()).add(item)
-    for kind, group in sorted(groups.items(), key=lambda pair: -pair[1].count):
+    return dict(sorted(groups.items(), key=lambda pair: -pair[1].count))
+
+
+def _grouped(items: FailedItems, seen: Seen) -> Iterator[str]:
+    groups = group_failures(items)
+    for kind, group in groups.items():
         yield f"{kind}  ({group.count:,} items)" if group.count > 1 else f"{kind}  (1 item)"
         for item in group.first:
             yield f"  {_line(item)}"
