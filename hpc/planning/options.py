@@ -89,6 +89,29 @@ def check_plan_options(args: argparse.Namespace) -> None:
         args.parser.error(f"{', '.join(f'--{name}' for name in unused)} can be given with --sample only")
 
 
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Give `hpc run` the options that limit what a run costs."""
+    budget = parser.add_argument_group("with --aws, what it may cost")
+    budget.add_argument(
+        "--max-usd", type=number, metavar="X", help="don't start over it, stop the run when about so much is spent"
+    )
+    budget.add_argument(
+        "--seconds", type=seconds_range, metavar="S|LOW:S:HIGH", help="of an item, for the estimate before the start"
+    )
+
+
+def check_budget(args: argparse.Namespace) -> None:
+    """Refuse a limit that nobody would hold, and times without one."""
+    if args.max_usd is None:
+        if args.seconds is not None:
+            args.parser.error("--seconds needs --max-usd")
+        return
+    if not args.aws:
+        args.parser.error("--max-usd needs --aws: a run on this machine costs nothing")
+    if args.detach:
+        args.parser.error("--max-usd can't be given with --detach: the command that follows a run stops it")
+
+
 def seconds_range(text: str) -> Range:
     """Read ``S`` or ``LOW:S:HIGH``."""
     values = [float(number(part)) for part in text.split(":")]

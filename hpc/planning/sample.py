@@ -1,7 +1,6 @@
 """A sample: some of the items run on this machine, each as a batch of its own, and the time that they took."""
 
 import argparse
-import ast
 import csv
 import json
 import os
@@ -18,12 +17,12 @@ from hpc.failures import describe_error
 from hpc.home import Home
 from hpc.local import local_target
 from hpc.planning.ranges import Range
+from hpc.planning.workload import DEFAULT_WORKLOAD, functions_of
 from hpc.uploads import upload_items
 from hpc.watch import Ended, Watch
-from hpc.workload_file import DEPLOYED_FOLDER, WorkloadFile, read_workload_file, workload_name
+from hpc.workload_file import read_workload_file, workload_name
 
 T = TypeVar("T")
-DEFAULT_WORKLOAD = "utf8_keys"
 # A vCPU of Lambda or Fargate beside a core of this machine: an estimate, to be replaced by a run's own report.
 MACHINE_FACTOR = Range(0.75, 1, 1.5)
 # Standard errors on each side of a mean: about 95 % of means are inside.
@@ -40,7 +39,7 @@ def measure(args: argparse.Namespace, item_count: int) -> tuple[Range, Range, li
     """
     home = Home.from_environment()
     file = read_workload_file(args.workload, home, on_aws=False)
-    functions = functions_of(args.workload, file, home)
+    functions = functions_of(args.workload, file, home) or set()
     if args.items is None and "items" in functions:
         raise NotStartedError(
             "--sample can't take items of a workload that makes its own (items): give --seconds, or --items FILE"
@@ -77,16 +76,6 @@ def spread(item_count: int, sample: int) -> list[int]:
     if count == 1:
         return [item_count // 2]
     return [number * (item_count - 1) // (count - 1) for number in range(count)]
-
-
-def functions_of(workload: str | None, file: WorkloadFile | None, home: Home) -> set[str]:
-    """Return the names of the functions that the workload's file defines, without running it."""
-    path = home.project / DEPLOYED_FOLDER / f"{workload_name(workload) or DEFAULT_WORKLOAD}.py"
-    try:
-        source = file.source if file is not None else path.read_bytes()
-    except OSError as error:
-        raise NotStartedError(f"--workload must be a module of {DEPLOYED_FOLDER} or a file, got {workload}") from error
-    return {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
 
 
 def write_sample(args: argparse.Namespace, folder: Path, positions: list[int]) -> Path:
