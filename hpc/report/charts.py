@@ -7,10 +7,11 @@ from hpc.progress import duration
 from hpc.report.children import Children
 
 WIDTH, HEIGHT = 640, 200
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 34
 CURVE_POINTS = 240
 MAX_ROWS = 240
 BINS = 40
+LOG_MARGIN = 0.1
 SHORTEST_SECONDS = 0.001
 
 
@@ -50,8 +51,9 @@ def timeline_chart(children: Children, begin: float, end: float) -> str:
 
 def histogram_chart(durations: list[float]) -> str:
     """Draw how long children took, on a logarithmic scale."""
-    low = math.log10(max(durations[0], SHORTEST_SECONDS))
-    high = max(math.log10(max(durations[-1], SHORTEST_SECONDS)), low + 0.3)
+    low, high = (math.log10(max(durations[end], SHORTEST_SECONDS)) for end in (0, -1))
+    # A little room, so that durations that hardly differ don't look as if they did.
+    low, high = low - LOG_MARGIN, high + LOG_MARGIN
     counts = [0] * BINS
     for seconds in durations:
         place = (math.log10(max(seconds, SHORTEST_SECONDS)) - low) / (high - low)
@@ -64,10 +66,7 @@ def histogram_chart(durations: list[float]) -> str:
         for bin_, count in enumerate(counts)
         if count
     ]
-    ticks = [
-        _tick(_x((math.log10(value) - low) / (high - low)), duration_text(value), _y(0))
-        for value in _decades(10**low, 10**high)
-    ]
+    ticks = [_tick(_x(share / 4), duration_text(10 ** (low + (high - low) * share / 4)), _y(0)) for share in range(5)]
     return _figure("".join(bars + ticks) + _count_axis(most), HEIGHT, "Durations of child executions")
 
 
@@ -78,13 +77,6 @@ def percentile(durations: list[float], share: float) -> float:
 
 def duration_text(seconds: float) -> str:
     return duration(seconds) if seconds >= 1 else f"{seconds * 1000:,.0f} ms"
-
-
-def _decades(low: float, high: float) -> list[float]:
-    """Return 1, 2 and 5 times powers of ten within the bounds, fewer where they would overlap."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if high / low < 100 else (1,)
-    return [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
 
 
 def _x(share: float) -> float:

@@ -67,15 +67,15 @@ class Children:
         return [bisect_right(starts, moment) - bisect_right(stops, moment) for moment in moments]
 
 
-def read_children(run: Run, map_run_arn: str, now: datetime) -> Children:
+def read_children(run: Run, map_run: dict[str, Any], now: datetime) -> Children:
     """Collect the children, from the result files or, where there are none yet, from ListExecutions."""
     children = Children()
     try:
-        for record in read_records(run.target, manifest_key(run.name, map_run_arn), ["SUCCEEDED", "FAILED", "PENDING"]):
+        for record in read_records(run.target, manifest_key(run.name, map_run), ["SUCCEEDED", "FAILED", "PENDING"]):
             _add_record(children, record)
     except NoManifestError:
         for status in LISTED_STATUSES:
-            for child in list_children(run.target, map_run_arn, status):
+            for child in list_children(run.target, map_run["mapRunArn"], status):
                 children.add(status, child["startDate"], child.get("stopDate", now), child["name"], "")
     return children
 

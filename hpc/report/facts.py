@@ -75,7 +75,7 @@ def collect(run: Run) -> Facts:
     seen, now = Watch(run.target, run.arn).look(), datetime.now(UTC)
     with explained(LostRunError, "reading the run"):
         states = _states(run, seen.status)
-        children = read_children(run, seen.map_run["mapRunArn"], now) if seen.map_run else Children()
+        children = read_children(run, seen.map_run, now) if seen.map_run else Children()
         items = FailedItems(run, seen)
         groups = group_failures(items)
         return Facts(

@@ -150,9 +150,12 @@ def _table(head: list[str], rows: Iterable[list[str]], numbers: Iterable[int] = 
     right = set(numbers)
 
     def line(cells: list[str], tag: str) -> str:
-        written = "".join(
-            f"<{tag}{' class=n' if place in right else ''}>{escape(cell)}</{tag}>" for place, cell in enumerate(cells)
-        )
+        def kind(place: int) -> str:
+            if place in right:
+                return " class=n"
+            return " class=k" if cells[place].startswith(tuple(SIGNS.values())) else ""
+
+        written = "".join(f"<{tag}{kind(place)}>{escape(cell)}</{tag}>" for place, cell in enumerate(cells))
         return f"<tr>{written}</tr>"
 
     body = "".join(line(row, "td") for row in rows)

@@ -12,7 +12,8 @@ STYLE = """\
 body{margin:0 auto;max-width:1100px;padding:16px;background:var(--ground);color:var(--text);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 h1{font-size:1.3rem;margin:.3em 0;overflow-wrap:anywhere}h2{font-size:1.1rem;margin:1.8em 0 .6em}
-.dim,figcaption{color:var(--dim)}.badge{padding:.1em .6em;border-radius:1em;font-weight:600;border:1px solid}
+.dim,figcaption{color:var(--dim)}
+.badge{padding:.1em .6em;border-radius:1em;font-weight:600;border:1px solid;white-space:nowrap}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:8px;margin:14px 0}
 .tiles div{background:var(--raised);border:1px solid var(--rim);border-radius:8px;padding:8px 12px}
 .tiles b{display:block;font-size:1.15rem;font-variant-numeric:tabular-nums}
@@ -23,14 +24,15 @@ figcaption{font-size:.85rem}svg{display:block;width:100%;height:auto}svg.graph{m
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;vertical-align:top;padding:5px 10px 5px 0;border-bottom:1px solid var(--rim);
 overflow-wrap:anywhere}
-th{color:var(--dim);font-weight:500}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+th{color:var(--dim);font-weight:500;white-space:nowrap}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.k{white-space:nowrap}
 details{border:1px solid var(--rim);border-radius:8px;padding:6px 12px;margin:6px 0;scroll-margin-top:12px}
 details:target{outline:2px solid var(--run)}summary{cursor:pointer}
 pre{background:var(--raised);border-radius:6px;padding:8px;margin:4px 0 10px;overflow:auto;max-height:22em;
 font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}
 .tick{font-size:12px;fill:var(--dim)}.grid{stroke:var(--rim)}.line{fill:none;stroke:var(--bar);stroke-width:1.5}
 .area{fill:var(--spread);opacity:.6}.bar{fill:var(--bar)}.spread{fill:var(--spread)}
+@media(max-width:600px){.tick{font-size:18px}}
 .edge{fill:none;stroke:var(--dim);stroke-width:1.3}.head{fill:var(--dim)}
 .state{cursor:pointer;text-decoration:none}.state rect{fill:var(--raised);stroke:var(--dim);stroke-width:1.5}
 .state:focus-visible rect,.state:hover rect{stroke-width:3}

@@ -1,0 +1,170 @@
+"""The report's parts: charts of given durations, the graph of given definitions, a page that runs nothing foreign."""
+
+import json
+import math
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpc.client import AWS_PACE, Target, local_config, local_session
+from hpc.failed_items import FailedItem
+from hpc.failures_command import group_failures
+from hpc.reading import Run
+from hpc.report.charts import concurrency_chart, histogram_chart, percentile, timeline_chart
+from hpc.report.children import SLOWEST, Children
+from hpc.report.facts import Facts, StateFacts
+from hpc.report.graph import Node, draw_graph, states
+from hpc.report.page import render
+from hpc.watch import Seen
+
+BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
+ARN = "arn:aws:states:us-east-1:000000000000:execution:Machine:run-1"
+DEFINITION: dict[str, Any] = {
+    "StartAt": "Start",
+    "States": {
+        "Start": {"Type": "Task", "Next": "ComputeMap"},
+        "ComputeMap": {
+            "Type": "Map",
+            "Next": "Sum",
+            "ItemProcessor": {
+                "StartAt": "Compute",
+                "States": {
+                    "Compute": {"Type": "Task", "Next": "IsBatchDone"},
+                    "IsBatchDone": {"Type": "Choice", "Choices": [{"Next": "BatchDone"}], "Default": "Compute"},
+                    "BatchDone": {"Type": "Succeed"},
+                },
+            },
+        },
+        "Sum": {"Type": "Task", "End": True},
+    },
+}
+
+
+def children_of(count: int) -> Children:
+    children = Children()
+    for number in range(count):
+        started = BEGIN + timedelta(seconds=number / 100)
+        took = timedelta(seconds=0.2 + (number % 97) / 50)
+        children.add("SUCCEEDED", started, started + took, f"child-{number}", f"{number}")
+    return children
+
+
+def facts_of(children: Children, failures: list[FailedItem], settings: dict[str, Any], error: str = "") -> Facts:
+    session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
+    run = Run(Target(session, local_config(), None, "arn", "bucket", AWS_PACE, is_local=False), ARN)
+    run.__dict__["settings"] = settings  # as if run.json had been read
+    execution = {"status": "FAILED" if error else "SUCCEEDED", "startDate": BEGIN, "error": error, "cause": error}
+    groups = group_failures(failures)
+    return Facts(
+        run=run,
+        seen=Seen(execution, {"maxConcurrency": 500, "toleratedFailureCount": 0}),
+        now=BEGIN + timedelta(hours=1),
+        definition=DEFINITION,
+        states={name: StateFacts("SUCCEEDED", 1, 1, '{"a":1}', error, error) for name in ("Start", "ComputeMap")},
+        children=children,
+        groups=groups,
+        failed=len(failures),
+        not_computed=0,
+    )
+
+
+SETTINGS = {"workload": "squares", "item_count": 100_000, "params": {}}
+
+
+def test_children_are_counted_at_each_moment() -> None:
+    children = Children()
+    for first, last in ((0, 10), (2, 4), (3, 20)):
+        children.add("SUCCEEDED", BEGIN + timedelta(seconds=first), BEGIN + timedelta(seconds=last), "c", "")
+    moments = [BEGIN.timestamp() + second for second in (0, 2.5, 3.5, 5, 15, 25)]
+    assert children.concurrency(moments) == [1, 2, 3, 2, 1, 0]
+
+
+def test_only_the_slowest_children_keep_their_names() -> None:
+    children = children_of(1_000)
+    took = sorted(children.durations(), reverse=True)[:SLOWEST]
+    assert [slow.seconds for slow in sorted(children.slowest, reverse=True)] == pytest.approx(took)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 1))
+def test_percentile_is_the_smallest_that_so_many_do_not_exceed(values: list[float], share: float) -> None:
+    durations = sorted(values)
+    found = percentile(durations, share)
+    assert found in durations
+    assert sum(value <= found for value in durations) >= math.ceil(share * len(durations))
+    assert found == durations[0] or sum(value < found for value in durations) < share * len(durations)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1))
+def test_histogram_draws_any_durations(values: list[float]) -> None:
+    drawn = ET.fromstring(histogram_chart(sorted(values)))
+    bars = [bar for bar in drawn.iter("rect") if bar.get("class") == "bar"]
+    assert bars
+    assert all(float(bar.get("height", "nan")) > 0 for bar in bars)
+
+
+@pytest.mark.parametrize("count", [1, 239, 1_000])
+def test_timeline_has_a_row_a_child_until_neighbours_share_rows(count: int) -> None:
+    children = children_of(count)
+    drawn = ET.fromstring(timeline_chart(children, min(children.starts), max(children.stops)))
+    rows = [bar for bar in drawn.iter("rect") if bar.get("class") == "bar"]
+    assert len(rows) == min(count, 240)
+
+
+def test_charts_of_children_that_took_no_time_are_drawn() -> None:
+    children = Children()
+    children.add("FAILED", BEGIN, BEGIN, "child", "0")
+    moment = BEGIN.timestamp()
+    for chart in (timeline_chart(children, moment, moment), concurrency_chart(children, moment, moment)):
+        assert "nan" not in ET.tostring(ET.fromstring(chart), encoding="unicode")
+
+
+def test_graph_has_a_box_and_a_link_for_every_state_inner_ones_included() -> None:
+    nodes = {"Start": Node("SUCCEEDED", ""), "Compute": Node("FAILED", "2 failed")}
+    drawn = ET.fromstring(draw_graph(DEFINITION, nodes))
+    links = [link for link in drawn.iter("a") if link.get("class", "").startswith("state")]
+    assert {link.get("href") for link in links} == {f"#state-{number}" for number in range(6)}
+    assert [name for name, _ in states(DEFINITION)] == [
+        *("Start", "ComputeMap", "Compute", "IsBatchDone", "BatchDone", "Sum")
+    ]
+    assert [link.get("class") for link in links].count("state NOT_REACHED") == 4
+    assert len([edge for edge in drawn.iter("path") if edge.get("class") == "edge"]) == 5
+
+
+def test_graph_of_a_state_that_leads_to_itself_and_of_one_that_nothing_leads_to_is_drawn() -> None:
+    machine = {
+        "StartAt": "Again",
+        "States": {"Again": {"Type": "Choice", "Default": "Again"}, "Alone": {"Type": "Succeed"}},
+    }
+    assert len(list(ET.fromstring(draw_graph(machine, {})).iter("a"))) == 2
+
+
+def test_page_of_100_000_children_stays_under_5_mb_and_does_not_grow() -> None:
+    small, large = (len(render(facts_of(children_of(count), [], SETTINGS))) for count in (1_000, 100_000))
+    assert large < 5_000_000
+    assert large < 2 * small
+
+
+def test_page_shows_what_a_workload_wrote_as_text_only() -> None:
+    text = "<script>alert(1)</script>\"'&"
+    failure = FailedItem(3, text, text, text, 2, 0)
+    page = render(facts_of(children_of(3), [failure], {**SETTINGS, "params": {text: text}}, error=text))
+    assert "<script>alert" not in page
+    assert page.count("<script>") == 1
+    assert "&lt;script&gt;alert" in page
+
+
+def test_page_names_no_address_outside_itself() -> None:
+    page = render(facts_of(children_of(3), [], SETTINGS))
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "default-src 'none'" in page
+
+
+def test_page_of_a_run_without_children_says_so() -> None:
+    page = render(facts_of(Children(), [], {}, error=json.dumps({"errorMessage": "no", "errorType": "InvalidInput"})))
+    assert "none has started" in page
+    assert "InvalidInput: no" in page
