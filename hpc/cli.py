@@ -10,6 +10,7 @@ from types import FrameType
 from hpc.arguments import integer, json_text, number, plain_text, port
 from hpc.cli_looking import add_looking
 from hpc.cli_orchestrate import add_orchestrate
+from hpc.cli_redrive import add_redrive
 from hpc.console import say
 from hpc.errors import CommandError
 from hpc.planning.options import add_plan
@@ -112,6 +113,7 @@ def build_parsers() -> dict[str, argparse.ArgumentParser]:
         "hpc run": _add_run(commands),
         "hpc orchestrate": add_orchestrate(partial(_add_command, commands), _add_place),
         "hpc plan": add_plan(commands, _add_command),
+        **add_redrive(partial(_add_command, commands), _add_place),
         "hpc stop": _add_stop(commands),
         "hpc new": _add_new(commands),
         "hpc serve": _add_serve(commands),

@@ -65,17 +65,17 @@ class FailedItems:
             if settings.get("back_end", "lambda") != "lambda":
                 yield from self._from_sum()
             elif self._seen.map_run is not None:
-                yield from self._from_children(self._seen.map_run["mapRunArn"], settings)
+                yield from self._from_children(self._seen.map_run, settings)
 
-    def _from_children(self, map_run_arn: str, settings: dict[str, Any]) -> Iterator[FailedItem]:
+    def _from_children(self, map_run: dict[str, Any], settings: dict[str, Any]) -> Iterator[FailedItem]:
         # Where no failure is tolerated a child that succeeded has none: half of the files need not be read.
         tolerant = settings["tolerated_failure_percentage"] > 0
         statuses = ["SUCCEEDED", "FAILED", "PENDING"] if tolerant else ["FAILED", "PENDING"]
         try:
-            for record in read_records(self._run.target, manifest_key(self._run.name, map_run_arn), statuses):
+            for record in read_records(self._run.target, manifest_key(self._run.name, map_run), statuses):
                 yield from self._of_record(record)
         except NoManifestError:
-            yield from self._of_running(map_run_arn)
+            yield from self._of_running(map_run["mapRunArn"])
 
     def _of_running(self, map_run_arn: str) -> Iterator[FailedItem]:
         for status in (*FAILED_STATUSES, "ABORTED"):

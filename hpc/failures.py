@@ -47,8 +47,8 @@ class Failures:
         return [f"batches: {counts}", *(f"  {failed}" for failed in self.first), *more]
 
 
-def read_failures(target: Target, run_name: str, map_run_arn: str) -> Failures:
-    """Collect the failed batches of a Map Run; memory does not grow with their number.
+def read_failures(target: Target, run_name: str, map_run: dict[str, Any]) -> Failures:
+    """Collect the failed batches of a Map Run that DescribeMapRun told of; memory does not grow with their number.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def read_failures(target: Target, run_name: str, map_run_arn: str) -> Failures:
     """
     failures = Failures()
     with explained(LostRunError, "reading the failed batches"):
-        for record in read_records(target, manifest_key(run_name, map_run_arn), ["FAILED"]):
+        for record in read_records(target, manifest_key(run_name, map_run), ["FAILED"]):
             failures.add(_failed_batch(record))
     return failures
 

@@ -58,7 +58,7 @@ def _window_of_item(run: Run, index: int) -> Window:
     batch = find_batch(run, index)["batch"]
     functions = _functions(run.definition()["States"]["ComputeMap"])
     with explained(LostRunError, f"looking for the child of item {index}"):
-        for record in read_records(run.target, manifest_key(run.name, map_run["mapRunArn"]), ["SUCCEEDED", "FAILED"]):
+        for record in read_records(run.target, manifest_key(run.name, map_run), ["SUCCEEDED", "FAILED"]):
             if json.loads(record["Input"])["batch"]["batch"] == batch:
                 begin, end = (datetime.fromisoformat(record[name]) for name in ("StartDate", "StopDate"))
                 return Window(begin - MARGIN, end + MARGIN, functions)

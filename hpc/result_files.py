@@ -17,8 +17,17 @@ class NoManifestError(LostRunError):
     """A Map Run has not written its result files, or not yet."""
 
 
-def manifest_key(run_name: str, map_run_arn: str) -> str:
-    return f"runs/{run_name}/map/{map_run_arn.rpartition(':')[2]}/manifest.json"
+def manifest_key(run_name: str, map_run: dict[str, Any]) -> str:
+    """Return the key of a Map Run's last manifest: each redrive writes to a folder of its own.
+
+    Parameters
+    ----------
+    map_run
+        The answer of DescribeMapRun.
+    """
+    count = map_run.get("redriveCount", 0)
+    generation = f"Redrive-{count}/" if count else ""
+    return f"runs/{run_name}/map/{map_run['mapRunArn'].rpartition(':')[2]}/{generation}manifest.json"
 
 
 def read_records(target: Target, manifest: str, statuses: Sequence[str]) -> Iterator[dict[str, Any]]:

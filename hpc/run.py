@@ -9,19 +9,15 @@ from pathlib import Path
 
 from hpc.arguments import execution_input
 from hpc.client import Target, aws_target, explained
-from hpc.console import emit, say
-from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError, UnansweredError
-from hpc.failures import read_failures
+from hpc.console import say
+from hpc.errors import ExitCode, NotStartedError, UnansweredError
+from hpc.follow import FollowedRun
 from hpc.home import Home
-from hpc.progress import open_view
-from hpc.render import render_failure, render_json, render_text
 from hpc.synthesis import PIPELINE, WITH_JOBS
 from hpc.uploads import check_items, check_source, upload_items, upload_source
-from hpc.watch import Ended, Watch
 from hpc.workload_file import read_workload_file
 
 JOB_BACK_ENDS = ("batch", "batch_callback")
-UNSUCCESSFUL_COUNTS = ("failed", "timedOut", "aborted")
 # Local servers that may end, one after the other, with the commands that hosted them.
 MAX_SERVERS = 5
 
@@ -71,20 +67,18 @@ class RunCommand:
 
     def run_on(self, target: Target) -> int:
         """Start the run, unless it was started on another server, and see it to its end."""
+        followed = FollowedRun(target, self._home, self._name, self._args)
         try:
             if not self._is_started:
                 self._start(target)
             if self._args.detach:
-                self._detach(target)
+                followed.detach()
                 return ExitCode.SUCCEEDED
-            with open_view() as view:
-                ended = Watch(target, target.execution_arn(self._name)).wait(view.show)
         except KeyboardInterrupt:
             if self._is_started:
-                say(self._interrupted(target))
+                say(followed.interrupted())
             raise
-        self._report(target, ended)
-        return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
+        return followed.follow()
 
     def _start(self, target: Target) -> None:
         uploaded = self._args.source
@@ -101,62 +95,3 @@ class RunCommand:
         self._is_started = True
         if not self._args.detach:
             say(f"started {self._name}")
-
-    def _detach(self, target: Target) -> None:
-        arn, results = target.execution_arn(self._name), self._results(target)
-        started = {"status": "RUNNING", "execution_arn": arn, "results": results}
-        emit(json.dumps(started) if self._args.output == "json" else arn, kept_in=results)
-        say(self._follow_up(target))
-
-    def _interrupted(self, target: Target) -> str:
-        if not target.is_local:
-            return f"detached: {self._name} goes on\n{self._follow_up(target)}"
-        try:
-            with explained(LostRunError, f"stopping {self._name}"):
-                target.stepfunctions.stop_execution(
-                    executionArn=target.execution_arn(self._name), cause="stopped by the command that started it"
-                )
-        except CommandError as error:
-            return str(error)
-        return f"stopped {self._name}"
-
-    def _follow_up(self, target: Target) -> str:
-        if target.is_local:
-            return f"stop it with: hpc stop {self._name}"
-        stack = f" --stack-name {self._args.stack_name}" if self._args.stack_name else ""
-        return (
-            f"stop it with: hpc stop {self._name} --aws{stack}\n"
-            f"follow it with: aws stepfunctions describe-execution --execution-arn {target.execution_arn(self._name)}"
-        )
-
-    def _locate(self, target: Target, uri: str) -> str:
-        return self._home.object_path(uri) if target.is_local else uri
-
-    def _results(self, target: Target) -> str:
-        return self._locate(target, f"s3://{target.bucket}/runs/{self._name}/")
-
-    def _report(self, target: Target, ended: Ended) -> None:
-        results = self._results(target)
-        failed_batches = self._describe_failed_batches(target, ended)
-        if ended.status != "SUCCEEDED":
-            say(render_failure(ended))
-        for line in failed_batches:
-            say(line)
-        if self._args.output == "json":
-            emit(render_json(ended, results), kept_in=results)
-        elif ended.status == "SUCCEEDED":
-            lines = render_text(ended, results, lambda uri: self._locate(target, uri))
-            emit("\n".join(lines), kept_in=results)
-        else:
-            say(f"results so far: {results}")
-
-    def _describe_failed_batches(self, target: Target, ended: Ended) -> list[str]:
-        if not ended.map_run or not any(ended.map_run["itemCounts"][name] for name in UNSUCCESSFUL_COUNTS):
-            return []
-        try:
-            return read_failures(target, self._name, ended.map_run["mapRunArn"]).lines()
-        except CommandError as error:
-            if isinstance(error, UnansweredError) and target.guest_of is not None:
-                raise
-            # The run's own status is known and is what the command ends with.
-            return [f"the failed batches can't be named: {error}"]

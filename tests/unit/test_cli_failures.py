@@ -52,7 +52,7 @@ def write(target: Target, *files: list[dict[str, Any]], suffix: str = "jsonl") -
 def test_read_failures_names_batches_their_items_and_what_lambda_reported(target: Target) -> None:
     cause = json.dumps({"errorMessage": "item 27: ZeroDivisionError: division by zero", "errorType": "ItemFailedError"})
     write(target, [record(3, Error="ItemFailedError", Cause=cause), record(5, "TIMED_OUT", Error="States.Timeout")])
-    assert read_failures(target, "run-1", MAP_RUN_ARN).lines() == [
+    assert read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN}).lines() == [
         "batches: 1 FAILED, 1 TIMED_OUT",
         "  batch 3 (items 24 to 31): ItemFailedError: item 27: ZeroDivisionError: division by zero",
         "  batch 5 (items 40 to 47): States.Timeout",
@@ -61,7 +61,7 @@ def test_read_failures_names_batches_their_items_and_what_lambda_reported(target
 
 def test_read_failures_shows_the_first_ten_of_all_files_and_counts_the_rest(target: Target) -> None:
     write(target, [record(k, Error="E") for k in range(7)], [record(k, Error="E") for k in range(7, 1234)])
-    lines = read_failures(target, "run-1", MAP_RUN_ARN).lines()
+    lines = read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN}).lines()
     assert lines[0] == "batches: 1,234 FAILED"
     assert [line.split()[1] for line in lines[1:11]] == [str(k) for k in range(10)]
     assert lines[11:] == ["  and 1,224 more"]
@@ -70,7 +70,7 @@ def test_read_failures_shows_the_first_ten_of_all_files_and_counts_the_rest(targ
 def test_read_failures_counts_aborted_batches_without_listing_them(target: Target) -> None:
     aborted = [record(k, "ABORTED", Cause="Map Run failed") for k in range(20)]
     write(target, [*aborted, record(20, Error="E", Cause="why")])
-    assert read_failures(target, "run-1", MAP_RUN_ARN).lines() == [
+    assert read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN}).lines() == [
         "batches: 20 ABORTED, 1 FAILED",
         "  batch 20 (items 160 to 167): E: why",
     ]
@@ -78,42 +78,42 @@ def test_read_failures_counts_aborted_batches_without_listing_them(target: Targe
 
 def test_read_failures_shortens_a_long_cause(target: Target) -> None:
     write(target, [record(0, Error="E", Cause="x" * 30_000)])
-    assert len(read_failures(target, "run-1", MAP_RUN_ARN).lines()[1]) < 400
+    assert len(read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN}).lines()[1]) < 400
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"batch": 3}', '{"other": 1}'])
 def test_read_failures_says_so_when_a_record_does_not_name_its_batch(target: Target, text: str) -> None:
     write(target, [record(0, Error="E") | {"Input": text}])
-    assert read_failures(target, "run-1", MAP_RUN_ARN).lines()[1] == "  a batch that its record does not name: E"
+    assert read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN}).lines()[1] == "  a batch that its record does not name: E"
 
 
 def test_read_failures_fails_when_there_is_no_manifest(target: Target) -> None:
     with pytest.raises(LostRunError, match=f"no manifest at s3://{BUCKET}/{FOLDER}/manifest.json"):
-        read_failures(target, "run-1", MAP_RUN_ARN)
+        read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN})
 
 
 def test_read_failures_fails_when_a_named_file_is_missing(target: Target) -> None:
     write(target, [record(0)])
     target.s3.delete_object(Bucket=BUCKET, Key=f"{FOLDER}/FAILED_0.jsonl")
     with pytest.raises(LostRunError, match="reading the failed batches: NoSuchKey"):
-        read_failures(target, "run-1", MAP_RUN_ARN)
+        read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN})
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"ResultFiles": {}}'])
 def test_read_failures_fails_when_the_manifest_is_broken(target: Target, body: bytes) -> None:
     target.s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/manifest.json", Body=body)
     with pytest.raises(LostRunError, match=r"manifest.json is broken"):
-        read_failures(target, "run-1", MAP_RUN_ARN)
+        read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN})
 
 
 def test_read_failures_fails_when_a_file_is_cut_off(target: Target) -> None:
     write(target, [record(0)])
     target.s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/FAILED_0.jsonl", Body=b'{"Input": ')
     with pytest.raises(LostRunError, match=r"FAILED_0.jsonl is broken"):
-        read_failures(target, "run-1", MAP_RUN_ARN)
+        read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN})
 
 
 def test_read_failures_fails_when_files_are_not_json_lines(target: Target) -> None:
     write(target, [record(0)], suffix="json")
     with pytest.raises(LostRunError, match="which is not JSON Lines"):
-        read_failures(target, "run-1", MAP_RUN_ARN)
+        read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN})

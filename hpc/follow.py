@@ -1,0 +1,101 @@
+"""A run that a command follows: to its end and a result on stdout, or until it is interrupted."""
+
+import argparse
+import json
+from dataclasses import dataclass
+
+from hpc.client import Target, explained
+from hpc.console import emit, say
+from hpc.errors import CommandError, ExitCode, LostRunError, UnansweredError
+from hpc.failures import read_failures
+from hpc.home import Home
+from hpc.progress import open_view
+from hpc.render import render_failure, render_json, render_text
+from hpc.watch import Ended, Watch
+
+UNSUCCESSFUL_COUNTS = ("failed", "timedOut", "aborted")
+
+
+@dataclass(frozen=True)
+class FollowedRun:
+    """A run that this command has started; ``args`` has the command's ``output``, ``aws`` and ``stack_name``."""
+
+    target: Target
+    home: Home
+    name: str
+    args: argparse.Namespace
+
+    @property
+    def arn(self) -> str:
+        return self.target.execution_arn(self.name)
+
+    @property
+    def results(self) -> str:
+        """Where the run's files are."""
+        return self._locate(f"s3://{self.target.bucket}/runs/{self.name}/")
+
+    def follow(self) -> int:
+        """Wait for the run's end, print what came out and return the exit code; raises as :class:`Watch` does."""
+        try:
+            with open_view() as view:
+                ended = Watch(self.target, self.arn).wait(view.show)
+        except KeyboardInterrupt:
+            say(self.interrupted())
+            raise
+        self._report(ended)
+        return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
+
+    def detach(self) -> None:
+        """Leave the run going on, and say how it is found again."""
+        started = {"status": "RUNNING", "execution_arn": self.arn, "results": self.results}
+        emit(json.dumps(started) if self.args.output == "json" else self.arn, kept_in=self.results)
+        say(self._follow_up())
+
+    def interrupted(self) -> str:
+        """Stop a local run, which would end with its server; say what became of the run."""
+        if not self.target.is_local:
+            return f"detached: {self.name} goes on\n{self._follow_up()}"
+        try:
+            with explained(LostRunError, f"stopping {self.name}"):
+                self.target.stepfunctions.stop_execution(
+                    executionArn=self.arn, cause="stopped by the command that started it"
+                )
+        except CommandError as error:
+            return str(error)
+        return f"stopped {self.name}"
+
+    def _follow_up(self) -> str:
+        if self.target.is_local:
+            return f"stop it with: hpc stop {self.name}"
+        stack = f" --stack-name {self.args.stack_name}" if self.args.stack_name else ""
+        return (
+            f"stop it with: hpc stop {self.name} --aws{stack}\n"
+            f"follow it with: aws stepfunctions describe-execution --execution-arn {self.arn}"
+        )
+
+    def _locate(self, uri: str) -> str:
+        return self.home.object_path(uri) if self.target.is_local else uri
+
+    def _report(self, ended: Ended) -> None:
+        failed_batches = self._describe_failed_batches(ended)
+        if ended.status != "SUCCEEDED":
+            say(render_failure(ended))
+        for line in failed_batches:
+            say(line)
+        if self.args.output == "json":
+            emit(render_json(ended, self.results), kept_in=self.results)
+        elif ended.status == "SUCCEEDED":
+            emit("\n".join(render_text(ended, self.results, self._locate)), kept_in=self.results)
+        else:
+            say(f"results so far: {self.results}")
+
+    def _describe_failed_batches(self, ended: Ended) -> list[str]:
+        if not ended.map_run or not any(ended.map_run["itemCounts"][name] for name in UNSUCCESSFUL_COUNTS):
+            return []
+        try:
+            return read_failures(self.target, self.name, ended.map_run).lines()
+        except CommandError as error:
+            if isinstance(error, UnansweredError) and self.target.guest_of is not None:
+                raise
+            # The run's own status is known and is what the command ends with.
+            return [f"the failed batches can't be named: {error}"]

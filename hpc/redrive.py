@@ -1,0 +1,67 @@
+"""`hpc redrive`: from a run that did not succeed to RedriveExecution, and from its end to a result on stdout."""
+
+import argparse
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from hpc.client import Target, aws_target, explained
+from hpc.console import say
+from hpc.errors import NotStartedError
+from hpc.follow import FollowedRun
+from hpc.home import Home
+from hpc.reading import Run, find_run
+from hpc.synthesis import PIPELINE, WITH_JOBS, Variant
+from hpc.workload_file import overlay_folder
+
+
+def redrive(args: argparse.Namespace) -> int:
+    """Redrive a run, follow it, print what came out."""
+    home = Home.from_environment()
+    with _open_target(args, home, PIPELINE, None) as target:
+        run = Run(target, find_run(target, args.run))
+        variant, overlay = (PIPELINE, None) if args.aws else _needs(home, run.settings)
+        if (variant, overlay) == (PIPELINE, None):
+            return _redrive(args, home, run)
+    with _open_target(args, home, variant, overlay) as target:
+        return _redrive(args, home, Run(target, run.arn))
+
+
+def _open_target(
+    args: argparse.Namespace, home: Home, variant: Variant, overlay: Path | None
+) -> AbstractContextManager[Target]:
+    if args.aws:
+        return nullcontext(aws_target(args.stack_name or home.default_stack_name()))
+    from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
+
+    assembly = Path(args.assembly) if args.assembly else None
+    return local_target(home, assembly, variant=variant, overlay=overlay)
+
+
+def _needs(home: Home, settings: dict[str, Any] | None) -> tuple[Variant, Path | None]:
+    """Return what a local server must have to go on with a run of these settings, None where Start failed."""
+    if settings is None:
+        return PIPELINE, None
+    overlay = overlay_folder(home.folder, settings["workload"], settings["workload_sha256"])
+    variant = PIPELINE if settings.get("back_end", "lambda") == "lambda" else WITH_JOBS
+    return variant, overlay if overlay.is_dir() else None
+
+
+def _redrive(args: argparse.Namespace, home: Home, run: Run) -> int:
+    """Redrive a run and see it to its end.
+
+    Raises
+    ------
+    NotStartedError
+        If it can't be redriven; names the reason.
+    """
+    with explained(NotStartedError, f"redriving {run.name}"):
+        described = run.target.stepfunctions.describe_execution(executionArn=run.arn)
+        if described["status"] == "SUCCEEDED":
+            raise NotStartedError(
+                f"{run.name} SUCCEEDED, and only what did not can be redriven; items of it that failed within the"
+                f" tolerance (hpc failures {run.name}) need a run of their own"
+            )
+        run.target.stepfunctions.redrive_execution(executionArn=run.arn)
+    say(f"redriven {run.name} (redrive {described.get('redriveCount', 0) + 1})")
+    return FollowedRun(run.target, home, run.name, args).follow()
