@@ -13,7 +13,7 @@ from hpc.cli_orchestrate import add_orchestrate
 from hpc.cli_redrive import add_redrive
 from hpc.console import say
 from hpc.errors import CommandError
-from hpc.planning.options import add_plan
+from hpc.planning.options import add_budget, add_plan, check_budget
 
 EXIT_CODES = """\
 exit codes:
@@ -156,6 +156,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--output", choices=("text", "json"), default="text", help="form of the result (text)")
     parser.add_argument("--detach", action="store_true", help="start the run, print its ARN and leave it running")
+    add_budget(parser)
     parser.add_argument("--assembly", metavar="DIR", help="cloud assembly to run (synthesized when sources changed)")
     _add_place(parser)
     return parser
@@ -265,6 +266,7 @@ def _check_combinations(args: argparse.Namespace) -> None:
         return
     if args.aws and args.assembly is not None:
         args.parser.error("--assembly can't be given with --aws, where the deployed stack runs")
+    check_budget(args)
     parts = ("back_end", "workload", "params", "batch_size", "max_concurrency", "tolerated_failure_percentage")
     beside = [f"--{part.replace('_', '-')}" for part in parts if getattr(args, part) is not None]
     if args.input is not None and beside:

@@ -3,6 +3,7 @@
 import argparse
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hpc.client import Target, explained
 from hpc.console import emit, say
@@ -12,6 +13,9 @@ from hpc.home import Home
 from hpc.progress import open_view
 from hpc.render import render_failure, render_json, render_text
 from hpc.watch import Ended, Watch
+
+if TYPE_CHECKING:
+    from hpc.budget import Budget
 
 UNSUCCESSFUL_COUNTS = ("failed", "timedOut", "aborted")
 
@@ -24,6 +28,8 @@ class FollowedRun:
     home: Home
     name: str
     args: argparse.Namespace
+    # What it may cost.
+    budget: "Budget | None" = None
 
     @property
     def arn(self) -> str:
@@ -38,7 +44,8 @@ class FollowedRun:
         """Wait for the run's end, print what came out and return the exit code; raises as :class:`Watch` does."""
         try:
             with open_view() as view:
-                ended = Watch(self.target, self.arn).wait(view.show)
+                show = view.show if self.budget is None else self.budget.guard(view.show, self._stop_over_budget)
+                ended = Watch(self.target, self.arn).wait(show)
         except KeyboardInterrupt:
             say(self.interrupted())
             raise
@@ -63,6 +70,11 @@ class FollowedRun:
         except CommandError as error:
             return str(error)
         return f"stopped {self.name}"
+
+    def _stop_over_budget(self, reason: str) -> None:
+        say(f"stopping {self.name}: {reason}")
+        with explained(LostRunError, f"stopping {self.name}"):
+            self.target.stepfunctions.stop_execution(executionArn=self.arn, error="Hpc.MaxUsdPassed", cause=reason)
 
     def _follow_up(self) -> str:
         if self.target.is_local:

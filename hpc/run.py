@@ -6,6 +6,7 @@ import secrets
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpc.arguments import execution_input
 from hpc.client import Target, aws_target, explained
@@ -16,6 +17,9 @@ from hpc.home import Home
 from hpc.synthesis import PIPELINE, WITH_JOBS
 from hpc.uploads import check_items, check_source, upload_items, upload_source
 from hpc.workload_file import read_workload_file
+
+if TYPE_CHECKING:
+    from hpc.budget import Budget
 
 JOB_BACK_ENDS = ("batch", "batch_callback")
 # Local servers that may end, one after the other, with the commands that hosted them.
@@ -54,6 +58,7 @@ class RunCommand:
         self._workload = read_workload_file(args.workload, self._home, on_aws=args.aws)
         self._name = f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self._is_started = False
+        self._budget: Budget | None = None
 
     def open_target(self) -> AbstractContextManager[Target]:
         if self._args.aws:
@@ -67,7 +72,9 @@ class RunCommand:
 
     def run_on(self, target: Target) -> int:
         """Start the run, unless it was started on another server, and see it to its end."""
-        followed = FollowedRun(target, self._home, self._name, self._args)
+        if not self._is_started:
+            self._open_budget(target)
+        followed = FollowedRun(target, self._home, self._name, self._args, self._budget)
         try:
             if not self._is_started:
                 self._start(target)
@@ -79,6 +86,13 @@ class RunCommand:
                 say(followed.interrupted())
             raise
         return followed.follow()
+
+    def _open_budget(self, target: Target) -> None:
+        if self._args.max_usd is None:
+            return
+        from hpc.budget import open_budget  # noqa: PLC0415 - only a run with a limit needs prices
+
+        self._budget = open_budget(self._args, target, self._home)
 
     def _start(self, target: Target) -> None:
         uploaded = self._args.source

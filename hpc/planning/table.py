@@ -167,7 +167,7 @@ def how_to(design: Design) -> list[str]:
             f"hpc:batch=true hpc:batch_spot={spot} hpc:batch_vcpus={design.vcpus:g} "
             f"hpc:batch_memory_mib={design.memory_mib} hpc:batch_architecture={design.architecture}"
         )
-        options = f'"back_end": "batch", "batch_size": {design.batch_size} in --input'
+        options = f"--back-end batch --batch-size {design.batch_size}"
     return [f"settings: {settings}", f"hpc run --aws: {options}"]
 
 
