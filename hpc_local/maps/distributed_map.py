@@ -160,7 +160,7 @@ async def _finish(state: State, writer: WriterSettings, map_run: MapRun, inputs:
     await map_run.log.flush()
     key = ""
     if writer.bucket is not None:
-        row, boundary = map_run.row, maps.map_runs.store.new_boundary()
+        row, boundary = map_run.row, maps.map_runs.store.last_segment(map_run.row.id)
         attempt = Attempt(row.arn, row.redrive_count, json.loads(row.success_files))
         results = _results(map_run, inputs, maps)
         try:

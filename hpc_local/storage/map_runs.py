@@ -182,9 +182,12 @@ class MapRunStore:
         ).fetchone()
         return int(count)
 
-    def new_boundary(self) -> int:
-        """Return a segment id that comes after those of everything stored so far, and before all others."""
-        return self._store.next_segment_id()
+    def last_segment(self, map_run: int) -> int:
+        """Return the id of the last segment that holds a child, 0 if there is none; later ones are higher."""
+        (segment,) = self._store.reader.execute(
+            "SELECT COALESCE(MAX(segment), 0) FROM children WHERE map_run = ?", (map_run,)
+        ).fetchone()
+        return int(segment)
 
     def positions(self, map_run: int, first: int, limit: int) -> list[int]:
         """Return positions of children that have ended, from ``first`` on."""

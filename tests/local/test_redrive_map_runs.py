@@ -298,6 +298,19 @@ def test_child_that_failed_for_good_stays_failed_and_is_counted(home: Home) -> N
     assert redrive(home, failed.arn)["error"] == "States.ExceedToleratedFailureThreshold"
 
 
+def test_result_files_are_complete_whichever_process_wrote_them(tmp_path: Any) -> None:
+    folder = tmp_path / "other"
+    with open_home(folder) as first:
+        first.put("a", "a")
+        failed = first.run(machine(), ["a", "b"])
+    with open_home(folder) as second:
+        second.put("b", "b")
+        output = json.loads(redrive(second, failed.arn)["output"])
+        listed = files(second, output["ResultWriterDetails"]["Key"])
+        assert [json.loads(each["Input"]) for each in records(second, listed["SUCCEEDED"])] == ["a", "b"]
+        assert counts(second, failed.arn) == {"succeeded": 2, "total": 2, "resultsWritten": 2}
+
+
 def test_limits_that_were_changed_hold_after_a_redrive(home: Home) -> None:
     home.put("items.jsonl", '"a"\n"b"\n')
     arn = stopped_run(home, ItemReader=reader("items.jsonl"))
