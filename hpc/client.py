@@ -67,6 +67,10 @@ class Target:
     def s3(self) -> Any:
         return self.client("s3")
 
+    @cached_property
+    def batch(self) -> Any:
+        return self._client("batch")
+
     def execution_arn(self, name: str) -> str:
         """Return the ARN of this state machine's execution ``name``."""
         return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"

@@ -1,0 +1,116 @@
+"""Event patterns, and who gets an event."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpc_local.arns import Account
+from hpc_local.clock import Clock
+from hpc_local.lambda_runtime import FunctionError
+from hpc_local.rules import TRIES, EventBus, Rule, matches
+
+SCALARS = st.none() | st.booleans() | st.text(max_size=3) | st.integers()
+EVENTS = st.recursive(
+    st.dictionaries(st.sampled_from("abc"), SCALARS | st.lists(SCALARS, min_size=1, max_size=3), max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def exact_pattern(event: Any) -> Any:
+    """Return the pattern of which every field names the event's own value."""
+    if isinstance(event, dict):
+        return {name: exact_pattern(value) for name, value in event.items()}
+    return event if isinstance(event, list) else [event]
+
+
+@given(event=EVENTS)
+def test_an_event_matches_the_pattern_of_its_own_values(event: dict[str, Any]) -> None:
+    assert matches(exact_pattern(event), event)
+    assert matches({}, event)
+
+
+@given(event=EVENTS)
+def test_an_event_does_not_match_a_pattern_with_a_field_more(event: dict[str, Any]) -> None:
+    assert not matches({**exact_pattern(event), "d": [None]}, event)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "event", "expected"),
+    [
+        ({"status": ["FAILED", "ABORTED"]}, {"status": "ABORTED"}, True),
+        ({"status": ["FAILED"]}, {"status": "SUCCEEDED"}, False),
+        ({"detail": {"status": ["FAILED"]}}, {"detail": {"status": "FAILED", "more": 1}}, True),
+        ({"detail": {"status": ["FAILED"]}}, {"detail": "FAILED"}, False),
+        ({"resources": ["b"]}, {"resources": ["a", "b"]}, True),
+        ({"code": [None]}, {"code": None}, True),
+    ],
+)
+def test_pattern_matches(pattern: dict[str, Any], event: dict[str, Any], expected: bool) -> None:
+    assert matches(pattern, event) is expected
+
+
+@pytest.mark.parametrize("wanted", ["FAILED", [{"prefix": "F"}], [["FAILED"]], 1])
+def test_pattern_with_more_than_values_is_refused_by_name(wanted: Any) -> None:
+    with pytest.raises(ValueError, match=r"EventPattern\.detail\.status must be a list"):
+        Rule(name="rule", pattern={"detail": {"status": wanted}}, targets=())
+
+
+class Functions:
+    """Takes invocations in the place of the Lambda runtime, and fails the first of them."""
+
+    def __init__(self, failure_count: int) -> None:
+        self.failure_count = failure_count
+        self.invocations: list[tuple[str, dict[str, Any]]] = []
+
+    async def invoke(self, function_arn: str, payload: bytes) -> bytes:
+        self.invocations.append((function_arn, json.loads(payload)))
+        if len(self.invocations) <= self.failure_count:
+            raise FunctionError("Unhandled", "{}")
+        return b"null"
+
+
+def deliver(functions: Functions, detail: dict[str, Any]) -> None:
+    async def scenario() -> None:
+        bus = EventBus(functions, Account(), Clock())  # type: ignore[arg-type]  # has what the bus calls
+        bus.add(
+            [
+                Rule(name="one", pattern={"source": ["aws.batch"], "detail": {"status": ["FAILED"]}}, targets=("f",)),
+                Rule(name="other", pattern={"source": ["aws.states"]}, targets=("g",)),
+            ]
+        )
+        bus.publish("aws.batch", "Batch Job State Change", "arn:job", lambda: detail)
+        while bus._deliveries:
+            await asyncio.gather(*bus._deliveries)
+        await bus.close()
+        bus.publish("aws.batch", "Batch Job State Change", "arn:job", lambda: detail)
+
+    asyncio.run(scenario())
+
+
+def test_an_event_goes_to_the_targets_of_the_rules_that_it_matches() -> None:
+    functions = Functions(failure_count=0)
+    deliver(functions, {"status": "FAILED"})
+    ((target, event),) = functions.invocations
+    assert target == "f"
+    assert event["detail"] == {"status": "FAILED"}
+    assert event["detail-type"] == "Batch Job State Change"
+    assert event["resources"] == ["arn:job"]
+    assert (event["account"], event["region"], event["version"]) == ("000000000000", "us-east-1", "0")
+
+
+def test_an_event_that_no_rule_wants_goes_nowhere() -> None:
+    functions = Functions(failure_count=0)
+    deliver(functions, {"status": "RUNNING"})
+    assert not functions.invocations
+
+
+@pytest.mark.parametrize(("failure_count", "invocation_count"), [(1, 2), (TRIES, TRIES)])
+def test_a_function_that_fails_gets_the_event_again(failure_count: int, invocation_count: int) -> None:
+    functions = Functions(failure_count)
+    deliver(functions, {"status": "FAILED"})
+    assert len(functions.invocations) == invocation_count
