@@ -2,21 +2,25 @@
 SIZE ?= 1024
 ARGS ?=
 PYTHON ?= python3
+REPORT ?= $(or $(HPC_HOME),.hpc)/report.html
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 # A user's setting against byte code would make every command compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 
+# Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
+REPORT_IT := test $$code -gt 1 || hpc report --out $(REPORT) >&2
+
 .PHONY: run test lint deploy destroy clean
 
 run: .venv/ready
-	hpc run --size $(SIZE) $(ARGS)
+	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
 
-test: .venv/ready node_modules/ready lint
+test: .venv/dev-ready node_modules/ready lint
 	python -m pytest $(ARGS)
 
-lint: .venv/ready
+lint: .venv/dev-ready
 	ruff check .
 	ruff format --check .
 	mypy
@@ -36,6 +40,10 @@ clean:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -r lambdas/requirements.txt -c constraints.txt -e .
+	touch $@
+
+.venv/dev-ready: .venv/ready requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt -c constraints.txt
 	touch $@
 
 # The CDK CLI comes from the npm registry; node itself comes with requirements.txt.
