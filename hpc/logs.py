@@ -39,7 +39,7 @@ def logs(args: argparse.Namespace) -> int:
     home = Home.from_environment()
     with open_run(args) as run:
         window = _window_of_run(run) if args.index is None else _window_of_item(run, args.index)
-        lines = _local_lines(home.folder / "logs", window) if run.target.is_local else _cloudwatch_lines(run, window)
+        lines = _local_lines(home.folder / "logs", window) if run.target.is_local else cloudwatch_lines(run, window)
         with explained(LostRunError, "reading the logs"):
             emit_lines(lines, kept_in="hpc logs")
     return ExitCode.SUCCEEDED
@@ -87,7 +87,8 @@ def _local_lines(folder: Path, window: Window) -> Iterator[str]:
                     yield line.rstrip("\n")
 
 
-def _cloudwatch_lines(run: Run, window: Window) -> Iterator[str]:
+def cloudwatch_lines(run: Run, window: Window) -> Iterator[str]:
+    """Yield what CloudWatch Logs has of the window."""
     logs_client, functions = run.target.client("logs"), run.target.client("lambda")
     for name in window.functions:
         settings = functions.get_function_configuration(FunctionName=name)

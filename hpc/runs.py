@@ -20,7 +20,7 @@ PAGE = 1_000
 def runs(args: argparse.Namespace) -> int:
     """Print a line a run."""
     with open_stack(args) as target, explained(LostRunError, "listing the runs"):
-        listed = _listed(target, args.status, args.limit)
+        listed = list_runs(target, args.status, args.limit)
         if args.output == "json":
             emit_lines((json.dumps(_document(run)) for run in listed), kept_in="hpc runs")
         else:
@@ -28,7 +28,8 @@ def runs(args: argparse.Namespace) -> int:
     return ExitCode.SUCCEEDED
 
 
-def _listed(target: Target, status: str | None, limit: int) -> Iterator[dict[str, Any]]:
+def list_runs(target: Target, status: str | None, limit: int) -> Iterator[dict[str, Any]]:
+    """Yield the latest runs, as ListExecutions describes them."""
     given = {"statusFilter": status} if status is not None else {}
     pages = target.stepfunctions.get_paginator("list_executions").paginate(
         stateMachineArn=target.state_machine_arn, PaginationConfig={"PageSize": min(limit, PAGE)}, **given

@@ -1,0 +1,227 @@
+"""Commands that look at runs: one run that succeeded with failed items, one that failed, on a home without a server."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hpc_commands import call, hpc
+
+from hpc_local.server import LocalServer
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WORKLOAD = """\
+def compute(item, params):
+    value = item["value"] if isinstance(item, dict) else item
+    print("computing", value)
+    if value in params["bad"]:
+        raise ValueError(f"{value} is bad")
+    return value
+
+
+def combine(a, b):
+    return a + b
+"""
+PARAMS = ["--params", '{"bad": [3, 17, 18]}', "--batch-size", "5"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Serve a home with three runs: items of a range tolerated, the same not tolerated, items of a file tolerated."""
+    folder = tmp_path_factory.mktemp("watched")
+    (folder / "flaky.py").write_text(WORKLOAD)
+    (folder / "items.jsonl").write_text("".join(f'{{"value": {value}}}\n' for value in range(20)))
+    workload = ["--workload", str(folder / "flaky.py")]
+    tolerant = ["--tolerated-failure-percentage", "20"]
+    for given, code in (
+        (["--size", "20", *tolerant], 0),
+        (["--size", "20"], 1),
+        (["--items", str(folder / "items.jsonl"), *tolerant], 0),
+    ):
+        done = hpc(folder, "run", *given, *workload, *PARAMS)
+        assert done.returncode == code, done.stderr
+    # Once without a server; the tests have one, because a command that hosts its own takes a second longer.
+    alone = hpc(folder, "runs", "--output", "json")
+    assert len(alone.stdout.splitlines()) == 3, alone.stderr
+    with LocalServer(folder, Path((folder / "last-assembly").read_text())):
+        yield folder
+
+
+@pytest.fixture
+def runs(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the names of the runs, the latest first."""
+    monkeypatch.setenv("HPC_HOME", str(home))
+    done = call(capsys, "runs", "--output", "json")
+    return [json.loads(line)["name"] for line in done.stdout.splitlines()]
+
+
+def test_runs_are_listed_the_latest_first(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    listed = call(capsys, "runs").stdout.splitlines()
+    assert [line.split()[:2] for line in listed] == [
+        [runs[0], "SUCCEEDED"],
+        [runs[1], "FAILED"],
+        [runs[2], "SUCCEEDED"],
+    ]
+    assert len(call(capsys, "runs", "--limit", "1").stdout.splitlines()) == 1
+    assert call(capsys, "runs", "--status", "FAILED").stdout.split()[0] == runs[1]
+
+
+def test_result_of_the_latest_run_and_of_one_by_name_or_arn(
+    runs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    latest = json.loads(call(capsys, "result", "--output", "json").stdout)
+    assert latest["execution_arn"].endswith(runs[0])
+    assert latest["output"]["total_sum"] == str(sum(range(20)) - 38)
+    named = call(capsys, "result", runs[2])
+    assert "partial total 152" in named.stdout
+    assert call(capsys, "result", latest["execution_arn"]).returncode == 0
+
+
+def test_result_of_a_failed_run_exits_with_1(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, "result", runs[1])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"hpc failures {runs[1]}" in done.stderr
+
+
+def test_status_of_an_ended_run_has_its_counts(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    status = json.loads(call(capsys, "status", "--output", "json").stdout)
+    assert (status["name"], status["status"], status["slowest"]) == (runs[0], "SUCCEEDED", [])
+    assert (status["map_run"]["succeeded"], status["map_run"]["total"]) == (4, 4)
+    assert status["batches_per_second"] > 0
+    failed = call(capsys, "status", runs[1]).stdout
+    assert "States.ExceedToleratedFailureThreshold" in failed
+
+
+def test_failures_name_each_item_with_its_input(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, "failures", "--output", "json")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert sorted((item["index"], item["input"]["value"], item["error"], item["cause"]) for item in found) == [
+        (bad, bad, "ValueError", f"{bad} is bad") for bad in (3, 17, 18)
+    ]
+    rows = list(csv.DictReader(io.StringIO(call(capsys, "failures", runs[2], "--output", "csv").stdout)))
+    assert sorted(int(row["index"]) for row in rows) == [3, 17, 18]
+
+
+def test_failures_of_a_failed_run_count_what_was_not_computed(
+    runs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = call(capsys, "failures", runs[1])
+    assert "ValueError: N is bad" in done.stdout
+    assert "not computed: their batch ended before them" in done.stdout
+    assert "the run FAILED: States.ExceedToleratedFailureThreshold" in done.stdout
+
+
+@pytest.mark.parametrize(("index", "code"), [(3, 1), (4, 0), (19, 0)])
+def test_replay_computes_one_item_of_either_kind_of_run(runs: list[str], home: Path, index: int, code: int) -> None:
+    for run in (runs[0], runs[2]):
+        done = hpc(home, "replay", run, str(index))
+        assert done.returncode == code
+        if code:
+            assert f"ValueError: {index} is bad" in done.stderr
+        else:
+            assert done.stdout.splitlines()[-1] == str(index)
+
+
+def test_replay_of_a_changed_workload_says_so(runs: list[str], home: Path, tmp_path: Path) -> None:
+    (tmp_path / "flaky.py").write_text("def compute(item):\n    return 'mended'\n")
+    done = hpc(home, "replay", runs[0], "3", "--workload", str(tmp_path / "flaky.py"))
+    assert (done.returncode, done.stdout) == (0, '"mended"\n')
+    assert "has changed since the run" in done.stderr
+
+
+def test_replay_under_the_debugger_stops_at_the_first_line(runs: list[str], home: Path) -> None:
+    environment = {"HPC_HOME": str(home), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("hpc"), "replay", runs[2], "4", "--debug"],
+        input="p item\nc\n",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(Pdb) 4" in done.stdout
+
+
+@pytest.mark.parametrize("index", ["20", "-1"])
+def test_replay_refuses_an_item_that_the_run_does_not_have(runs: list[str], home: Path, index: str) -> None:
+    done = hpc(home, "replay", runs[0], "--", index)
+    assert done.returncode == 2
+    assert f"0 to 19, got {index}" in done.stderr
+
+
+def test_logs_of_an_item_hold_what_its_batch_printed(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    lines = call(capsys, "logs").stdout.splitlines()
+    assert any("run started" in line for line in lines)
+    assert any("run summed" in line for line in lines)
+    assert call(capsys, "logs", "3", "--run", runs[2]).returncode == 0
+
+
+@pytest.mark.parametrize("command", [("result",), ("status",), ("failures",), ("logs", "--run"), ("report",)])
+def test_run_that_does_not_exist_is_named(
+    runs: list[str], capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    for run in ("run-1", "arn:aws:states:us-east-1:000000000000:execution:Other:run-1"):
+        done = call(capsys, *command, run)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Traceback" not in done.stderr
+        assert run in done.stderr
+
+
+@pytest.mark.parametrize("command", ["runs", "result", "status", "failures", "logs", "report"])
+def test_home_without_runs_is_named_and_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path / "none"))
+    done = call(capsys, command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"nothing ran in {tmp_path / 'none'} yet" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_report_is_one_file_and_its_path_is_printed(
+    runs: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for run in runs:
+        done = call(capsys, "report", run, "-o", str(tmp_path / "report.html"))
+        assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'report.html'}\n")
+        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert run in page
+        assert "ValueError: N is bad" in page
+    assert list(tmp_path.iterdir()) == [tmp_path / "report.html"]
+
+
+def test_report_that_cannot_be_written_is_refused(
+    runs: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    done = call(capsys, "report", "-o", str(tmp_path / "missing" / "report.html"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--out must be a file that can be written" in done.stderr
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_report_is_drawn_by_a_browser_without_an_error_or_a_request(
+    runs: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, scheme: str
+) -> None:
+    page, picture = tmp_path / "report.html", tmp_path / "report.png"
+    assert call(capsys, "report", runs[1], "-o", str(page)).returncode == 0
+    dark = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
+    done = subprocess.run(
+        [
+            *(str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0", *dark),
+            *(f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,2000", f"--screenshot={picture}"),
+            *("--host-resolver-rules=MAP * ~NOTFOUND", f"file://{page}#state-2"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ":CONSOLE" not in done.stderr
+    assert picture.stat().st_size > 20_000

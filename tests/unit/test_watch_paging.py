@@ -1,0 +1,144 @@
+"""Commands that look, on a stubbed AWS: every request and answer is checked against the services' own models."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.stub import ANY, Stubber
+
+from hpc.children import attempts, list_children, slowest_children
+from hpc.client import AWS_PACE, Target, local_config, local_session
+from hpc.failed_items import FailedItems
+from hpc.logs import Window, cloudwatch_lines
+from hpc.reading import Run, find_run
+from hpc.runs import list_runs
+from hpc.watch import Seen
+
+ACCOUNT = "us-east-1:000000000000"
+MACHINE = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"
+RUN = f"arn:aws:states:{ACCOUNT}:execution:Machine:run-1"
+MAP_RUN = f"arn:aws:states:{ACCOUNT}:mapRun:Machine/ComputeMap:7222f377-4870-4794-8550-312d6e46b652"
+BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
+PAGE = 1_000
+
+
+@pytest.fixture
+def target() -> Target:
+    session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
+    return Target(session, local_config(), None, MACHINE, "results", AWS_PACE, is_local=False)
+
+
+@pytest.fixture
+def states(target: Target) -> Iterator[Stubber]:
+    with Stubber(target.stepfunctions) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+def child(number: int, status: str = "FAILED") -> dict[str, Any]:
+    return {
+        "executionArn": f"arn:aws:states:{ACCOUNT}:execution:Machine/ComputeMap:child-{number}",
+        "stateMachineArn": f"{MACHINE}/ComputeMap",
+        "mapRunArn": MAP_RUN,
+        "name": f"child-{number}",
+        "status": status,
+        "startDate": BEGIN + timedelta(seconds=number),
+    }
+
+
+def add_pages(stub: Stubber, executions: list[dict[str, Any]], **given: Any) -> None:
+    """Answer ListExecutions in pages of 1,000, each asked for with the token of the one before."""
+    for first in range(0, max(1, len(executions)), PAGE):
+        token = {"nextToken": str(first)} if first else {}
+        more = {"nextToken": str(first + PAGE)} if first + PAGE < len(executions) else {}
+        asked = {**given, "maxResults": PAGE, **token}
+        stub.add_response("list_executions", {"executions": executions[first : first + PAGE], **more}, asked)
+
+
+def add_failed(stub: Stubber, number: int) -> None:
+    """Answer what is asked about a child of one item that failed."""
+    cause = {"errorType": "ItemFailedError", "errorMessage": f"item {number} failed: ValueError: bad"}
+    described = {
+        **{name: value for name, value in child(number).items() if name != "mapRunArn"},
+        "input": json.dumps({"run": "run-1", "batch": {"batch": number, "first": number, "count": 1}}),
+        "error": "ItemFailedError",
+        "cause": json.dumps(cause),
+    }
+    stub.add_response("describe_execution", described, {"executionArn": described["executionArn"]})
+    stub.add_response("get_execution_history", history("TaskStateEntered", "LambdaFunctionScheduled"))
+
+
+def history(*types: str) -> dict[str, Any]:
+    return {"events": [{"timestamp": BEGIN, "type": kind, "id": number} for number, kind in enumerate(types, 1)]}
+
+
+def test_children_beyond_the_first_1000_are_listed(target: Target, states: Stubber) -> None:
+    add_pages(states, [child(number) for number in range(2_345)], mapRunArn=MAP_RUN, statusFilter="FAILED")
+    listed = [each["name"] for each in list_children(target, MAP_RUN, "FAILED")]
+    assert listed == [f"child-{number}" for number in range(2_345)]
+
+
+def test_runs_beyond_the_first_1000_are_listed_up_to_the_limit(target: Target, states: Stubber) -> None:
+    runs = [{**child(number), "stateMachineArn": MACHINE} for number in range(1_200)]
+    add_pages(states, runs, stateMachineArn=MACHINE)
+    assert [run["name"] for run in list_runs(target, None, 1_100)] == [f"child-{number}" for number in range(1_100)]
+
+
+def test_slowest_children_are_the_running_ones_that_started_first(target: Target, states: Stubber) -> None:
+    running = [child(number, "RUNNING") for number in reversed(range(1_001))]
+    add_pages(states, running, mapRunArn=MAP_RUN, statusFilter="RUNNING")
+    tries = ("TaskStateEntered", "LambdaFunctionScheduled", "LambdaFunctionFailed", "LambdaFunctionScheduled")
+    states.add_response("get_execution_history", history(*tries))
+    states.add_client_error("get_execution_history", "ExecutionDoesNotExist", "an Express child has no history")
+    slowest = slowest_children(target, MAP_RUN, 2)
+    assert [(each.name, each.attempts) for each in slowest] == [("child-0", 2), ("child-1", None)]
+
+
+def test_attempts_are_those_of_the_last_time_the_state_was_entered(target: Target, states: Stubber) -> None:
+    first = ("TaskStateEntered", "LambdaFunctionScheduled", "LambdaFunctionScheduled", "TaskStateExited")
+    states.add_response("get_execution_history", history(*first, "TaskStateEntered", "LambdaFunctionScheduled"))
+    assert attempts(target, RUN) == 1
+
+
+def test_failed_items_come_from_the_children_while_the_map_run_goes_on(target: Target, states: Stubber) -> None:
+    run = Run(target, RUN)
+    run.__dict__["settings"] = {"tolerated_failure_percentage": 0}  # as if run.json had been read
+    with Stubber(target.s3) as s3:
+        s3.add_client_error("get_object", "NoSuchKey", "no manifest yet", 404)
+        asked = {"mapRunArn": MAP_RUN, "statusFilter": "FAILED", "maxResults": PAGE}
+        first_page = [child(number) for number in range(PAGE)]
+        states.add_response("list_executions", {"executions": first_page, "nextToken": "more"}, asked)
+        for number in range(PAGE):
+            add_failed(states, number)
+        states.add_response("list_executions", {"executions": [child(PAGE)]}, {**asked, "nextToken": "more"})
+        add_failed(states, PAGE)
+        for status in ("TIMED_OUT", "ABORTED"):
+            add_pages(states, [], mapRunArn=MAP_RUN, statusFilter=status)
+        items = FailedItems(run, Seen({"status": "RUNNING"}, {"mapRunArn": MAP_RUN, "redriveCount": 0}))
+        found = [(item.index, item.input, item.error, item.cause, item.attempts) for item in items]
+    assert found == [(number, number, "ValueError", "bad", 1) for number in range(PAGE + 1)]
+    assert items.batches == {"FAILED": PAGE + 1}
+
+
+def test_latest_run_is_the_first_that_the_service_lists(target: Target, states: Stubber) -> None:
+    latest = {**child(1), "executionArn": RUN, "stateMachineArn": MACHINE}
+    states.add_response("list_executions", {"executions": [latest]}, {"stateMachineArn": MACHINE, "maxResults": 1})
+    assert find_run(target, None) == RUN
+
+
+def test_logs_on_aws_come_from_the_log_group_of_each_function_page_by_page(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = {name: target.client(name) for name in ("logs", "lambda")}
+    monkeypatch.setattr(Target, "client", lambda _target, service: clients[service])
+    with Stubber(clients["logs"]) as logs, Stubber(clients["lambda"]) as functions:
+        settings = {"FunctionName": "compute", "LoggingConfig": {"LogGroup": "group-of-compute"}}
+        functions.add_response("get_function_configuration", settings, {"FunctionName": "compute"})
+        asked = {"logGroupName": "group-of-compute", "startTime": ANY, "endTime": ANY}
+        page = {"events": [{"message": "first\n"}], "nextToken": "more"}
+        logs.add_response("filter_log_events", page, asked)
+        logs.add_response("filter_log_events", {"events": [{"message": "second"}]}, {**asked, "nextToken": "more"})
+        window = Window(BEGIN, BEGIN + timedelta(seconds=1), ["compute"])
+        assert list(cloudwatch_lines(Run(target, RUN), window)) == ["==> group-of-compute <==", "first", "second"]
