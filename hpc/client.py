@@ -69,7 +69,7 @@ class Target:
 
     @cached_property
     def batch(self) -> Any:
-        return self._client("batch")
+        return self.client("batch")
 
     def execution_arn(self, name: str) -> str:
         """Return the ARN of this state machine's execution ``name``."""

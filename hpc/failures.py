@@ -63,7 +63,10 @@ def read_failures(target: Target, run_name: str, map_run: dict[str, Any]) -> Fai
 
 
 def describe_error(error: str | None, cause: str | None) -> str:
-    """Return one line for an error name and its cause, which may be the JSON that Lambda reports an exception in."""
+    """Return one line for an error name and its cause.
+
+    The cause may be the JSON that Lambda reports an exception in, or the job of AWS Batch that failed.
+    """
     name, message = error or "", cause or ""
     try:
         reported = json.loads(message)
@@ -72,6 +75,8 @@ def describe_error(error: str | None, cause: str | None) -> str:
     if isinstance(reported, dict) and "errorMessage" in reported:
         name = str(reported.get("errorType", name))
         message = str(reported["errorMessage"])
+    elif isinstance(reported, dict) and "JobId" in reported:
+        message = f"job {reported['JobId']} {reported.get('Status')}: {reported.get('StatusReason', 'no reason given')}"
     return ": ".join(part for part in (name, message) if part) or "no error was given"
 
 

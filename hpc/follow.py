@@ -3,11 +3,12 @@
 import argparse
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpc.client import Target, explained
 from hpc.console import emit, say
 from hpc.errors import CommandError, ExitCode, LostRunError, UnansweredError
+from hpc.failed_jobs import failed_array_job, read_failed_children
 from hpc.failures import read_failures
 from hpc.home import Home
 from hpc.progress import open_view
@@ -102,6 +103,9 @@ class FollowedRun:
             say(f"results so far: {self.results}")
 
     def _describe_failed_batches(self, ended: Ended) -> list[str]:
+        job = failed_array_job(ended.execution.get("cause"))
+        if job is not None:
+            return self._describe_failed_jobs(job)
         if not ended.map_run or not any(ended.map_run["itemCounts"][name] for name in UNSUCCESSFUL_COUNTS):
             return []
         try:
@@ -111,3 +115,10 @@ class FollowedRun:
                 raise
             # The run's own status is known and is what the command ends with.
             return [f"the failed batches can't be named: {error}"]
+
+    def _describe_failed_jobs(self, job: dict[str, Any]) -> list[str]:
+        try:
+            return read_failed_children(self.target, job)
+        except CommandError as error:
+            # As above; what is said of the run names the job.
+            return [f"the failed jobs can't be named: {error}"]

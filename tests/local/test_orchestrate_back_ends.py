@@ -52,6 +52,20 @@ def test_killed_child_of_an_array_job_leads_to_another_one_that_computes_what_is
     assert sum("the part is there" in log for log in logs) == 9
 
 
+def test_array_job_that_fails_again_names_its_failed_jobs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    params = json.dumps({"folder": str(tmp_path), "at": 5, "always": True})
+    options = ("--workload", write_workload(tmp_path), "--params", params, "--batch-size", "4")
+    done = run(capsys, monkeypatch, tmp_path / "home", "--size", "20", "--back-end", "batch", *options)
+    assert done.returncode == 1
+    assert result_of(done)["error"] == "States.TaskFailed"
+    failed = done.stderr[done.stderr.index("FAILED after") :].splitlines()
+    assert failed[0].endswith("FAILED: Array Child Job failed")
+    assert failed[1] == "1 of 5 jobs failed:"
+    assert failed[2].startswith("  job 1: Essential container in task exited; exit code 137; log stream jobs/")
+
+
 def test_killed_job_fails_the_task_that_waits_for_its_token(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
