@@ -12,7 +12,7 @@ from hpc.client import Target, explained
 from hpc.console import say
 from hpc.errors import NotStartedError
 from hpc.home import Home
-from hpc.plan import count_lines
+from hpc.plan import count_in_file
 from hpc.planning.designs import ASSUMPTIONS, Computation, Design, Quotas
 from hpc.planning.estimate import estimate
 from hpc.planning.prices import Prices, read_prices
@@ -120,8 +120,7 @@ def deployed_design(target: Target, batch_size: int) -> Design:
 def count_items(given: dict[str, Any], args: argparse.Namespace, home: Home) -> int | None:
     """Return the number of items that an execution input gives, None if only Start will know it."""
     if args.items is not None:
-        path = Path(args.items)
-        return count_lines(path) - (path.suffix == ".csv")
+        return count_in_file(Path(args.items))
     if isinstance(given.get("items"), list):
         return len(given["items"])
     size, workload = given.get("size"), given.get("workload")

@@ -1,6 +1,7 @@
 """`hpc plan`: what an input would cost on AWS, how long it would take, and the settings to run it with."""
 
 import argparse
+import csv
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -92,18 +93,20 @@ def count_items(args: argparse.Namespace) -> tuple[int, float]:
     from hpc.uploads import check_items  # noqa: PLC0415 - loads boto3, which takes longer than a plan
 
     path = check_items(args.items)
-    count = count_lines(path) - (path.suffix == ".csv")
+    count = count_in_file(path)
     if count < 1:
         raise NotStartedError(f"--items must hold items, got {path}, which has none")
     return count, path.stat().st_size / count
 
 
-def count_lines(path: Path) -> int:
-    """Return the lines that are not empty."""
+def count_in_file(path: Path) -> int:
+    """Return the lines of a .jsonl file, or the rows of a .csv file below its header, that are not empty."""
     try:
-        with path.open("rb") as file:
+        with path.open(encoding="utf-8", newline="") as file:
+            if path.suffix == ".csv":
+                return max(0, sum(1 for row in csv.reader(file) if row) - 1)
             return sum(1 for line in file if line.strip())
-    except OSError as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise NotStartedError(f"--items {path} can't be read: {error}") from error
 
 

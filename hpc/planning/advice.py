@@ -16,6 +16,7 @@ from hpc.planning.designs import (
 from hpc.planning.estimate import Estimate, estimate
 from hpc.planning.prices import Prices
 from hpc.planning.usage import SECONDS_PER_HOUR, job_slots, obstacle
+from hpc.progress import duration
 
 # The most that a run may have, and what it has by default (lambdas/batches.py).
 MAX_BATCH_COUNT = 10_000
@@ -63,8 +64,8 @@ def make_plan(
     """Estimate every design and recommend one."""
     estimates: list[Estimate] = []
     refused: list[tuple[Design, str]] = []
-    for design in candidates(computation, wishes, quotas):
-        why_not = obstacle(computation, design)
+    for design in candidates(computation, wishes):
+        why_not = obstacle(computation, design, quotas)
         if why_not is None:
             estimates.append(estimate(computation, design, quotas, assumptions, prices))
         else:
@@ -73,7 +74,7 @@ def make_plan(
     recommended = recommend(estimates, wishes.usd_per_hour)
     # The article's design has the quotas of today, and as much concurrency as they give.
     original = original_design()
-    why_not = obstacle(computation, original)
+    why_not = obstacle(computation, original, quotas)
     return Plan(
         estimates=tuple(estimates),
         refused=tuple(refused),
@@ -84,8 +85,8 @@ def make_plan(
     )
 
 
-def candidates(computation: Computation, wishes: Wishes, quotas: Quotas) -> list[Design]:
-    """Return the designs to compare; Fargate is left out where one job is over the quota."""
+def candidates(computation: Computation, wishes: Wishes) -> list[Design]:
+    """Return the designs to compare."""
     designs = []
     for size in batch_sizes(computation.item_count, wishes.batch_size):
         for memory in memory_sizes(computation.memory_mib):
@@ -97,7 +98,7 @@ def candidates(computation: Computation, wishes: Wishes, quotas: Quotas) -> list
             )
             express = replace(standard, child_type="EXPRESS", compute_timeout_seconds=EXPRESS_TIMEOUT_SECONDS)
             designs += [standard, express]
-    return designs + _job_designs(computation, wishes, quotas)
+    return designs + _job_designs(computation, wishes)
 
 
 def batch_sizes(item_count: int, wished: int | None) -> list[int]:
@@ -112,14 +113,14 @@ def memory_sizes(needed_mib: int) -> list[int]:
     return sorted({needed_mib, max(needed_mib, MIB_PER_VCPU)})
 
 
-def _job_designs(computation: Computation, wishes: Wishes, quotas: Quotas) -> list[Design]:
+def _job_designs(computation: Computation, wishes: Wishes) -> list[Design]:
     # Jobs compute one item at a time: more vCPUs only bring more memory, so that the first size that has it is taken.
     size = next((size for size in JOB_SIZES if computation.memory_mib <= size[2]), None)
     if size is None:
         return []
     vcpus, smallest, _ = size
     back_ends: tuple[BackEnd, ...] = ("fargate", "fargate_spot")
-    designs = [
+    return [
         Design(
             back_end=back_end,
             architecture=wishes.architecture,
@@ -130,7 +131,6 @@ def _job_designs(computation: Computation, wishes: Wishes, quotas: Quotas) -> li
         )
         for back_end in back_ends
     ]
-    return [design for design in designs if job_slots(design, quotas)]
 
 
 def recommend(estimates: Sequence[Estimate], usd_per_hour: float) -> Estimate | None:
@@ -146,7 +146,7 @@ def reason_for(chosen: Estimate, estimates: Sequence[Estimate], wishes: Wishes, 
     fastest = min(estimates, key=lambda each: each.seconds.expected)
     rule = f"least price and time together, an hour counted as ${wishes.usd_per_hour:g}"
     others = [
-        f"{text} is {describe(each.design)}: {each.seconds.expected:,.0f} s for ${each.usd.expected:.3g}"
+        f"{text} is {describe(each.design)}: {duration(each.seconds.expected)} for ${each.usd.expected:.3g}"
         for text, each in (("cheapest", cheapest), ("fastest", fastest))
         if each is not chosen
     ]

@@ -74,6 +74,10 @@ class Design:
         return min(1.0, self.memory_mib / MIB_PER_VCPU if self.back_end == "lambda" else self.vcpus)
 
 
+# Its Start returns the items themselves, 6 bytes for each from 10,000 on, in a state of at most 256 KiB.
+ORIGINAL_MAX_ITEMS = 45_000
+
+
 def original_design(max_concurrency: int = 10_000) -> Design:
     """Return the design of the original article: one item a child and one state in it.
 

@@ -51,7 +51,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         "--sample", type=integer, metavar="K", help="run K of the items on this machine and measure them"
     )
     parser.add_argument("--longest-seconds", type=number, metavar="S", help="of the slowest item (as --seconds)")
-    parser.add_argument("--memory-mib", type=integer, default=1_769, metavar="M", help="Compute needs (1769)")
+    parser.add_argument("--memory-mib", type=integer, default=1_024, metavar="M", help="an item needs (1024)")
     parser.add_argument(
         "--result-bytes", type=number, default=0, metavar="B", help="of an item's result, if collected (0: combined)"
     )

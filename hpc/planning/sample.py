@@ -89,7 +89,7 @@ def write_sample(args: argparse.Namespace, folder: Path, positions: list[int]) -
     try:
         with source.open(encoding="utf-8", newline="") as read, path.open("w", encoding="utf-8", newline="") as write:
             if source.suffix == ".csv":
-                rows = csv.reader(read)
+                rows = (row for row in csv.reader(read) if row)
                 csv.writer(write).writerows([next(rows), *_at(rows, positions)])
             else:
                 write.writelines(_at((line for line in read if line.strip()), positions))
@@ -102,7 +102,9 @@ def _at(values: Iterator[T], positions: list[int]) -> list[T]:
     """Return what stands at the positions, in their order."""
     wanted = set(positions)
     found = {number: value for number, value in enumerate(values) if number in wanted}
-    return [found[position] for position in positions if position in found]
+    if len(found) < len(wanted):
+        raise ValueError(f"it has fewer items than before, {len(wanted) - len(found)} of the sample are missing")
+    return [found[position] for position in positions]
 
 
 def run_sample(target: Target, args: argparse.Namespace, path: Path, *, max_concurrency: int) -> Ended:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hpc.planning.advice import Plan, describe
-from hpc.planning.designs import Computation, Design
+from hpc.planning.designs import ORIGINAL_MAX_ITEMS, Computation, Design
 from hpc.planning.estimate import Estimate
 from hpc.planning.prices import Prices
 from hpc.progress import duration
@@ -125,13 +125,17 @@ def show_table(plan: Plan, computation: Computation, prices: Prices, notes: Sequ
 
 def _headline(computation: Computation, prices: Prices) -> str:
     seconds = computation.seconds_per_item
-    times = f"{seconds.expected:.3g} s"
+    times = f"{_figure(seconds.expected)} s"
     if seconds.low != seconds.high:
-        times += f" ({seconds.low:.3g} to {seconds.high:.3g})"
+        times += f" ({_figure(seconds.low)} to {_figure(seconds.high)})"
     return (
         f"{computation.item_count:,} items of {times} on one vCPU, the slowest "
-        f"{computation.longest_seconds.expected:.3g} s; {prices.region}, prices of {prices.as_of}"
+        f"{_figure(computation.longest_seconds.expected)} s; {prices.region}, prices of {prices.as_of}"
     )
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.4g}"
 
 
 def remarks(plan: Plan, prices: Prices, notes: Sequence[str]) -> list[str]:
@@ -142,6 +146,8 @@ def remarks(plan: Plan, prices: Prices, notes: Sequence[str]) -> list[str]:
         shown += [f"  {line}" for line in how_to(plan.recommended.design)]
         if plan.original is not None:
             shown.append(f"  {beside(plan.recommended, plan.original)}")
+            if plan.original.expected.batch_count > ORIGINAL_MAX_ITEMS:
+                shown.append(f"  (it could not start: its state holds about {ORIGINAL_MAX_ITEMS:,} items)")
     else:
         shown.append(f"recommended: none, {plan.reason}")
     if plan.original_obstacle is not None:

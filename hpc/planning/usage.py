@@ -58,12 +58,16 @@ class Usage:
         return sum(amount for name, amount in self.amounts.items() if name.startswith(names))
 
 
-def obstacle(computation: Computation, design: Design) -> str | None:
+def obstacle(computation: Computation, design: Design, quotas: Quotas) -> str | None:
     """Return why a design can't run the computation, None if it can."""
     if design.memory_mib < computation.memory_mib:
         return f"needs {computation.memory_mib:,} MiB, has {design.memory_mib:,}"
     if design.back_end != "lambda":
-        return None
+        return (
+            None
+            if job_slots(design, quotas)
+            else f"a job has {design.vcpus:g} vCPU, the quota {quotas.fargate_vcpus:g}"
+        )
     longest = computation.longest_seconds.high / design.speed
     usable = usable_seconds(design.compute_timeout_seconds)
     if longest > usable:

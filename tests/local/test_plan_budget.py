@@ -143,3 +143,15 @@ def test_plan_tells_why_a_sample_failed(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "the sample FAILED: " in done.stderr
+
+
+def test_plan_samples_rows_of_a_file_with_a_workload_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text('a,b\n1,"two\nlines"\n\n2,3\n4,5\n')
+    (tmp_path / "row_length.py").write_text("def compute(item):\n    return len(item['b'])\n")
+    done = hpc(
+        tmp_path / "home",
+        *("plan", "--items", str(tmp_path / "rows.csv"), "--workload", str(tmp_path / "row_length.py")),
+        *("--sample", "10", "--assembly", str(assembly()), "--output", "json"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert any(note.startswith("measured: 3 of 3 items") for note in result_of(done)["notes"])

@@ -18,14 +18,14 @@ from hpc.planning.advice import MAX_BATCH_COUNT, Wishes, candidates, make_plan
 from hpc.planning.designs import ASSUMPTIONS, Computation, Quotas
 from hpc.planning.prices import PRICES_FILE, read_prices
 from hpc.planning.ranges import Range
-from hpc.planning.table import HEADINGS, lines
+from hpc.planning.table import HEADINGS, lines, rows, show_table
 
 PROJECT = Path(__file__).parents[2]
 
 
 def computation(count: int, seconds: float, **more: Any) -> Computation:
     times = Range.exactly(seconds)
-    return Computation(**({"item_count": count, "seconds_per_item": times, "longest_seconds": times} | more))
+    return replace(Computation(item_count=count, seconds_per_item=times, longest_seconds=times), **more)
 
 
 def planned(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
@@ -60,6 +60,19 @@ def test_plan_shows_every_design_as_a_row_and_the_article_last(capsys: pytest.Ca
     assert any(line.strip().startswith("settings: hpc:") for line in text)
 
 
+def test_plan_on_a_terminal_has_the_same_figures(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+    wanted, prices = computation(5_000, 2), read_prices("us-east-1")
+    plan = make_plan(wanted, Wishes(), Quotas(), ASSUMPTIONS, prices)
+    show_table(plan, wanted, prices, ["a note"])
+    shown = capsys.readouterr().out
+    table = [line.split() for line in shown.splitlines()]
+    assert all(" ".join(row).split() in table for row in rows(plan))
+    assert shown.endswith("a note\n")
+
+
 def test_plan_compares_types_back_ends_batches_and_memory(capsys: pytest.CaptureFixture[str]) -> None:
     plan = planned(capsys, "--size", "50000", "--seconds", "0.1", "--memory-mib", "1024")
     designs = [each["design"] for each in plan["designs"]]
@@ -71,8 +84,22 @@ def test_plan_compares_types_back_ends_batches_and_memory(capsys: pytest.Capture
     assert prices == sorted(prices)
 
 
+def test_plan_tells_which_designs_are_left_out_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--size", "50000", "--seconds", "1000", "--fargate-vcpus", "0.5"]) == 0
+    shown = capsys.readouterr().out
+    assert "recommended: none, no design can run it" in shown
+    assert "an item may take 1,000 s, an invocation has 890 s for it" in shown
+    assert "a job has 1 vCPU, the quota 0.5" in shown
+    assert "the article's design can't run it: an item may take 1,000 s" in shown
+
+
+def test_plan_tells_that_the_article_could_not_start_so_many_items(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--size", "50000", "--seconds", "1"]) == 0
+    assert "it could not start: its state holds about 45,000 items" in capsys.readouterr().out
+
+
 def test_plan_takes_aws_batch_for_items_that_no_invocation_can_finish(capsys: pytest.CaptureFixture[str]) -> None:
-    plan = planned(capsys, "--size", "100", "--seconds", "1200")
+    plan = planned(capsys, "--size", "100", "--seconds", "1200", "--memory-mib", "1769")
     assert plan["recommended"]["design"]["back_end"].startswith("fargate")
     assert {each["design"]["back_end"] for each in plan["designs"]} == {"fargate", "fargate_spot"}
     assert plan["original"] is None
@@ -96,6 +123,8 @@ def test_recommendation_follows_the_worth_of_time(capsys: pytest.CaptureFixture[
 
 
 def test_plan_counts_the_items_of_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text('a,b\n1,"two\nlines"\n\n2,3\n')
+    assert planned(capsys, "--items", str(tmp_path / "rows.csv"), "--seconds", "1")["computation"]["item_count"] == 2
     (tmp_path / "items.csv").write_text("a,b\n1,2\n3,4\n")
     plan = planned(capsys, "--items", str(tmp_path / "items.csv"), "--seconds", "1")
     assert plan["computation"]["item_count"] == 2
@@ -116,7 +145,7 @@ def test_every_estimate_rises_from_low_to_high_and_covers_the_work(
     wanted = computation(count, seconds, memory_mib=memory)
     wishes = Wishes(max_concurrency=concurrency)
     plan = make_plan(wanted, wishes, Quotas(), ASSUMPTIONS, read_prices("us-east-1"))
-    assert len(plan.estimates) + len(plan.refused) == len(candidates(wanted, wishes, Quotas()))
+    assert len(plan.estimates) + len(plan.refused) == len(candidates(wanted, wishes))
     for each in plan.estimates:
         assert 0 < each.usd.low <= each.usd.expected <= each.usd.high
         assert 0 < each.seconds.low <= each.seconds.expected <= each.seconds.high
@@ -178,6 +207,7 @@ def test_prices_of_an_unknown_region_are_refused() -> None:
         (["--size", "3", "--seconds", "2", "--longest-seconds", "1"], "--longest-seconds must be 2"),
         (["--size", "3", "--seconds", "1", "--region", "mars-1"], "no prices for the region 'mars-1'"),
         (["--items", "no-such.csv", "--seconds", "1"], "--items must be a file that can be read"),
+        (["--items", os.devnull, "--seconds", "1"], "--items must be a file that ends in .jsonl or .csv"),
         (["--size", "3", "--seconds", "1", "--batch-size", "0"], "--batch-size must be 1 to"),
         (["--size", "100000", "--seconds", "1", "--batch-size", "2"], "--batch-size must be 10 or more for 100,000"),
     ],
@@ -201,3 +231,14 @@ def test_plan_loads_neither_boto3_nor_the_local_server_for_given_times() -> None
     loaded = {name.partition(".")[0] for name in output.stdout.splitlines()[-1].split()}
     assert "hpc" in loaded
     assert loaded.isdisjoint({"boto3", "botocore", "hpc_local", "rich"})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "which has none"), (b"a,b\n", "which has none"), (b"a\n\xff\n", "can't be read")]
+)
+def test_items_that_are_none_are_refused(
+    content: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "items.csv").write_bytes(content)
+    assert main(["plan", "--items", str(tmp_path / "items.csv"), "--seconds", "1"]) == 2
+    assert message in capsys.readouterr().err
