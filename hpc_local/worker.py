@@ -10,8 +10,8 @@ The forking process takes commands as JSON lines on a socket, its standard input
 
 The end of its input is the end of whoever commands it, by whatever death: it kills its workers and exits.  It has one
 thread and opens no connection, so that forking is safe.  A worker runs AWS's own runtime client over the handler, or a
-command: ``python -m`` in the forked process itself, which takes 20 ms where a new one takes 400, another one in its
-place.
+command: ``python -m`` in the forked process itself, which takes 50 ms of processor time until a job computes where a
+new one takes 500; another program in its place.
 
 **Differs from AWS:**
 

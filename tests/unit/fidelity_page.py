@@ -7,7 +7,10 @@ from pathlib import Path
 
 from hpc_local import lambda_function
 from hpc_local.arns import Account
+from hpc_local.batch import resources, scheduler, store
+from hpc_local.batch.service import ACTIONS as BATCH_ACTIONS
 from hpc_local.execution import history, limits, parallel
+from hpc_local.integrations.batch_job import batch_tasks
 from hpc_local.integrations.catalog import service_tasks
 from hpc_local.integrations.lambda_function import FunctionTask, InvokeTask
 from hpc_local.integrations.parameters import service_model
@@ -95,6 +98,7 @@ def integrations() -> list[str]:
     """Return the names of every integration, as a Resource has them."""
     runtime = LambdaRuntime(worker_count=1, log_folder=PROJECT, base_environment={})
     found = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, Account())})
+    found.add(batch_tasks(None, ""))  # type: ignore[arg-type]  # only named
     found.add(service_tasks(s3=_Nothing(), states=_Nothing(), executions=None))  # type: ignore[arg-type]  # only named
     return found.names
 
@@ -109,7 +113,13 @@ def _integrations() -> str:
 def _actions() -> str:
     operations = sorted(service_model("stepfunctions").operation_names)
     rows = [(f"`{name}`", "yes" if name in ACTIONS else "refused") for name in operations]
-    return "## Actions of the Step Functions API\n\n" + _table(("Action", "Here"), rows)
+    batch = [(f"`{name}`",) for name in BATCH_ACTIONS]
+    return (
+        "## Actions of the Step Functions API\n\n"
+        + _table(("Action", "Here"), rows)
+        + "\n## Actions of the AWS Batch API\n\nEvery other one is refused.\n\n"
+        + _table(("Action",), batch)
+    )
 
 
 _LIMITS: Mapping[str, tuple[float, str]] = {
@@ -129,6 +139,10 @@ _LIMITS: Mapping[str, tuple[float, str]] = {
     "children of a Map Run at once": (map_run.MAX_CONCURRENCY, ""),
     "items of a Map Run": (item_reader.MAX_ITEMS, ""),
     "a result file, before the next is begun": (result_writer.MAX_FILE_BYTES, "bytes"),
+    "children of an array job": (resources.ARRAY_SIZES[-1], ""),
+    "overrides of a job": (resources.MAX_OVERRIDES_BYTES, "bytes"),
+    "a job from SIGTERM to SIGKILL": (scheduler.GRACE_SECONDS, "seconds"),
+    "jobs that are remembered": (store.MAX_KEPT_JOBS, ""),
     "response of a Lambda function": (lambda_function.MAXIMUM_RESPONSE_BYTES, "bytes"),
 }
 

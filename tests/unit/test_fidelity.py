@@ -24,6 +24,8 @@ def test_every_action_of_the_api_here_is_one_of_the_service() -> None:
         "states:startExecution.sync",
         "states:startExecution.sync:2",
         "states:startExecution.waitForTaskToken",
+        "batch:submitJob",
+        "batch:submitJob.sync",
         "aws-sdk:s3:getObject",
         "aws-sdk:s3:putObject",
         "aws-sdk:s3:listObjectsV2",
