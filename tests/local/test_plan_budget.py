@@ -87,6 +87,22 @@ def test_run_is_refused_when_its_children_alone_cost_more(on_aws: RunOnAws) -> N
     assert "the run costs at the least" in done.stderr
 
 
+def test_run_over_a_file_of_items_is_estimated_by_its_items(on_aws: RunOnAws, tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_text("1\n" * 100)
+    options = ["--items", str(tmp_path / "items.jsonl"), "--workload", "squares", "--batch-size", "10"]
+    done = on_aws("run", *options, "--max-usd", "0.001", "--seconds", "10")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "10 batches" in done.stderr
+    assert "started" not in done.stderr
+
+
+def test_run_of_a_number_of_items_that_only_start_knows_is_held_while_it_goes_on(on_aws: RunOnAws) -> None:
+    done = on_aws("run", "--size", "6", "--workload", "n_queens", "--max-usd", "1", "--output", "json")
+    assert done.returncode == 0
+    assert "the number of items is not known before the start" in done.stderr
+    assert result_of(done)["status"] == "SUCCEEDED"
+
+
 def test_run_within_its_limit_gives_its_result(on_aws: RunOnAws) -> None:
     done = on_aws("run", "--size", "10", "--workload", "squares", "--max-usd", "1", "--output", "json")
     assert done.returncode == 0
