@@ -108,8 +108,9 @@ def _add_logs(add: AddCommand) -> argparse.ArgumentParser:
         _logs,
         summary="print what the handlers logged",
         description="Print what the handlers wrote during a run, or while the batch with item INDEX was computed:\n"
-        "whatever falls into that time, batches beside it included. On this machine from files,\n"
-        "with --aws from CloudWatch Logs.",
+        "whatever falls into that time, batches beside it included. With --aws they come from\n"
+        "CloudWatch Logs, on this machine from files, where printed lines have no time of their own:\n"
+        "those that may belong to that time are shown.",
         examples="examples:\n  hpc logs\n  hpc logs 27 --run run-20261122T041345-9c5dab --aws\n\n",
     )
     parser.add_argument("index", type=integer, nargs="?", metavar="INDEX", help="number of an item (the whole run)")

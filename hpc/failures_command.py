@@ -91,14 +91,16 @@ def _line(item: FailedItem) -> str:
 
 
 def _summary(items: FailedItems, seen: Seen, failed: int | None = None) -> str:
-    parts = [f"{failed:,} items failed"] if failed is not None else []
+    parts = [f"{failed:,} {'item' if failed == 1 else 'items'} failed"] if failed is not None else []
     if items.not_computed:
         parts.append(f"{items.not_computed:,} not computed: their batch ended before them")
     if items.batches:
         counts = ", ".join(f"{count:,} {status}" for status, count in sorted(items.batches.items()))
         parts.append(f"batches: {counts}")
     lines = ["; ".join(parts)] if parts else []
-    if seen.status not in ("RUNNING", "SUCCEEDED"):
+    if seen.status == "RUNNING":
+        lines.append("the run is RUNNING: items whose failure is tolerated are known when its Map Run has ended")
+    elif seen.status != "SUCCEEDED":
         reason = describe_error(seen.execution.get("error"), seen.execution.get("cause"))
         lines.append(f"the run {seen.status}: {reason}")
     return "\n".join(lines) or f"the run is {seen.status}"

@@ -20,7 +20,7 @@ from hpc.result_files import manifest_key, read_records
 from hpc.watch import Watch
 
 FUNCTION = re.compile(r"arn:[^:]+:lambda:[^:]+:\d+:function:(?P<name>[\w-]+)")
-STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 # The log's clock is the worker's, the run's is the service's.
 MARGIN = timedelta(seconds=1)
 
@@ -71,20 +71,39 @@ def _functions(value: Any) -> list[str]:
 
 
 def _local_lines(folder: Path, window: Window) -> Iterator[str]:
-    """Yield lines of the window; one without a time stamp belongs to the stamped line before it."""
+    """Yield what may have been written in the window: what a handler prints has no time of its own.
+
+    Such a line belongs to the time between the stamped lines around it, and is shown if that touches the window.
+    """
     for name in window.functions:
         path = folder / f"{name}.log"
         if not path.is_file():
             continue
         yield f"==> {path} <=="
-        is_inside = False
-        with path.open(encoding="utf-8", errors="replace") as file:
+        begin, end = _places(path, window)
+        with path.open("rb") as file:
+            file.seek(begin)
             for line in file:
-                stamp = STAMP.search(line)
-                if stamp:
-                    is_inside = window.begin <= datetime.fromisoformat(stamp[0]) <= window.end
-                if is_inside:
-                    yield line.rstrip("\n")
+                if file.tell() > end:
+                    break
+                yield line.decode(errors="replace").rstrip("\n")
+
+
+def _places(path: Path, window: Window) -> tuple[int, int]:
+    """Return the bytes after the last stamp before the window, and before the first one after it."""
+    begin = end = 0
+    is_after = False
+    with path.open("rb") as file:
+        for line in file:
+            stamp = STAMP.search(line)
+            moment = datetime.fromisoformat(stamp[0].decode()) if stamp else None
+            if moment is not None and moment > window.end:
+                is_after = True
+            if not is_after:
+                end += len(line)
+                if moment is not None and moment < window.begin:
+                    begin = end
+    return begin, end
 
 
 def cloudwatch_lines(run: Run, window: Window) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from hpc.children import SlowChild, slowest_children
 from hpc.client import explained
 from hpc.console import emit
-from hpc.errors import ExitCode, LostRunError
+from hpc.errors import ExitCode, LostRunError, UnansweredError
 from hpc.failures import describe_error
 from hpc.progress import duration
 from hpc.reading import Run, open_run
@@ -105,7 +105,18 @@ class Status:
 
 def status(args: argparse.Namespace) -> int:
     """Show the status; a run that failed is no failure of this command."""
+    try:
+        return _show(args)
+    except UnansweredError:
+        if args.aws:
+            raise
+        # A local server ends with the command that hosts it: what became of the run is on disk.
+        return _show(args)
+
+
+def _show(args: argparse.Namespace) -> int:
     with open_run(args) as run:
+        args.run = run.name  # also where a later one has become the latest
         watch = Watch(run.target, run.arn)
         found = _look(run, watch)
         if args.output == "text" and sys.stdout.isatty() and found.seen.status == "RUNNING":

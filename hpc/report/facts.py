@@ -1,5 +1,6 @@
 """What a report tells: asked for once, from the run's own settings to the history of its execution."""
 
+import json
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from hpc.children import PAGE, SCHEDULED
 from hpc.client import explained
 from hpc.errors import LostRunError
 from hpc.failed_items import FailedItems
+from hpc.failures import describe_error
 from hpc.failures_command import Group, group_failures
 from hpc.reading import Run
 from hpc.report.children import SAMPLE_CHARACTERS, Children, read_children
@@ -107,7 +109,7 @@ def _states(run: Run, status: str) -> dict[str, StateFacts]:
         elif current is not None:
             current.tries += kind in SCHEDULED
             if details := _failure(event):
-                current.error = _shortened(": ".join(filter(None, (details.get("error"), details.get("cause")))))
+                current.error = error_text(details.get("error"), details.get("cause"))
     return states
 
 
@@ -123,6 +125,18 @@ def _failure(event: dict[str, Any]) -> dict[str, Any] | None:
     """Return the details of an event that tells of an error: every kind has them under a name of its own."""
     found = (value for name, value in event.items() if name.endswith(("FailedEventDetails", "TimedOutEventDetails")))
     return next(found, None)
+
+
+def error_text(error: str | None, cause: str | None) -> str:
+    """Return an error to be read: of an exception that Lambda reports, its message and where it was raised."""
+    if not error and not cause:
+        return ""
+    try:
+        trace = json.loads(cause or "")["stackTrace"]
+        lines = [line.rstrip() for line in trace]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        lines = []
+    return _shortened("\n".join([describe_error(error, cause), *lines]))
 
 
 def _shortened(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hpc.report.facts import Facts, StateFacts
+from hpc.report.facts import Facts, StateFacts, error_text
 from hpc.report.graph import Node, states
 
 UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
@@ -20,17 +20,18 @@ def nodes(facts: Facts) -> dict[str, Node]:
 
 def details(facts: Facts) -> list[tuple[str, str, Node, StateFacts]]:
     """Return name, type, outcome and data of every state, in the order of the graph's links."""
-    outcome, own = nodes(facts), facts.definition["States"]
-    sample = _sample(facts)
+    outcome = nodes(facts)
+    # What a child was given and gave back is what its first state was given, and gave back in the end.
+    data = {**{name: _sample(facts) for name in _first_inside(facts.definition)}, **facts.states}
     return [
-        (
-            name,
-            str(state["Type"]),
-            outcome.get(name, Node("NOT_REACHED", "")),
-            facts.states.get(name, StateFacts()) if name in own else sample,
-        )
+        (name, str(state["Type"]), outcome.get(name, Node("NOT_REACHED", "")), data.get(name, StateFacts()))
         for name, state in states(facts.definition)
     ]
+
+
+def _first_inside(definition: dict[str, Any]) -> list[str]:
+    maps = (state for state in definition["States"].values() if state["Type"] == "Map")
+    return [(state.get("ItemProcessor") or state["Iterator"])["StartAt"] for state in maps]
 
 
 def _own_line(state: StateFacts) -> str:
@@ -48,18 +49,18 @@ def _inside(facts: Facts, state: dict[str, Any]) -> dict[str, Node]:
     """A child that failed did so in its first state: what follows only decides whether to call that again."""
     processor = state.get("ItemProcessor") or state["Iterator"]
     statuses = facts.children.statuses
-    failed = sum(statuses[status] for status in UNSUCCESSFUL)
-    succeeded = statuses["SUCCEEDED"]
+    counts = {
+        "ok": statuses["SUCCEEDED"],
+        "failed": sum(statuses[status] for status in UNSUCCESSFUL),
+        "running": statuses["RUNNING"],
+    }
     inside: dict[str, Node] = {}
-    for name, _ in states(processor):
-        first = name == processor["StartAt"]
-        line = f"{succeeded:,} ok" + (f", {failed:,} failed" if first and failed else "")
-        if first and failed:
-            inside[name] = Node("FAILED", line)
-        elif succeeded:
-            inside[name] = Node("SUCCEEDED", line)
-        elif first and statuses["RUNNING"]:
-            inside[name] = Node("RUNNING", f"{statuses['RUNNING']:,} running")
+    if counts["ok"]:
+        inside = {name: Node("SUCCEEDED", f"{counts['ok']:,} ok") for name, _ in states(processor)}
+    if any(counts.values()):
+        line = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        status = "FAILED" if counts["failed"] else "RUNNING" if counts["running"] else "SUCCEEDED"
+        inside[processor["StartAt"]] = Node(status, line)
     return inside
 
 
@@ -69,6 +70,6 @@ def _sample(facts: Facts) -> StateFacts:
     for status in ("FAILED", "TIMED_OUT", "SUCCEEDED"):
         if status in samples:
             sample = samples[status]
-            error = ": ".join(filter(None, (sample.get("Error"), sample.get("Cause"))))
+            error = error_text(sample.get("Error"), sample.get("Cause"))
             return StateFacts(status, input=sample.get("Input", ""), output=sample.get("Output", ""), error=error)
     return StateFacts()

@@ -153,7 +153,8 @@ def _table(head: list[str], rows: Iterable[list[str]], numbers: Iterable[int] = 
         def kind(place: int) -> str:
             if place in right:
                 return " class=n"
-            return " class=k" if cells[place].startswith(tuple(SIGNS.values())) else ""
+            is_name = not head and place == 0
+            return " class=k" if is_name or cells[place].startswith(tuple(SIGNS.values())) else ""
 
         written = "".join(f"<{tag}{kind(place)}>{escape(cell)}</{tag}>" for place, cell in enumerate(cells))
         return f"<tr>{written}</tr>"

@@ -16,8 +16,9 @@ from hpc.failures_command import group_failures
 from hpc.reading import Run
 from hpc.report.charts import concurrency_chart, histogram_chart, percentile, timeline_chart
 from hpc.report.children import SLOWEST, Children
-from hpc.report.facts import Facts, StateFacts
+from hpc.report.facts import Facts, StateFacts, error_text
 from hpc.report.graph import Node, draw_graph, states
+from hpc.report.outcomes import nodes
 from hpc.report.page import render
 from hpc.watch import Seen
 
@@ -168,3 +169,36 @@ def test_page_of_a_run_without_children_says_so() -> None:
     page = render(facts_of(Children(), [], {}, error=json.dumps({"errorMessage": "no", "errorType": "InvalidInput"})))
     assert "none has started" in page
     assert "InvalidInput: no" in page
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ({}, {}),
+        ({"SUCCEEDED": 3}, {"Compute": "SUCCEEDED", "IsBatchDone": "SUCCEEDED", "BatchDone": "SUCCEEDED"}),
+        (
+            {"SUCCEEDED": 3, "RUNNING": 1},
+            {"Compute": "RUNNING", "IsBatchDone": "SUCCEEDED", "BatchDone": "SUCCEEDED"},
+        ),
+        ({"TIMED_OUT": 1, "RUNNING": 1}, {"Compute": "FAILED"}),
+        ({"RUNNING": 2}, {"Compute": "RUNNING"}),
+    ],
+)
+def test_states_inside_the_map_have_the_outcome_of_the_children(
+    statuses: dict[str, int], expected: dict[str, str]
+) -> None:
+    children = Children()
+    children.statuses.update(statuses)
+    shown = nodes(facts_of(children, [], SETTINGS))
+    assert {name: node.status for name, node in shown.items() if name not in DEFINITION["States"]} == expected
+
+
+def test_error_of_a_state_is_the_message_and_then_where_it_was_raised() -> None:
+    cause = {
+        "errorType": "ValueError",
+        "errorMessage": "no",
+        "stackTrace": ["  File a, line 1\n", "  File b, line 2\n"],
+    }
+    assert error_text("ValueError", json.dumps(cause)) == "ValueError: no\n  File a, line 1\n  File b, line 2"
+    assert error_text("States.Timeout", None) == "States.Timeout"
+    assert error_text(None, None) == ""
