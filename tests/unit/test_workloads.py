@@ -1,7 +1,9 @@
 """Workloads: the contract, and the two that come with the project against independent formulas."""
 
+import hashlib
 import math
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,21 @@ def test_item_seed_is_the_same_on_every_back_end() -> None:
     """A known answer: another one would change the results of every simulation."""
     seed = seeds.run_seed("estimate", {"points": 10})
     assert [seeds.item_seed(seed, index) for index in (0, 1)] == [12022912350988789811, 10179687715756944571]
+
+
+def test_an_overlay_adds_workloads_and_replaces_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "overlaid.py").write_text("def compute(item): return item\n")
+    (tmp_path / "squares.py").write_text("def compute(item): return item\n")
+    monkeypatch.setattr(workloads, "__path__", [*workloads.__path__])
+    monkeypatch.setenv("HPC_WORKLOADS_OVERLAY", str(tmp_path))
+    workloads.load.cache_clear()
+    overlaid = workloads.load("overlaid")
+    assert overlaid.sha256 == hashlib.sha256((tmp_path / "overlaid.py").read_bytes()).hexdigest()
+    assert "overlaid" in workloads.known_names()
+    with pytest.raises(WorkloadError, match=r"the name squares is taken by a workload of lambdas/workloads"):
+        workloads.load("squares")
+    workloads.load.cache_clear()
+    sys.modules.pop("lambdas.workloads.overlaid")
 
 
 @pytest.mark.parametrize("index", [1, 100, 1023, 10_000])
