@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,6 +19,7 @@ ENDED_CODES = frozenset({"TaskTimedOut", "InvalidToken", "TaskDoesNotExist"})
 # Source: AWS Step Functions API reference, SendTaskFailure.
 MAX_ERROR_CHARACTERS = 256
 MAX_CAUSE_CHARACTERS = 32_768
+CANCEL_INTERVAL_SECONDS = 1.0
 
 
 class TaskCancelled(BaseException):
@@ -44,7 +45,7 @@ class TaskCallback:
             In the main thread, when the task has ended.
         """
         self._send("send_task_heartbeat")
-        previous = signal.signal(signal.SIGUSR1, _cancel)
+        previous = signal.signal(signal.SIGUSR1, self._cancel)
         thread = threading.Thread(target=self._beat, name="heartbeats", daemon=True)
         thread.start()
         try:
@@ -59,12 +60,23 @@ class TaskCallback:
             try:
                 self._send("send_task_heartbeat")
             except TaskCancelled:
-                # A signal to that very thread ends its waiting for the network as well.
-                signal.pthread_kill(_main_thread_id(), signal.SIGUSR1)
+                self._interrupt_main_thread()
                 return
             except (BotoCoreError, ClientError) as error:
                 # The next one is soon enough: many go into the heartbeat time-out.
                 LOGGER.warning("a heartbeat could not be sent: %s", error)
+
+    def _interrupt_main_thread(self) -> None:
+        """Interrupt the work until it has ended: once may be lost, in a destructor for example."""
+        while True:
+            # A signal to that very thread ends its waiting for the network as well.
+            signal.pthread_kill(_main_thread_id(), signal.SIGUSR1)
+            if self._stopped.wait(CANCEL_INTERVAL_SECONDS):
+                return
+
+    def _cancel(self, _signal_number: int, _frame: FrameType | None) -> None:
+        if not self._stopped.is_set():
+            raise TaskCancelled("a heartbeat was refused")
 
     def succeed(self, output: Any) -> None:
         """Answer with the task's output.
@@ -93,10 +105,6 @@ class TaskCallback:
             if error.response.get("Error", {}).get("Code") in ENDED_CODES:
                 raise TaskCancelled(str(error)) from error
             raise
-
-
-def _cancel(_signal_number: int, _frame: FrameType | None) -> NoReturn:
-    raise TaskCancelled("a heartbeat was refused")
 
 
 def _main_thread_id() -> int:

@@ -275,3 +275,21 @@ def test_job_says_in_one_line_what_its_environment_lacks(
     [record] = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert not record.exc_info
     assert re.match(message, record.getMessage())
+
+
+@pytest.mark.parametrize(
+    ("callback", "error", "message"),
+    [
+        (None, "InvalidEventError", "callback must be"),
+        ({}, "InvalidEventError", "callback must be"),
+        ({"key": 1}, "InvalidEventError", "callback must be"),
+        ({"key": "runs/other/batch_callback/job-1.jsonl"}, "ResultFileError", "must be under runs/"),
+        ({"key": "uploads/x"}, "ResultFileError", "must be under runs/"),
+    ],
+)
+def test_sum_refuses_an_answer_that_is_not_of_its_run(pipeline: Any, callback: Any, error: str, message: str) -> None:
+    run = pipeline(size=9, workload="squares", back_end="batch_callback")
+    run.start()
+    with pytest.raises(Exception, match=message) as caught:
+        sum_.handler({**run.state, "callback": callback}, None)
+    assert type(caught.value).__name__ == error

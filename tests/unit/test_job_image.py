@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -127,15 +128,14 @@ def environment_of(server: Connection) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("image")
-    job_image.lay_out(folder)
-    for parent in (folder, *folder.parents[:3]):
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/tmp"):
-            parent.chmod(parent.stat().st_mode | 0o055)
-    yield folder
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755)
+def image() -> Iterator[Path]:
+    # Not below pytest's own folder, which only its owner may enter: the image's user is another one.
+    with tempfile.TemporaryDirectory(prefix="hpc-image-") as name:
+        folder = Path(name)
+        job_image.lay_out(folder)
+        yield folder
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755)
 
 
 @pytest.fixture
@@ -234,9 +234,8 @@ def test_job_says_in_one_line_that_its_run_is_not_there(start_job: Any) -> None:
 def test_job_may_write_nowhere_and_is_not_root(image: Path) -> None:
     """The restrictions of these tests themselves: without them the others would show nothing."""
     command = "import os, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-    command += (
-        "for place in ('.', '/tmp'):\n  try:\n    with open(f'{place}/written-by-a-job', 'w') as f: f.write('x')\n"
-    )
+    command += "import tempfile\nfor place in ('.', '/tmp'):\n  try:\n"
+    command += "    with tempfile.TemporaryFile(dir=place, buffering=0) as file: file.write(b'x')\n"
     command += "  except OSError as error: print(error.errno)\nprint(os.getuid())"
     done = subprocess.run(
         ["/bin/sh", "-c", 'ulimit -f 0 && exec "$@"', "sh", job_image.python_for_all(), "-c", command],
@@ -249,4 +248,3 @@ def test_job_may_write_nowhere_and_is_not_root(image: Path) -> None:
     uid = job_image.image_user().get("user", os.getuid())
     assert done.stdout.split() == [str(errno.EACCES), str(errno.EFBIG), str(uid)]
     assert uid != 0
-    Path("/tmp/written-by-a-job").unlink()
