@@ -66,7 +66,7 @@ def allowed_in(module: str) -> set[str]:
     """Return what a module may import; only workloads may have the packages of lambdas/requirements.txt."""
     requirements = (PROJECT / "lambdas" / "requirements.txt").read_text()
     packages = set(re.findall(r"^([A-Za-z0-9_]+)", requirements, re.MULTILINE))
-    return ALLOWED[module.split(".")[0]] | (packages if module.startswith("lambdas.workloads.") else set())
+    return ALLOWED[module.split(".", maxsplit=1)[0]] | (packages if module.startswith("lambdas.workloads.") else set())
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
