@@ -42,6 +42,8 @@ class FailedItems:
         Children that did not succeed, by status.
     not_computed : int
         Items without an error of their own: their batch ended at another one, or was stopped, or never started.
+    is_known : bool
+        False of a run on AWS Batch that did not come to Sum, which alone names its failed items.
     """
 
     def __init__(self, run: Run, seen: Seen) -> None:
@@ -49,6 +51,7 @@ class FailedItems:
         self._seen = seen
         self.batches: Counter[str] = Counter()
         self.not_computed = 0
+        self.is_known = True
 
     def __iter__(self) -> Iterator[FailedItem]:
         """Yield the items.
@@ -136,6 +139,7 @@ class FailedItems:
         key = self._run.key("failed.jsonl")
         listed = self._run.target.s3.list_objects_v2(Bucket=self._run.target.bucket, Prefix=key, MaxKeys=1)
         if not listed.get("KeyCount"):
+            self.is_known = self._seen.status == "SUCCEEDED"
             return
         body = self._run.target.s3.get_object(Bucket=self._run.target.bucket, Key=key)["Body"]
         with intact(self._run.target, key):

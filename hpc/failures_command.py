@@ -97,6 +97,8 @@ def _summary(items: FailedItems, seen: Seen, failed: int | None = None) -> str:
     if items.batches:
         counts = ", ".join(f"{count:,} {status}" for status, count in sorted(items.batches.items()))
         parts.append(f"batches: {counts}")
+    if not items.is_known:
+        parts = ["which items failed is not known: Sum names those of a run on AWS Batch, and has not done so"]
     lines = ["; ".join(parts)] if parts else []
     if seen.status == "RUNNING":
         lines.append("the run is RUNNING: items whose failure is tolerated are known when its Map Run has ended")

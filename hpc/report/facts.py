@@ -49,6 +49,7 @@ class Facts:
     groups: dict[str, Group]
     failed: int
     not_computed: int
+    is_known: bool = True
     versions: dict[str, str] = field(
         default_factory=lambda: {"Python": platform.python_version(), "botocore": botocore.__version__}
     )
@@ -90,6 +91,7 @@ def collect(run: Run) -> Facts:
             groups=groups,
             failed=sum(group.count for group in groups.values()),
             not_computed=items.not_computed,
+            is_known=items.is_known,
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-BOX_WIDTH, BOX_HEIGHT = 176, 46
+BOX_WIDTH, BOX_HEIGHT = 204, 46
 GAP_X, GAP_Y = 28, 34
 PADDING, TITLE = 18, 58
 BACK_MARGIN = 24
@@ -142,5 +142,5 @@ def _box(name: str, state: dict[str, Any], nodes: Mapping[str, Node], numbers: M
     return Drawing(body, width, height)
 
 
-def _clipped(text: str, limit: int = 24) -> str:
+def _clipped(text: str, limit: int = 21) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

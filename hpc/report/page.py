@@ -39,8 +39,8 @@ def _head(facts: Facts) -> str:
     tiles = [
         ("duration", duration((facts.end - facts.begin).total_seconds())),
         ("items", f"{settings['item_count']:,}" if settings else "unknown"),
-        ("items without result", f"{failed:,}"),
-        ("batches", f"{sum(children.statuses.values()):,}"),
+        ("items without result", f"{failed:,}" if facts.is_known else "unknown"),
+        ("batches", f"{settings['batch_count']:,}" if settings else "unknown"),
         ("failed batches", f"{sum(children.statuses[name] for name in ('FAILED', 'TIMED_OUT', 'ABORTED')):,}"),
         ("redrives", f"{max(children.redrives, seen.execution.get('redriveCount', 0)):,}"),
     ]
@@ -84,7 +84,9 @@ def _indented(text: str) -> str:
 def _children(facts: Facts) -> Iterator[str]:
     children = facts.children
     if not children.starts:
-        yield '<h2>Child executions</h2><p class="dim">none has started</p>'
+        is_job = (facts.run.settings or {}).get("back_end", "lambda") != "lambda"
+        text = "jobs of AWS Batch computed this run: it has none" if is_job else "none has started"
+        yield f'<h2>Child executions</h2><p class="dim">{text}</p>'
         return
     begin, end = min(children.starts), max(children.stops)
     durations = children.durations()
@@ -116,7 +118,7 @@ def _children(facts: Facts) -> Iterator[str]:
 def _failures(facts: Facts) -> str:
     head = f"<h2>Retries and failures</h2><p>{_retries(facts)}</p>"
     if not facts.groups:
-        return f"{head}<p>no item failed</p>"
+        return f"{head}<p>{'no item failed' if facts.is_known else 'which items failed is not known'}</p>"
     rows = [
         [
             shorten(kind, SHOWN_CHARACTERS),

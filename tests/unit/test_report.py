@@ -73,7 +73,7 @@ def facts_of(children: Children, failures: list[FailedItem], settings: dict[str,
     )
 
 
-SETTINGS = {"workload": "squares", "item_count": 100_000, "params": {}}
+SETTINGS = {"workload": "squares", "item_count": 100_000, "batch_count": 100_000, "params": {}}
 
 
 def test_children_are_counted_at_each_moment() -> None:

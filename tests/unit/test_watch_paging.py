@@ -142,3 +142,16 @@ def test_logs_on_aws_come_from_the_log_group_of_each_function_page_by_page(
         logs.add_response("filter_log_events", {"events": [{"message": "second"}]}, {**asked, "nextToken": "more"})
         window = Window(BEGIN, BEGIN + timedelta(seconds=1), ["compute"])
         assert list(cloudwatch_lines(Run(target, RUN), window)) == ["==> group-of-compute <==", "first", "second"]
+
+
+@pytest.mark.parametrize(("status", "is_known"), [("SUCCEEDED", True), ("FAILED", False)])
+def test_failed_items_of_aws_batch_are_not_known_before_sum_has_named_them(
+    target: Target, status: str, is_known: bool
+) -> None:
+    run = Run(target, RUN)
+    run.__dict__["settings"] = {"back_end": "batch"}  # as if run.json had been read
+    items = FailedItems(run, Seen({"status": status}, None))
+    with Stubber(target.s3) as s3:
+        s3.add_response("list_objects_v2", {"KeyCount": 0})
+        assert list(items) == []
+    assert items.is_known is is_known
