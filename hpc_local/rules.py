@@ -3,7 +3,8 @@
 Source: Amazon EventBridge user guide, "Event patterns"; AWS Lambda developer guide, "Asynchronous invocation": an
 invocation that fails is tried twice more.
 
-**Differs from AWS:** a failed invocation is tried again at once, not after one and two minutes; patterns compare whole
+**Differs from AWS:** events are delivered one after the other; a failed invocation is tried again at once, not after one
+and two minutes; patterns compare whole
 values, content filters (``prefix``, ``exists`` and so on) are refused when the template is read.
 """
 
@@ -74,14 +75,18 @@ class EventBus:
         self._clock = clock
         self._rules: list[Rule] = []
         self._deliveries: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Semaphore(1)  # ten thousand events must not keep a run's own invocations waiting
 
     def add(self, rules: Iterable[Rule]) -> None:
         self._rules.extend(rules)
 
-    def publish(self, source: str, detail_type: str, resource: str, detail: Callable[[], dict[str, Any]]) -> None:
-        """Send an event; ``detail`` is called only if a rule may want it."""
+    def publish(
+        self, source: str, detail_type: str, resource: str, status: str, detail: Callable[[], dict[str, Any]]
+    ) -> None:
+        """Send an event; ``detail``, which has the status, is called only if a rule may want it."""
         head = {"source": source, "detail-type": detail_type}
-        rules = [rule for rule in self._rules if matches(_only(rule.pattern, head), head)]
+        known = {**head, "detail": {"status": status}}
+        rules = [rule for rule in self._rules if matches(_only(rule.pattern, known), known)]
         if not rules:
             return
         event = {
@@ -112,7 +117,8 @@ class EventBus:
     async def _deliver(self, target: str, payload: bytes) -> None:
         for _ in range(TRIES):
             try:
-                await self._runtime.invoke(target, payload)
+                async with self._turn:
+                    await self._runtime.invoke(target, payload)
             except FunctionError as error:
                 # Without the event, which may hold a task token.
                 LOGGER.warning("%s failed with an event: %s", target, error.name)
@@ -122,5 +128,10 @@ class EventBus:
                 return
 
 
-def _only(pattern: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: wanted for name, wanted in pattern.items() if name in names}
+def _only(pattern: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a pattern that is about known fields."""
+    return {
+        name: _only(wanted, known[name]) if isinstance(wanted, Mapping) else wanted
+        for name, wanted in pattern.items()
+        if name in known
+    }

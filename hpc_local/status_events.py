@@ -24,7 +24,8 @@ def job_events(bus: EventBus, account: Account) -> Callable[[AnyJob], None]:
 
     def publish(job: AnyJob) -> None:
         if job.status != "SUBMITTED":
-            bus.publish("aws.batch", "Batch Job State Change", job_arn(job, account), lambda: describe(job, account))
+            arn = job_arn(job, account)
+            bus.publish("aws.batch", "Batch Job State Change", arn, job.status, lambda: describe(job, account))
 
     return publish
 
@@ -33,7 +34,8 @@ def execution_events(bus: EventBus) -> Callable[[ExecutionRow], None]:
     """Return what publishes an execution's change of status."""
 
     def publish(row: ExecutionRow) -> None:
-        bus.publish("aws.states", "Step Functions Execution Status Change", row.arn, lambda: _describe(row))
+        kind = "Step Functions Execution Status Change"
+        bus.publish("aws.states", kind, row.arn, row.status, lambda: _describe(row))
 
     return publish
 

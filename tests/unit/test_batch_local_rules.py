@@ -60,6 +60,9 @@ def test_pattern_with_more_than_values_is_refused_by_name(wanted: Any) -> None:
         Rule(name="rule", pattern={"detail": {"status": wanted}}, targets=())
 
 
+FAILED_JOBS = {"source": ["aws.batch"], "detail": {"status": ["FAILED"], "jobQueue": ["queue"]}}
+
+
 class Functions:
     """Takes invocations in the place of the Lambda runtime, and fails the first of them."""
 
@@ -79,38 +82,45 @@ def deliver(functions: Functions, detail: dict[str, Any]) -> None:
         bus = EventBus(functions, Account(), Clock())  # type: ignore[arg-type]  # has what the bus calls
         bus.add(
             [
-                Rule(name="one", pattern={"source": ["aws.batch"], "detail": {"status": ["FAILED"]}}, targets=("f",)),
+                Rule(name="one", pattern=FAILED_JOBS, targets=("f",)),
                 Rule(name="other", pattern={"source": ["aws.states"]}, targets=("g",)),
             ]
         )
-        bus.publish("aws.batch", "Batch Job State Change", "arn:job", lambda: detail)
+        bus.publish("aws.batch", "Batch Job State Change", "arn:job", detail["status"], lambda: detail)
         while bus._deliveries:
             await asyncio.gather(*bus._deliveries)
         await bus.close()
-        bus.publish("aws.batch", "Batch Job State Change", "arn:job", lambda: detail)
+        bus.publish("aws.batch", "Batch Job State Change", "arn:job", detail["status"], lambda: detail)
 
     asyncio.run(scenario())
 
 
 def test_an_event_goes_to_the_targets_of_the_rules_that_it_matches() -> None:
     functions = Functions(failure_count=0)
-    deliver(functions, {"status": "FAILED"})
+    deliver(functions, {"status": "FAILED", "jobQueue": "queue"})
     ((target, event),) = functions.invocations
     assert target == "f"
-    assert event["detail"] == {"status": "FAILED"}
+    assert event["detail"] == {"status": "FAILED", "jobQueue": "queue"}
     assert event["detail-type"] == "Batch Job State Change"
     assert event["resources"] == ["arn:job"]
     assert (event["account"], event["region"], event["version"]) == ("000000000000", "us-east-1", "0")
 
 
-def test_an_event_that_no_rule_wants_goes_nowhere() -> None:
+@pytest.mark.parametrize("detail", [{"status": "RUNNING"}, {"status": "FAILED", "jobQueue": "other"}])
+def test_an_event_that_no_rule_wants_goes_nowhere(detail: dict[str, str]) -> None:
     functions = Functions(failure_count=0)
-    deliver(functions, {"status": "RUNNING"})
+    deliver(functions, detail)
     assert not functions.invocations
+
+
+def test_detail_is_not_made_where_no_rule_wants_the_status() -> None:
+    bus = EventBus(Functions(0), Account(), Clock())  # type: ignore[arg-type]  # has what the bus calls
+    bus.add([Rule(name="one", pattern={"detail": {"status": ["FAILED"]}}, targets=("f",))])
+    bus.publish("aws.batch", "Batch Job State Change", "arn:job", "RUNNING", lambda: pytest.fail("it was made"))
 
 
 @pytest.mark.parametrize(("failure_count", "invocation_count"), [(1, 2), (TRIES, TRIES)])
 def test_a_function_that_fails_gets_the_event_again(failure_count: int, invocation_count: int) -> None:
     functions = Functions(failure_count)
-    deliver(functions, {"status": "FAILED"})
+    deliver(functions, {"status": "FAILED", "jobQueue": "queue"})
     assert len(functions.invocations) == invocation_count
