@@ -3,9 +3,9 @@
 Source: Amazon EventBridge user guide, "Event patterns"; AWS Lambda developer guide, "Asynchronous invocation": an
 invocation that fails is tried twice more.
 
-**Differs from AWS:** events are delivered one after the other; a failed invocation is tried again at once, not after one
-and two minutes; patterns compare whole
-values, content filters (``prefix``, ``exists`` and so on) are refused when the template is read.
+**Differs from AWS:** events are delivered one after the other; a failed invocation is tried again at once, not after
+one and two minutes; patterns compare whole values, content filters (``prefix``, ``exists`` and so on) are refused when
+the template is read.
 """
 
 import asyncio
