@@ -134,6 +134,11 @@ def _wanted_assembly(home: Home, assembly: Path | None, variant: Variant, connec
 
 def _check_same(connection: Connection, wanted: Path, overlay: Path | None) -> None:
     served = Path(connection.assembly).resolve()
+    if wanted.name.startswith(f"{served.name}-"):
+        raise NotStartedError(
+            "the local server that runs now has no jobs, because a run of the pipeline alone began it: "
+            "wait for its runs to end or stop it, or use another HPC_HOME"
+        )
     if served != wanted:
         raise NotStartedError(
             f"the local server that runs now serves other sources ({served.name}, wanted {wanted.name}): "
