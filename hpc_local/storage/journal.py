@@ -95,6 +95,8 @@ class Journal:
                 self._commit(connection, entries)
 
     def _commit(self, connection: sqlite3.Connection, entries: list[tuple[Write, "Future[None]"]]) -> None:
+        # From here on nobody can cancel them: whoever has stopped waiting did not take the write back.
+        waiting = [future for _write, future in entries if future.set_running_or_notify_cancel()]
         if self._failure is None:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -103,7 +105,7 @@ class Journal:
                 connection.execute("COMMIT")
             except Exception as error:
                 self._fail(connection, error)
-        for _write, future in entries:
+        for future in waiting:
             if self._failure is not None:
                 future.set_exception(self._failure)
             else:
