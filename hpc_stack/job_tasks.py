@@ -19,9 +19,12 @@ from hpc_stack.tasks import (
 MEMORY_MIB = 512
 TIMEOUT = cdk.Duration.minutes(2)
 
+SUBMIT_ERRORS = ("Batch.AWSBatchException", "Batch.BatchException", "Batch.ServerException")
+
 ARRAY_JOB_RETRIERS = (
-    # SubmitJob is limited to 50 calls a second in an account; this is the service's name for every error of that call.
-    Retrier(("Batch.BatchException",), interval_seconds=3, max_attempts=6, max_delay_seconds=60),
+    # SubmitJob is limited to 50 calls a second in an account.  Which of its names the service gives to that error is
+    # not documented; public definitions have all three.
+    Retrier(SUBMIT_ERRORS, interval_seconds=3, max_attempts=6, max_delay_seconds=60),
     # A child was lost, to a kill for example: the children that wrote their part end at once, so that only the others
     # compute.  What a workload raises does not come here: it stands in the part.
     Retrier(("States.TaskFailed",), interval_seconds=30, max_attempts=1, max_delay_seconds=60),

@@ -78,7 +78,7 @@ def failed(refused: Refused, execution_input: str) -> str:
         ('{"size": 1, "sise": 2}', "sise", "allowed are size, items, source, workload"),
         ('{"size": 1, "batchSize": 2}', "batchSize", "allowed are size, items, source, workload"),
         # The workload.
-        ('{"size": 1, "workload": "nothing"}', 'got "nothing"', "must be one of echo, rehearsal, squares, utf8_keys"),
+        ('{"size": 1, "workload": "nothing"}', 'got "nothing"', "must be one of echo, mandelbrot, n_queens,"),
         ('{"size": 1, "workload": "../squares"}', 'got "../squares"', "must be one of"),
         ('{"size": 1, "workload": "/etc/passwd"}', 'got "/etc/passwd"', "must be one of"),
         ('{"size": 1, "workload": "squares.py"}', 'got "squares.py"', "must be one of"),

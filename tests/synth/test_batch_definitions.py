@@ -99,7 +99,7 @@ def test_array_job_gets_its_run_and_size_from_start_and_adds_nothing_to_the_stat
 def test_array_job_is_submitted_once_more_when_a_child_was_lost(definitions: dict[str, dict[str, Any]]) -> None:
     retry = definitions["MapReduce"]["States"]["ComputeArrayJob"]["Retry"]
     assert [(each["ErrorEquals"], each["MaxAttempts"]) for each in retry] == [
-        (["Batch.BatchException"], 6),
+        (["Batch.AWSBatchException", "Batch.BatchException", "Batch.ServerException"], 6),
         (["States.TaskFailed"], 1),
     ]
 
