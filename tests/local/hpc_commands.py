@@ -98,9 +98,14 @@ def hpc(home: Path, *arguments: str, **changes: str) -> subprocess.CompletedProc
 
 def call(capture: pytest.CaptureFixture[str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command in this process, which takes a tenth of the time; the home is the one of the environment."""
+    return call_with(capture, *command(*arguments)[1:])
+
+
+def call_with(capture: pytest.CaptureFixture[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, over the assembly that it names itself."""
     capture.readouterr()
     try:
-        code = main(command(*arguments)[1:])
+        code = main(arguments)
     except SystemExit as exit_:  # how argparse ends
         code = int(str(exit_.code))
     shown = capture.readouterr()
