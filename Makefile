@@ -12,13 +12,16 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out $(REPORT) >&2
 
-.PHONY: run test lint deploy destroy clean
+.PHONY: run test soak lint deploy destroy clean
 
 run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
 
 test: .venv/dev-ready node_modules/ready lint
 	python -m pytest $(ARGS)
+
+soak: .venv/ready
+	python benchmarks/soak.py $(ARGS)
 
 lint: .venv/dev-ready
 	ruff check .

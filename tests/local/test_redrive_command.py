@@ -1,0 +1,118 @@
+"""`hpc redrive`: from a run that failed, was stopped or was killed to its result."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from hpc_commands import assembly, command, environment, hpc, result_of
+
+FLAKY = '''
+"""Fails at some items until a file is there, and notes what it computes."""
+
+import os
+import time
+from pathlib import Path
+
+
+def compute(item, params):
+    with open(params["log"], "a") as log:
+        log.write(f"{item}\\n")
+    if item in params.get("bad", []) and not Path(params["mended"]).exists():
+        raise ValueError(f"{item} is bad")
+    while item in params.get("slow", []) and not Path(params["mended"]).exists():
+        time.sleep(0.01)
+    return item
+
+
+def combine(a, b):
+    return a + b
+'''
+
+
+class Run:
+    """A run of 12 items by a workload that is no part of the project."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.mended = folder / "mended"
+        self.log = folder / "log"
+        self.workload = folder / "flaky.py"
+        self.workload.write_text(FLAKY)
+
+    def arguments(self, **params: object) -> list[str]:
+        given = json.dumps({"log": str(self.log), "mended": str(self.mended), **params})
+        return [
+            *("run", "--size", "12", "--batch-size", "1", "--output", "json"),
+            *("--workload", str(self.workload), "--params", given),
+        ]
+
+    def redrive(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return hpc(self.home, "redrive", "--assembly", str(assembly()), "--output", "json", *arguments)
+
+    def computed(self) -> list[int]:
+        return sorted(int(line) for line in self.log.read_text().split())
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def test_run_that_failed_is_redriven_and_computes_only_what_had_failed(run: Run) -> None:
+    failed = hpc(run.home, *run.arguments(bad=[3, 7]))
+    assert failed.returncode == 1
+    before = run.computed()
+    run.mended.touch()
+    done = run.redrive()
+    result = result_of(done)
+    assert (done.returncode, result["status"]) == (0, "SUCCEEDED")
+    assert result["output"]["result"] == str(sum(range(12)))
+    assert result["map_run"]["succeeded"] == 12
+    # items that had succeeded are not computed again; what was in flight as the run failed may be
+    again = run.computed()
+    assert {item for item in again if again.count(item) > 1} >= {3, 7}
+    assert len(again) <= 12 + len(before)
+
+
+def test_run_whose_command_was_killed_is_redriven_to_its_exact_result(run: Run) -> None:
+    process = subprocess.Popen(
+        command(*run.arguments(slow=[11])), env=environment(run.home), stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("started")
+    while not run.log.exists() or len(run.computed()) < 12:
+        assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    run.mended.touch()
+    result = result_of(run.redrive())
+    assert result["output"]["result"] == str(sum(range(12)))
+    assert result["output"]["duplicates"] == 0
+    assert set(run.computed()) == set(range(12))
+    assert run.computed().count(11) == 2
+
+
+def test_workload_file_that_changed_meanwhile_does_not_matter(run: Run) -> None:
+    hpc(run.home, *run.arguments(bad=[3]))
+    run.workload.write_text("raise RuntimeError('not the one that the run was started with')\n")
+    run.mended.touch()
+    assert result_of(run.redrive())["status"] == "SUCCEEDED"
+
+
+def test_run_that_succeeded_is_refused(run: Run) -> None:
+    name = result_of(hpc(run.home, *run.arguments()))["execution_arn"].rpartition(":")[2]
+    done = run.redrive(name)
+    assert done.returncode == 2
+    assert f"{name} SUCCEEDED, and only what did not can be redriven" in done.stderr
+    assert done.stdout == ""
+
+
+def test_run_that_does_not_exist_is_named(run: Run) -> None:
+    result_of(hpc(run.home, *run.arguments()))
+    done = run.redrive("run-of-nobody")
+    assert done.returncode == 2
+    assert "run-of-nobody" in done.stderr
+    assert "Traceback" not in done.stderr
