@@ -126,6 +126,15 @@ def test_run_on_aws_names_the_failed_batches(on_aws: Callable[..., CompletedProc
     assert "batch 1 (items 2 to 3): ItemFailedError: item 2" in done.stderr
 
 
+def test_run_on_aws_is_redriven_and_fails_again_at_the_same_batch(on_aws: Callable[..., CompletedProcess[str]]) -> None:
+    options = ("--workload", "rehearsal", "--params", '{"raise": [2]}', "--batch-size", "2", "--output", "json")
+    name = result_of(on_aws("run", "--size", "4", *options))["execution_arn"].rpartition(":")[2]
+    done = on_aws("redrive", name, "--output", "json")
+    assert (done.returncode, result_of(done)["status"]) == (1, "FAILED")
+    assert f"redriven {name} (redrive 1)" in done.stderr
+    assert "batch 1 (items 2 to 3): ItemFailedError: item 2" in done.stderr
+
+
 @pytest.mark.parametrize("output", ["text", "json"])
 def test_detached_run_is_stopped_by_name(
     on_aws: Callable[..., CompletedProcess[str]], served: Connection, output: str

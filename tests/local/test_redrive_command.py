@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -100,6 +101,19 @@ def test_workload_file_that_changed_meanwhile_does_not_matter(run: Run) -> None:
     run.workload.write_text("raise RuntimeError('not the one that the run was started with')\n")
     run.mended.touch()
     assert result_of(run.redrive())["status"] == "SUCCEEDED"
+
+
+def test_deployed_workload_that_changed_is_refused(run: Run) -> None:
+    changed = run.log.parent / "assembly"
+    shutil.copytree(assembly(), changed)
+    options = ["--workload", "rehearsal", "--params", '{"raise": [2]}', "--batch-size", "1"]
+    failed = hpc(run.home, "run", "--size", "4", *options)
+    assert failed.returncode == 1
+    [workload] = changed.glob("asset.*/lambdas/workloads/rehearsal.py")
+    workload.write_text(workload.read_text() + "# mended\n")
+    done = hpc(run.home, "redrive", "--assembly", str(changed))
+    assert done.returncode == 1
+    assert "WorkloadChangedError: workload rehearsal has changed since the run was started" in done.stderr
 
 
 def test_run_that_succeeded_is_refused(run: Run) -> None:
