@@ -18,7 +18,7 @@ run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
 
 test: .venv/dev-ready node_modules/ready lint
-	python -m pytest $(ARGS)
+	python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 soak: .venv/ready
 	python benchmarks/soak.py $(ARGS)
