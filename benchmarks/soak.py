@@ -22,16 +22,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from processes import ProcessesLeftError, descendants, wait_until_gone
+
 from hpc.client import local_config, local_session
 from hpc.synthesis import find_assembly
 from hpc_local.server import Connection, attach
 
 PROJECT = Path(__file__).parents[1]
+WORKLOAD = Path(__file__).with_name("soaked.py")
 LINE_BYTES = 12  # a line of the log: an item's index, padded, so that its size tells how many were begun
 COMPUTE_TIMEOUT_SECONDS = 2
 POLL_SECONDS = 0.005
 LOOK_SECONDS = 0.1
-GONE_SECONDS = 10
 HOST = """
 import sys, threading
 from pathlib import Path
@@ -40,34 +42,6 @@ with LocalServer(Path(sys.argv[1]), Path(sys.argv[2]), overlay=Path(sys.argv[3])
     print("serving", flush=True)
     threading.Event().wait()
 """
-WORKLOAD = '''
-"""Squares; notes each item that it begins, and now and then raises, exits or hangs."""
-
-import os
-import random
-import time
-
-_RANDOM = random.SystemRandom()
-_LOGS = {}
-
-
-def compute(item, params):
-    if params["log"] not in _LOGS:
-        _LOGS[params["log"]] = os.open(params["log"], os.O_WRONLY | os.O_APPEND)
-    os.write(_LOGS[params["log"]], b"%011d\\n" % item)
-    kind = int(_RANDOM.random() / params["faults"]) if params["faults"] else 3
-    if kind == 0:
-        raise ValueError("a fault")
-    if kind == 1:
-        os._exit(3)
-    if kind == 2:
-        time.sleep(60)
-    return item * item
-
-
-def combine(a, b):
-    return a + b
-'''
 
 
 class SoakError(Exception):
@@ -109,7 +83,7 @@ class Soak:
     def __post_init__(self) -> None:
         self.overlay = self.home / "overlay"
         self.overlay.mkdir(parents=True)
-        (self.overlay / "soaked.py").write_text(WORKLOAD)
+        shutil.copy(WORKLOAD, self.overlay)
         self.log = self.home / "begun.log"
         self.log.touch()
         # the first kill comes before the run has begun anything
@@ -261,33 +235,6 @@ def _client(connection: Connection) -> Any:
     return session.client("stepfunctions", endpoint_url=connection.endpoint_url, config=local_config())
 
 
-def descendants(pid: int) -> list[int]:
-    """Return the processes below one, the oldest first."""
-    found = []
-    for child in _children(pid):
-        found += [child, *descendants(child)]
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    return [int(text) for text in listed.stdout.split()]
-
-
-def wait_until_gone(pids: list[int]) -> None:
-    """Wait until processes have ended; raise if one is left."""
-    deadline = time.monotonic() + GONE_SECONDS
-    while left := [pid for pid in pids if is_alive(pid)]:
-        if time.monotonic() > deadline:
-            raise SoakError(f"processes that nobody owns are left: {left}")
-        time.sleep(POLL_SECONDS)
-
-
-def is_alive(pid: int) -> bool:
-    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return listed.stdout.strip() not in ("", "Z", "Z+", "Zl", "Zs")
-
-
 def assembly_with_short_timeout(folder: Path, given: Path | None) -> Path:
     """Return a copy of the project's assembly in which Compute has little time."""
     made = folder / "assembly"
@@ -323,7 +270,7 @@ def main() -> int:
         soak = Soak(args, Path(folder, "home"), assembly_with_short_timeout(Path(folder), args.assembly), figures)
         try:
             soak.run()
-        except SoakError as error:
+        except (SoakError, ProcessesLeftError) as error:
             print(json.dumps({"error": str(error), "seed": seed, **vars(figures)}))
             return 1
     print(json.dumps({"seed": seed, **vars(figures)}))

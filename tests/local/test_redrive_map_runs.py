@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from redrives import of_type, read_task, redrive, shape, wait
+from redrives import counts, files, machine, of_type, records, redrive, shape
 from state_machines import BUCKET, Home, open_home
 
 
@@ -13,66 +13,6 @@ from state_machines import BUCKET, Home, open_home
 def home(tmp_path: Any) -> Iterator[Home]:
     with open_home(tmp_path) as opened:
         yield opened
-
-
-def machine(kind: str = "STANDARD", **fields: Any) -> dict[str, Any]:
-    """A Distributed Map whose children read the object that their item names."""
-    processor = {
-        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": kind},
-        "StartAt": "Before",
-        "States": {
-            "Before": {
-                "Type": "Pass",
-                "Parameters": {"redrives.$": "$$.Execution.RedriveCount", "key.$": "$"},
-                "Next": "Read",
-            },
-            "Read": read_task("$.key", ResultPath="$.read", Next="After"),
-            "After": {
-                "Type": "Pass",
-                "Parameters": {
-                    "before.$": "$.redrives",
-                    "after.$": "$$.Execution.RedriveCount",
-                    "text.$": "$.read.body",
-                },
-                "End": True,
-            },
-        },
-    }
-    state = {
-        "Type": "Map",
-        "Label": "Children",
-        "MaxConcurrency": 1,
-        "ItemProcessor": processor,
-        "ResultWriter": {
-            "Resource": "arn:aws:states:::s3:putObject",
-            "Parameters": {"Bucket": BUCKET, "Prefix": "out"},
-        },
-        "End": True,
-        **fields,
-    }
-    return {"StartAt": "Map", "States": {"Map": state}}
-
-
-def reader(key: str) -> dict[str, Any]:
-    return {
-        "Resource": "arn:aws:states:::s3:getObject",
-        "Parameters": {"Bucket": BUCKET, "Key": key},
-        "ReaderConfig": {"InputType": "JSONL"},
-    }
-
-
-def files(home: Home, key: str) -> dict[str, list[str]]:
-    """Return the keys of result files by status, as the manifest has them."""
-    listed = json.loads(home.read(key))["ResultFiles"]
-    return {status: [entry["Key"] for entry in entries] for status, entries in listed.items()}
-
-
-def records(home: Home, keys: list[str]) -> list[dict[str, Any]]:
-    return [record for key in keys for record in json.loads(home.read(key))]
-
-
-def counts(home: Home, arn: str) -> dict[str, int]:
-    return {name: count for name, count in home.map_run(arn)["itemCounts"].items() if count}
 
 
 def test_children_that_failed_go_on_and_those_that_never_started_begin(home: Home) -> None:
@@ -194,76 +134,6 @@ def test_redrive_that_fails_lists_what_failed_in_it(home: Home) -> None:
     assert counts(home, failed.arn) == {"succeeded": 1, "failed": 1, "total": 2, "resultsWritten": 2}
 
 
-def test_dataset_is_not_read_again_where_every_child_has_a_record(home: Home) -> None:
-    home.put("items.jsonl", '"a"\n"b"\n')
-    failed = home.run(machine(ItemReader=reader("items.jsonl"), MaxConcurrency=5, ToleratedFailureCount=1), None)
-    assert failed.status == "FAILED"
-    home.objects.delete(BUCKET, "items.jsonl")
-    for key in ("a", "b"):
-        home.put(key, key)
-    assert redrive(home, failed.arn)["status"] == "SUCCEEDED"
-    assert counts(home, failed.arn) == {"succeeded": 2, "total": 2, "resultsWritten": 2}
-
-
-def stopped_run(home: Home, **fields: Any) -> str:
-    """Stop an execution whose first child waits, so that the second never starts; return its ARN."""
-    definition = machine(**fields)
-    states = definition["States"]["Map"]["ItemProcessor"]["States"]
-    states["Before"] = {"Type": "Wait", "Seconds": 2_000, "Next": "Shape"}
-    states["Shape"] = {"Type": "Pass", "Parameters": {"redrives": 0, "key.$": "$"}, "Next": "Read"}
-    arn = home.register("stopped", definition)
-    execution = home.do(home.start(arn, None))
-    while not home.states("ListMapRuns", executionArn=execution.row.arn)["mapRuns"] or not counts(
-        home, execution.row.arn
-    ).get("running"):
-        pass
-    home.states("StopExecution", executionArn=execution.row.arn)
-    return str(execution.row.arn)
-
-
-def test_children_that_never_started_are_read_from_the_dataset_at_their_positions(home: Home) -> None:
-    home.put("items.jsonl", '"a"\n"b"\n"c"\n')
-    arn = stopped_run(home, ItemReader=reader("items.jsonl"))
-    assert counts(home, arn) == {"aborted": 1, "pending": 2, "total": 3}
-    for key in ("a", "b", "c"):
-        home.put(key, key)
-    output = json.loads(redrive(home, arn)["output"])
-    written = records(home, files(home, output["ResultWriterDetails"]["Key"])["SUCCEEDED"])
-    assert sorted(json.loads(each["Input"]) for each in written) == ["a", "b", "c"]
-
-
-def test_dataset_that_has_changed_is_an_error(home: Home) -> None:
-    home.put("items.jsonl", '"a"\n"b"\n')
-    arn = stopped_run(home, ItemReader=reader("items.jsonl"))
-    home.put("items.jsonl", '"b"\n"a"\n')
-    for key in ("a", "b"):
-        home.put(key, key)
-    described = redrive(home, arn)
-    assert described["error"] == "States.ItemReaderFailed"
-    assert described["cause"].startswith(f"s3://{BUCKET}/items.jsonl has changed since the Map Run started")
-    home.put("items.jsonl", '"a"\n"b"\n')
-    assert redrive(home, arn)["status"] == "SUCCEEDED"
-
-
-def test_listing_that_has_changed_is_an_error(home: Home) -> None:
-    listing = {"Resource": "arn:aws:states:::s3:listObjectsV2", "Parameters": {"Bucket": BUCKET, "Prefix": "in/"}}
-    for key in ("in/a", "in/b"):
-        home.put(key, key)
-    arn = stopped_run(home, ItemReader=listing, ItemSelector={"key.$": "$$.Map.Item.Value.Key"})
-    home.put("in/0", "new")
-    assert redrive(home, arn)["error"] == "States.ItemReaderFailed"
-
-
-def test_map_run_whose_dataset_was_missing_reads_it(home: Home) -> None:
-    failed = home.run(machine(ItemReader=reader("late.jsonl")))
-    assert failed.error == "States.ItemReaderFailed"
-    arn = home.map_run(failed.arn)["mapRunArn"]
-    home.put("late.jsonl", '"a"\n')
-    home.put("a", "a")
-    assert json.loads(redrive(home, failed.arn)["output"])["MapRunArn"] == arn
-    assert counts(home, failed.arn) == {"succeeded": 1, "total": 1, "resultsWritten": 1}
-
-
 def test_results_too_long_for_a_state_start_a_new_map_run(home: Home) -> None:
     fields = machine()["States"]["Map"]
     del fields["ResultWriter"]
@@ -309,16 +179,3 @@ def test_result_files_are_complete_whichever_process_wrote_them(tmp_path: Any) -
         listed = files(second, output["ResultWriterDetails"]["Key"])
         assert [json.loads(each["Input"]) for each in records(second, listed["SUCCEEDED"])] == ["a", "b"]
         assert counts(second, failed.arn) == {"succeeded": 2, "total": 2, "resultsWritten": 2}
-
-
-def test_limits_that_were_changed_hold_after_a_redrive(home: Home) -> None:
-    home.put("items.jsonl", '"a"\n"b"\n')
-    arn = stopped_run(home, ItemReader=reader("items.jsonl"))
-    home.states("RedriveExecution", executionArn=arn, clientToken="again")
-    map_run = home.map_run(arn)["mapRunArn"]
-    home.states("UpdateMapRun", mapRunArn=map_run, maxConcurrency=7, toleratedFailurePercentage=100)
-    wait(home, arn)
-    described = home.map_run(arn)
-    assert (described["maxConcurrency"], described["toleratedFailurePercentage"]) == (7, 100)
-    assert described["status"] == "SUCCEEDED"
-    assert counts(home, arn) == {"failed": 2, "total": 2, "resultsWritten": 2}
