@@ -20,9 +20,9 @@ def serve(args: argparse.Namespace) -> int:
     assembly = check_assembly(Path(args.assembly)) if args.assembly else _everything(home, folder)
     with ExitStack() as hosting:
         connection = _host(hosting, LocalServer(folder, assembly, port=args.port), args.port, assembly)
-        emit(exports(connection), kept_in=str(folder / "server.json"))
-        say(f"serving {connection.outputs.get('StateMachineArn', assembly)} (Ctrl-C ends it)")
         with suppress(KeyboardInterrupt):
+            emit(exports(connection), kept_in=str(folder / "server.json"))
+            say(f"serving {connection.outputs.get('StateMachineArn', assembly)} (Ctrl-C ends it)")
             threading.Event().wait()
     return ExitCode.SUCCEEDED
 

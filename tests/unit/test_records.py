@@ -71,7 +71,7 @@ def test_array_scanner_refuses_an_array_that_is_cut_off(values: list[Any], data:
         b"[tru]",
         b"[1,,2]",
         b"1",
-        b"[" * 100_000,
+        b"[" * 5_000,
         b"[01]",
         b"['a']",
         b"[1}",

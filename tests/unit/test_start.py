@@ -55,7 +55,7 @@ BAD_INPUTS = {
     "params-text": ({"size": 4, "params": "{}"}, "params must be a JSON object", '"{}"'),
     "params-null": ({"size": 4, "params": None}, "params must be a JSON object", "null"),
     "workload-number": ({"size": 4, "workload": 7}, "workload must be text", "7"),
-    "workload-unknown": ({"size": 4, "workload": "cubes"}, "workload must be one of squares, utf8_keys", '"cubes"'),
+    "workload-unknown": ({"size": 4, "workload": "cubes"}, "workload must be one of mandelbrot, n_queens, ", '"cubes"'),
     "workload-empty": ({"size": 4, "workload": ""}, "workload must be one of", '""'),
     "workload-path": ({"size": 4, "workload": "../sum"}, "workload must be one of", '"../sum"'),
     "workload-dotted": ({"size": 4, "workload": "squares.compute"}, "workload must be one of", "squares.compute"),
