@@ -1,4 +1,4 @@
-"""Every workload of the gallery through the synthesized state machine: its checked answer, whatever the batch size."""
+"""Every workload of the gallery through the synthesized state machine: its checked answer, on every back end."""
 
 import hashlib
 import json
@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hpc_commands import digits, key_total, synthesized
+from hpc_commands import PROJECT, digits, key_total
 
 from hpc.client import local_config, local_session
-from hpc_local.server import LocalServer
+from hpc.synthesis import WITH_JOBS, find_assembly
+from hpc_local.server import Connection, LocalServer
 from lambdas.testing import answer
 from lambdas.workloads import mandelbrot, option_price
 
@@ -24,7 +25,7 @@ FLOAT_TOLERANCE = 1e-9
 class Stack:
     """The served stack, as any client of AWS sees it."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Connection, back_end: str) -> None:
         session = local_session(
             region=connection.region,
             access_key_id=connection.access_key_id,
@@ -34,12 +35,15 @@ class Stack:
         self.s3 = session.client("s3", **clients)
         self.bucket = connection.outputs["ResultsBucketName"]
         self._machine = connection.outputs["StateMachineArn"]
+        self._back_end = back_end
         self._states = session.client("stepfunctions", **clients)
 
     def run(self, **execution_input: Any) -> dict[str, Any]:
         """Run to the end; returns what Sum returned."""
         execution = self._states.start_execution(
-            stateMachineArn=self._machine, name=f"run-{uuid.uuid4().hex}", input=json.dumps(execution_input)
+            stateMachineArn=self._machine,
+            name=f"run-{uuid.uuid4().hex}",
+            input=json.dumps({**execution_input, "back_end": self._back_end}),
         )
         while True:
             described = self._states.describe_execution(executionArn=execution["executionArn"])
@@ -56,9 +60,15 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with LocalServer(tmp_path_factory.mktemp("home"), synthesized()) as connection:
-        yield Stack(connection)
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    home = tmp_path_factory.mktemp("home")
+    with LocalServer(home, find_assembly(PROJECT, home, variant=WITH_JOBS)) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module", params=["lambda", "batch", "batch_callback"])
+def stack(connection: Connection, request: pytest.FixtureRequest) -> Stack:
+    return Stack(connection, request.param)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100, 1000])
@@ -78,8 +88,8 @@ def test_n_queens_gives_the_known_numbers(stack: Stack, size: int, ways: int, ba
 
 
 @pytest.mark.parametrize(("size", "ways"), [(12, 14_200), (13, 73_712), (14, 365_596)])
-def test_n_queens_gives_the_known_numbers_of_large_boards(stack: Stack, size: int, ways: int) -> None:
-    assert stack.run(size=size, workload="n_queens", batch_size=25)["total_sum"] == str(ways)
+def test_n_queens_gives_the_known_numbers_of_large_boards(connection: Connection, size: int, ways: int) -> None:
+    assert Stack(connection, "lambda").run(size=size, workload="n_queens", batch_size=25)["total_sum"] == str(ways)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 12])
