@@ -3,7 +3,6 @@
 import atexit
 import functools
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -81,12 +80,3 @@ def process_ids(folder: Path, count: int) -> list[int]:
         assert time.monotonic() < limit, "the jobs did not begin"
         time.sleep(0.05)
     return [int(path.stem) for path in found]
-
-
-def is_alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{process_id}/stat")
-    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from job_service import Jobs, open_jobs, run, statuses
+from lambda_workers import wait_until_dead
 
 PRINT_ENVIRONMENT = "import json, os, sys; print(json.dumps([dict(os.environ), os.getcwd(), sys.argv]))"
 EXIT_WITH = "import os, sys; sys.exit(int(os.environ['CODE']))"
@@ -238,8 +239,7 @@ def test_every_process_ends_with_the_service(tmp_path: Path) -> None:
             await started(jobs)
             return [int(pid) for pid in (jobs.code / "pids").read_text().split()]
 
-    for process_id in run(scenario()):
-        assert not is_alive(process_id)
+    wait_until_dead(*run(scenario()))
 
 
 def test_jobs_survive_the_death_of_the_process_that_forks_them(tmp_path: Path) -> None:
@@ -257,12 +257,3 @@ def test_jobs_survive_the_death_of_the_process_that_forks_them(tmp_path: Path) -
             assert (await jobs.run("leave", containerOverrides=exit_with(0)))["status"] == "SUCCEEDED"
 
     run(scenario())
-
-
-def is_alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{process_id}/stat")
-    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")

@@ -10,7 +10,8 @@ from typing import Any
 import boto3
 import pytest
 from hpc_commands import digits, environment, key_total, result_of
-from job_commands import arguments, assembly, command, is_alive, process_ids, write_workload
+from job_commands import arguments, assembly, command, process_ids, write_workload
+from lambda_workers import wait_until_dead
 
 from hpc.cli import main
 from hpc_local.server import Connection, LocalServer
@@ -100,7 +101,7 @@ def test_nothing_is_left_of_a_run_that_is_ended(tmp_path: Path, back_end: str, w
         finally:
             following.kill()
     assert following.returncode == (130 if way == "interrupt" else 1)
-    assert not [pid for pid in pids if is_alive(pid)]
+    wait_until_dead(*pids)
 
 
 def clients(connection: Connection) -> tuple[Any, Any]:
@@ -137,5 +138,5 @@ def test_jobs_of_a_stopped_execution_end_while_the_server_goes_on(tmp_path: Path
             assert time.monotonic() < limit, "the job goes on"
             time.sleep(0.05)
         assert [job["jobName"] for job in failed] == [f"MapReduce-stopped-{back_end}"]
-        assert not [pid for pid in pids if is_alive(pid)]
+        wait_until_dead(*pids)
         assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
