@@ -63,7 +63,9 @@ class Index:
             self._resources = resources.pop_all()
 
     def close(self) -> None:
-        self._resources.close()
+        """Close once no thread is in a statement: SQLite must not lose a connection that is in use."""
+        with self._write_lock, self._read_lock:
+            self._resources.close()
 
     def _read(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._read_lock:
