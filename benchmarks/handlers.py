@@ -51,7 +51,7 @@ class FolderS3:
     def put_object(self, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803 - boto3's names
         self.path(Key).write_bytes(Body)
 
-    def get_object(self, Key: str, Range: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def get_object(self, Key: str, Range: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
         first, last = map(int, Range.removeprefix("bytes=").split("-"))
         with self.path(Key).open("rb") as file:
             file.seek(first)
@@ -59,11 +59,11 @@ class FolderS3:
         size = self.path(Key).stat().st_size
         return {"Body": io.BytesIO(data), "ContentRange": f"bytes {first}-{last}/{size}", "ETag": '"1"'}
 
-    def create_multipart_upload(self, Key: str, **_: Any) -> dict[str, str]:  # noqa: N803
+    def create_multipart_upload(self, Key: str, **_: Any) -> dict[str, str]:  # noqa: N803 - boto3's names
         self.path(Key).write_bytes(b"")
         return {"UploadId": Key}
 
-    def upload_part(self, Key: str, Body: bytes, **_: Any) -> dict[str, str]:  # noqa: N803
+    def upload_part(self, Key: str, Body: bytes, **_: Any) -> dict[str, str]:  # noqa: N803 - boto3's names
         with self.path(Key).open("ab") as file:
             file.write(Body)
         return {"ETag": '"1"'}
