@@ -1,41 +1,10 @@
 """The command line of `hpc plan`."""
 
 import argparse
-from collections.abc import Callable
 
 from hpc.arguments import integer, json_text, number, plain_text, shorten
+from hpc.cli_command import Command, add_assembly, add_output
 from hpc.planning.ranges import Range
-
-DESCRIPTION = """\
-Say what an input would cost on AWS and how long it would take, for several designs and
-batch sizes, and which one to take. Nothing is started on AWS, and no account is needed.
-Times are those of one item on one vCPU; --sample measures them on this machine.
-"""
-EXAMPLES = """\
-examples:
-  hpc plan --size 100000 --seconds 0.2
-  hpc plan --size 1024 --seconds 50:113:150 --longest-seconds 600 --memory-mib 1024
-  hpc plan --items grid.csv --workload my_model.py --sample 20 --output json
-
-"""
-
-
-def add_plan(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", add_command: Callable[..., argparse.ArgumentParser]
-) -> argparse.ArgumentParser:
-    """Add the command."""
-    parser = add_command(
-        commands, "plan", _plan, summary="say what a run would cost on AWS", description=DESCRIPTION, examples=EXAMPLES
-    )
-    add_plan_options(parser)
-    return parser
-
-
-def _plan(args: argparse.Namespace) -> int:
-    check_plan_options(args)
-    from hpc.plan import plan  # noqa: PLC0415 - --help need not wait for it
-
-    return plan(args)
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +27,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     sample = parser.add_argument_group("with --sample")
     sample.add_argument("--workload", type=plain_text, metavar="NAME", help="module of lambdas/workloads, or a file")
     sample.add_argument("--params", type=json_text, metavar="JSON", help="object that every item is computed with ({})")
-    sample.add_argument("--assembly", metavar="DIR", help="cloud assembly to run (synthesized when sources changed)")
+    add_assembly(sample)
     given = parser.add_argument_group("what is given")
     given.add_argument("--batch-size", type=integer, metavar="N", help="items of one child execution (several)")
     given.add_argument(
@@ -75,7 +44,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     given.add_argument(
         "--usd-per-hour", type=number, default=1, metavar="X", help="worth of a result an hour earlier (1)"
     )
-    parser.add_argument("--output", choices=("text", "json"), default="text", help="form of the plan (text)")
+    add_output(parser, "json", meaning="form of the plan (text)")
 
 
 def check_plan_options(args: argparse.Namespace) -> None:
@@ -122,3 +91,20 @@ def seconds_range(text: str) -> Range:
             f"must be S or LOW:S:HIGH, which rises, from 0 to 1,000,000,000, got '{shorten(text)}'"
         )
     return Range(*values)
+
+
+PLAN = Command(
+    name="plan",
+    function="hpc.plan:plan",
+    summary="say what a run would cost on AWS",
+    description="Say what an input would cost on AWS and how long it would take, for several designs and\n"
+    "batch sizes, and which one to take. Nothing is started on AWS, and no account is needed.\n"
+    "Times are those of one item on one vCPU; --sample measures them on this machine.",
+    examples=(
+        "hpc plan --size 100000 --seconds 0.2",
+        "hpc plan --size 1024 --seconds 50:113:150 --longest-seconds 600 --memory-mib 1024",
+        "hpc plan --items grid.csv --workload my_model.py --sample 20 --output json",
+    ),
+    add_options=add_plan_options,
+    check=check_plan_options,
+)

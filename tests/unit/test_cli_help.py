@@ -1,13 +1,15 @@
 """The help: complete, quick, and the same as docs/cli.md."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from hpc.cli import build_parsers, main
+from hpc.cli import COMMANDS, build_parser, build_parsers, main
+from hpc.cli_command import Command
 from hpc.errors import ExitCode
 from hpc.help_page import COLUMNS, help_page
 
@@ -25,6 +27,16 @@ def test_help_names_every_exit_code_and_fits_the_page() -> None:
         assert all(f"\n  {code.value}    " in text for code in ExitCode)
         assert "130" in text
     assert max(len(line) for line in help_page().splitlines()) <= COLUMNS
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[command.name for command in COMMANDS])
+def test_command_is_found_and_its_examples_are_understood(command: Command) -> None:
+    assert callable(command.load())
+    written = [example.partition(" > ")[0] for example in command.examples if example.startswith("hpc ")]
+    parsed = [build_parser().parse_args(shlex.split(example)[1:]) for example in written]
+    assert command.name in [args.name for args in parsed]
+    for args in parsed:
+        args.command.check_options(args)
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["run", "--help"], ["stop", "--help"]])

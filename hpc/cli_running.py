@@ -1,0 +1,141 @@
+"""The commands that start, stop and serve runs, as a person types them."""
+
+import argparse
+
+from hpc.arguments import integer, json_text, number, plain_text, port
+from hpc.cli_command import Command, add_assembly, add_output, add_place
+from hpc.planning.options import add_budget, check_budget
+
+BACK_ENDS = ("lambda", "batch", "batch_callback")
+# Options of `hpc run` that are part of the execution input.
+INPUT_PARTS = ("back_end", "workload", "params", "batch_size", "max_concurrency", "tolerated_failure_percentage")
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what to compute (exactly one)").add_mutually_exclusive_group(required=True)
+    what.add_argument("--size", type=integer, metavar="N", help="the items 0 to N-1")
+    what.add_argument("--items", metavar="FILE", help="one item a line of a .jsonl file or a row of a .csv file")
+    what.add_argument(
+        "--source", metavar="DIR", help="one item a file below DIR, or an object below s3://bucket/prefix"
+    )
+    what.add_argument(
+        "--input",
+        metavar="JSON|@FILE",
+        help="the whole execution input; the options below that are part of it can't be given beside it",
+    )
+    how = parser.add_argument_group("how to compute it (part of the execution input)")
+    how.add_argument(
+        "--workload", type=plain_text, metavar="NAME|FILE.py", help="one of lambdas/workloads (utf8_keys), or a file"
+    )
+    how.add_argument("--back-end", choices=BACK_ENDS, help="what computes: AWS Lambda, or jobs of AWS Batch (lambda)")
+    how.add_argument("--params", type=json_text, metavar="JSON", help="object that every item is computed with ({})")
+    how.add_argument("--batch-size", type=integer, metavar="N", help="items of one child execution (size / 1,000)")
+    how.add_argument(
+        "--max-concurrency", type=integer, metavar="N", help="child executions at a time (hpc:max_concurrency)"
+    )
+    how.add_argument(
+        "--tolerated-failure-percentage", type=number, metavar="P", help="items that may fail, 0 to 100 (0)"
+    )
+    add_output(parser, "json", meaning="form of the result (text)")
+    parser.add_argument("--detach", action="store_true", help="start the run, print its ARN and leave it running")
+    add_budget(parser)
+    add_assembly(parser)
+    add_place(parser)
+
+
+def _check_run(args: argparse.Namespace) -> None:
+    check_budget(args)
+    beside = [f"--{part.replace('_', '-')}" for part in INPUT_PARTS if getattr(args, part) is not None]
+    if args.input is not None and beside:
+        args.parser.error(f"--input is the whole execution input: give {', '.join(beside)} in it, not beside it")
+
+
+def _add_orchestrate_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--entries",
+        required=True,
+        metavar="JSON|@FILE",
+        help='list of {"name", "size"?, "workload"?, "params"?, "fail"?}, also as {"input": {"entries": [...]}}',
+    )
+    add_output(parser, "json", meaning="form of the result (text)")
+    add_assembly(parser)
+    add_place(parser)
+
+
+def _add_stop_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=plain_text, metavar="RUN", help="its name or ARN, as hpc run printed it")
+    add_place(parser)
+
+
+def _add_new_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("workload_name", type=plain_text, metavar="NAME", help="like my_model: a-z, 0-9 and _")
+
+
+def _add_serve_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=port, default=0, metavar="P", help="port on 127.0.0.1 (any that is free)")
+    add_assembly(parser, used="serve")
+
+
+RUN = Command(
+    name="run",
+    function="hpc.run:run",
+    summary="run a computation and print its result",
+    description="Run a computation and print its result on stdout; progress and errors go to stderr.\n"
+    "Without --aws it runs on this machine: the synthesized state machine, served on\n"
+    "loopback, with the real handlers. Ctrl-C stops a local run and detaches from one on AWS.",
+    examples=(
+        "hpc run --size 1024",
+        "hpc run --size 64 --workload squares --batch-size 8 --output json",
+        "hpc run --items grid.csv --workload my_model.py --tolerated-failure-percentage 5",
+        "hpc run --input @input.json",
+        "hpc run --size 1024 --aws --detach",
+    ),
+    add_options=_add_run_options,
+    check=_check_run,
+)
+
+ORCHESTRATE = Command(
+    name="orchestrate",
+    function="hpc.orchestrate:orchestrate",
+    summary="compute entries on every back end and compare",
+    description="Compute entries on every back end - AWS Lambda, an array job and a job with a task token on\n"
+    "AWS Batch - with nested state machines, and print each entry's three totals, which must agree.\n"
+    "An entry that fails ends all of it: its error is the first line.",
+    examples=(
+        """hpc orchestrate --entries '[{"name": "invoke1"}, {"name": "invoke2", "size": 64}]'""",
+        "hpc orchestrate --entries @entries.json --output json",
+    ),
+    add_options=_add_orchestrate_options,
+)
+
+STOP = Command(
+    name="stop",
+    function="hpc.stop:stop",
+    summary="stop a run",
+    description="Stop a run that another command follows, or none.",
+    examples=("hpc stop run-20261122T041345-9c5dab", "hpc stop run-20261122T041345-9c5dab --aws"),
+    add_options=_add_stop_options,
+)
+
+NEW = Command(
+    name="new",
+    function="hpc.new:new",
+    summary="write a workload to start from",
+    description="Write NAME.py, a small workload with comments, and its test test_NAME.py into this folder.\n"
+    "Nothing is overwritten.",
+    examples=("hpc new my_model", "hpc run --size 100 --workload my_model.py"),
+    add_options=_add_new_options,
+)
+
+SERVE = Command(
+    name="serve",
+    function="hpc.serve:serve",
+    summary="keep a local server running",
+    description="Serve the synthesized stack on loopback until Ctrl-C: AWS Step Functions and S3, for hpc run,\n"
+    "the AWS CLI and any SDK. What a shell needs to reach it is printed on stdout, with its key.",
+    examples=(
+        "hpc serve --port 4599",
+        "aws stepfunctions list-state-machines   (in another terminal, after the printed exports)",
+    ),
+    add_options=_add_serve_options,
+)
