@@ -13,6 +13,7 @@ from hpc.failures import read_failures
 from hpc.home import Home
 from hpc.progress import open_view
 from hpc.render import render_failure, render_json, render_text
+from hpc.starting import follow_up, interrupted
 from hpc.watch import Ended, Watch
 
 if TYPE_CHECKING:
@@ -57,34 +58,16 @@ class FollowedRun:
         """Leave the run going on, and say how it is found again."""
         started = {"status": "RUNNING", "execution_arn": self.arn, "results": self.results}
         emit(json.dumps(started) if self.args.output == "json" else self.arn, kept_in=self.results)
-        say(self._follow_up())
+        say(follow_up(self.target, self.arn, self.args))
 
     def interrupted(self) -> str:
         """Stop a local run, which would end with its server; say what became of the run."""
-        if not self.target.is_local:
-            return f"detached: {self.name} goes on\n{self._follow_up()}"
-        try:
-            with explained(LostRunError, f"stopping {self.name}"):
-                self.target.stepfunctions.stop_execution(
-                    executionArn=self.arn, cause="stopped by the command that started it"
-                )
-        except CommandError as error:
-            return str(error)
-        return f"stopped {self.name}"
+        return interrupted(self.target, self.arn, self.args)
 
     def _stop_over_budget(self, reason: str) -> None:
         say(f"stopping {self.name}: {reason}")
         with explained(LostRunError, f"stopping {self.name}"):
             self.target.stepfunctions.stop_execution(executionArn=self.arn, error="Hpc.MaxUsdPassed", cause=reason)
-
-    def _follow_up(self) -> str:
-        if self.target.is_local:
-            return f"stop it with: hpc stop {self.name}"
-        stack = f" --stack-name {self.args.stack_name}" if self.args.stack_name else ""
-        return (
-            f"stop it with: hpc stop {self.name} --aws{stack}\n"
-            f"follow it with: aws stepfunctions describe-execution --execution-arn {self.arn}"
-        )
 
     def _locate(self, uri: str) -> str:
         return self.home.object_path(uri) if self.target.is_local else uri

@@ -5,18 +5,17 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from hpc.arguments import read_json, shorten
-from hpc.client import ORCHESTRATION_PREFIX, Target, aws_target, explained
+from hpc.client import ORCHESTRATION_PREFIX, Target, explained
 from hpc.console import emit, say
-from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError
+from hpc.errors import ExitCode, LostRunError, NotStartedError
 from hpc.home import Home
 from hpc.render import render_failure, shorten_number
+from hpc.starting import interrupted, open_target
 from hpc.synthesis import WITH_JOBS
 from hpc.watch import Ended
 
@@ -29,8 +28,8 @@ def orchestrate(args: argparse.Namespace) -> int:
     """Start ComplexOrchestrator, follow it, print each entry's totals."""
     entries = read_entries(args.entries)
     home = Home.from_environment()
-    with _open_target(args, home) as stack:
-        orchestration = Orchestration.start(stack.orchestrator(), entries)
+    with open_target(args, home, args.assembly, variant=WITH_JOBS) as stack:
+        orchestration = Orchestration.start(stack.orchestrator(), entries, args)
         finished, ended = orchestration.follow()
         place = f"execution {ended.execution['executionArn']}"
         if ended.status != "SUCCEEDED":
@@ -63,14 +62,6 @@ def read_entries(text_or_file: str) -> list[dict[str, Any]]:
     return given
 
 
-def _open_target(args: argparse.Namespace, home: Home) -> AbstractContextManager[Target]:
-    if args.aws:
-        return nullcontext(aws_target(args.stack_name or home.default_stack_name()))
-    from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
-
-    return local_target(home, Path(args.assembly) if args.assembly else None, variant=WITH_JOBS)
-
-
 @dataclass
 class Orchestration:
     """An execution of ComplexOrchestrator that was started here.
@@ -83,17 +74,17 @@ class Orchestration:
 
     target: Target
     arn: str
-    name: str
+    args: argparse.Namespace
     seen_event_id: int = 0
 
     @classmethod
-    def start(cls, target: Target, entries: list[dict[str, Any]]) -> "Orchestration":
+    def start(cls, target: Target, entries: list[dict[str, Any]], args: argparse.Namespace) -> "Orchestration":
         name = f"{ORCHESTRATION_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         text = json.dumps({"input": {"entries": entries}}, separators=(",", ":"), ensure_ascii=False)
         with explained(NotStartedError, "the orchestration was not started"):
             target.stepfunctions.start_execution(stateMachineArn=target.state_machine_arn, name=name, input=text)
         say(f"started {name}: {len(entries)} entries")
-        return cls(target, target.execution_arn(name), name)
+        return cls(target, target.execution_arn(name), args)
 
     def follow(self) -> tuple[list[dict[str, Any]], Ended]:
         """Return, when the execution has ended, the entries that were finished, in that order, and the end."""
@@ -111,7 +102,7 @@ class Orchestration:
                     return finished, Ended(execution, None)
                 time.sleep(min(self.target.pace.delay(time.monotonic() - began), LONGEST_PAUSE_SECONDS))
         except KeyboardInterrupt:
-            say(self._interrupted())
+            say(interrupted(self.target, self.arn, self.args))
             raise
 
     def _news(self) -> Iterator[dict[str, Any]]:
@@ -127,18 +118,6 @@ class Orchestration:
             details = event.get("taskSucceededEventDetails", {})
             if details.get("resource") == ENTRY_RESOURCE:
                 yield json.loads(details["output"])["Output"]
-
-    def _interrupted(self) -> str:
-        if not self.target.is_local:
-            return f"detached: {self.name} goes on\nstop it with: hpc stop {self.name} --aws"
-        try:
-            with explained(LostRunError, f"stopping {self.name}"):
-                self.target.stepfunctions.stop_execution(
-                    executionArn=self.arn, cause="stopped by the command that started it"
-                )
-        except CommandError as error:
-            return str(error)
-        return f"stopped {self.name}"
 
 
 def _results(ended: Ended, finished: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,16 +1,16 @@
 """`hpc redrive`: from a run that did not succeed to RedriveExecution, and from its end to a result on stdout."""
 
 import argparse
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from hpc.client import Target, aws_target, explained
+from hpc.client import explained
 from hpc.console import say
 from hpc.errors import NotStartedError
 from hpc.follow import FollowedRun
 from hpc.home import Home
 from hpc.reading import Run, find_run
+from hpc.starting import open_target
 from hpc.synthesis import PIPELINE, WITH_JOBS, Variant
 from hpc.workload_file import overlay_folder
 
@@ -18,24 +18,13 @@ from hpc.workload_file import overlay_folder
 def redrive(args: argparse.Namespace) -> int:
     """Redrive a run, follow it, print what came out."""
     home = Home.from_environment()
-    with _open_target(args, home, PIPELINE, None) as target:
+    with open_target(args, home, args.assembly) as target:
         run = Run(target, find_run(target, args.run))
         variant, overlay = (PIPELINE, None) if args.aws else _needs(home, run.settings)
         if (variant, overlay) == (PIPELINE, None):
             return _redrive(args, home, run)
-    with _open_target(args, home, variant, overlay) as target:
+    with open_target(args, home, args.assembly, variant=variant, overlay=overlay) as target:
         return _redrive(args, home, Run(target, run.arn))
-
-
-def _open_target(
-    args: argparse.Namespace, home: Home, variant: Variant, overlay: Path | None
-) -> AbstractContextManager[Target]:
-    if args.aws:
-        return nullcontext(aws_target(args.stack_name or home.default_stack_name()))
-    from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
-
-    assembly = Path(args.assembly) if args.assembly else None
-    return local_target(home, assembly, variant=variant, overlay=overlay)
 
 
 def _needs(home: Home, settings: dict[str, Any] | None) -> tuple[Variant, Path | None]:

@@ -3,17 +3,18 @@
 import argparse
 import json
 import secrets
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpc.arguments import execution_input
-from hpc.client import Target, aws_target, explained
+from hpc.client import Target, explained
 from hpc.console import say
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
 from hpc.follow import FollowedRun
 from hpc.home import Home
+from hpc.starting import open_target
 from hpc.synthesis import PIPELINE, WITH_JOBS
 from hpc.uploads import check_items, check_source, upload_items, upload_source
 from hpc.workload_file import read_workload_file
@@ -61,13 +62,14 @@ class RunCommand:
         self._budget: Budget | None = None
 
     def open_target(self) -> AbstractContextManager[Target]:
-        if self._args.aws:
-            return nullcontext(aws_target(self._args.stack_name or self._home.default_stack_name()))
-        from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
-
         overlay = self._workload.copy_to(self._home.create()) if self._workload is not None else None
-        return local_target(
-            self._home, self.assembly, variant=self._variant, overlay=overlay, may_host=not self._args.detach
+        return open_target(
+            self._args,
+            self._home,
+            self.assembly,
+            variant=self._variant,
+            overlay=overlay,
+            may_host=not self._args.detach,
         )
 
     def run_on(self, target: Target) -> int:

@@ -1,0 +1,53 @@
+"""Commands that start executions, or go on with them: where they run, and what becomes of one on Ctrl-C."""
+
+import argparse
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from hpc.client import Target, aws_target, explained
+from hpc.errors import CommandError, LostRunError
+from hpc.home import Home
+from hpc.synthesis import PIPELINE, Variant
+
+
+def open_target(
+    args: argparse.Namespace,
+    home: Home,
+    assembly: Path | str | None,
+    *,
+    variant: Variant = PIPELINE,
+    overlay: Path | None = None,
+    may_host: bool = True,
+) -> AbstractContextManager[Target]:
+    """Find the deployed stack that ``args`` names, or a local server as ``local_target`` does."""
+    if args.aws:
+        return nullcontext(aws_target(args.stack_name or home.default_stack_name()))
+    from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
+
+    named = Path(assembly) if assembly else None
+    return local_target(home, named, variant=variant, overlay=overlay, may_host=may_host)
+
+
+def interrupted(target: Target, arn: str, args: argparse.Namespace) -> str:
+    """Stop a local execution, which would end with its server; say what became of it."""
+    name = arn.rpartition(":")[2]
+    if not target.is_local:
+        return f"detached: {name} goes on\n{follow_up(target, arn, args)}"
+    try:
+        with explained(LostRunError, f"stopping {name}"):
+            target.stepfunctions.stop_execution(executionArn=arn, cause="stopped by the command that started it")
+    except CommandError as error:
+        return str(error)
+    return f"stopped {name}"
+
+
+def follow_up(target: Target, arn: str, args: argparse.Namespace) -> str:
+    """Say how an execution that goes on is found again."""
+    name = arn.rpartition(":")[2]
+    if target.is_local:
+        return f"stop it with: hpc stop {name}"
+    stack = f" --stack-name {args.stack_name}" if args.stack_name else ""
+    return (
+        f"stop it with: hpc stop {name} --aws{stack}\n"
+        f"follow it with: aws stepfunctions describe-execution --execution-arn {arn}"
+    )
