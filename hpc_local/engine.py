@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hpc_local import assembly as cloud_assembly
 from hpc_local.arns import Account
+from hpc_local.batch.archive import JobArchive
 from hpc_local.batch.service import BatchService
 from hpc_local.clock import Clock
 from hpc_local.execution.machines import Machines
@@ -104,6 +105,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
             log_folder=settings.home / "logs",
             base_environment=worker_environment,
             on_change=job_events(bus, settings.account),
+            archive=JobArchive(store),
         )
         stack.push_async_callback(batch.stop)
         machines, services = compose(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc_local.arns import Account
+from hpc_local.batch.archive import JobArchive
 from hpc_local.batch.details import describe, job_arn, summarize
 from hpc_local.batch.jobs import AnyJob, ArrayJob, Job
 from hpc_local.batch.listing import list_jobs
@@ -34,6 +35,8 @@ class BatchService:
         Variables that every job has whatever its definition says.
     on_change : callable
         Called with a job whose status has changed.
+    archive : JobArchive or None
+        Where jobs that have ended are kept for the time after this server.
     """
 
     def __init__(
@@ -45,12 +48,19 @@ class BatchService:
         log_folder: Path,
         base_environment: Mapping[str, str],
         on_change: Callable[[AnyJob], None],
+        archive: JobArchive | None = None,
     ) -> None:
         self.account = account
         self.resources = Resources()
-        self.store = JobStore()
+        self.store = JobStore() if archive is None else JobStore(archive.find)
         self._processes = JobProcesses(log_folder=log_folder, base_environment=base_environment)
-        self.scheduler = Scheduler(processes=self._processes, slots=slots, clock=clock, on_change=on_change)
+
+        def changed(job: AnyJob) -> None:
+            if archive is not None and job.ended is not None and job.stopped_at:
+                archive.keep(job)
+            on_change(job)
+
+        self.scheduler = Scheduler(processes=self._processes, slots=slots, clock=clock, on_change=changed)
         self._processes.listen(self.scheduler)
 
     async def stop(self) -> None:

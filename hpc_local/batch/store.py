@@ -1,10 +1,10 @@
-"""The jobs of this server's life, found by id or ARN and listed by queue or array.
+"""The jobs of this server's life, found by id or ARN and listed by queue or array; earlier ones found only.
 
-**Differs from AWS:** jobs are forgotten when the server ends, and the oldest ended ones when there are more than
-``MAX_KEPT_JOBS``; the service keeps them for 7 days.
+**Differs from AWS:** a queue lists the jobs of the server that runs, the latest ``MAX_KEPT_JOBS``.  Jobs that had ended
+before are found by id for 7 days, as in the service; those that had not when their server ended are forgotten.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hpc_local.batch.jobs import AnyJob, ArrayJob
 
@@ -12,9 +12,16 @@ MAX_KEPT_JOBS = 100_000
 
 
 class JobStore:
-    """Jobs by id; each has a number, in the order of submission."""
+    """Jobs by id; each has a number, in the order of submission.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    load : callable
+        Finds a job that is not in memory.
+    """
+
+    def __init__(self, load: Callable[[str], AnyJob | None] = lambda _job_id: None) -> None:
+        self._load = load
         self._jobs: dict[str, AnyJob] = {}
         self._count = 0
         self._kept = 0
@@ -35,7 +42,7 @@ class JobStore:
     def find(self, named: str) -> AnyJob | None:
         """Return the job with this id or ARN."""
         job_id, _, index = named.rpartition("job/")[2].partition(":")
-        job = self._jobs.get(job_id)
+        job = self._jobs.get(job_id) or self._load(job_id)
         if not index:
             return job
         is_child = isinstance(job, ArrayJob) and index.isascii() and index.isdigit() and int(index) < len(job.children)

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS children (
     PRIMARY KEY (map_run, position)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS segments (id INTEGER PRIMARY KEY, map_run INTEGER NOT NULL, blob BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS segments_of_map_run ON segments (map_run);
+CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, stopped INTEGER NOT NULL, blob BLOB NOT NULL) WITHOUT ROWID;
 """
 
 # Lists are read newest first from a given place on, with and without a status.
