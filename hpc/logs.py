@@ -75,10 +75,7 @@ def _local_lines(folder: Path, window: Window) -> Iterator[str]:
 
     Such a line belongs to the time between the stamped lines around it, and is shown if that touches the window.
     """
-    for name in window.functions:
-        path = folder / f"{name}.log"
-        if not path.is_file():
-            continue
+    for path in chain.from_iterable(sorted(folder.glob(f"{name}.*log")) for name in window.functions):
         yield f"==> {path} <=="
         begin, end = _places(path, window)
         with path.open("rb") as file:

@@ -154,7 +154,9 @@ def _service_failure(name: str, message: str) -> FunctionError:
     return FunctionError(name, json.dumps({"errorType": name, "errorMessage": message}, separators=(",", ":")))
 
 
-def worker_environment(function: Function, *, base_environment: Mapping[str, str], runtime_api: str) -> dict[str, str]:
+def worker_environment(
+    function: Function, *, base_environment: Mapping[str, str], runtime_api: str, log_stream: str
+) -> dict[str, str]:
     """Build the whole environment of a worker, from scratch.
 
     `base_environment` wins over the function's own variables: it is what keeps a worker away from real AWS.
@@ -168,7 +170,7 @@ def worker_environment(function: Function, *, base_environment: Mapping[str, str
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": log_name(function),
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
         "AWS_REGION": region,
         "LAMBDA_TASK_ROOT": str(function.code.absolute()),
@@ -187,7 +189,3 @@ def process_defaults() -> dict[str, str]:
         # No proxy for loopback; and without it macOS asks its system configuration, which crashes a forked process.
         "no_proxy": "*",
     }
-
-
-def log_name(function: Function) -> str:
-    return f"{function.name}.log"

@@ -4,8 +4,7 @@ The handlers run in warm worker processes under AWS's own runtime client (`awsla
 through AWS's Runtime API.  `fork_server` makes the processes, `worker_pool` decides which of them runs what,
 `runtime_api` talks to them.
 
-**Differs from AWS:** as those modules and `lambda_function` say; the log has only what the handlers write, one file a
-function.
+**Differs from AWS:** as those modules, `lambda_function`, `invocation_log` and `log_streams` say.
 """
 
 import asyncio
@@ -13,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hpc_local.fork_server import ForkServer
-from hpc_local.lambda_function import Function, FunctionError, function_not_found, log_name, worker_environment
+from hpc_local.lambda_function import Function, FunctionError, function_not_found, worker_environment
+from hpc_local.log_streams import LogStreams
 from hpc_local.runtime_api import RuntimeApi
 from hpc_local.worker_pool import Invocation, Worker, WorkerPool
 
@@ -31,7 +31,7 @@ class LambdaRuntime:
     worker_count
         Invocations that run at once, over all functions.
     log_folder
-        Gets `<function name>.log` with what the handlers write, and `workers.log` with what their common parent writes.
+        Gets the log streams of the functions, and `workers.log` with what the workers' common parent writes.
     base_environment
         Variables that every worker has whatever its function says: endpoints on loopback, dummy credentials.
     """
@@ -45,7 +45,8 @@ class LambdaRuntime:
         self._is_running = False
         self._pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill)
         self._api = RuntimeApi(self._pool)
-        self._fork_server = ForkServer(listener=self._pool, log=self._log_folder / "workers.log")
+        self._streams = LogStreams()
+        self._fork_server = ForkServer(listener=self, log=self._log_folder / "workers.log")
 
     async def start(self) -> None:
         """Open the Runtime API and start the process that forks the workers; does not wait until that one is warm."""
@@ -94,13 +95,31 @@ class LambdaRuntime:
     def _launch(self, worker: Worker) -> None:
         function = worker.function
         runtime_api = f"{self._api.address}/{worker.token}"
+        log = self._streams.take(worker.token, function.name)
+        environment = worker_environment(
+            function, base_environment=self._base_environment, runtime_api=runtime_api, log_stream=log
+        )
         self._fork_server.spawn(
             worker.token,
             program={"handler": function.handler},
             code=function.code.absolute(),
-            environment=worker_environment(function, base_environment=self._base_environment, runtime_api=runtime_api),
-            log=self._log_folder / log_name(function),
+            environment=environment,
+            log=self._log_folder / log,
         )
 
     def _kill(self, identity: str) -> None:
         self._fork_server.kill(identity)
+
+    # --- what the fork server tells ---
+
+    def worker_exited(self, identity: str, exit_code: int) -> None:
+        self._streams.release(identity)
+        self._pool.worker_exited(identity, exit_code)
+
+    def worker_failed(self, identity: str, reason: str) -> None:
+        self._streams.release(identity)
+        self._pool.worker_failed(identity, reason)
+
+    def server_lost(self, reason: str | None) -> None:
+        self._streams.release_all()
+        self._pool.server_lost(reason)

@@ -44,19 +44,24 @@ class RuntimeApi:
 
     async def _respond(self, scope: _Scope, receive: Any, send: Any) -> None:
         _, token, *path = scope["path"].split("/")
-        worker = self._pool.find(token)
-        if worker is None or path[:2] != [_VERSION, "runtime"]:
-            status, headers, body = _refusal(403, "Forbidden", "no worker has this token")
-        elif (scope["method"], path[2:]) == ("GET", ["invocation", "next"]):
-            status, headers, body = await self._next(worker)
-        elif scope["method"] == "POST":
-            content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
-            status, headers, body = self._take(worker, path[2:], await _read_body(receive), content_type)
-        else:
-            status, headers, body = _refusal(404, "NotFound", f"no such operation: {scope['method']} {scope['path']}")
+        status, headers, body = await self._answer(scope, receive, token, path)
+        if self._pool.is_dying(token):  # a refusal would only be logged as an error before the end
+            await _wait_for_disconnect(receive)
+            return
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: _Scope, receive: Any, token: str, path: list[str]) -> _Answer:
+        worker = self._pool.find(token)
+        if worker is None or path[:2] != [_VERSION, "runtime"]:
+            return _refusal(403, "Forbidden", "no worker has this token")
+        if (scope["method"], path[2:]) == ("GET", ["invocation", "next"]):
+            return await self._next(worker)
+        if scope["method"] == "POST":
+            content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
+            return self._take(worker, path[2:], await _read_body(receive), content_type)
+        return _refusal(404, "NotFound", f"no such operation: {scope['method']} {scope['path']}")
 
     async def _next(self, worker: Worker) -> _Answer:
         invocation = await self._pool.next(worker)
@@ -84,6 +89,11 @@ class RuntimeApi:
         if self._pool.finish(worker, request_id, outcome):
             return _accepted()
         return _refusal(400, "InvalidRequestID", "Invalid request ID")
+
+
+async def _wait_for_disconnect(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read_body(receive: Any) -> bytes | None:

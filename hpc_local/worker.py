@@ -37,6 +37,7 @@ import time
 from typing import Any
 
 from hpc_local import runtime_client as stand_in
+from hpc_local.invocation_log import InvocationLog
 from hpc_local.worker_imports import compile_folder, isolate_imports
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -199,7 +200,7 @@ def _run_worker(task: dict[str, Any]) -> None:
     _lead_group(0)
     _die_with(task["parent"])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the native client crashes when its server is gone
-    _redirect(task["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 1)
+    _redirect(task["log"], os.O_RDWR | os.O_APPEND | os.O_CREAT, 1)
     os.dup2(1, 2)
     os.environ.clear()
     os.environ.update(task["environment"])
@@ -227,6 +228,7 @@ def _redirect(path: str, flags: int, descriptor: int) -> None:
 
 
 def _run_handler(handler: str) -> None:
+    log = InvocationLog(1, memory_mib=int(os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]))
     _choose_runtime_client()
     from awslambdaric import bootstrap  # noqa: PLC0415 - it reads the worker's environment
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient  # noqa: PLC0415 - as above
@@ -236,8 +238,26 @@ def _run_handler(handler: str) -> None:
     class _Client(LambdaRuntimeClient):  # type: ignore[misc] # awslambdaric has no annotations
         """The native client puts the token into each path, as part of the address; this one's http.client can't."""
 
+        is_initialized = False
+
         def call_rapid(self, http_method: str, endpoint: str, *rest: Any, **named: Any) -> None:
             super().call_rapid(http_method, f"/{token}{endpoint}", *rest, **named)
+
+        def wait_next_invocation(self) -> Any:
+            if not self.is_initialized:
+                self.is_initialized = True
+                log.initialized()
+            request = super().wait_next_invocation()
+            log.begin(request.invoke_id)
+            return request
+
+        def post_invocation_result(self, invoke_id: str, *rest: Any, **named: Any) -> None:
+            log.end(invoke_id)
+            super().post_invocation_result(invoke_id, *rest, **named)
+
+        def post_invocation_error(self, invoke_id: str, *rest: Any, **named: Any) -> None:
+            log.end(invoke_id)
+            super().post_invocation_error(invoke_id, *rest, **named)
 
     bootstrap.run(handler, _Client(address))
 

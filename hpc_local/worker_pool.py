@@ -64,6 +64,7 @@ class WorkerPool:
         self._kill_process = kill
         self._queue: deque[Invocation] = deque()
         self._workers: dict[str, Worker] = {}
+        self._dying: set[str] = set()  # tokens of those that have been killed and may not know it yet
         self._idle: dict[Worker, None] = {}  # the least recently used first
         self._busy_count = 0
 
@@ -105,6 +106,9 @@ class WorkerPool:
     def find(self, token: str) -> Worker | None:
         return self._workers.get(token)
 
+    def is_dying(self, token: str) -> bool:
+        return token in self._dying
+
     async def next(self, worker: Worker) -> Invocation | None:
         """Wait for the worker's next invocation; None once the worker is not wanted any more."""
         worker.is_initialized = True
@@ -145,6 +149,7 @@ class WorkerPool:
     # --- the fork server's side ---
 
     def worker_exited(self, identity: str, exit_code: int) -> None:
+        self._dying.discard(identity)
         worker = self._workers.get(identity)
         if worker is None:
             return
@@ -161,8 +166,10 @@ class WorkerPool:
         worker = self._workers.get(identity)
         if worker is not None:
             self.abandon(worker, lambda_function.unavailable(reason))
+        self._dying.discard(identity)
 
     def server_lost(self, reason: str | None) -> None:
+        self._dying.clear()
         if reason is not None:
             failure = lambda_function.unavailable(reason)
             for invocation in self._queue:
@@ -228,6 +235,7 @@ class WorkerPool:
         return worker
 
     def _discard(self, worker: Worker) -> None:
+        self._dying.add(worker.token)
         self._kill_process(worker.token)
         self._remove(worker)
 

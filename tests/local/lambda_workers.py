@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 from hpc_local.lambda_runtime import Function, FunctionError, LambdaRuntime
 
 Result = TypeVar("Result")
+OWN_LINE = re.compile(r"(INIT_START|START|END|REPORT) ")
 BASE_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
@@ -86,7 +88,9 @@ class Workers:
         raise AssertionError(f"{arn} returned {result!r}")
 
     def log(self, name: str) -> str:
-        return (self.folder / "log" / f"{name}.log").read_text(encoding="utf-8")
+        """Return what the function's code wrote, without Lambda's own lines."""
+        text = "".join(path.read_text(encoding="utf-8") for path in sorted((self.folder / "log").glob(f"{name}.*log")))
+        return "".join(line for line in text.splitlines(keepends=True) if not OWN_LINE.match(line))
 
 
 @contextlib.contextmanager

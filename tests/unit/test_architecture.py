@@ -49,7 +49,7 @@ LAYERS = (
     {"assembly", "cloudformation", "job_resources", "states_api", "s3", "http_api", "sigv4"},
     {"execution", "maps", "integrations"},
     {"lambda_runtime", "storage", "object_store", "protocol", "batch", "rules", "status_events"},
-    {"runtime_api", "worker_pool", "fork_server", "worker", "worker_imports"},
+    {"runtime_api", "worker_pool", "fork_server", "worker", "worker_imports", "invocation_log", "log_streams"},
     {"lambda_function", "runtime_client", "language", "arns", "clock", "loopback"},
 )
 
