@@ -20,10 +20,17 @@ MISSING_CODES = {"NoSuchKey", "404", "AccessDenied", "403"}
 
 @dataclass(frozen=True)
 class Run:
-    """One execution of the state machine, which may be over."""
+    """One execution of the state machine, which may be over.
+
+    Attributes
+    ----------
+    folder : str or None
+        Of its files below ``runs/``, where that is not its name: SyncNested has a folder for each of its jobs.
+    """
 
     target: Target
     arn: str
+    folder: str | None = None
 
     @property
     def name(self) -> str:
@@ -42,7 +49,7 @@ class Run:
         return None if body is None else dict(json.loads(body))
 
     def key(self, file: str) -> str:
-        return f"runs/{self.name}/{file}"
+        return f"runs/{self.folder or self.name}/{file}"
 
     def read(self, file: str) -> bytes | None:
         """Return a small file of the run, or None if there is none."""
