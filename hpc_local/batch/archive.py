@@ -43,7 +43,7 @@ class JobArchive:
             self._store.journal.submit(write)
 
     def _find(self, job_id: str) -> AnyJob | None:
-        row = self._store.reader.execute("SELECT blob FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        row = self._store.read_one("SELECT blob FROM jobs WHERE id = ?", (job_id,))
         return _from(job_id, unpack(row[0])) if row is not None else None
 
 

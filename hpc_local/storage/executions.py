@@ -87,31 +87,31 @@ class ExecutionStore:
 
     def redriven_by(self, execution_id: int, token: str, since: float, last: int) -> float | None:
         """Return when ``token`` redrove the execution, if it is among the ``last`` tokens and not older."""
-        row = self._store.reader.execute(
+        row = self._store.read_one(
             "SELECT moment FROM (SELECT * FROM redrives WHERE execution = ? ORDER BY number DESC LIMIT ?)"
             " WHERE token = ? AND moment >= ?",
             (execution_id, last, token, since),
-        ).fetchone()
+        )
         return row[0] if row else None
 
     def find(self, arn: str) -> ExecutionRow | None:
-        row = self._store.reader.execute(f"{_SELECT} WHERE arn = ?", (arn,)).fetchone()
+        row = self._store.read_one(f"{_SELECT} WHERE arn = ?", (arn,))
         return ExecutionRow(**row) if row else None
 
     def by_id(self, execution_id: int) -> ExecutionRow:
-        return ExecutionRow(**self._store.reader.execute(f"{_SELECT} WHERE id = ?", (execution_id,)).fetchone())
+        return ExecutionRow(**self._store.read_one(f"{_SELECT} WHERE id = ?", (execution_id,)))
 
     def of_machine(self, machine_arn: str, status: str | None, before: int | None, limit: int) -> list[ExecutionRow]:
         """Return executions of one machine, newest first, from the one that started before that of id ``before``."""
         condition, values = ("AND status = ?", (status,)) if status else ("", ())
-        rows = self._store.reader.execute(
+        rows = self._store.read(
             f"{_SELECT} WHERE machine_arn = ? {condition} AND id < ? ORDER BY id DESC LIMIT ?",
             (machine_arn, *values, _HIGHEST_ID if before is None else before, limit),
         )
         return [ExecutionRow(**row) for row in rows]
 
     def running(self) -> list[ExecutionRow]:
-        return [ExecutionRow(**row) for row in self._store.reader.execute(f"{_SELECT} WHERE status = 'RUNNING'")]
+        return [ExecutionRow(**row) for row in self._store.read(f"{_SELECT} WHERE status = 'RUNNING'")]
 
     def append_events(self, execution_id: int, events: list[Event]) -> "Future[None]":
         """Store ``events`` of one execution, in order, as one segment keyed by the id of the first."""
@@ -142,10 +142,10 @@ class ExecutionStore:
 
     def _segment(self, execution_id: int, event_id: int) -> list[Event]:
         """Return the segment with this event, or the last one if there is no such event yet."""
-        row = self._store.reader.execute(
+        row = self._store.read_one(
             "SELECT blob FROM events WHERE execution = ? AND first <= ? ORDER BY first DESC LIMIT 1",
             (execution_id, event_id),
-        ).fetchone()
+        )
         return unpack(row[0]) if row else []  # type: ignore[return-value]  # a segment of events holds dicts
 
 

@@ -40,6 +40,7 @@ class Journal:
         self._queue: queue.SimpleQueue[tuple[Write, Future[None]] | None] = queue.SimpleQueue()
         self._failure: StorageError | None = None
         self._is_closed = False
+        self._accepting = threading.Lock()  # what is queued behind the end would be lost, and waited for for ever
         with contextlib.closing(self.connect()) as connection:
             prepare(connection)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -63,10 +64,11 @@ class Journal:
         """
         if self._failure is not None:
             raise self._failure
-        if self._is_closed:
-            raise StorageError(f"cannot write {self._path}: it is closed")
         future: Future[None] = Future()
-        self._queue.put((write, future))
+        with self._accepting:
+            if self._is_closed:
+                raise StorageError(f"cannot write {self._path}: it is closed")
+            self._queue.put((write, future))
         return future
 
     def flush(self) -> "Future[None]":
@@ -75,8 +77,9 @@ class Journal:
 
     def close(self) -> None:
         """Commit what is queued and stop; nothing is accepted after that."""
-        self._is_closed = True
-        self._queue.put(None)
+        with self._accepting:
+            self._is_closed = True
+            self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:

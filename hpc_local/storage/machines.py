@@ -74,14 +74,14 @@ class MachineStore:
         return self._store.journal.submit(lambda connection: _delete(connection, arn))
 
     def find(self, arn: str) -> MachineRow | None:
-        row = self._store.reader.execute(f"{_SELECT} WHERE arn = ?", (arn,)).fetchone()
+        row = self._store.read_one(f"{_SELECT} WHERE arn = ?", (arn,))
         return _row(row) if row else None
 
     def made_by_api(self) -> list[MachineRow]:
-        return [_row(row) for row in self._store.reader.execute(f"{_SELECT} WHERE NOT is_of_stack ORDER BY name")]
+        return [_row(row) for row in self._store.read(f"{_SELECT} WHERE NOT is_of_stack ORDER BY name")]
 
     def definition(self, definition_id: int) -> str:
-        (text,) = self._store.reader.execute("SELECT text FROM definitions WHERE id = ?", (definition_id,)).fetchone()
+        (text,) = self._store.read_one("SELECT text FROM definitions WHERE id = ?", (definition_id,))
         return str(text)
 
 

@@ -136,18 +136,16 @@ class MapRunStore:
         return self._store.journal.submit(write)
 
     def find(self, arn: str) -> MapRunRow | None:
-        row = self._store.reader.execute(f"{_SELECT} WHERE arn = ?", (arn,)).fetchone()
+        row = self._store.read_one(f"{_SELECT} WHERE arn = ?", (arn,))
         return MapRunRow(**row) if row else None
 
     def of_execution(self, execution_id: int) -> list[MapRunRow]:
-        rows = self._store.reader.execute(f"{_SELECT} WHERE execution = ? ORDER BY id", (execution_id,))
+        rows = self._store.read(f"{_SELECT} WHERE execution = ? ORDER BY id", (execution_id,))
         return [MapRunRow(**row) for row in rows]
 
     def of_child_machine(self, child_machine_arn: str) -> list[MapRunRow]:
         """Return the Map Runs whose children belong to this child state machine, newest first."""
-        rows = self._store.reader.execute(
-            f"{_SELECT} WHERE child_machine_arn = ? ORDER BY id DESC", (child_machine_arn,)
-        )
+        rows = self._store.read(f"{_SELECT} WHERE child_machine_arn = ? ORDER BY id DESC", (child_machine_arn,))
         return [MapRunRow(**row) for row in rows]
 
     def abort_running(self, now: float) -> None:
@@ -160,33 +158,33 @@ class MapRunStore:
 
     def counts(self, map_run: int) -> dict[str, tuple[int, int]]:
         """Return (children, items) by status, of those that have ended."""
-        rows = self._store.reader.execute(
+        rows = self._store.read(
             "SELECT status, COUNT(*), SUM(item_count) FROM children WHERE map_run = ? GROUP BY status", (map_run,)
         )
         return {status: (children, items) for status, children, items in rows}
 
     def not_redrivable(self, map_run: int, since: float, max_events: int) -> tuple[int, int]:
         """Return (children, items) that failed for good: they ended before ``since``, or their history is full."""
-        children, items = self._store.reader.execute(
+        children, items = self._store.read_one(
             "SELECT COUNT(*), COALESCE(SUM(item_count), 0) FROM children WHERE map_run = ?"
             " AND status <> 'SUCCEEDED' AND (stopped < ? OR event_count >= ?)",
             (map_run, since, max_events),
-        ).fetchone()
+        )
         return children, items
 
     def covered(self, row: MapRunRow) -> int:
         """Return how many children are in the result files of earlier attempts."""
-        (count,) = self._store.reader.execute(
+        (count,) = self._store.read_one(
             "SELECT COUNT(*) FROM children WHERE map_run = ? AND status = 'SUCCEEDED' AND segment <= ?",
             (row.id, row.covered_segment),
-        ).fetchone()
+        )
         return int(count)
 
     def last_segment(self, map_run: int) -> int:
         """Return the id of the last segment that holds a child, 0 if there is none; later ones are higher."""
-        (segment,) = self._store.reader.execute(
+        (segment,) = self._store.read_one(
             "SELECT COALESCE(MAX(segment), 0) FROM children WHERE map_run = ?", (map_run,)
-        ).fetchone()
+        )
         return int(segment)
 
     def positions(self, map_run: int, first: int, limit: int) -> list[int]:
@@ -215,11 +213,11 @@ class MapRunStore:
         return sorted(found, key=lambda record: record.position)
 
     def child(self, map_run: int, position: int) -> ChildRecord | None:
-        row = self._store.reader.execute(
+        row = self._store.read_one(
             "SELECT blob, slot FROM children JOIN segments ON segments.id = children.segment"
             " WHERE children.map_run = ? AND position = ?",
             (map_run, position),
-        ).fetchone()
+        )
         return _record(unpack(row["blob"])[row["slot"]]) if row else None
 
     def ended(self, map_run: int, wanted: ChildFilter, limit: int) -> list[ChildRow]:
@@ -227,7 +225,7 @@ class MapRunStore:
         status, is_redriven, before = wanted
         # The literal lets SQLite use the index of children that did not succeed.
         literal = "" if status in (None, "SUCCEEDED") else " AND status <> 'SUCCEEDED'"
-        rows = self._store.reader.execute(
+        rows = self._store.read(
             "SELECT position, status, started, stopped, item_count, redrive_count, redriven FROM children"  # noqa: S608 - literals of ours
             f" WHERE map_run = ? AND (? IS NULL OR status = ?){literal} AND (? IS NULL OR (redrive_count > 0) = ?)"
             " AND position < ? ORDER BY position DESC LIMIT ?",

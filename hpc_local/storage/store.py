@@ -3,10 +3,13 @@
 import itertools
 import json
 import sqlite3
+import threading
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from hpc_local.storage.journal import Journal
+from hpc_local.storage.journal import Journal, StorageError
 from hpc_local.storage.schema import prepare
 
 
@@ -15,7 +18,8 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.journal = Journal(path, prepare)
-        self.reader = self.connect()
+        self._reader: sqlite3.Connection | None = self.connect()
+        self._reading = threading.Lock()
         self._execution_ids = itertools.count(self._next_id("executions"))
         self._map_run_ids = itertools.count(self._next_id("map_runs"))
         self._segment_ids = itertools.count(self._next_id("segments"))
@@ -26,9 +30,31 @@ class Store:
         connection.row_factory = sqlite3.Row
         return connection
 
+    def read(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+        """Return all rows of a short answer, as committed.
+
+        Raises
+        ------
+        StorageError
+            If the store is closed.
+        """
+        with self._reading:
+            if self._reader is None:
+                raise StorageError("cannot read the store: it is closed")
+            return self._reader.execute(query, values).fetchall()
+
+    def read_one(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
+        """Return the first row, or None; raises what ``read`` raises."""
+        rows = self.read(query, values)
+        return rows[0] if rows else None
+
     def close(self) -> None:
+        """Close once no thread is in a statement: SQLite must not lose a connection that is in use."""
         self.journal.close()
-        self.reader.close()
+        with self._reading:
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.close()
 
     def next_execution_id(self) -> int:
         return next(self._execution_ids)
@@ -40,7 +66,7 @@ class Store:
         return next(self._segment_ids)
 
     def _next_id(self, table: str) -> int:
-        (highest,) = self.reader.execute(f"SELECT COALESCE(MAX(id), 0) FROM {table}").fetchone()  # noqa: S608 - a literal of ours
+        (highest,) = self.read_one(f"SELECT COALESCE(MAX(id), 0) FROM {table}")  # noqa: S608 - a literal of ours
         return int(highest) + 1
 
 

@@ -37,9 +37,10 @@ def test_store_of_version_1_gets_what_version_2_has(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 1")
     store = Store(path)
     with contextlib.closing(store):
-        assert {table: columns(store.reader, table) for table in ADDED} == whole
-        assert not store.reader.execute("SELECT * FROM redrives").fetchall()
-        (child,) = store.reader.execute("SELECT redrive_count, redriven, event_count, item_count FROM children")
+        with contextlib.closing(store.connect()) as reader:
+            assert {table: columns(reader, table) for table in ADDED} == whole
+        assert not store.read("SELECT * FROM redrives")
+        (child,) = store.read("SELECT redrive_count, redriven, event_count, item_count FROM children")
         assert tuple(child) == (0, None, 0, 3)
 
 
