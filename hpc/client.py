@@ -73,7 +73,12 @@ class Target:
 
     def execution_arn(self, name: str) -> str:
         """Return the ARN of this state machine's execution ``name``."""
-        return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
+        return execution_arn(self.state_machine_arn, name)
+
+    @property
+    def machine_arns(self) -> list[str]:
+        """ARNs of the state machines that a person starts: MapReduce, and ComplexOrchestrator if the stack has it."""
+        return [self.state_machine_arn, *(self.outputs[name] for name in ("OrchestratorArn",) if name in self.outputs)]
 
     def orchestrator(self) -> "Target":
         """Return the stack's ComplexOrchestrator in the place of its MapReduce.
@@ -92,6 +97,11 @@ class Target:
     def client(self, service: str) -> Any:
         """Make a client of another service in the same place."""
         return self.session.client(service, endpoint_url=self.endpoint_url, config=self.config)
+
+
+def execution_arn(machine_arn: str, name: str) -> str:
+    """Return the ARN of a state machine's execution ``name``."""
+    return f"{machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
 
 
 def local_session(*, region: str, access_key_id: str, secret_access_key: str) -> boto3.Session:

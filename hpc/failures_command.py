@@ -39,7 +39,7 @@ class Group:
 
 def failures(args: argparse.Namespace) -> int:
     """Print the failed items; that there are some is no failure of this command."""
-    with open_run(args) as run:
+    with open_run(args, has_items=True) as run:
         seen = Watch(run.target, run.arn).look()
         items = FailedItems(run, seen)
         if args.output == "json":

@@ -9,7 +9,7 @@ from hpc.client import LOCAL_PACE, Target, explained, from_outputs, local_config
 from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
 from hpc.home import Home
-from hpc.synthesis import PIPELINE, Variant, check_assembly, find_assembly
+from hpc.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_assembly
 from hpc_local.server import Connection, LocalServer, ServerInUseError, attach
 
 # A server that is starting holds the lock before it can be attached to.
@@ -110,7 +110,9 @@ def _last_assembly(home: Home) -> Path | None:
         assembly = Path((home.folder / LAST_ASSEMBLY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return assembly if (assembly / "manifest.json").is_file() else None
+    # One with jobs and orchestrator shows their executions too.
+    with_jobs = assembly.with_name(f"{assembly.name}{WITH_JOBS.suffix}")
+    return next((folder for folder in (with_jobs, assembly) if (folder / "manifest.json").is_file()), None)
 
 
 def attached_target(home: Home) -> Target:

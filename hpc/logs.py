@@ -37,7 +37,7 @@ class Window:
 def logs(args: argparse.Namespace) -> int:
     """Print the lines, function by function."""
     home = Home.from_environment()
-    with open_run(args) as run:
+    with open_run(args, has_items=True) as run:
         window = _window_of_run(run) if args.index is None else _window_of_item(run, args.index)
         lines = _local_lines(home.folder / "logs", window) if run.target.is_local else cloudwatch_lines(run, window)
         with explained(LostRunError, "reading the logs"):

@@ -31,16 +31,30 @@ def orchestrate(args: argparse.Namespace) -> int:
     with open_target(args, home, args.assembly, variant=WITH_JOBS) as stack:
         orchestration = Orchestration.start(stack.orchestrator(), entries, args)
         finished, ended = orchestration.follow()
-        place = f"execution {ended.execution['executionArn']}"
-        if ended.status != "SUCCEEDED":
-            say(render_failure(ended))
-        if args.output == "json":
-            emit(_render_json(ended, finished), kept_in=place)
-        else:
-            lines = [line for result in _results(ended, finished) for line in _render_entry(result, stack, home)]
-            summary = f"{len(_results(ended, finished))} of {len(entries)} entries agree, {ended.seconds:.2f} s"
-            emit("\n".join([*lines, summary]), kept_in=place)
-        return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
+        return print_entries(orchestration, ended, finished)
+
+
+def orchestration_result(target: Target, ended: Ended, args: argparse.Namespace) -> int:
+    """Print of an orchestration that has ended what the command that started it printed."""
+    orchestration = Orchestration(target, ended.execution["executionArn"], args)
+    with explained(LostRunError, "asking about the orchestration"):
+        finished = list(orchestration.news())
+    return print_entries(orchestration, ended, finished)
+
+
+def print_entries(orchestration: "Orchestration", ended: Ended, finished: list[dict[str, Any]]) -> int:
+    """Print the entries that were finished, in the form that is asked for; return the exit code."""
+    place = f"execution {orchestration.arn}"
+    results = _results(ended, finished)
+    if ended.status != "SUCCEEDED":
+        say(render_failure(ended))
+    if orchestration.args.output == "json":
+        emit(_render_json(ended, results), kept_in=place)
+    else:
+        lines = [line for result in results for line in _render_entry(result, orchestration.target)]
+        summary = f"{len(results)}{_of_entries(ended)} entries agree, {ended.seconds:.2f} s"
+        emit("\n".join([*lines, summary]), kept_in=place)
+    return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
 
 
 def read_entries(text_or_file: str) -> list[dict[str, Any]]:
@@ -64,7 +78,7 @@ def read_entries(text_or_file: str) -> list[dict[str, Any]]:
 
 @dataclass
 class Orchestration:
-    """An execution of ComplexOrchestrator that was started here.
+    """An execution of ComplexOrchestrator; ``args`` has the command's ``output``, ``aws`` and ``stack_name``.
 
     Attributes
     ----------
@@ -94,7 +108,7 @@ class Orchestration:
             while True:
                 with explained(LostRunError, "asking about the orchestration"):
                     execution = self.target.stepfunctions.describe_execution(executionArn=self.arn)
-                    news = list(self._news())
+                    news = list(self.news())
                 finished += news
                 for result in news:
                     say(f"{result['name']}: the totals agree")
@@ -105,7 +119,7 @@ class Orchestration:
             say(interrupted(self.target, self.arn, self.args))
             raise
 
-    def _news(self) -> Iterator[dict[str, Any]]:
+    def news(self) -> Iterator[dict[str, Any]]:
         """Yield what came of the entries that have finished since the last call."""
         events = []
         seen, pages = self.seen_event_id, self.target.stepfunctions.get_paginator("get_execution_history")
@@ -128,7 +142,15 @@ def _results(ended: Ended, finished: list[dict[str, Any]]) -> list[dict[str, Any
     return results
 
 
-def _render_json(ended: Ended, finished: list[dict[str, Any]]) -> str:
+def _of_entries(ended: Ended) -> str:
+    """Say how many entries were given; another client may have given something else, which then failed."""
+    given = json.loads(ended.execution.get("input", "null"))
+    inner = given.get("input") if isinstance(given, dict) else None
+    entries = inner.get("entries") if isinstance(inner, dict) else None
+    return f" of {len(entries)}" if isinstance(entries, list) else ""
+
+
+def _render_json(ended: Ended, results: list[dict[str, Any]]) -> str:
     """Return one JSON object on one line.
 
     Shape::
@@ -141,19 +163,20 @@ def _render_json(ended: Ended, finished: list[dict[str, Any]]) -> str:
         "status": ended.status,
         "execution_arn": ended.execution["executionArn"],
         "seconds": round(ended.seconds, 3),
-        "entries": _results(ended, finished),
+        "entries": results,
     }
     if ended.status != "SUCCEEDED":
         document |= {"error": ended.execution.get("error"), "cause": ended.execution.get("cause")}
     return json.dumps(document)
 
 
-def _render_entry(result: dict[str, Any], target: Target, home: Home) -> Iterator[str]:
+def _render_entry(result: dict[str, Any], target: Target) -> Iterator[str]:
     yield f"{result['name']}: {'agree' if result['agree'] else 'DISAGREE'}, {result['count']:,} items"
     for back_end, total in result["totals"].items():
         if "total" in total:
             shown = shorten_number(total["total"]) if total["total"].isdecimal() else shorten(total["total"])
         else:
             file = total["total_file"]
-            shown = f"sha256 {total['sha256'][:16]}..., {home.object_path(file) if target.is_local else file}"
+            place = Home.from_environment().object_path(file) if target.is_local else file
+            shown = f"sha256 {total['sha256'][:16]}..., {place}"
         yield f"  {back_end:<14}  {shown}"

@@ -1,21 +1,28 @@
 """Commands that only look: which stack they look at, and which of its runs."""
 
 import argparse
+import heapq
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from hpc.arguments import shorten
-from hpc.client import Target, aws_target, explained
+from hpc.client import Target, aws_target, execution_arn, explained
 from hpc.errors import LostRunError, NotStartedError
 from hpc.home import Home
 
+# The service's own limit of a page.
+PAGE = 1_000
 MISSING_CODES = {"NoSuchKey", "404", "AccessDenied", "403"}
+UNKNOWN_CODES = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
+MACHINE = re.compile(r"arn:[\w-]+:states:[\w-]+:\d+:stateMachine:[\w-]+")
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,11 @@ class Run:
     @property
     def name(self) -> str:
         return self.arn.rpartition(":")[2]
+
+    @property
+    def is_of_pipeline(self) -> bool:
+        """Whether it has items; ComplexOrchestrator and what that starts have none of their own."""
+        return self.arn.startswith(self.target.execution_arn(""))
 
     @cached_property
     def settings(self) -> dict[str, Any] | None:
@@ -70,32 +82,84 @@ class Run:
 
 
 @contextmanager
-def open_run(args: argparse.Namespace) -> Iterator[Run]:
-    """Find the run that ``args.run`` names, or the latest one.
+def open_run(args: argparse.Namespace, *, has_items: bool = False) -> Iterator[Run]:
+    """Find the execution that ``args.run`` names, or the latest one.
+
+    Parameters
+    ----------
+    has_items
+        Whether only one of MapReduce will do.
 
     Raises
     ------
     NotStartedError
-        If there is no such run.
+        If there is no such execution.
     """
     with open_stack(args) as target:
-        yield Run(target, find_run(target, args.run))
+        yield Run(target, find_run(target, args.run) if has_items else find_execution(target, args.run))
 
 
 def find_run(target: Target, named: str | None) -> str:
-    """Return the ARN of a run that is named, by name or ARN, or of the latest one."""
-    own = target.execution_arn("")
+    """Return the ARN of a run of MapReduce that is named, by name or ARN, or of the latest one.
+
+    Raises
+    ------
+    NotStartedError
+        If there is no such run, or it is an execution of another state machine.
+    """
     if named is None:
-        latest = _latest(target)
-        if latest is None:
-            raise NotStartedError("there is no run yet: hpc run starts one")
-        return str(latest["executionArn"])
-    if named.startswith("arn:") and not named.startswith(own):
-        raise NotStartedError(f"RUN must be a name or an ARN that starts with {own}, got {shorten(named, 200)}")
-    arn = named if named.startswith("arn:") else own + named
-    with explained(NotStartedError, f"looking for the run {shorten(named)}"):
-        target.stepfunctions.describe_execution(executionArn=arn)
+        return _latest(target, target.state_machine_arn)
+    arn = find_execution(target, named)
+    if not Run(target, arn).is_of_pipeline:
+        raise NotStartedError(
+            f"{shorten(named, 200)} is an execution of {_machine_of(arn)}, which has no items of its own: "
+            "RUN must be a run that hpc run or an entry of an orchestrator started (hpc runs)"
+        )
     return arn
+
+
+def find_execution(target: Target, named: str | None) -> str:
+    """Return the ARN of an execution of the stack's state machines, by name or ARN, or of the latest that was started.
+
+    Raises
+    ------
+    NotStartedError
+        If there is none.
+    """
+    if named is None:
+        return _latest(target, *target.machine_arns)
+    with explained(NotStartedError, f"looking for the run {shorten(named, 200)}"):
+        if named.startswith("arn:"):
+            known = any(named.startswith(execution_arn(machine, "")) for machine in _stack_machines(target))
+            candidates = [named] if known else []
+        else:
+            candidates = [execution_arn(machine, named) for machine in target.machine_arns]
+        for arn in candidates:
+            try:
+                target.stepfunctions.describe_execution(executionArn=arn)
+            except ClientError as error:
+                if error.response["Error"].get("Code") not in UNKNOWN_CODES:
+                    raise
+                continue
+            return arn
+    machines = ", ".join(machine.rpartition(":")[2] for machine in target.machine_arns)
+    raise NotStartedError(
+        f"RUN must be the name or ARN of an execution of {machines}, got {shorten(named, 200)}: see hpc runs"
+    )
+
+
+def _stack_machines(target: Target) -> Iterator[str]:
+    """Yield the ARNs of the state machines that a person starts, then of those that their definitions start."""
+    found = list(target.machine_arns)
+    for machine in found:  # which grows
+        yield machine
+        definition = target.stepfunctions.describe_state_machine(stateMachineArn=machine)["definition"]
+        found += [each for each in dict.fromkeys(MACHINE.findall(definition)) if each not in found]
+
+
+def _machine_of(execution: str) -> str:
+    """Return the name of an execution's state machine."""
+    return execution.split(":")[-2]
 
 
 @contextmanager
@@ -117,7 +181,23 @@ def open_stack(args: argparse.Namespace) -> Iterator[Target]:
         yield target
 
 
-def _latest(target: Target) -> dict[str, Any] | None:
+def list_executions(
+    target: Target, machines: Sequence[str], *, limit: int, status: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the executions of state machines that started last, the latest first, as ListExecutions describes them."""
+    given = {"statusFilter": status} if status is not None else {}
+    paginator = target.stepfunctions.get_paginator("list_executions")
+    listed = (
+        paginator.paginate(stateMachineArn=machine, PaginationConfig={"PageSize": min(limit, PAGE)}, **given)
+        for machine in machines
+    )
+    each = [(execution for page in pages for execution in page["executions"]) for pages in listed]
+    return islice(heapq.merge(*each, key=lambda execution: execution["startDate"], reverse=True), limit)
+
+
+def _latest(target: Target, *machines: str) -> str:
     with explained(NotStartedError, "looking for the latest run"):
-        answer = target.stepfunctions.list_executions(stateMachineArn=target.state_machine_arn, maxResults=1)
-    return next(iter(answer["executions"]), None)
+        latest = next(list_executions(target, machines, limit=1), None)
+    if latest is None:
+        raise NotStartedError("there is no run yet: hpc run starts one")
+    return str(latest["executionArn"])

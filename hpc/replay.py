@@ -20,7 +20,7 @@ PROGRAM = Path(__file__).with_name("replay_item.py")
 def replay(args: argparse.Namespace) -> int:
     """Compute the item; the exit code is 1 if the workload raises."""
     home = Home.from_environment()
-    with open_run(args) as run:
+    with open_run(args, has_items=True) as run:
         if run.settings is None:
             raise NotStartedError(f"{run.name} has no items: Start did not form its batches")
         task = {

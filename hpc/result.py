@@ -2,9 +2,11 @@
 
 import argparse
 
+from hpc.client import execution_arn
 from hpc.console import emit, say
 from hpc.errors import ExitCode, LostRunError
 from hpc.home import Home
+from hpc.orchestrate import orchestration_result
 from hpc.reading import open_run
 from hpc.render import render_failure, render_json, render_text
 from hpc.watch import Ended, Watch
@@ -18,6 +20,9 @@ def result(args: argparse.Namespace) -> int:
         if seen.status == "RUNNING":
             raise LostRunError(f"{run.name} is RUNNING: hpc status shows how far it is")
         ended = Ended(seen.execution, seen.map_run)
+        if run.arn.startswith(execution_arn(run.target.outputs.get("OrchestratorArn", "none"), "")):
+            say(run.name)
+            return orchestration_result(run.target, ended, args)
 
         def locate(uri: str) -> str:
             return home.object_path(uri) if run.target.is_local else uri

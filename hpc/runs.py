@@ -4,37 +4,24 @@ import argparse
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
-from hpc.client import Target, explained
+from hpc.client import explained
 from hpc.console import emit_lines, say
 from hpc.errors import ExitCode, LostRunError
 from hpc.progress import duration
-from hpc.reading import open_stack
-
-# The service's own limit of a page.
-PAGE = 1_000
+from hpc.reading import list_executions, open_stack
 
 
 def runs(args: argparse.Namespace) -> int:
     """Print a line a run."""
     with open_stack(args) as target, explained(LostRunError, "listing the runs"):
-        listed = list_runs(target, args.status, args.limit)
+        listed = list_executions(target, target.machine_arns, limit=args.limit, status=args.status)
         if args.output == "json":
             emit_lines((json.dumps(_document(run)) for run in listed), kept_in="hpc runs")
         else:
             emit_lines(_rows(listed, args.limit), kept_in="hpc runs")
     return ExitCode.SUCCEEDED
-
-
-def list_runs(target: Target, status: str | None, limit: int) -> Iterator[dict[str, Any]]:
-    """Yield the latest runs, as ListExecutions describes them."""
-    given = {"statusFilter": status} if status is not None else {}
-    pages = target.stepfunctions.get_paginator("list_executions").paginate(
-        stateMachineArn=target.state_machine_arn, PaginationConfig={"PageSize": min(limit, PAGE)}, **given
-    )
-    return islice((run for page in pages for run in page["executions"]), limit)
 
 
 def _document(run: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +41,7 @@ def _rows(listed: Iterator[dict[str, Any]], limit: int) -> Iterator[str]:
         end = run.get("stopDate") or datetime.now(UTC)
         started = run["startDate"].astimezone(UTC)
         took = duration((end - run["startDate"]).total_seconds())
-        yield f"{run['name']:<32} {run['status']:<10} {started:%Y-%m-%d %H:%M:%S}Z  {took}"
+        yield f"{run['name']:<36} {run['status']:<10} {started:%Y-%m-%d %H:%M:%S}Z  {took}"
     if count == 0:
         say("no runs")
     elif count == limit:

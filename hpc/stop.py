@@ -3,17 +3,18 @@
 import argparse
 
 from hpc.arguments import shorten
-from hpc.client import ORCHESTRATION_PREFIX, Target, aws_target, explained
+from hpc.client import Target, aws_target, explained
 from hpc.console import say
 from hpc.errors import ExitCode, NotStartedError
 from hpc.home import Home
+from hpc.reading import find_execution
 
 
 def stop(args: argparse.Namespace) -> int:
     """Stop a run; one that has already ended stays as it is, which is said."""
     home = Home.from_environment()
     target = aws_target(args.stack_name or home.default_stack_name()) if args.aws else _local_target(home)
-    arn = _execution_arn(target, args.run)
+    arn = find_execution(target, args.run)
     with explained(NotStartedError, f"stopping {shorten(args.run)}"):
         status = target.stepfunctions.describe_execution(executionArn=arn)["status"]
         if status == "RUNNING":
@@ -26,13 +27,3 @@ def _local_target(home: Home) -> Target:
     from hpc.local import attached_target  # noqa: PLC0415 - a run on AWS need not load the local server
 
     return attached_target(home)
-
-
-def _execution_arn(target: Target, run: str) -> str:
-    own = target.execution_arn("")
-    orchestrator = target.orchestrator().execution_arn("") if "OrchestratorArn" in target.outputs else own
-    if not run.startswith("arn:"):
-        return (orchestrator if run.startswith(ORCHESTRATION_PREFIX) else own) + run
-    if not run.startswith((own, orchestrator)):
-        raise NotStartedError(f"RUN must be a name or an ARN that starts with {own}, got {shorten(run, 200)}")
-    return run

@@ -12,8 +12,7 @@ from hpc.children import attempts, list_children, slowest_children
 from hpc.client import AWS_PACE, Target, local_config, local_session
 from hpc.failed_items import FailedItems
 from hpc.logs import Window, cloudwatch_lines
-from hpc.reading import Run, find_run
-from hpc.runs import list_runs
+from hpc.reading import Run, find_run, list_executions
 from hpc.watch import Seen
 
 ACCOUNT = "us-east-1:000000000000"
@@ -83,7 +82,9 @@ def test_children_beyond_the_first_1000_are_listed(target: Target, states: Stubb
 def test_runs_beyond_the_first_1000_are_listed_up_to_the_limit(target: Target, states: Stubber) -> None:
     runs = [{**child(number), "stateMachineArn": MACHINE} for number in range(1_200)]
     add_pages(states, runs, stateMachineArn=MACHINE)
-    assert [run["name"] for run in list_runs(target, None, 1_100)] == [f"child-{number}" for number in range(1_100)]
+    assert [run["name"] for run in list_executions(target, [MACHINE], limit=1_100)] == [
+        f"child-{number}" for number in range(1_100)
+    ]
 
 
 def test_slowest_children_are_the_running_ones_that_started_first(target: Target, states: Stubber) -> None:
