@@ -12,14 +12,12 @@ import asyncio
 import base64
 import contextlib
 import hmac
-import json
 import secrets
 from collections.abc import Callable, Iterator
-from typing import NoReturn
 
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
-from hpc_local.language.json_text import MAX_PAYLOAD_BYTES, text_size_bytes
+from hpc_local.language.json_text import MAX_PAYLOAD_BYTES, parse, text_size_bytes
 
 _RANDOM_BYTES = 32
 _DIGEST = "sha256"
@@ -106,8 +104,8 @@ class TaskTokens:
         if text_size_bytes(output_text) > MAX_PAYLOAD_BYTES:
             raise TaskTokenError("InvalidOutput", f"the output has more than {MAX_PAYLOAD_BYTES} bytes")
         try:
-            output = json.loads(output_text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+            output = parse(output_text)
+        except ValueError as error:
             raise TaskTokenError("InvalidOutput", f"the output is not JSON: {error}") from None
         waiter.end(output)
 
@@ -149,7 +147,3 @@ class TaskTokens:
 
     def _signature(self, random: bytes) -> bytes:
         return hmac.digest(self._key, random, _DIGEST)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -5,7 +5,6 @@ type ``DryRun`` are refused by name; an asynchronous invocation (``Event``) is t
 """
 
 import asyncio
-import json
 import logging
 
 from hpc_local.arns import Account
@@ -15,7 +14,7 @@ from hpc_local.lambda_function import FunctionError
 from hpc_local.lambda_runtime import LambdaRuntime
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError, StatesRuntimeError
-from hpc_local.language.json_text import check_size, compact
+from hpc_local.language.json_text import check_size, compact, parse
 
 LOGGER = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class FunctionTask:
     async def call(self, resource: str, parameters: Json, _call: Call) -> Json:
         """Invoke the function; see :class:`hpc_local.integrations.registry.Integration`."""
         text = await _invoke(self._runtime, resource, compact(parameters), resource)
-        return json.loads(text)
+        return _parsed(text)
 
 
 class InvokeTask:
@@ -83,7 +82,7 @@ class InvokeTask:
         }
         return {
             "ExecutedVersion": _LATEST,
-            "Payload": json.loads(text),
+            "Payload": _parsed(text),
             **metadata(headers, _LISTED, len(text.encode())),
             "StatusCode": 200,
         }
@@ -129,3 +128,10 @@ async def _invoke(runtime: LambdaRuntime, arn: str, payload: str, what: str) -> 
     text = result.decode(errors="replace")  # bytes that are no UTF-8 come only with a size that is refused
     check_size(text, what)
     return text
+
+
+def _parsed(result: str) -> Json:
+    try:
+        return parse(result)
+    except ValueError as error:
+        raise StatesRuntimeError(f"the function's result can't be read: {error}") from None

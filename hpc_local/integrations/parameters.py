@@ -1,6 +1,5 @@
 """Parameters of integrations, and the metadata that a service's answer carries into a state."""
 
-import json
 import uuid
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from botocore.model import ServiceModel
 
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesRuntimeError
-from hpc_local.language.json_text import compact
+from hpc_local.language.json_text import compact, parse
 from hpc_local.protocol.validation import find_errors
 
 
@@ -64,8 +63,8 @@ def json_text(value: Json) -> str:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        parse(text)
+    except ValueError:
         return False
     return True
 

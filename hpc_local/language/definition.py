@@ -4,7 +4,6 @@
 codes.  A variable that is never assigned is found when it is read.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from hpc_local.language.fields import (
     WITH_TRANSITION,
 )
 from hpc_local.language.invalid import InvalidDefinition
+from hpc_local.language.json_text import parse
 from hpc_local.language.value_checks import Where, check_name, refuse
 
 MAX_DEFINITION_BYTES = 1024 * 1024  # Source: AWS documentation, "Step Functions service quotas"
@@ -92,22 +92,9 @@ def _parse(text: str) -> Json:
     if size > MAX_DEFINITION_BYTES:
         raise InvalidDefinition("", f"a definition has at most {MAX_DEFINITION_BYTES} bytes, got {size}")
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        return parse(text, unique_names=True)
     except ValueError as error:
         raise InvalidDefinition("", f"not JSON: {error}") from None
-
-
-def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _value in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands twice in one object")
-    return members
-
-
-def _refuse_constant(name: str) -> Json:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,18 +11,33 @@ MAX_PAYLOAD_BYTES = 262_144  # Source: AWS documentation, "Step Functions servic
 compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
-def parse(text: str) -> Json:
+def parse(text: str | bytes, *, unique_names: bool = False) -> Json:
     """Parse JSON, strictly: no NaN, no Infinity, no number that Python or a double can't hold.
+
+    Parameters
+    ----------
+    unique_names : bool
+        Refuse an object in which a name stands twice, which JSON leaves open.
 
     Raises
     ------
     ValueError
         If the text is not such JSON.
     """
+    pairs = _unique if unique_names else None
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=pairs)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _value in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice in one object")
+    return members
 
 
 def _refuse_constant(name: str) -> Json:

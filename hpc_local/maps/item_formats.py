@@ -6,16 +6,16 @@ Source: recorded executions for the corner cases of CSV and their error texts.
 import contextlib
 import csv
 import io
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import ijson
 
 from hpc_local.language import Json
 from hpc_local.language.errors import ItemReaderFailedError
+from hpc_local.language.json_text import parse
 from hpc_local.maps.items import Member
 
 _DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
@@ -34,13 +34,9 @@ def _read_json_lines(
         text = line.strip()
         if text:
             try:
-                yield json.loads(text, parse_constant=_refuse_constant)
+                yield parse(text)
             except ValueError as error:
                 raise ValueError(f"line {number} is not JSON: {error}") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _read_json(stream: BinaryIO, config: Mapping[str, Json], _opened: contextlib.ExitStack) -> Iterator[Json | Member]:

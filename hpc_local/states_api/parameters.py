@@ -4,12 +4,12 @@ Source: API reference; recorded refusals, for the texts of ``InvalidArn``, ``Inv
 not exist.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
+from hpc_local.language.json_text import parse
 from hpc_local.protocol import ServiceError
 
 # Source: API reference, "StartExecution" and "CreateStateMachine": characters that a name can't have.
@@ -56,11 +56,7 @@ def check_input(text: str) -> str:
     if not text.strip():
         raise ServiceError("InvalidExecutionInput", "Invalid State Machine Execution Input: 'Invalid execution input.'")
     try:
-        json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ServiceError(
-            "InvalidExecutionInput", "Invalid State Machine Execution Input: 'nested too deeply'"
-        ) from None
+        parse(text)
     except ValueError as error:
         raise ServiceError("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{error}'") from None
     return text
@@ -101,7 +97,3 @@ def has_data(params: Mapping[str, Any]) -> bool:
 
 def _invalid_arn(reason: str) -> ServiceError:
     return ServiceError("InvalidArn", f"Invalid Arn: '{reason}'")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -36,3 +36,9 @@ def test_parse_refuses_what_json_or_a_double_does_not_have(text):
 
 def test_parse_keeps_integers_exact():
     assert parse("[123456789012345678901234567890, 1.5]") == [123456789012345678901234567890, 1.5]
+
+
+def test_parse_refuses_a_name_that_stands_twice_where_that_matters():
+    assert parse('{"a": 1, "a": 2}') == {"a": 2}
+    with pytest.raises(ValueError, match="'a' stands twice in one object"):
+        parse('{"a": 1, "b": [{"a": 1, "a": 2}]}', unique_names=True)
