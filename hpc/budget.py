@@ -10,7 +10,8 @@ from typing import Any
 from hpc.arguments import read_json
 from hpc.client import Target, explained
 from hpc.console import say
-from hpc.errors import NotStartedError
+from hpc.deployed import OnAws
+from hpc.errors import LostRunError, NotStartedError
 from hpc.home import Home
 from hpc.plan import count_in_file
 from hpc.planning.designs import ASSUMPTIONS, Computation, Design, Quotas
@@ -19,6 +20,7 @@ from hpc.planning.prices import Prices, read_prices
 from hpc.planning.ranges import Range
 from hpc.planning.spending import Meter, Rates
 from hpc.planning.workload import functions_of
+from hpc.run_design import map_design
 from hpc.watch import Counts
 
 DEFAULT_BATCH_COUNT = 1_000
@@ -101,20 +103,15 @@ def deployed_design(target: Target, batch_size: int) -> Design:
     """
     with explained(NotStartedError, "asking what is deployed"):
         machine = target.stepfunctions.describe_state_machine(stateMachineArn=target.state_machine_arn)
-        try:
-            processor = json.loads(machine["definition"])["States"]["ComputeMap"]["ItemProcessor"]
-            child_type = processor["ProcessorConfig"]["ExecutionType"]
-            function = processor["States"]["Compute"]["Resource"]
-        except (KeyError, TypeError) as error:
-            raise NotStartedError(f"the deployed machine is not MapReduce as --max-usd knows it: no {error}") from error
-        configuration = target.client("lambda").get_function_configuration(FunctionName=function)
-    return Design(
-        child_type=child_type,
-        architecture=configuration["Architectures"][0],
-        memory_mib=configuration["MemorySize"],
-        compute_timeout_seconds=configuration["Timeout"],
-        batch_size=batch_size,
-    )
+    try:
+        return map_design(
+            json.loads(machine["definition"]),
+            OnAws(target),
+            batch_size=batch_size,
+            max_concurrency=Design().max_concurrency,
+        )
+    except LostRunError as error:
+        raise NotStartedError(str(error)) from error
 
 
 def count_items(given: dict[str, Any], args: argparse.Namespace, home: Home) -> int | None:

@@ -53,6 +53,8 @@ class Design:
         State transitions of a Standard child for each call of Compute, and once at its end.
     vcpus
         Of a job on Fargate; Lambda gives vCPUs with memory.
+    job_count
+        Children of the array job; None leaves their number to the plan.
     """
 
     name: str = ""
@@ -63,6 +65,7 @@ class Design:
     memory_mib: int = MIB_PER_VCPU
     max_concurrency: int = 500
     vcpus: float = 1
+    job_count: int | None = None
     # Compute and IsBatchDone; BatchDone.
     states_per_call: int = 2
     closing_states: int = 1

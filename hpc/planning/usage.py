@@ -168,7 +168,7 @@ def _own_seconds(assumptions: Assumptions, batches: int, case: Case) -> float:
 def _job_usage(computation: Computation, design: Design, quotas: Quotas, assumptions: Assumptions, case: Case) -> Usage:
     batches = computation.batch_count(design.batch_size)
     slots = job_slots(design, quotas)
-    jobs = max(MIN_ARRAY_SIZE, min(batches, JOBS_PER_SLOT * slots, MAX_ARRAY_SIZE))
+    jobs = design.job_count or max(MIN_ARRAY_SIZE, min(batches, JOBS_PER_SLOT * slots, MAX_ARRAY_SIZE))
     work = computation.item_count / jobs * computation.seconds_per_item.at(case) / design.speed
     job_seconds = assumptions.job_start_seconds.at(case) + work
     repeated = assumptions.repeated(design.back_end, case)
