@@ -4,74 +4,21 @@ CloudFormation and Lambda's GetFunctionConfiguration are stand-ins that answer o
 """
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
+from aws_commands import OnAws, deployed
 from hpc_commands import assembly, hpc, result_of
-from test_hpc_aws import CloudFormation
-
-from hpc_local.server import Connection, LocalServer
-
-RunOnAws = Callable[..., CompletedProcess[str]]
-
-
-class CloudFormationAndLambda(CloudFormation):
-    """DescribeStacks, and the configuration of Compute: 10,240 MB, so that its seconds cost something."""
-
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
-        assert self.path.endswith("/configuration"), self.path
-        assert "/functions/arn" in self.path
-        answer = json.dumps({"MemorySize": 10_240, "Architectures": ["x86_64"], "Timeout": 900}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    with LocalServer(tmp_path_factory.mktemp("served"), assembly()) as connection:
-        yield connection
+def on_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnAws]:
+    with deployed(tmp_path_factory.mktemp("deployed"), assembly()) as stack:
+        yield stack
 
 
-@pytest.fixture(scope="module")
-def stand_in(served: Connection) -> Iterator[str]:
-    handler = type("Handler", (CloudFormationAndLambda,), {"outputs": dict(served.outputs)})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def on_aws(served: Connection, stand_in: str, tmp_path: Path) -> RunOnAws:
-    def run(*arguments: str) -> CompletedProcess[str]:
-        return hpc(
-            tmp_path / "home",
-            *arguments,
-            "--aws",
-            HOME=str(tmp_path),
-            AWS_ENDPOINT_URL_CLOUDFORMATION=stand_in,
-            AWS_ENDPOINT_URL_LAMBDA=stand_in,
-            AWS_ENDPOINT_URL=served.endpoint_url,
-            AWS_ACCESS_KEY_ID=served.access_key_id,
-            AWS_SECRET_ACCESS_KEY=served.secret_access_key,
-            AWS_REGION="us-east-1",
-            AWS_DEFAULT_REGION="us-east-1",
-        )
-
-    return run
-
-
-def test_run_is_refused_when_it_is_expected_to_cost_more(on_aws: RunOnAws) -> None:
+def test_run_is_refused_when_it_is_expected_to_cost_more(on_aws: OnAws) -> None:
     done = on_aws("run", "--size", "1000", "--workload", "squares", "--max-usd", "0.5", "--seconds", "100")
     assert (done.returncode, done.stdout) == (2, "")
     # 1,000 batches of 100 s at 10 GB: a million GB-s at $0.0000166667.
@@ -80,14 +27,14 @@ def test_run_is_refused_when_it_is_expected_to_cost_more(on_aws: RunOnAws) -> No
     assert "started" not in done.stderr
 
 
-def test_run_is_refused_when_its_children_alone_cost_more(on_aws: RunOnAws) -> None:
+def test_run_is_refused_when_its_children_alone_cost_more(on_aws: OnAws) -> None:
     done = on_aws("run", "--size", "10000", "--batch-size", "1", "--workload", "squares", "--max-usd", "0.9")
     assert (done.returncode, done.stdout) == (2, "")
     # 40,003 transitions alone are a dollar.
     assert "the run costs at the least" in done.stderr
 
 
-def test_run_over_a_file_of_items_is_estimated_by_its_items(on_aws: RunOnAws, tmp_path: Path) -> None:
+def test_run_over_a_file_of_items_is_estimated_by_its_items(on_aws: OnAws, tmp_path: Path) -> None:
     (tmp_path / "items.jsonl").write_text("1\n" * 100)
     options = ["--items", str(tmp_path / "items.jsonl"), "--workload", "squares", "--batch-size", "10"]
     done = on_aws("run", *options, "--max-usd", "0.001", "--seconds", "10")
@@ -96,21 +43,21 @@ def test_run_over_a_file_of_items_is_estimated_by_its_items(on_aws: RunOnAws, tm
     assert "started" not in done.stderr
 
 
-def test_run_of_a_number_of_items_that_only_start_knows_is_held_while_it_goes_on(on_aws: RunOnAws) -> None:
+def test_run_of_a_number_of_items_that_only_start_knows_is_held_while_it_goes_on(on_aws: OnAws) -> None:
     done = on_aws("run", "--size", "6", "--workload", "n_queens", "--max-usd", "1", "--output", "json")
     assert done.returncode == 0
     assert "the number of items is not known before the start" in done.stderr
     assert result_of(done)["status"] == "SUCCEEDED"
 
 
-def test_run_within_its_limit_gives_its_result(on_aws: RunOnAws) -> None:
+def test_run_within_its_limit_gives_its_result(on_aws: OnAws) -> None:
     done = on_aws("run", "--size", "10", "--workload", "squares", "--max-usd", "1", "--output", "json")
     assert done.returncode == 0
     assert result_of(done)["output"]["total_sum"] == "285"
     assert "the run costs at the least" in done.stderr
 
 
-def test_run_is_stopped_when_it_has_spent_its_limit(on_aws: RunOnAws) -> None:
+def test_run_is_stopped_when_it_has_spent_its_limit(on_aws: OnAws) -> None:
     # The start alone costs about $0.0001; eight children that wait go on at $0.0013 a second.
     waiting = json.dumps({"size": 8, "workload": "rehearsal", "params": {"seconds": 100}, "batch_size": 1})
     done = on_aws("run", "--input", waiting, "--max-usd", "0.003")
@@ -129,7 +76,7 @@ def test_run_is_stopped_when_it_has_spent_its_limit(on_aws: RunOnAws) -> None:
         (["--max-usd", "1", "--back-end", "batch"], "--max-usd knows runs on AWS Lambda only, got the back end batch"),
     ],
 )
-def test_limit_that_would_not_hold_is_refused(on_aws: RunOnAws, options: list[str], message: str) -> None:
+def test_limit_that_would_not_hold_is_refused(on_aws: OnAws, options: list[str], message: str) -> None:
     done = on_aws("run", "--size", "3", *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr

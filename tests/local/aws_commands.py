@@ -1,0 +1,118 @@
+"""Commands with `--aws`, against a local server and stand-ins that answer over HTTP the way the services do."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from subprocess import CompletedProcess
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+from hpc_commands import hpc
+
+from hpc_local.server import Connection, LocalServer
+
+NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
+
+
+class StandIn(BaseHTTPRequestHandler):
+    """DescribeStacks of the stack HpcStack; the configuration of each function: 10,240 MB, so that seconds cost."""
+
+    outputs: dict[str, str]
+
+    def do_GET(self) -> None:
+        assert self.path.endswith("/configuration"), self.path
+        assert "/functions/" in self.path
+        answer = json.dumps({"MemorySize": 10_240, "Architectures": ["x86_64"], "Timeout": 900}).encode()
+        self.answer(200, "application/json", answer)
+
+    def do_POST(self) -> None:
+        body = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        [action], [name] = body["Action"], body["StackName"]
+        assert action == "DescribeStacks"
+        if name == "HpcStack":
+            status, answer = 200, self.stacks(self.outputs)
+        elif name == "NoOutputs":
+            status, answer = 200, self.stacks({})
+        else:
+            status, answer = 400, self.error("ValidationError", f"Stack with id {name} does not exist")
+        self.answer(status, "text/xml", answer)
+
+    def answer(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def stacks(self, outputs: dict[str, str]) -> bytes:
+        members = "".join(
+            f"<member><OutputKey>{key}</OutputKey><OutputValue>{escape(value)}</OutputValue></member>"
+            for key, value in outputs.items()
+        )
+        return (
+            f'<DescribeStacksResponse xmlns="{NAMESPACE}"><DescribeStacksResult><Stacks><member><StackName>HpcStack'
+            "</StackName><CreationTime>2026-11-22T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>"
+            f"<Outputs>{members}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+        ).encode()
+
+    def error(self, code: str, message: str) -> bytes:
+        return (
+            f'<ErrorResponse xmlns="{NAMESPACE}"><Error><Type>Sender</Type><Code>{code}</Code>'
+            f"<Message>{message}</Message></Error></ErrorResponse>"
+        ).encode()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Keep the test's stderr for the test."""
+
+
+@contextmanager
+def stand_ins(outputs: dict[str, str]) -> Iterator[str]:
+    """Serve the stand-ins for a stack with these outputs; yield their address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (StandIn,), {"outputs": outputs}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass(frozen=True)
+class OnAws:
+    """Runs commands with `--aws`; their HPC_HOME, ``folder``/home, stays empty."""
+
+    served: Connection
+    stand_in: str
+    folder: Path
+
+    def __call__(self, *arguments: str) -> CompletedProcess[str]:
+        return hpc(self.folder / "home", *arguments, "--aws", **self.settings())
+
+    def settings(self) -> dict[str, str]:
+        """Return what boto3 reads."""
+        return {
+            "HOME": str(self.folder),
+            "AWS_ENDPOINT_URL_CLOUDFORMATION": self.stand_in,
+            "AWS_ENDPOINT_URL_LAMBDA": self.stand_in,
+            "AWS_ENDPOINT_URL": self.served.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.served.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.served.secret_access_key,
+            "AWS_REGION": self.served.region,
+            "AWS_DEFAULT_REGION": self.served.region,
+        }
+
+
+@contextmanager
+def deployed(folder: Path, assembly: Path) -> Iterator[OnAws]:
+    """Serve an assembly as if it were deployed."""
+    with (
+        LocalServer(folder / "served", assembly) as served,
+        stand_ins(dict(served.outputs)) as stand_in,
+    ):
+        yield OnAws(served, stand_in, folder)
