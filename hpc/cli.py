@@ -1,6 +1,7 @@
 """The command `hpc`: its commands, signals and exit codes."""
 
 import argparse
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from types import FrameType
 from hpc.cli_command import Command
 from hpc.cli_looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS
 from hpc.cli_redrive import REDRIVE
-from hpc.cli_running import NEW, ORCHESTRATE, RUN, SERVE, STOP
+from hpc.cli_running import COMPLETION, NEW, ORCHESTRATE, RUN, SERVE, STOP
 from hpc.console import say
 from hpc.errors import CommandError
 from hpc.planning.options import PLAN
@@ -24,7 +25,10 @@ exit codes:
 COMMANDS = (
     *(RUN, ORCHESTRATE, PLAN, REDRIVE, STOP, NEW, SERVE),
     *(RUNS, STATUS, RESULT, FAILURES, REPLAY, LOGS, REPORT),
+    COMPLETION,
 )
+# Set by a shell that asks how a line goes on.
+COMPLETION_VARIABLE = "_ARGCOMPLETE"
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -38,7 +42,12 @@ class InterruptedBySignalError(KeyboardInterrupt):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; argparse itself exits with 2 for bad arguments."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    if COMPLETION_VARIABLE in os.environ:
+        from hpc.completion import complete  # noqa: PLC0415 - only a shell that completes a line needs it
+
+        complete(parser)
+    args = parser.parse_args(argv)
     command: Command = args.command
     try:
         with stopping_signals():

@@ -1,4 +1,4 @@
-"""The commands that start, stop and serve runs, as a person types them."""
+"""The commands that start, stop and serve runs, and those about the command itself, as a person types them."""
 
 import argparse
 
@@ -6,6 +6,7 @@ from hpc.arguments import integer, json_text, number, plain_text, port
 from hpc.cli_command import Command, add_assembly, add_output, add_place
 from hpc.planning.options import add_budget, check_budget
 
+SHELLS = ("bash", "zsh", "fish")
 BACK_ENDS = ("lambda", "batch", "batch_callback")
 # Options of `hpc run` that are part of the execution input.
 INPUT_PARTS = ("back_end", "workload", "params", "batch_size", "max_concurrency", "tolerated_failure_percentage")
@@ -76,6 +77,10 @@ def _add_serve_options(parser: argparse.ArgumentParser) -> None:
     add_assembly(parser, used="serve")
 
 
+def _add_completion_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS, help="whose script to print")
+
+
 RUN = Command(
     name="run",
     function="hpc.run:run",
@@ -138,4 +143,15 @@ SERVE = Command(
         "aws stepfunctions list-state-machines   (in another terminal, after the printed exports)",
     ),
     add_options=_add_serve_options,
+)
+
+COMPLETION = Command(
+    name="completion",
+    function="hpc.completion:completion",
+    summary="print what makes a shell complete hpc's commands",
+    description="Print a script that makes a shell complete commands, options, names of workloads and of this\n"
+    "machine's runs. In bash and zsh: source <(hpc completion bash), in .bashrc or .zshrc, there after\n"
+    "compinit; in fish: hpc completion fish | source.",
+    examples=("hpc completion bash", "hpc completion fish > ~/.config/fish/completions/hpc.fish"),
+    add_options=_add_completion_options,
 )

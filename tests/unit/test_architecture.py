@@ -13,7 +13,7 @@ PACKAGES = ("hpc", "hpc_local", "hpc_stack", "lambdas")
 
 # Package -> third-party distributions' modules and own packages that its modules may import.
 ALLOWED = {
-    "hpc": {"boto3", "botocore", "rich", "hpc", "hpc_local"},
+    "hpc": {"argcomplete", "boto3", "botocore", "rich", "hpc", "hpc_local"},
     "hpc_local": {
         "boto3",
         "botocore",
@@ -48,8 +48,8 @@ LAYERS = (
     {"engine"},
     {"assembly", "cloudformation", "job_resources", "states_api", "s3", "http_api", "sigv4"},
     {"execution", "maps", "integrations"},
-    {"lambda_runtime", "storage", "object_store", "protocol", "batch", "rules", "status_events"},
-    {"runtime_api", "worker_pool", "fork_server", "worker", "worker_imports", "invocation_log", "log_streams"},
+    {"lambda_runtime", "faults", "storage", "object_store", "protocol", "batch", "rules", "status_events"},
+    {"runtime_api", "worker_pool", "worker_trial", "fork_server", "worker", "worker_imports", "invocation_log", "log_streams"},
     {"lambda_function", "runtime_client", "language", "arns", "clock", "loopback"},
 )
 
