@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from hpc_local import assembly as cloud_assembly
 from hpc_local.arns import Account
@@ -12,6 +14,9 @@ from hpc_local.batch.archive import JobArchive
 from hpc_local.batch.service import BatchService
 from hpc_local.clock import Clock
 from hpc_local.execution.machines import Machines
+from hpc_local.faults.jobs import JobTrials
+from hpc_local.faults.rehearsal import Rehearsal, outside
+from hpc_local.faults.trials import ProcessKeys
 from hpc_local.http_api import HttpApi
 from hpc_local.integrations.batch_job import batch_tasks
 from hpc_local.integrations.catalog import PRINCIPAL, service_tasks
@@ -32,6 +37,8 @@ from hpc_local.status_events import execution_events, job_events
 from hpc_local.storage.map_runs import MapRunStore
 from hpc_local.storage.store import Store
 
+Changed = TypeVar("Changed")
+
 STOPPED_CAUSE = "the local server was stopped"
 
 
@@ -51,6 +58,8 @@ class Settings:
         The one of them that functions are given.
     overlay : Path or None
         Folder with a workload that is not part of the assembly; functions find it in HPC_WORKLOADS_OVERLAY.
+    faults : Rehearsal or None
+        What goes wrong on purpose.
     """
 
     home: Path
@@ -62,6 +71,7 @@ class Settings:
     clock: Clock | None = None
     port: int = 0
     overlay: Path | None = None
+    faults: Rehearsal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +91,28 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
     ------
     AssemblyError, InvalidDefinition
         If the assembly holds something that can't run here.
+    FaultSpecError
+        If the faults are for something that the assembly has not.
     """
+    deployed = cloud_assembly.load(settings.assembly, settings.account) if settings.assembly else None
+    if deployed is not None and settings.faults is not None:
+        settings.faults.check(json.loads(machine.definition) for machine in deployed.state_machines)
+    credentials = dict(settings.credentials)
     async with contextlib.AsyncExitStack() as stack:
         endpoint = LoopbackServer(port=settings.port)
         stack.push_async_callback(endpoint.stop)
         endpoint_url = f"http://{endpoint.address}"
         worker_environment = _worker_environment(settings, endpoint_url)
+        keys = _process_keys(credentials)
+        jobs = JobTrials(keys) if settings.faults else None
         runtime = LambdaRuntime(
             worker_count=settings.worker_count,
             log_folder=settings.home / "logs",
             base_environment=worker_environment,
+            keys=keys if settings.faults else None,
         )
+        if settings.faults is not None:
+            stack.enter_context(settings.faults.logged(settings.home / "logs" / "faults.jsonl"))
         await runtime.start()
         stack.push_async_callback(runtime.stop)
         objects = stack.enter_context(contextlib.closing(ObjectStore(settings.home / "s3")))
@@ -104,17 +125,25 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
             slots=settings.worker_count,
             log_folder=settings.home / "logs",
             base_environment=worker_environment,
-            on_change=job_events(bus, settings.account),
+            on_change=_first(jobs.on_change if jobs else None, job_events(bus, settings.account)),
             archive=JobArchive(store),
+            own_environment=jobs.environment if jobs else lambda _job: {},
         )
+        if jobs is not None:
+            jobs.scheduler = batch.scheduler
         stack.push_async_callback(batch.stop)
         machines, services = compose(
-            account=settings.account, clock=clock, runtime=runtime, objects=objects, store=store, batch=batch
+            account=settings.account,
+            clock=clock,
+            runtime=runtime,
+            objects=objects,
+            store=store,
+            batch=batch,
+            faults=settings.faults,
         )
-        machines.executions.on_status = execution_events(bus)
+        machines.executions.on_status = _first(None, execution_events(bus))
         machines.abort_orphans()
         machines.load()
-        deployed = cloud_assembly.load(settings.assembly, settings.account) if settings.assembly else None
         if deployed is not None:
             batch.resources.add(deployed.job_queues, deployed.job_definitions)
             bus.add(deployed.rules)
@@ -122,7 +151,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
         stack.push_async_callback(bus.close)
         await asyncio.wrap_future(store.journal.flush())
-        endpoint.start(HttpApi(services, settings.credentials))
+        endpoint.start(HttpApi(services, credentials, on_request=keys.on_request))
         stack.push_async_callback(endpoint.stop)  # before what answers its requests is closed
         yield Running(endpoint_url, deployed.outputs if deployed is not None else {}, machines)
 
@@ -144,6 +173,30 @@ def _worker_environment(settings: Settings, endpoint_url: str) -> dict[str, str]
     }
 
 
+def _process_keys(credentials: dict[str, Credential]) -> ProcessKeys:
+    """Return the key pairs of processes, none so far, which the endpoint accepts as those of functions."""
+
+    def add(access_key_id: str, secret_access_key: str) -> None:
+        credentials[access_key_id] = Credential(secret_access_key, principal="function")
+
+    def remove(access_key_id: str) -> None:
+        del credentials[access_key_id]
+
+    return ProcessKeys(add, remove)
+
+
+def _first(noted: Callable[[Changed], None] | None, publish: Callable[[Changed], None]) -> Callable[[Changed], None]:
+    """Publish a change after noting it; functions that an event calls belong to no attempt at a state."""
+
+    def on_change(changed: Changed) -> None:
+        if noted is not None:
+            noted(changed)
+        with outside():
+            publish(changed)
+
+    return on_change
+
+
 def compose(
     *,
     account: Account,
@@ -152,6 +205,7 @@ def compose(
     objects: ObjectStore,
     store: Store,
     batch: BatchService | None = None,
+    faults: Rehearsal | None = None,
 ) -> tuple[Machines, dict[str, Service]]:
     """Put the state machines over a store, and the services that they and everybody else call."""
     map_objects = MapObjects(objects)
@@ -160,7 +214,7 @@ def compose(
         objects=map_objects,
         open_writer=map_objects.open_writer,
     )
-    integrations = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, account)})
+    integrations = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, account)}, faults)
     machines = Machines(store, clock, integrations, maps)
     s3 = S3Service(objects, region=account.region, account=account.account_id)
     states = StatesService(machines, account)

@@ -27,6 +27,7 @@ from hpc_local.sigv4 import Authorization, Credential, authenticate, parse_autho
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+OnRequest = Callable[[str, str, str], None]
 
 # Bodies that are read whole.  The largest that AWS allows: a state machine definition of 1 MiB as JSON text in JSON,
 # a list of 1,000 keys to delete of about 2 MiB.
@@ -55,6 +56,9 @@ class HttpApi:
         By access key id; looked up at each request, so keys may be added while serving.
     clock : Callable[[], float]
         Seconds since the epoch, for the age of signatures.
+    on_request : callable
+        Called with access key id, service and operation of each authenticated request; raises :class:`ServiceError` to
+        answer with that instead.
     """
 
     def __init__(
@@ -63,12 +67,14 @@ class HttpApi:
         credentials: Mapping[str, Credential],
         *,
         clock: Callable[[], float] = time.time,
+        on_request: OnRequest = lambda _access_key_id, _service, _operation: None,
     ) -> None:
         self._services = dict(services)
         # Tells the format of an error before it is known which service is meant.
         self._fallbacks = {True: load_api("states"), False: load_api("s3")}
         self._credentials = credentials
         self._clock = clock
+        self._on_request = on_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -118,6 +124,7 @@ class HttpApi:
             faults=api.faults,
         )
         match = api.route(request)
+        self._on_request(authorization.access_key_id, authorization.service, match.operation.name)
         content: bytes | RequestBody
         if whole is not None:
             content = whole

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from hpc_local.faults.rehearsal import CURRENT
+from hpc_local.faults.trials import FunctionTrial, ProcessKeys, Trial
 from hpc_local.fork_server import ForkServer
 from hpc_local.lambda_function import Function, FunctionError, function_not_found, worker_environment
 from hpc_local.log_streams import LogStreams
@@ -34,16 +36,27 @@ class LambdaRuntime:
         Gets the log streams of the functions, and `workers.log` with what the workers' common parent writes.
     base_environment
         Variables that every worker has whatever its function says: endpoints on loopback, dummy credentials.
+    keys
+        Of a rehearsal: gives each worker a key pair of its own in the place of the common one.
     """
 
-    def __init__(self, *, worker_count: int, log_folder: Path, base_environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        worker_count: int,
+        log_folder: Path,
+        base_environment: Mapping[str, str],
+        keys: ProcessKeys | None = None,
+    ) -> None:
         if worker_count < 1:
             raise ValueError(f"worker_count must be 1 or more, got {worker_count}")
         self._log_folder = log_folder.absolute()
         self._base_environment = dict(base_environment)
         self._functions: dict[str, Function] = {}
         self._is_running = False
-        self._pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill)
+        self._keys = keys
+        on_removed = keys.revoke if keys is not None else None
+        self._pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill, on_removed=on_removed)
         self._api = RuntimeApi(self._pool)
         self._streams = LogStreams()
         self._fork_server = ForkServer(listener=self, log=self._log_folder / "workers.log")
@@ -84,7 +97,9 @@ class LambdaRuntime:
             raise function_not_found(function_arn)
         if not self._is_running:
             raise RuntimeStoppedError("the Lambda runtime does not run")
-        invocation = Invocation(function, payload, asyncio.get_running_loop().create_future())
+        attempt = CURRENT.get() if self._keys is not None else None
+        trial = FunctionTrial(attempt) if attempt is not None else None
+        invocation = Invocation(function, payload, asyncio.get_running_loop().create_future(), trial=trial)
         self._pool.submit(invocation)
         try:
             return await invocation.result
@@ -95,9 +110,12 @@ class LambdaRuntime:
     def _launch(self, worker: Worker) -> None:
         function = worker.function
         runtime_api = f"{self._api.address}/{worker.token}"
+        base_environment = self._base_environment
+        if self._keys is not None:
+            base_environment = {**base_environment, **self._keys.issue(worker.token, lambda: _trial_of(worker))}
         log = self._streams.take(worker.token, function.name)
         environment = worker_environment(
-            function, base_environment=self._base_environment, runtime_api=runtime_api, log_stream=log
+            function, base_environment=base_environment, runtime_api=runtime_api, log_stream=log
         )
         self._fork_server.spawn(
             worker.token,
@@ -123,3 +141,10 @@ class LambdaRuntime:
     def server_lost(self, reason: str | None) -> None:
         self._streams.release_all()
         self._pool.server_lost(reason)
+
+
+def _trial_of(worker: Worker) -> Trial | None:
+    """Return what a worker does now."""
+    trial = worker.invocation.trial if worker.invocation is not None else None
+    assert trial is None or isinstance(trial, Trial)  # made in this module
+    return trial

@@ -15,9 +15,23 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from hpc_local.clock import Clock
 from hpc_local.engine import Running, Settings, serve
+from hpc_local.faults.rehearsal import Rehearsal
+from hpc_local.faults.spec import FaultSpec, FaultSpecError
 from hpc_local.sigv4 import Credential
+
+__all__ = [
+    "Connection",
+    "FaultSpec",
+    "FaultSpecError",
+    "LocalServer",
+    "Rehearsal",
+    "ServerInUseError",
+    "attach",
+]
 
 _LOCK = "server.lock"
 _CONNECTION = "server.json"
@@ -35,6 +49,8 @@ class Connection:
     assembly: str
     # Folder of a workload that is not part of the assembly.
     overlay: str | None = None
+    # The fault spec that the server rehearses, as JSON has it.
+    faults: Mapping[str, Any] | None = None
 
 
 class ServerInUseError(Exception):
@@ -56,11 +72,17 @@ class LocalServer:
         Most Lambda workers that compute at once; the number of processors by default.
     port : int
         Of the endpoint; 0 for any that is free.
+    faults : Rehearsal or None
+        What goes wrong on purpose; the caller may look at its counts meanwhile.
+    clock : Clock or None
+        For state machines that are not to wait as long as they say.
 
     Raises
     ------
     ServerInUseError
         On entering, if another process serves the home.
+    FaultSpecError
+        On entering, if the faults are for something that the assembly has not.
     AssemblyError, InvalidDefinition
         On entering, if the assembly holds something that can't run here.
     OSError
@@ -75,22 +97,25 @@ class LocalServer:
         overlay: Path | None = None,
         worker_count: int | None = None,
         port: int = 0,
+        faults: Rehearsal | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._home = home
-        self._assembly = assembly
-        self._overlay = overlay
-        self._port = port
-        self._worker_count = worker_count or os.cpu_count() or 1
+        self._settings = _Given(
+            assembly=assembly,
+            overlay=overlay,
+            worker_count=worker_count or os.cpu_count() or 1,
+            port=port,
+            faults=faults,
+            clock=clock,
+        )
         self._context = contextlib.ExitStack()
 
     def __enter__(self) -> Connection:
         with contextlib.ExitStack() as stack:
             self._home.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_locked(self._home))
-            hosted = _hosted(
-                self._home, self._assembly, overlay=self._overlay, worker_count=self._worker_count, port=self._port
-            )
-            connection = stack.enter_context(hosted)
+            connection = stack.enter_context(_hosted(self._home, self._settings))
             stack.enter_context(_published(self._home, connection))
             self._context = stack.pop_all()
         return connection
@@ -151,10 +176,20 @@ def _published(home: Path, connection: Connection) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """What a server is asked to serve."""
+
+    assembly: Path | None
+    overlay: Path | None
+    worker_count: int
+    port: int
+    faults: Rehearsal | None
+    clock: Clock | None
+
+
 @contextlib.contextmanager
-def _hosted(
-    home: Path, assembly: Path | None, *, overlay: Path | None, worker_count: int, port: int
-) -> Iterator[Connection]:
+def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
     """Run an engine in a thread with an event loop of its own."""
     user, worker = (secrets.token_hex(10).upper() for _ in range(2))
     credentials = {
@@ -163,12 +198,14 @@ def _hosted(
     }
     settings = Settings(
         home=home,
-        assembly=assembly,
-        overlay=overlay,
-        worker_count=worker_count,
+        assembly=given.assembly,
+        overlay=given.overlay,
+        worker_count=given.worker_count,
         credentials=credentials,
         worker_access_key_id=worker,
-        port=port,
+        port=given.port,
+        faults=given.faults,
+        clock=given.clock,
     )
     started: Future[Running] = Future()
     stopping = threading.Event()
@@ -182,8 +219,9 @@ def _hosted(
             access_key_id=user,
             secret_access_key=credentials[user].secret_access_key,
             outputs=running.outputs,
-            assembly=str(assembly.resolve()) if assembly else "",
-            overlay=str(overlay) if overlay else None,
+            assembly=str(given.assembly.resolve()) if given.assembly else "",
+            overlay=str(given.overlay) if given.overlay else None,
+            faults=given.faults.spec.to_json() if given.faults else None,
         )
     finally:
         stopping.set()

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from hpc_local import lambda_function
 from hpc_local.lambda_function import Function, FunctionError
+from hpc_local.worker_trial import Trial
 
 # Source: AWS Lambda developer guide, "Lambda runtime environment", init phase.
 INITIALIZATION_SECONDS = 10
@@ -36,6 +37,7 @@ class Invocation:
     worker: "Worker | None" = None
     is_delivered: bool = False
     timer: asyncio.TimerHandle | None = None
+    trial: Trial | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -56,12 +58,22 @@ class WorkerPool:
     ----------
     launch, kill
         Start the process of a worker, and end it at once; its end is told to `worker_exited`.
+    on_removed
+        Called with the token of a worker that is not one any more.
     """
 
-    def __init__(self, *, worker_count: int, launch: Callable[[Worker], None], kill: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        worker_count: int,
+        launch: Callable[[Worker], None],
+        kill: Callable[[str], None],
+        on_removed: Callable[[str], None] | None = None,
+    ) -> None:
         self._worker_count = worker_count
         self._launch = launch
         self._kill_process = kill
+        self._on_removed = on_removed
         self._queue: deque[Invocation] = deque()
         self._workers: dict[str, Worker] = {}
         self._dying: set[str] = set()  # tokens of those that have been killed and may not know it yet
@@ -121,7 +133,10 @@ class WorkerPool:
         invocation = worker.invocation
         if invocation is not None:
             invocation.is_delivered = True
-            self._limit(invocation, invocation.function.timeout_seconds)
+            seconds = invocation.function.timeout_seconds
+            if invocation.trial is not None and invocation.trial.after_seconds is not None:
+                seconds = min(seconds, invocation.trial.after_seconds)
+            self._limit(invocation, seconds)
         return invocation
 
     def finish(self, worker: Worker, request_id: str, outcome: bytes | FunctionError) -> bool:
@@ -129,6 +144,9 @@ class WorkerPool:
         invocation = worker.invocation
         if invocation is None or not invocation.is_delivered or invocation.request_id != request_id:
             return False
+        if invocation.trial is not None and (invocation.trial.has_ended or invocation.trial.is_due()):
+            self._end(invocation, invocation.trial)
+            return True
         self._settle(invocation, outcome)
         worker.invocation = None
         self._busy_count -= 1
@@ -214,9 +232,27 @@ class WorkerPool:
         invocation.timer = invocation.result.get_loop().call_later(seconds, self._time_out, invocation)
 
     def _time_out(self, invocation: Invocation) -> None:
-        if invocation.worker is not None:
-            timeout_seconds = invocation.function.timeout_seconds
-            self.abandon(invocation.worker, lambda_function.timed_out(invocation.request_id, timeout_seconds))
+        if invocation.worker is None:
+            return
+        if invocation.trial is not None and invocation.is_delivered and invocation.trial.after_seconds is not None:
+            self._end(invocation, invocation.trial)
+            return
+        timeout_seconds = invocation.function.timeout_seconds
+        self.abandon(invocation.worker, lambda_function.timed_out(invocation.request_id, timeout_seconds))
+
+    def _end(self, invocation: Invocation, trial: Trial) -> None:
+        """End the worker of an invocation: it is killed, and fails as any does that dies, or whose time is up."""
+        worker = invocation.worker
+        if trial.has_ended or worker is None:
+            return
+        trial.note_end()
+        if invocation.timer is not None:
+            invocation.timer.cancel()
+        if trial.is_timeout:
+            seconds = invocation.function.timeout_seconds
+            self.abandon(worker, lambda_function.timed_out(invocation.request_id, seconds))
+        else:
+            self._kill_process(worker.token)
 
     def _settle(self, invocation: Invocation, outcome: bytes | Exception) -> None:
         self._detach(invocation)
@@ -246,6 +282,8 @@ class WorkerPool:
             worker.invocation = None
             self._busy_count -= 1
         self._wake(worker)
+        if self._on_removed is not None:
+            self._on_removed(worker.token)
 
     def _wake(self, worker: Worker) -> None:
         if worker.poll is not None and not worker.poll.done():

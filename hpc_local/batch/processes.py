@@ -4,7 +4,7 @@
 other than ``python -m`` is looked up on this machine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hpc_local.batch.jobs import Job
@@ -20,11 +20,20 @@ class JobProcesses:
         Gets ``jobs/<job id>.log``, of a child of an array job ``jobs/<job id>/<index>.log``.
     base_environment
         Variables that every job has whatever its definition says: endpoints on loopback, dummy credentials.
+    own_environment
+        Those that differ from one attempt to the next.
     """
 
-    def __init__(self, *, log_folder: Path, base_environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        log_folder: Path,
+        base_environment: Mapping[str, str],
+        own_environment: Callable[[Job], Mapping[str, str]],
+    ) -> None:
         self._log_folder = log_folder.absolute()
         self._base_environment = dict(base_environment)
+        self._own_environment = own_environment
         self._fork_server: ForkServer | None = None
 
     def listen(self, listener: Listener) -> None:
@@ -75,4 +84,5 @@ class JobProcesses:
         if job.array is not None:
             service["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.index)
             service["AWS_BATCH_JOB_ARRAY_SIZE"] = str(len(job.array.children))
-        return {**process_defaults(), **job.request.environment, **service, **self._base_environment}
+        own = self._own_environment(job)
+        return {**process_defaults(), **job.request.environment, **service, **self._base_environment, **own}

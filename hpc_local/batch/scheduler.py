@@ -26,6 +26,7 @@ GRACE_SECONDS = 30
 CHILD_FAILED = "Array Child Job failed"
 # What the shell says of a process that a signal ended.
 _SIGNALLED = 128
+_OUT_OF_TIME = Exit(None, TIMED_OUT, is_final=True)
 
 
 class Processes(Protocol):
@@ -93,6 +94,21 @@ class Scheduler:
                 leaf.is_terminated = True
                 self._end(leaf, Exit(None, reason, is_final=True))
 
+    def crash(self, job: Job) -> bool:
+        """Kill the process of a job; tells whether it runs."""
+        identity = _identity(job)
+        if identity not in self._running:
+            return False
+        self._processes.kill(identity)
+        return True
+
+    def time_out(self, job: Job) -> bool:
+        """End a job as if the time of its attempt were up; tells whether it runs."""
+        if _identity(job) not in self._running:
+            return False
+        self._end(job, _OUT_OF_TIME)
+        return True
+
     def close(self) -> None:
         """Start nothing any more, and hear of no end: the processes are ended by whoever started them."""
         for job in self._running.values():
@@ -145,8 +161,7 @@ class Scheduler:
         self._processes.spawn(identity, job)
         self._set(job, "RUNNING")
         if "attemptDurationSeconds" in job.request.timeout:
-            timed_out = Exit(None, TIMED_OUT, is_final=True)
-            self._call_later(job, job.request.timeout["attemptDurationSeconds"], lambda: self._end(job, timed_out))
+            self._call_later(job, job.request.timeout["attemptDurationSeconds"], lambda: self._end(job, _OUT_OF_TIME))
 
     def _end(self, job: Job, ended: Exit) -> None:
         """End the attempt that runs."""

@@ -37,6 +37,8 @@ class BatchService:
         Called with a job whose status has changed.
     archive : JobArchive or None
         Where jobs that have ended are kept for the time after this server.
+    own_environment : callable
+        Variables of one attempt of a job.
     """
 
     def __init__(
@@ -49,11 +51,14 @@ class BatchService:
         base_environment: Mapping[str, str],
         on_change: Callable[[AnyJob], None],
         archive: JobArchive | None = None,
+        own_environment: Callable[[Job], Mapping[str, str]] = lambda _job: {},
     ) -> None:
         self.account = account
         self.resources = Resources()
         self.store = JobStore() if archive is None else JobStore(archive.find)
-        self._processes = JobProcesses(log_folder=log_folder, base_environment=base_environment)
+        self._processes = JobProcesses(
+            log_folder=log_folder, base_environment=base_environment, own_environment=own_environment
+        )
 
         def changed(job: AnyJob) -> None:
             if archive is not None and job.ended is not None and job.stopped_at:

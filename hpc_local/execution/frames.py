@@ -44,9 +44,10 @@ class Cursor:
         Type of the state that was entered and not left.
     """
 
-    __slots__ = ("history", "last", "noted", "open_state")
+    __slots__ = ("_attempts", "history", "last", "noted", "open_state")
 
     def __init__(self, history: History, last: int = 0) -> None:
+        self._attempts: dict[str, int] | None = None
         self.history = history
         self.last = last
         self.noted = 0
@@ -60,6 +61,13 @@ class Cursor:
         """Add an event that the branch's next one does not follow."""
         self.noted = self.history.add(event_type, self.last, details_name, details)
         return self.noted
+
+    def count_attempt(self, state: str) -> int:
+        """Count an attempt at a state; return its number, from 1."""
+        if self._attempts is None:
+            self._attempts = {}
+        number = self._attempts[state] = self._attempts.get(state, 0) + 1
+        return number
 
     def branch(self) -> "Cursor":
         return Cursor(self.history, self.last)
@@ -75,6 +83,10 @@ class Frame:
         Of the execution that this belongs to, which is a child execution inside a Distributed Map.
     execution_id : int
         Row of the top-level execution in the store, which owns the Map Runs.
+    parent : Frame or None
+        Of a child execution, where its Map state is.
+    position : int or None
+        Of a child execution in its Map Run.
     """
 
     services: Services
@@ -84,6 +96,8 @@ class Frame:
     execution_arn: str
     execution_id: int
     scope: Scope
+    parent: "Frame | None" = None
+    position: int | None = None
 
     def with_scope(self, scope: Scope) -> "Frame":
         return self if scope is self.scope else replace(self, scope=scope)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from hpc_local.execution.attempts import task_attempt
 from hpc_local.execution.frames import Call, Step
 from hpc_local.execution.program import State
 from hpc_local.execution.task_tokens import Waiter
@@ -92,8 +93,21 @@ class _Attempt:
             yield limit
 
     async def _work(self) -> Json:
+        services = self._step.frame.services
+        faults = services.integrations.faults
+        if faults is None:
+            return await self._result(await self._call())
+        task = task_attempt(self._step, self._resource, waits_for_token=self._waiter is not None)
+        with faults.attempt(task) as attempt:
+            await attempt.begin(services.clock.sleep)
+            return attempt.output(await self._result(await attempt.perform(self._call)))
+
+    async def _call(self) -> Json:
         call = Call(frame=self._step.frame, on_submitted=self._events.submitted)
-        result = await self._integration.call(self._resource, self._parameters, call)
+        return await self._integration.call(self._resource, self._parameters, call)
+
+    async def _result(self, result: Json) -> Json:
+        """Return the task's result: the call's, or what comes with the token."""
         if self._waiter is None:
             return result
         self._events.submitted(result)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from hpc_local.execution.frames import Call
+from hpc_local.faults.rehearsal import Rehearsal
 from hpc_local.language import Json
 
 TOKEN_PATTERN = ".waitForTaskToken"  # noqa: S105 - the suffix of a resource
@@ -47,9 +48,18 @@ class UnsupportedResourceError(Exception):
 
 
 class Integrations:
-    """The integrations by the part of ``Resource`` that follows ``arn:aws:states:::``, and that of function ARNs."""
+    """The integrations by the part of ``Resource`` that follows ``arn:aws:states:::``, and that of function ARNs.
 
-    def __init__(self, function: Integration, services: Mapping[str, Integration]) -> None:
+    Attributes
+    ----------
+    faults : Rehearsal or None
+        What happens to attempts at tasks.
+    """
+
+    def __init__(
+        self, function: Integration, services: Mapping[str, Integration], faults: Rehearsal | None = None
+    ) -> None:
+        self.faults = faults
         self._function = function
         self._services = dict(services)
 

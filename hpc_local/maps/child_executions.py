@@ -125,6 +125,8 @@ def _child_frame(waiting: Waiting, frame: Frame, map_run: MapRun, attempt: _Atte
         execution_arn=arn,
         execution_id=frame.execution_id,
         scope=Scope({"Execution": execution, "StateMachine": state_machine}),
+        parent=frame,
+        position=waiting.position,
     )
 
 
