@@ -1,0 +1,146 @@
+"""`cdk bootstrap`, `deploy`, `hpc run --aws`, a change, `destroy`: by the real commands, to an emulated account.
+
+Each step is a fixture that looks at what stands there after it, so that the tests may run in any order.  What the
+emulator's CloudFormation leaves out is not asserted: AWS Batch, a bucket's tags and lifecycle, logging of a machine.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from deployment import CDK, STACK, Account, Deployed, look
+from emulator import ACCOUNT, REGION, NotInstalledError, install, serve
+
+CHANGES = ("-c", "hpc:compute_memory_mib=3538", "-c", "hpc:max_concurrency=7")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What ``hpc run`` did, and what ``hpc`` and Step Functions say of it."""
+
+    said: list[str]
+    runs: list[dict[str, Any]]
+    counts: dict[str, int]
+    logs: str
+    children: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Account]:
+    if not CDK.exists():
+        pytest.skip("the CDK CLI is not installed: make node_modules/ready")
+    try:
+        installed = install(pytestconfig.cache.mkdir("emulator"))
+    except NotInstalledError as error:
+        pytest.skip(f"the emulator can't be installed: {error}")
+    with serve(installed, tmp_path_factory.mktemp("emulator")) as endpoint_url:
+        yield Account(endpoint_url, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def before(account: Account) -> set[tuple[str, str]]:
+    """What stands in the account once it is bootstrapped."""
+    account.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", app="")
+    return account.inventory()
+
+
+@pytest.fixture(scope="module")
+def deployed(account: Account, before: set[tuple[str, str]]) -> Deployed:
+    assembly = account.home / "deployed"
+    account.cdk("deploy", "--require-approval", "never", "--output", str(assembly))
+    return look(account, assembly)
+
+
+@pytest.fixture(scope="module")
+def ran(account: Account, deployed: Deployed) -> Ran:
+    """Run: the emulator has no ResultWriter, so that Sum, and the run, can't succeed there."""
+    said = account.hpc("run", "--size", "6", "--batch-size", "2", "--workload", "squares").stderr.splitlines()
+    runs = [json.loads(line) for line in account.hpc("runs", "--output", "json").stdout.splitlines()]
+    status = json.loads(account.hpc("status", "--output", "json").stdout)
+    history = account.client("stepfunctions").get_execution_history(executionArn=status["execution_arn"])["events"]
+    [exited] = [each["stateExitedEventDetails"] for each in history if each["type"] == "MapStateExited"]
+    logs = account.hpc("logs").stdout
+    return Ran(said, runs, status["map_run"], logs, json.loads(exited["output"])["map_run"])
+
+
+@pytest.fixture(scope="module")
+def changed(account: Account, ran: Ran) -> Deployed:
+    assembly = account.home / "changed"
+    account.cdk("deploy", "--require-approval", "never", "--output", str(assembly), *CHANGES)
+    return look(account, assembly)
+
+
+@pytest.fixture(scope="module")
+def destroyed(account: Account, changed: Deployed) -> set[tuple[str, str]]:
+    """What stands in the account after ``cdk destroy``."""
+    [(name, bucket)] = changed.declared("AWS::S3::Bucket").items()
+    # The emulator's CloudFormation leaves them out, and without them the function that empties the bucket refuses.
+    account.client("s3").put_bucket_tagging(Bucket=changed.physical_id(name), Tagging={"TagSet": bucket["Tags"]})
+    account.cdk("destroy", "--force", app=str(account.home / "changed"))
+    return account.inventory()
+
+
+def test_deploy_creates_every_resource_of_the_template(deployed: Deployed) -> None:
+    declared = {name: each["Type"] for name, each in deployed.template["Resources"].items()}
+    assert {name: each["ResourceType"] for name, each in deployed.resources.items()} == declared
+    assert {each["ResourceStatus"] for each in deployed.resources.values()} == {"CREATE_COMPLETE"}
+
+
+def test_outputs_name_the_deployed_machine_and_bucket(deployed: Deployed) -> None:
+    assert deployed.outputs == {name: deployed.resolve(e["Value"]) for name, e in deployed.template["Outputs"].items()}
+
+
+def test_definition_is_stored_as_it_was_synthesized(deployed: Deployed) -> None:
+    [declared] = deployed.declared("AWS::StepFunctions::StateMachine").values()
+    assert json.loads(deployed.machine["definition"]) == json.loads(declared["DefinitionString"])
+    assert (deployed.machine["type"], deployed.machine["roleArn"]) == ("STANDARD", declared["RoleArn"])
+
+
+@pytest.mark.parametrize("moment", ["deployed", "changed"])
+def test_functions_are_as_the_template_says(moment: str, request: pytest.FixtureRequest) -> None:
+    stack: Deployed = request.getfixturevalue(moment)
+    declared = stack.declared("AWS::Lambda::Function")
+    assert set(stack.functions) == set(declared)
+    for name, function in stack.functions.items():
+        wanted = declared[name]
+        for key in ("Runtime", "Handler", "MemorySize", "Timeout", "Role", "LoggingConfig"):
+            assert function[key] == wanted[key], f"{key} of {name}"
+        assert function["Environment"]["Variables"] == wanted.get("Environment", {}).get("Variables", {})
+        assert function["Architectures"] == wanted.get("Architectures", ["x86_64"])
+        assert [layer["Arn"] for layer in function.get("Layers", [])] == wanted.get("Layers", [])
+
+
+@pytest.mark.parametrize("moment", ["deployed", "changed"])
+def test_roles_and_bucket_have_the_policies_of_the_template(moment: str, request: pytest.FixtureRequest) -> None:
+    stack: Deployed = request.getfixturevalue(moment)
+    assert len(stack.rights) == 7
+    assert stack.rights == stack.declared_rights()
+
+
+def test_run_finds_the_stack_and_computes_every_batch_with_the_deployed_code(ran: Ran, deployed: Deployed) -> None:
+    assert ran.said[0] == f"started {ran.runs[0]['name']}"
+    assert len(ran.runs) == 1
+    assert (ran.counts["total"], ran.counts["succeeded"]) == (3, 3)
+    results = [part["result"] for child in ran.children for part in child["parts"]]
+    assert sorted(results) == sorted([str(0 + 1), str(4 + 9), str(16 + 25)])
+    [group] = [name for name in deployed.declared("AWS::Logs::LogGroup") if "StartLogs" in name]
+    assert f"==> {deployed.physical_id(group)} <==" in ran.logs
+
+
+def test_changed_settings_update_the_functions_in_place(deployed: Deployed, changed: Deployed) -> None:
+    by_handler = {each["Handler"]: each for each in changed.functions.values()}
+    assert by_handler["lambdas.compute.handler"]["MemorySize"] == 3_538
+    assert by_handler["lambdas.start.handler"]["Environment"]["Variables"]["MAX_CONCURRENCY"] == "7"
+    assert {name: changed.physical_id(name) for name in changed.resources} == {
+        name: deployed.physical_id(name) for name in deployed.resources
+    }
+
+
+def test_destroy_empties_the_bucket_and_leaves_nothing(
+    account: Account, before: set[tuple[str, str]], destroyed: set[tuple[str, str]]
+) -> None:
+    assert destroyed == before
+    stacks = account.client("cloudformation").list_stacks()["StackSummaries"]
+    assert {each["StackName"]: each["StackStatus"] for each in stacks}[STACK] == "DELETE_COMPLETE"
