@@ -35,6 +35,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
             {"done": false, "run", "batch": <line>, "next": <index>, "offset", "limit", "parts"}
     """
     name, batch = read_batch(event)
+    log_batch(name, batch)
     settings = read_settings(environment.results_bucket(), name)
     time_limit = TimeLimit(context.get_remaining_time_in_millis() / 1000)
     batch_run = resume(settings, batch, event, time_limit)
@@ -52,6 +53,11 @@ def read_batch(event: Any) -> tuple[str, Batch]:
     batch = Batch.from_json(event["batch"])
     check_batch_key(name, batch)
     return name, batch
+
+
+def log_batch(run: str, batch: Batch) -> None:
+    """Say whose lines come next: the logs of an item are found by this line."""
+    LOGGER.info("batch %d of %s", batch.number, run)
 
 
 def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limit: TimeLimit) -> BatchRun:

@@ -76,6 +76,7 @@ def compute_batch(bucket: str, settings: RunSettings, batch: Batch) -> dict[str,
 
     A job fails for its infrastructure only: Sum applies the tolerance to the items of the whole run.
     """
+    compute.log_batch(settings.name, batch)
     tolerant = dataclasses.replace(settings, tolerated_failure_percentage=100)
     try:
         batch_run = compute.resume(tolerant, batch, {}, TimeLimit(None))
