@@ -75,16 +75,17 @@ class OnAws:
 
 
 class InAssembly:
-    """Reads the templates of a cloud assembly."""
+    """Reads the templates of a cloud assembly, and where they lack something those of others beside it."""
 
     def __init__(self, assembly: Path) -> None:
         self._assembly = assembly
 
     @cached_property
     def _resources(self) -> dict[str, dict[str, Any]]:
-        """Resources of all templates by their logical id."""
+        """Resources of all templates by their logical id; those of the assembly that was served last win."""
+        paths = [*self._assembly.parent.glob("*/*.template.json"), *self._assembly.glob("*.template.json")]
         try:
-            templates = [json.loads(path.read_text("utf-8")) for path in self._assembly.glob("*.template.json")]
+            templates = [json.loads(path.read_text("utf-8")) for path in paths]
         except (OSError, ValueError) as error:
             raise LostRunError(f"the assembly {self._assembly} can't be read: {error}") from error
         return {name: resource for template in templates for name, resource in template["Resources"].items()}

@@ -1,5 +1,6 @@
 """All that a run started: nested executions by machine, and the runs of the pipeline among them."""
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from hpc.watch import Seen
 
 # Histories that are read; of an orchestration with more executions the rest is counted by its parents' states only.
 MAX_EXECUTIONS = 400
+# Stack, path of constructs, hash of the path, and on AWS a suffix.
+CONSTRUCT = re.compile(r"[A-Za-z0-9-]+?-(?P<path>\w+?)(StateMachine)?[0-9A-F]{8}(-\w{12})?")
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,12 @@ class Machine:
     statuses: Counter[str] = field(default_factory=Counter)
     states: dict[str, StateFacts] = field(default_factory=dict)
     links: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def short_name(self) -> str:
+        """Return the name without what CDK and CloudFormation put around it, where they did."""
+        match = CONSTRUCT.fullmatch(self.name)
+        return match["path"] if match else self.name
 
     def add(self, execution: Execution) -> None:
         self.statuses[execution.status] += 1

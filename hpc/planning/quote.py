@@ -1,7 +1,6 @@
 """The quote of a run that has been: what `hpc plan` says of its settings and the times that were measured."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hpc.planning.designs import Assumptions, Computation, Design, Quotas
 from hpc.planning.estimate import Estimate, estimate
@@ -9,37 +8,33 @@ from hpc.planning.prices import Prices
 from hpc.planning.ranges import Range
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What one run of the pipeline came to.
+def quote(
+    *,
+    item_count: int,
+    batch_count: int,
+    seconds: Sequence[float],
+    design: Design,
+    assumptions: Assumptions,
+    prices: Prices,
+) -> Estimate | None:
+    """Return the estimate of a design with the mean time of an item; None if nothing was measured.
 
-    Attributes
+    Parameters
     ----------
-    seconds : sequence of float
-        Of each child execution or job that computed a part of it.
+    seconds
+        Of child executions, each of which computed a batch, or of the jobs that shared the batches; of a run that goes
+        on or has failed, of those that there are.
     """
-
-    item_count: int
-    batch_count: int
-    seconds: Sequence[float]
-
-
-def batch_size(measured: Measured) -> int:
-    return max(1, -(-measured.item_count // max(1, measured.batch_count)))
-
-
-def quote(measured: Measured, design: Design, assumptions: Assumptions, prices: Prices) -> Estimate | None:
-    """Return the estimate of a design with the mean time of an item; None if nothing was measured."""
-    if not measured.seconds or measured.item_count == 0:
+    if not seconds or item_count == 0:
         return None
-    mean = sum(measured.seconds) * design.speed / measured.item_count
-    # The slowest item is taken to be the one that made the slowest batch slower than others.
-    others = (measured.item_count / len(measured.seconds) - 1) * mean
-    longest = max(mean, max(measured.seconds) * design.speed - others)
+    items_of_each = item_count / (batch_count if design.back_end == "lambda" else design.job_count or len(seconds))
+    mean = sum(seconds) / len(seconds) * design.speed / items_of_each
+    # The slowest item is taken to be what made the slowest one slower than the others.
+    longest = max(mean, max(seconds) * design.speed - (items_of_each - 1) * mean)
     computation = Computation(
-        item_count=measured.item_count,
+        item_count=item_count,
         seconds_per_item=Range.exactly(mean),
         longest_seconds=Range.exactly(longest),
-        memory_mib=int(design.memory_mib),
+        memory_mib=design.memory_mib,
     )
     return estimate(computation, design, Quotas(), assumptions, prices)

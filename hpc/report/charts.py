@@ -3,8 +3,8 @@
 import math
 from html import escape
 
+from hpc.child_times import Children
 from hpc.progress import duration
-from hpc.report.children import Children
 
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 34
@@ -13,10 +13,11 @@ MAX_ROWS = 240
 BINS = 40
 LOG_MARGIN = 0.1
 SHORTEST_SECONDS = 0.001
+PLURALS = {"child": "child executions", "job": "jobs"}
 
 
-def concurrency_chart(children: Children, begin: float, end: float) -> str:
-    """Draw how many children ran over the time of the run."""
+def concurrency_chart(children: Children, begin: float, end: float, noun: str) -> str:
+    """Draw how many children ran over the time of the run; ``noun`` is one of ``PLURALS``."""
     span = max(end - begin, SHORTEST_SECONDS)
     moments = [begin + span * point / CURVE_POINTS for point in range(CURVE_POINTS + 1)]
     running = children.concurrency(moments)
@@ -25,10 +26,10 @@ def concurrency_chart(children: Children, begin: float, end: float) -> str:
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     body = f'<polygon class="area" points="{_x(0):.1f},{_y(0):.1f} {line} {_x(1):.1f},{_y(0):.1f}"/>'
     body += f'<polyline class="line" points="{line}"/>' + _time_axis(span) + _count_axis(most)
-    return _figure(body, HEIGHT, f"Child executions at a time, at most {most:,}")
+    return _figure(body, HEIGHT, f"{_title(noun)} at a time, at most {most:,}")
 
 
-def timeline_chart(children: Children, begin: float, end: float) -> str:
+def timeline_chart(children: Children, begin: float, end: float, noun: str) -> str:
     """Draw when children ran, by their start; neighbours share a row where there are more children than rows."""
     span = max(end - begin, SHORTEST_SECONDS)
     order = sorted(zip(children.starts, children.stops, strict=True))
@@ -45,11 +46,12 @@ def timeline_chart(children: Children, begin: float, end: float) -> str:
             rows.append(_bar("spread", (first - begin) / span, (last - begin) / span, y=y, height=row_height))
         rows.append(_bar("bar", (first - begin) / span, (first - begin + mean) / span, y=y, height=row_height))
     each = len(order) / row_count if row_count else 1
-    label = "When each child ran" if each <= 1 else f"When children ran, {each:,.0f} a row: mean (dark) and all (light)"
+    many = f"When {PLURALS[noun]} ran, {each:,.0f} a row: mean (dark) and all (light)"
+    label = f"When each {noun} ran" if each <= 1 else many
     return _figure("".join(rows) + _time_axis(span, height - BOTTOM), height, label)
 
 
-def histogram_chart(durations: list[float]) -> str:
+def histogram_chart(durations: list[float], noun: str) -> str:
     """Draw how long children took, on a logarithmic scale."""
     low, high = (math.log10(max(durations[end], SHORTEST_SECONDS)) for end in (0, -1))
     # A little room, so that durations that hardly differ don't look as if they did.
@@ -67,7 +69,7 @@ def histogram_chart(durations: list[float]) -> str:
         if count
     ]
     ticks = [_tick(_x(share / 4), duration_text(10 ** (low + (high - low) * share / 4)), _y(0)) for share in range(5)]
-    return _figure("".join(bars + ticks) + _count_axis(most), HEIGHT, "Durations of child executions")
+    return _figure("".join(bars + ticks) + _count_axis(most), HEIGHT, f"Durations of {PLURALS[noun]}")
 
 
 def percentile(durations: list[float], share: float) -> float:
@@ -77,6 +79,10 @@ def percentile(durations: list[float], share: float) -> float:
 
 def duration_text(seconds: float) -> str:
     return duration(seconds) if seconds >= 1 else f"{seconds * 1000:,.0f} ms"
+
+
+def _title(noun: str) -> str:
+    return PLURALS[noun].capitalize()
 
 
 def _x(share: float) -> float:

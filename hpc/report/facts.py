@@ -1,70 +1,74 @@
-"""What a report tells: asked for once, from the run's own settings to the history of its execution."""
+"""What a report tells: asked for once, from a run's own settings to the histories of all that it started."""
 
-import json
 import platform
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import botocore
 
-from hpc.children import PAGE, SCHEDULED
-from hpc.client import explained
-from hpc.errors import LostRunError
+from hpc.child_times import Children, read_children, read_jobs
+from hpc.client import Target, explained
+from hpc.deployed import deployed
+from hpc.errors import CommandError, LostRunError
 from hpc.failed_items import FailedItems
-from hpc.failures import describe_error
 from hpc.failures_command import Group, group_failures
+from hpc.jobs import describe_jobs
 from hpc.reading import Run
-from hpc.report.children import SAMPLE_CHARACTERS, Children, read_children
-from hpc.watch import Seen, Watch
+from hpc.spent import Part, Spent, add_up
+from hpc.tree import Execution, Machine, Tree, Work, read_tree, read_works
 
 
-@dataclass
-class StateFacts:
-    """What happened in one state of the machine itself."""
+@dataclass(frozen=True)
+class Failures:
+    """Failed items of all runs; ``is_known`` is false where nothing names them."""
 
-    status: str = "NOT_REACHED"
-    entered: int = 0
-    tries: int = 0
-    input: str = ""
-    output: str = ""
-    error: str = ""
-
-    @property
-    def retries(self) -> int:
-        return max(0, self.tries - self.entered)
+    groups: dict[str, Group]
+    failed: int
+    not_computed: int
+    is_known: bool
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that the page shows."""
+    """Everything that the page shows.
+
+    Attributes
+    ----------
+    spent : Spent or str
+        Or why that is not known.
+    """
 
     run: Run
-    seen: Seen
     now: datetime
-    definition: dict[str, Any]
-    states: dict[str, StateFacts]
-    children: Children
-    groups: dict[str, Group]
-    failed: int
-    not_computed: int
-    is_known: bool = True
+    tree: Tree
+    parts: list[Part]
+    failures: Failures
+    spent: Spent | str
     versions: dict[str, str] = field(
         default_factory=lambda: {"Python": platform.python_version(), "botocore": botocore.__version__}
     )
 
     @property
-    def begin(self) -> datetime:
-        start = self.seen.execution["startDate"]
-        assert isinstance(start, datetime)
-        return start
+    def root(self) -> Execution:
+        return self.tree.root
 
     @property
-    def end(self) -> datetime:
-        stop = self.seen.execution.get("stopDate", self.now)
-        assert isinstance(stop, datetime)
-        return stop
+    def seconds(self) -> float:
+        return (self.root.end(self.now) - self.root.begin).total_seconds()
+
+    def children_of(self, machine: Machine) -> Children:
+        """Return the children of all Map Runs of a machine's executions."""
+        parts = (part for part in self.parts if part.work.machine == machine.name and not part.is_on_jobs)
+        return Children().add_all(part.children for part in parts)
+
+    def children(self, *, is_on_jobs: bool) -> Children:
+        """Return all child executions, or all jobs."""
+        return Children().add_all(part.children for part in self.parts if part.is_on_jobs is is_on_jobs)
+
+    def sum_of(self, setting: str) -> int | None:
+        """Return the sum of a setting over all runs, None before one of them has settings."""
+        values = [part.settings[setting] for part in self.parts if setting in part.settings]
+        return sum(values) if values else None
 
 
 def collect(run: Run) -> Facts:
@@ -75,73 +79,36 @@ def collect(run: Run) -> Facts:
     LostRunError
         If something of it can't be read.
     """
-    seen, now = Watch(run.target, run.arn).look(), datetime.now(UTC)
+    target, now = run.target, datetime.now(UTC)
     with explained(LostRunError, "reading the run"):
-        states = _states(run, seen.status)
-        children = read_children(run, seen.map_run, now) if seen.map_run else Children()
-        items = FailedItems(run, seen)
-        groups = group_failures(items)
-        return Facts(
-            run=run,
-            seen=seen,
-            now=now,
-            definition=run.definition(),
-            states=states,
-            children=children,
-            groups=groups,
-            failed=sum(group.count for group in groups.values()),
-            not_computed=items.not_computed,
-            is_known=items.is_known,
-        )
+        tree = read_tree(target, run.arn)
+        parts = [read_part(target, work, now) for work in read_works(target, tree)]
+        return Facts(run, now, tree, parts, _failures(parts), _spent(target, tree, parts))
 
 
-def _states(run: Run, status: str) -> dict[str, StateFacts]:
-    """Read the execution's history; a state that was entered and not left has its status."""
-    states: dict[str, StateFacts] = {}
-    current: StateFacts | None = None
-    for event in _events(run):
-        kind = event["type"]
-        if entered := event.get("stateEnteredEventDetails"):
-            current = states.setdefault(entered["name"], StateFacts())
-            current.entered += 1
-            current.status, current.input = status, _shortened(entered.get("input", ""))
-        elif (left := event.get("stateExitedEventDetails")) and left["name"] in states:
-            states[left["name"]].status = "SUCCEEDED"
-            states[left["name"]].output = _shortened(left.get("output", ""))
-        elif current is not None:
-            current.tries += kind in SCHEDULED
-            if details := _failure(event):
-                current.error = error_text(details.get("error"), details.get("cause"))
-    return states
+def read_part(target: Target, work: Work, now: datetime) -> Part:
+    """Read what computed a run's batches."""
+    map_run = work.seen.map_run
+    if map_run is not None:
+        return Part(work, read_children(work.run, map_run, now), [])
+    jobs = describe_jobs(target, [job.job_id for job in work.jobs]) if work.jobs else []
+    batch_count = (work.run.settings or {}).get("batch_count", 0)
+    return Part(work, read_jobs(target, jobs, batch_count, now), jobs)
 
 
-def _events(run: Run) -> Iterator[dict[str, Any]]:
-    pages = run.target.stepfunctions.get_paginator("get_execution_history").paginate(
-        executionArn=run.arn, PaginationConfig={"PageSize": PAGE}
+def _failures(parts: list[Part]) -> Failures:
+    every = [FailedItems(part.work.run, part.work.seen) for part in parts]
+    groups = group_failures(item for items in every for item in items)
+    return Failures(
+        groups=groups,
+        failed=sum(group.count for group in groups.values()),
+        not_computed=sum(items.not_computed for items in every),
+        is_known=all(items.is_known for items in every),
     )
-    for page in pages:
-        yield from page["events"]
 
 
-def _failure(event: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the details of an event that tells of an error: every kind has them under a name of its own."""
-    found = (value for name, value in event.items() if name.endswith(("FailedEventDetails", "TimedOutEventDetails")))
-    return next(found, None)
-
-
-def error_text(error: str | None, cause: str | None) -> str:
-    """Return an error to be read: of an exception that Lambda reports, its message and where it was raised."""
-    if not error and not cause:
-        return ""
+def _spent(target: Target, tree: Tree, parts: list[Part]) -> Spent | str:
     try:
-        trace = json.loads(cause or "")["stackTrace"]
-        lines = [line.rstrip() for line in trace]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        lines = []
-    return _shortened("\n".join([describe_error(error, cause), *lines]))
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= SAMPLE_CHARACTERS:
-        return text
-    return f"{text[:SAMPLE_CHARACTERS]}... ({len(text):,} characters)"
+        return add_up(target, tree, parts, deployed(target))
+    except CommandError as error:
+        return str(error)

@@ -9,7 +9,23 @@ BOX_WIDTH, BOX_HEIGHT = 204, 46
 GAP_X, GAP_Y = 28, 34
 PADDING, TITLE = 18, 58
 BACK_MARGIN = 24
-SIGNS = {"SUCCEEDED": "✓", "RUNNING": "…", "FAILED": "✗", "TIMED_OUT": "✗", "ABORTED": "■", "NOT_REACHED": "○"}
+# A graph that is wider than a phone is scrolled rather than too small to be read.
+SMALLEST_SCALE = 0.6
+# Once in a page: all graphs of it use the same arrow.
+ARROW = (
+    '<svg width="0" height="0" class="hidden" aria-hidden="true"><defs><marker id="arrow" viewBox="0 0 8 8" refX="7" '
+    'refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path class="head" d="M0 0L8 4L0 8z"/>'
+    "</marker></defs></svg>"
+)
+SIGNS = {
+    "SUCCEEDED": "✓",
+    "RUNNING": "…",
+    "FAILED": "✗",
+    "TIMED_OUT": "✗",
+    "ABORTED": "■",
+    "CAUGHT": "!",
+    "NOT_REACHED": "○",
+}
 
 
 @dataclass(frozen=True)
@@ -29,15 +45,14 @@ class Drawing:
     height: float
 
 
-def draw_graph(definition: dict[str, Any], nodes: Mapping[str, Node]) -> str:
-    """Return the SVG of a state machine; a click on a state leads to ``#state-<number>``, counted as in ``states``."""
-    numbers = {name: number for number, (name, _) in enumerate(states(definition))}
-    drawing = _machine(definition, nodes, numbers)
+def draw_graph(definition: dict[str, Any], nodes: Mapping[str, Node], prefix: str = "state") -> str:
+    """Return the SVG of a state machine; a click on a state leads to ``#<prefix>-N``, counted as in ``states``."""
+    anchors = {name: f"{prefix}-{number}" for number, (name, _) in enumerate(states(definition))}
+    drawing = _machine(definition, nodes, anchors)
+    widths = f"max-width:{drawing.width * 1.2:.0f}px;min-width:{drawing.width * SMALLEST_SCALE:.0f}px"
     return (
-        f'<svg class="graph" viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}" style="max-width:'
-        f'{drawing.width * 1.2:.0f}px" role="group" aria-label="State graph"><defs><marker id="arrow" '
-        'viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">'
-        f'<path class="head" d="M0 0L8 4L0 8z"/></marker></defs>{drawing.body}</svg>'
+        f'<svg class="graph" viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}" style="{widths}" role="group" '
+        f'aria-label="State graph">{drawing.body}</svg>'
     )
 
 
@@ -72,8 +87,8 @@ def _layers(machine: dict[str, Any]) -> list[list[str]]:
     return [*layers, alone] if alone else layers
 
 
-def _machine(machine: dict[str, Any], nodes: Mapping[str, Node], numbers: Mapping[str, int]) -> Drawing:
-    boxes = {name: _box(name, state, nodes, numbers) for name, state in machine["States"].items()}
+def _machine(machine: dict[str, Any], nodes: Mapping[str, Node], anchors: Mapping[str, str]) -> Drawing:
+    boxes = {name: _box(name, state, nodes, anchors) for name, state in machine["States"].items()}
     layers = _layers(machine)
     widths = [sum(boxes[name].width + GAP_X for name in layer) - GAP_X for layer in layers]
     back = _has_back_edge(machine, layers)
@@ -122,8 +137,8 @@ def _edge(
     return f'<path class="edge" d="{path}" marker-end="url(#arrow)"/>'
 
 
-def _box(name: str, state: dict[str, Any], nodes: Mapping[str, Node], numbers: Mapping[str, int]) -> Drawing:
-    inner = [_machine(machine, nodes, numbers) for machine in _inner(state)]
+def _box(name: str, state: dict[str, Any], nodes: Mapping[str, Node], anchors: Mapping[str, str]) -> Drawing:
+    inner = [_machine(machine, nodes, anchors) for machine in _inner(state)]
     width = max(BOX_WIDTH, sum(each.width for each in inner))
     height = BOX_HEIGHT if not inner else TITLE + max(each.height for each in inner)
     node = nodes.get(name, Node("NOT_REACHED", ""))
@@ -132,7 +147,7 @@ def _box(name: str, state: dict[str, Any], nodes: Mapping[str, Node], numbers: M
         f'<text class="sub" x="12" y="37">{escape(state["Type"])} {escape(_clipped(node.line))}</text>'
     )
     body = (
-        f'<a href="#state-{numbers[name]}" class="state {node.status}"><title>{escape(name)}: '
+        f'<a href="#{anchors[name]}" class="state {node.status}"><title>{escape(name)}: '
         f'{escape(node.status)}</title><rect width="{width:.0f}" height="{height:.0f}" rx="8"/>{text}</a>'
     )
     x = 0.0

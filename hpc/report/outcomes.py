@@ -1,59 +1,89 @@
-"""What each state of the graph came to: the machine's own from its history, those inside the map from its children."""
+"""What each state of a graph came to: a machine's own from its histories, those inside the map from its children."""
 
+from collections import Counter
 from typing import Any
 
-from hpc.report.facts import Facts, StateFacts, error_text
+from hpc.child_times import Children
+from hpc.history import StateFacts, error_text
+from hpc.report.facts import Facts
 from hpc.report.graph import Node, states
+from hpc.tree import Machine
 
-UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
+WORDS = {"SUCCEEDED": "ok", "CAUGHT": "caught", "TIMED_OUT": "timed out"}
 
 
-def nodes(facts: Facts) -> dict[str, Node]:
-    """Return what the graph shows of each state that was reached."""
-    shown = {name: Node(state.status, _own_line(state)) for name, state in facts.states.items()}
-    for name, state in facts.definition["States"].items():
-        if state["Type"] == "Map" and name in facts.states:
-            shown[name] = Node(facts.states[name].status, _counted(facts))
-            shown |= _inside(facts, state)
+def nodes(machine: Machine, children: Children, jobs: dict[str, Counter[str]]) -> dict[str, Node]:
+    """Return what the graph shows of each state that was reached.
+
+    Parameters
+    ----------
+    children
+        Of the machine's Map Runs.
+    jobs
+        State -> containers of the jobs that it started, by status.
+    """
+    shown = {name: Node(state.status, _own_line(state, jobs.get(name))) for name, state in machine.states.items()}
+    for name, state in machine.definition["States"].items():
+        if is_distributed(state) and name in machine.states:
+            shown[name] = Node(machine.states[name].status, _done(children.statuses))
+            shown |= _inside(children, state)
     return shown
 
 
-def details(facts: Facts) -> list[tuple[str, str, Node, StateFacts]]:
+def is_distributed(state: dict[str, Any]) -> bool:
+    """Whether a state's iterations are executions of their own, which its own history does not tell of."""
+    mode = state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode")
+    return bool(state["Type"] == "Map" and mode == "DISTRIBUTED")
+
+
+def details(facts: Facts, machine: Machine) -> list[tuple[str, str, Node, StateFacts]]:
     """Return name, type, outcome and data of every state, in the order of the graph's links."""
-    outcome = nodes(facts)
+    children = facts.children_of(machine)
+    outcome = nodes(machine, children, job_counts(facts, machine))
     # What a child was given and gave back is what its first state was given, and gave back in the end.
-    data = {**{name: _sample(facts) for name in _first_inside(facts.definition)}, **facts.states}
+    data = {**{name: _sample(children) for name in _first_inside(machine.definition)}, **machine.states}
     return [
         (name, str(state["Type"]), outcome.get(name, Node("NOT_REACHED", "")), data.get(name, StateFacts()))
-        for name, state in states(facts.definition)
+        for name, state in states(machine.definition)
     ]
 
 
+def job_counts(facts: Facts, machine: Machine) -> dict[str, Counter[str]]:
+    """Return the containers of a machine's jobs, by the state that started them and by status."""
+    counts: dict[str, Counter[str]] = {}
+    for part in facts.parts:
+        if part.work.machine == machine.name and part.jobs:
+            counts.setdefault(part.work.jobs[0].state, Counter()).update(part.children.statuses)
+    return counts
+
+
 def _first_inside(definition: dict[str, Any]) -> list[str]:
-    maps = (state for state in definition["States"].values() if state["Type"] == "Map")
-    return [(state.get("ItemProcessor") or state["Iterator"])["StartAt"] for state in maps]
+    return [state["ItemProcessor"]["StartAt"] for state in definition["States"].values() if is_distributed(state)]
 
 
-def _own_line(state: StateFacts) -> str:
-    return f"{state.retries:,} retries" if state.retries else ""
+def _own_line(state: StateFacts, jobs: Counter[str] | None) -> str:
+    parts = [f"{_done(jobs)} jobs"] if jobs else []
+    if state.statuses.total() > 1:
+        parts.append(", ".join(f"{count:,} {_word(status)}" for status, count in state.statuses.items()))
+    if state.retries:
+        parts.append(f"{state.retries:,} {'retry' if state.retries == 1 else 'retries'}")
+    return ", ".join(parts)
 
 
-def _counted(facts: Facts) -> str:
-    statuses = facts.children.statuses
-    failed = sum(statuses[status] for status in UNSUCCESSFUL)
-    done = f"{statuses['SUCCEEDED']:,} of {sum(statuses.values()):,}"
+def _word(status: str) -> str:
+    return WORDS.get(status, status.lower())
+
+
+def _done(statuses: Counter[str]) -> str:
+    failed = sum(statuses[status] for status in ("FAILED", "TIMED_OUT", "ABORTED"))
+    done = f"{statuses['SUCCEEDED']:,} of {statuses.total():,}"
     return f"{done}, {failed:,} failed" if failed else done
 
 
-def _inside(facts: Facts, state: dict[str, Any]) -> dict[str, Node]:
+def _inside(children: Children, state: dict[str, Any]) -> dict[str, Node]:
     """A child that failed did so in its first state: what follows only decides whether to call that again."""
-    processor = state.get("ItemProcessor") or state["Iterator"]
-    statuses = facts.children.statuses
-    counts = {
-        "ok": statuses["SUCCEEDED"],
-        "failed": sum(statuses[status] for status in UNSUCCESSFUL),
-        "running": statuses["RUNNING"],
-    }
+    processor = state["ItemProcessor"]
+    counts = {"ok": children.statuses["SUCCEEDED"], "failed": children.failed, "running": children.statuses["RUNNING"]}
     inside: dict[str, Node] = {}
     if counts["ok"]:
         inside = {name: Node("SUCCEEDED", f"{counts['ok']:,} ok") for name, _ in states(processor)}
@@ -64,12 +94,11 @@ def _inside(facts: Facts, state: dict[str, Any]) -> dict[str, Node]:
     return inside
 
 
-def _sample(facts: Facts) -> StateFacts:
+def _sample(children: Children) -> StateFacts:
     """Return the data of one child: of one that failed, if there is such."""
-    samples = facts.children.samples
     for status in ("FAILED", "TIMED_OUT", "SUCCEEDED"):
-        if status in samples:
-            sample = samples[status]
+        if status in children.samples:
+            sample = children.samples[status]
             error = error_text(sample.get("Error"), sample.get("Cause"))
-            return StateFacts(status, input=sample.get("Input", ""), output=sample.get("Output", ""), error=error)
+            return StateFacts(Counter([status]), 0, sample.get("Input", ""), sample.get("Output", ""), error)
     return StateFacts()

@@ -11,7 +11,8 @@ STYLE = """\
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1100px;padding:16px;background:var(--ground);color:var(--text);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-h1{font-size:1.3rem;margin:.3em 0;overflow-wrap:anywhere}h2{font-size:1.1rem;margin:1.8em 0 .6em}
+h1{font-size:1.3rem;margin:.3em 0;overflow-wrap:anywhere}h2{font-size:1.1rem;margin:1.8em 0 .6em;overflow-wrap:anywhere}
+h3{font-size:1rem;margin:1.2em 0 .4em}a{color:var(--run)}.hidden{position:absolute}
 .dim,figcaption{color:var(--dim)}
 .badge{padding:.1em .6em;border-radius:1em;font-weight:600;border:1px solid;white-space:nowrap}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:8px;margin:14px 0}
@@ -21,6 +22,7 @@ h1{font-size:1.3rem;margin:.3em 0;overflow-wrap:anywhere}h2{font-size:1.1rem;mar
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr));gap:12px}
 figure{margin:0;background:var(--raised);border:1px solid var(--rim);border-radius:8px;padding:10px;min-width:0}
 figcaption{font-size:.85rem}svg{display:block;width:100%;height:auto}svg.graph{margin:0 auto}
+figure:has(svg.graph){overflow-x:auto}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;vertical-align:top;padding:5px 10px 5px 0;border-bottom:1px solid var(--rim);
 overflow-wrap:anywhere}
@@ -37,11 +39,12 @@ font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}
 .state{cursor:pointer;text-decoration:none}.state rect{fill:var(--raised);stroke:var(--dim);stroke-width:1.5}
 .state:focus-visible rect,.state:hover rect{stroke-width:3}
 .state .name{font-size:14px;font-weight:600;fill:var(--text)}.state .sub{font-size:11.5px;fill:var(--dim)}
-.SUCCEEDED{color:var(--ok)}.FAILED,.TIMED_OUT{color:var(--bad)}.RUNNING{color:var(--run)}.ABORTED{color:var(--stop)}
+.SUCCEEDED{color:var(--ok)}.FAILED,.TIMED_OUT{color:var(--bad)}.RUNNING{color:var(--run)}.ABORTED,.CAUGHT{color:var(--stop)}
 .NOT_REACHED,.PENDING{color:var(--dim)}
 .state.SUCCEEDED rect{fill:var(--ok-fill);stroke:var(--ok)}.state.RUNNING rect{fill:var(--run-fill);stroke:var(--run)}
 .state.FAILED rect,.state.TIMED_OUT rect{fill:var(--bad-fill);stroke:var(--bad)}
-.state.ABORTED rect{fill:var(--stop-fill);stroke:var(--stop)}.state.NOT_REACHED rect{stroke-dasharray:5 4}
+.state.ABORTED rect,.state.CAUGHT rect{fill:var(--stop-fill);stroke:var(--stop)}
+.state.NOT_REACHED rect{stroke-dasharray:5 4}
 """
 # A link to closed details shows nothing until they are open.
 SCRIPT = """\

@@ -3,6 +3,7 @@
 import json
 import math
 import xml.etree.ElementTree as ET
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,20 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpc.child_times import SLOWEST, Children
 from hpc.client import AWS_PACE, Target, local_config, local_session
 from hpc.failed_items import FailedItem
 from hpc.failures_command import group_failures
+from hpc.history import History, StateFacts, error_text
 from hpc.reading import Run
 from hpc.report.charts import concurrency_chart, histogram_chart, percentile, timeline_chart
-from hpc.report.children import SLOWEST, Children
-from hpc.report.facts import Facts, StateFacts, error_text
+from hpc.report.facts import Facts, Failures
 from hpc.report.graph import Node, draw_graph, states
 from hpc.report.outcomes import nodes
 from hpc.report.page import render
+from hpc.spent import Part
+from hpc.tree import Execution, Machine, Tree, Work
 from hpc.watch import Seen
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
 ARN = "arn:aws:states:us-east-1:000000000000:execution:Machine:run-1"
+MACHINE_ARN = "arn:aws:states:us-east-1:000000000000:stateMachine:Machine"
 DEFINITION: dict[str, Any] = {
     "StartAt": "Start",
     "States": {
@@ -32,6 +37,7 @@ DEFINITION: dict[str, Any] = {
             "Type": "Map",
             "Next": "Sum",
             "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
                 "StartAt": "Compute",
                 "States": {
                     "Compute": {"Type": "Task", "Next": "IsBatchDone"},
@@ -54,22 +60,27 @@ def children_of(count: int) -> Children:
     return children
 
 
+def machine_of(states_: dict[str, StateFacts]) -> Machine:
+    return Machine("Machine", DEFINITION, Counter(["SUCCEEDED"]), states_)
+
+
 def facts_of(children: Children, failures: list[FailedItem], settings: dict[str, Any], error: str = "") -> Facts:
     session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
-    run = Run(Target(session, local_config(), None, "arn", "bucket", AWS_PACE, is_local=False), ARN)
+    run = Run(Target(session, local_config(), None, MACHINE_ARN, "bucket", AWS_PACE, is_local=False), ARN)
     run.__dict__["settings"] = settings  # as if run.json had been read
-    execution = {"status": "FAILED" if error else "SUCCEEDED", "startDate": BEGIN, "error": error, "cause": error}
-    groups = group_failures(failures)
+    described = {"executionArn": ARN, "name": "run-1", "stateMachineArn": MACHINE_ARN, "startDate": BEGIN}
+    described |= {"status": "FAILED", "error": error, "cause": error} if error else {"status": "SUCCEEDED"}
+    seen = Seen(described, {"maxConcurrency": 500, "toleratedFailureCount": 0})
+    state = StateFacts(Counter(["SUCCEEDED"]), 0, '{"a":1}', error, error)
+    machine = machine_of({"Start": state, "ComputeMap": state})
+    part = Part(Work(run, seen, DEFINITION, "Machine"), children, [])
     return Facts(
         run=run,
-        seen=Seen(execution, {"maxConcurrency": 500, "toleratedFailureCount": 0}),
         now=BEGIN + timedelta(hours=1),
-        definition=DEFINITION,
-        states={name: StateFacts("SUCCEEDED", 1, 1, '{"a":1}', error, error) for name in ("Start", "ComputeMap")},
-        children=children,
-        groups=groups,
-        failed=len(failures),
-        not_computed=0,
+        tree=Tree([Execution(described, None, History())], {"Machine": machine}),
+        parts=[part],
+        failures=Failures(group_failures(failures), len(failures), 0, is_known=True),
+        spent="the function's memory can't be asked for",
     )
 
 
@@ -101,7 +112,7 @@ def test_percentile_is_the_smallest_that_so_many_do_not_exceed(values: list[floa
 
 @given(st.lists(st.floats(0, 1e6), min_size=1))
 def test_histogram_draws_any_durations(values: list[float]) -> None:
-    drawn = ET.fromstring(histogram_chart(sorted(values)))
+    drawn = ET.fromstring(histogram_chart(sorted(values), "child"))
     bars = [bar for bar in drawn.iter("rect") if bar.get("class") == "bar"]
     assert bars
     assert all(float(bar.get("height", "nan")) > 0 for bar in bars)
@@ -110,7 +121,7 @@ def test_histogram_draws_any_durations(values: list[float]) -> None:
 @pytest.mark.parametrize("count", [1, 239, 1_000])
 def test_timeline_has_a_row_a_child_until_neighbours_share_rows(count: int) -> None:
     children = children_of(count)
-    drawn = ET.fromstring(timeline_chart(children, min(children.starts), max(children.stops)))
+    drawn = ET.fromstring(timeline_chart(children, min(children.starts), max(children.stops), "child"))
     rows = [bar for bar in drawn.iter("rect") if bar.get("class") == "bar"]
     assert len(rows) == min(count, 240)
 
@@ -119,7 +130,10 @@ def test_charts_of_children_that_took_no_time_are_drawn() -> None:
     children = Children()
     children.add("FAILED", BEGIN, BEGIN, "child", "0")
     moment = BEGIN.timestamp()
-    for chart in (timeline_chart(children, moment, moment), concurrency_chart(children, moment, moment)):
+    for chart in (
+        timeline_chart(children, moment, moment, "child"),
+        concurrency_chart(children, moment, moment, "job"),
+    ):
         assert "nan" not in ET.tostring(ET.fromstring(chart), encoding="unicode")
 
 
@@ -189,7 +203,7 @@ def test_states_inside_the_map_have_the_outcome_of_the_children(
 ) -> None:
     children = Children()
     children.statuses.update(statuses)
-    shown = nodes(facts_of(children, [], SETTINGS))
+    shown = nodes(machine_of({"ComputeMap": StateFacts(Counter(["SUCCEEDED"]))}), children, {})
     assert {name: node.status for name, node in shown.items() if name not in DEFINITION["States"]} == expected
 
 

@@ -1,0 +1,91 @@
+"""The part of the page about money: what a plan says of the run's settings beside what the run came to."""
+
+from collections.abc import Callable
+from html import escape
+
+from hpc.planning.estimate import Estimate
+from hpc.planning.ranges import CASES, Range
+from hpc.planning.table import usd
+from hpc.progress import duration
+from hpc.report.facts import Facts
+from hpc.report.html import html, table
+from hpc.spent import Spent
+
+# What is counted, and the names of its prices.
+UNITS = {
+    "state transitions": ("state_transition",),
+    "Express executions": ("express_request",),
+    "Express GB-seconds": ("express_gb_second",),
+    "Lambda requests": ("lambda_request",),
+    "Lambda GB-seconds": ("lambda_gb_second",),
+    "Fargate vCPU-hours": ("fargate_vcpu_hour", "fargate_spot_vcpu_hour"),
+    "Fargate GB-hours": ("fargate_gb_hour", "fargate_spot_gb_hour"),
+    "S3 requests": ("s3_put", "s3_get"),
+}
+
+
+def cost_section(facts: Facts) -> str:
+    """Return the table, or why there is none."""
+    spent = facts.spent
+    if isinstance(spent, str):
+        return f'<h2>Cost</h2><p class="dim">not known: {escape(spent)}</p>'
+    head = ["", "quote", "this run"]
+    text = " ".join(_remarks(facts, spent))
+    return f'<h2>Cost</h2>{table(head, _rows(facts, spent), {1, 2})}<p class="dim">{html(text)}</p>'
+
+
+def headline(facts: Facts) -> tuple[str, str]:
+    """Return the amount in words, and what it is."""
+    label = "on AWS it would cost" if facts.run.target.is_local else "estimated cost"
+    if isinstance(facts.spent, str):
+        return "unknown", label
+    return f"${usd(facts.spent.ledger.usd(facts.spent.prices).expected)}", label
+
+
+def _rows(facts: Facts, spent: Spent) -> list[list[str]]:
+    rows = []
+    if len(spent.quotes) == 1 and len(facts.parts) == 1:
+        rows.append(["duration", _range(spent.quotes[0].seconds, duration), duration(facts.seconds)])
+    for label, names in UNITS.items():
+        used = sum(units for name, units in spent.ledger.amounts.items() if name.startswith(names))
+        quoted = sum(each.expected.of(*names) for each in spent.quotes)
+        if used or quoted:
+            rows.append([label, _count(quoted) if spent.quotes else "", _count(used)])
+    price = spent.ledger.usd(spent.prices)
+    return [*rows, ["USD", _range(_sum(spent.quotes), usd) if spent.quotes else "", _range(price, usd)]]
+
+
+def _remarks(facts: Facts, spent: Spent) -> list[str]:
+    so_far = " so far" if facts.root.status == "RUNNING" else ""
+    where = f"in {spent.prices.region}, at prices of {spent.prices.as_of}"
+    if facts.run.target.is_local:
+        said = [
+            f"This run was on this machine and cost nothing. On AWS it would have cost{so_far} what stands here, "
+            f"{where}, with a vCPU as fast as a core of this machine."
+        ]
+    else:
+        said = [f"Counted from executions, children and jobs{so_far}, {where}; the bill itself is AWS's."]
+    said.append(
+        "The quote is what hpc plan says of the same settings and the mean time of an item in this run, from low to "
+        "high; S3 requests and logs are the plan's in both."
+    )
+    if spent.forgotten:
+        said.append(f"Without the jobs of {spent.forgotten:,} of the runs in it, which AWS Batch has forgotten.")
+    if facts.tree.unread:
+        said.append(f"Without {facts.tree.unread:,} executions that were not read.")
+    if spent.unconfirmed:
+        said.append(f"Prices that no source confirms: {', '.join(spent.unconfirmed)}.")
+    return said
+
+
+def _sum(quotes: list[Estimate]) -> Range:
+    return Range(*(sum(each.usd.at(case) for each in quotes) for case in CASES))
+
+
+def _range(value: Range, shown: Callable[[float], str]) -> str:
+    low, expected, high = shown(value.low), shown(value.expected), shown(value.high)
+    return expected if low == high else f"{expected} ({low} to {high})"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.3g}"

@@ -1,0 +1,68 @@
+"""The part of the page about what ran in parallel: child executions, and jobs of AWS Batch."""
+
+from collections.abc import Iterator
+from html import escape
+
+from hpc.child_times import Children
+from hpc.report.charts import PLURALS, concurrency_chart, duration_text, histogram_chart, percentile, timeline_chart
+from hpc.report.facts import Facts
+from hpc.report.html import status_text, table
+from hpc.spent import Part
+
+SHARES = ((0.5, "median"), (0.95, "95th percentile"), (0.99, "99th percentile"), (1.0, "longest"))
+
+
+def running_sections(facts: Facts) -> Iterator[str]:
+    """Yield the charts of the child executions and those of the jobs, as far as there are any."""
+    on_jobs = [part for part in facts.parts if part.is_on_jobs]
+    if len(on_jobs) < len(facts.parts):
+        yield from _section("Child executions", "child", facts.children(is_on_jobs=False), "none has started")
+    if on_jobs:
+        yield from _section(
+            "Jobs of AWS Batch", "job", facts.children(is_on_jobs=True), "none has started", _notes(on_jobs)
+        )
+
+
+def _notes(parts: list[Part]) -> str:
+    """Say what AWS Batch does not tell any more."""
+    forgotten = [job.job_id for part in parts for job in part.work.jobs if job.job_id not in _known(part)]
+    if not forgotten:
+        return ""
+    names = f"{forgotten[0]}" + (f" and {len(forgotten) - 1:,} more" if len(forgotten) > 1 else "")
+    return f"AWS Batch has forgotten job {names}, and with it when its containers ran."
+
+
+def _known(part: Part) -> set[str]:
+    return {str(job["jobId"]) for job in part.jobs}
+
+
+def _section(title: str, noun: str, children: Children, nothing: str, note: str = "") -> Iterator[str]:
+    yield f"<h2>{title}</h2>"
+    if note:
+        yield f'<p class="dim">{escape(note)}</p>'
+    if not children.starts:
+        yield "" if note else f'<p class="dim">{nothing}</p>'
+        return
+    begin, end = min(children.starts), max(children.stops)
+    durations = children.durations()
+    yield '<div class="charts">'
+    yield concurrency_chart(children, begin, end, noun)
+    yield histogram_chart(durations, noun)
+    yield timeline_chart(children, begin, end, noun)
+    yield "<figure><figcaption>Percentiles</figcaption>"
+    yield table([], [[label, duration_text(percentile(durations, share))] for share, label in SHARES], numbers={1})
+    yield f"</figure></div><h3>Slowest {PLURALS[noun]}</h3>{_stragglers(noun, children, percentile(durations, 0.5))}"
+
+
+def _stragglers(noun: str, children: Children, median: float) -> str:
+    rows = [
+        [
+            slow.name,
+            slow.share,
+            status_text(slow.status),
+            duration_text(slow.seconds),
+            f"{slow.seconds / median:,.1f}" if median else "",
+        ]
+        for slow in sorted(children.slowest, reverse=True)
+    ]
+    return table([noun, "computed", "status", "took", "of median"], rows, numbers={3, 4})
