@@ -3,11 +3,13 @@
 import argparse
 
 from hpc.cli_command import Command, add_assembly, add_output, add_place, add_run_name
+from hpc.fault_options import add_faults, check_faults
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_run_name(parser)
     add_output(parser, "json", meaning="form of the result (text)")
+    add_faults(parser)
     add_assembly(parser)
     add_place(parser)
 
@@ -20,4 +22,5 @@ REDRIVE = Command(
     "results, the others are computed again. Ctrl-C stops a local run and detaches from one on AWS.",
     examples=("hpc redrive", "hpc redrive run-20261122T041345-9c5dab --aws --output json"),
     add_options=_add_options,
+    check=check_faults,
 )

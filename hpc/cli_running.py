@@ -4,6 +4,7 @@ import argparse
 
 from hpc.arguments import integer, json_text, number, plain_text, port
 from hpc.cli_command import Command, add_assembly, add_output, add_place
+from hpc.fault_options import add_faults, check_faults
 from hpc.planning.options import add_budget, check_budget
 
 SHELLS = ("bash", "zsh", "fish")
@@ -40,12 +41,14 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add_output(parser, "json", meaning="form of the result (text)")
     parser.add_argument("--detach", action="store_true", help="start the run, print its ARN and leave it running")
     add_budget(parser)
+    add_faults(parser)
     add_assembly(parser)
     add_place(parser)
 
 
 def _check_run(args: argparse.Namespace) -> None:
     check_budget(args)
+    check_faults(args)
     beside = [f"--{part.replace('_', '-')}" for part in INPUT_PARTS if getattr(args, part) is not None]
     if args.input is not None and beside:
         args.parser.error(f"--input is the whole execution input: give {', '.join(beside)} in it, not beside it")
@@ -59,6 +62,7 @@ def _add_orchestrate_options(parser: argparse.ArgumentParser) -> None:
         help='list of {"name", "size"?, "workload"?, "params"?, "fail"?}, also as {"input": {"entries": [...]}}',
     )
     add_output(parser, "json", meaning="form of the result (text)")
+    add_faults(parser)
     add_assembly(parser)
     add_place(parser)
 
@@ -94,6 +98,7 @@ RUN = Command(
         "hpc run --items grid.csv --workload my_model.py --tolerated-failure-percentage 5",
         "hpc run --input @input.json",
         "hpc run --size 1024 --aws --detach",
+        "hpc run --size 64 --workload squares --batch-size 8 --faults 'throttle Compute 5%; seed=7'",
     ),
     add_options=_add_run_options,
     check=_check_run,
@@ -111,6 +116,7 @@ ORCHESTRATE = Command(
         "hpc orchestrate --entries @entries.json --output json",
     ),
     add_options=_add_orchestrate_options,
+    check=check_faults,
 )
 
 STOP = Command(

@@ -10,6 +10,7 @@ from hpc.console import emit, say
 from hpc.errors import CommandError, ExitCode, LostRunError, UnansweredError
 from hpc.failed_jobs import failed_array_job, read_failed_children
 from hpc.failures import read_failures
+from hpc.fault_options import faults_of
 from hpc.home import Home
 from hpc.progress import open_view
 from hpc.render import render_failure, render_json, render_text
@@ -78,10 +79,11 @@ class FollowedRun:
             say(render_failure(ended))
         for line in failed_batches:
             say(line)
+        faults = faults_of(self.home.folder, self.arn) if self.target.is_local else None
         if self.args.output == "json":
-            emit(render_json(ended, self.results), kept_in=self.results)
+            emit(render_json(ended, self.results, faults), kept_in=self.results)
         elif ended.status == "SUCCEEDED":
-            emit("\n".join(render_text(ended, self.results, self._locate)), kept_in=self.results)
+            emit("\n".join(render_text(ended, self.results, self._locate, faults)), kept_in=self.results)
         else:
             say(f"results so far: {self.results}")
 

@@ -10,7 +10,7 @@ from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
 from hpc.home import Home
 from hpc.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_assembly
-from hpc_local.server import Connection, LocalServer, ServerInUseError, attach
+from hpc_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach
 
 # A server that is starting holds the lock before it can be attached to.
 CONNECT_TRIES = 50
@@ -28,6 +28,7 @@ def local_target(
     variant: Variant = PIPELINE,
     overlay: Path | None = None,
     may_host: bool = True,
+    faults: Rehearsal | None = None,
 ) -> Iterator[Target]:
     """Serve the project's state machine on this machine.
 
@@ -43,12 +44,14 @@ def local_target(
         Folder with a workload that is not part of the project.
     may_host
         False where the run has to outlive this command.
+    faults
+        What the server that this command hosts rehearses; none is attached to.
 
     Raises
     ------
     NotStartedError
-        If another server of this home serves another assembly, or lacks the workload of ``overlay``, or there is none
-        and this command may not host one.
+        If another server of this home serves another assembly, or lacks the workload of ``overlay``, or rehearses
+        faults; if there is one and faults are given, or none and this command may not host one.
     """
     folder = home.create()
     for _ in range(CONNECT_TRIES):
@@ -58,11 +61,12 @@ def local_target(
         wanted = _wanted_assembly(home, assembly, variant, connection)
         if connection is not None:
             _check_same(connection, wanted, overlay)
+            _check_faults(connection, faults)
             yield target_of(connection, guest_of=connection.assembly)
             return
         with ExitStack() as hosting:
             try:
-                target = target_of(_host(hosting, folder, wanted, overlay))
+                target = target_of(_host(hosting, folder, wanted, overlay, faults))
             except ServerInUseError as error:
                 in_use = error
                 time.sleep(CONNECT_PAUSE_SECONDS)
@@ -73,11 +77,15 @@ def local_target(
     raise NotStartedError(f"{in_use}, and it does not answer")
 
 
-def _host(hosting: ExitStack, folder: Path, assembly: Path, overlay: Path | None) -> Connection:
+def _host(
+    hosting: ExitStack, folder: Path, assembly: Path, overlay: Path | None, faults: Rehearsal | None
+) -> Connection:
     try:
-        connection = hosting.enter_context(LocalServer(folder, assembly, overlay=overlay))
+        connection = hosting.enter_context(LocalServer(folder, assembly, overlay=overlay, faults=faults))
     except ServerInUseError:
         raise
+    except FaultSpecError as error:
+        raise NotStartedError(f"--faults: {error}") from error
     except Exception as error:
         # An assembly may hold anything: what can't run here is named, whichever part of the server found it.
         raise NotStartedError(f"the local server can't run {assembly}: {type(error).__name__}: {error}") from error
@@ -150,6 +158,17 @@ def _check_same(connection: Connection, wanted: Path, overlay: Path | None) -> N
         raise NotStartedError(
             f"the local server that runs now has {_workload_of(connection.overlay)}, wanted {_workload_of(overlay)}: "
             "wait for its runs to end or stop it, or use another HPC_HOME"
+        )
+
+
+def _check_faults(connection: Connection, faults: Rehearsal | None) -> None:
+    """Refuse to share a server that rehearses faults: another's run must not suffer them unawares."""
+    wait = "wait for its runs to end or stop it, or use another HPC_HOME"
+    if connection.faults is not None:
+        raise NotStartedError(f"the local server that runs now rehearses faults for another command: {wait}")
+    if faults is not None:
+        raise NotStartedError(
+            f"--faults are for a server that this command hosts, another command hosts the one that runs now: {wait}"
         )
 
 

@@ -13,6 +13,7 @@ from hpc.arguments import read_json, shorten
 from hpc.client import ORCHESTRATION_PREFIX, Target, explained
 from hpc.console import emit, say
 from hpc.errors import ExitCode, LostRunError, NotStartedError
+from hpc.fault_options import announcement, described, faults_of, read_rehearsal, summary
 from hpc.home import Home
 from hpc.render import render_failure, shorten_number
 from hpc.starting import interrupted, open_target
@@ -28,9 +29,14 @@ def orchestrate(args: argparse.Namespace) -> int:
     """Start ComplexOrchestrator, follow it, print each entry's totals."""
     entries = read_entries(args.entries)
     home = Home.from_environment()
-    with open_target(args, home, args.assembly, variant=WITH_JOBS) as stack:
+    rehearsal = read_rehearsal(args)
+    with open_target(args, home, args.assembly, variant=WITH_JOBS, faults=rehearsal) as stack:
         orchestration = Orchestration.start(stack.orchestrator(), entries, args)
+        if rehearsal is not None:
+            say(announcement(rehearsal))
         finished, ended = orchestration.follow()
+        if rehearsal is not None:
+            say(summary(rehearsal))
         return print_entries(orchestration, ended, finished)
 
 
@@ -46,14 +52,17 @@ def print_entries(orchestration: "Orchestration", ended: Ended, finished: list[d
     """Print the entries that were finished, in the form that is asked for; return the exit code."""
     place = f"execution {orchestration.arn}"
     results = _results(ended, finished)
+    is_local = orchestration.target.is_local
+    faults = faults_of(Home.from_environment().folder, orchestration.arn) if is_local else None
     if ended.status != "SUCCEEDED":
         say(render_failure(ended))
     if orchestration.args.output == "json":
-        emit(_render_json(ended, results), kept_in=place)
+        emit(_render_json(ended, results, faults), kept_in=place)
     else:
         lines = [line for result in results for line in _render_entry(result, orchestration.target)]
-        summary = f"{len(results)}{_of_entries(ended)} entries agree, {ended.seconds:.2f} s"
-        emit("\n".join([*lines, summary]), kept_in=place)
+        lines += [f"rehearsed with faults: {described(faults['injected'])}"] if faults is not None else []
+        counted = f"{len(results)}{_of_entries(ended)} entries agree, {ended.seconds:.2f} s"
+        emit("\n".join([*lines, counted]), kept_in=place)
     return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
 
 
@@ -150,12 +159,12 @@ def _of_entries(ended: Ended) -> str:
     return f" of {len(entries)}" if isinstance(entries, list) else ""
 
 
-def _render_json(ended: Ended, results: list[dict[str, Any]]) -> str:
+def _render_json(ended: Ended, results: list[dict[str, Any]], faults: dict[str, Any] | None) -> str:
     """Return one JSON object on one line.
 
     Shape::
 
-        {"status": str, "execution_arn": str, "seconds": float, "error"?: str, "cause"?: str,
+        {"status": str, "execution_arn": str, "seconds": float, "error"?: str, "cause"?: str, "faults"?: {...},
          "entries": [{"name": str, "agree": true, "count": int,
                       "totals": {<back end>: {"total": str} or {"total_file": str, "sha256": str}, ...}}, ...]}
     """
@@ -167,6 +176,8 @@ def _render_json(ended: Ended, results: list[dict[str, Any]]) -> str:
     }
     if ended.status != "SUCCEEDED":
         document |= {"error": ended.execution.get("error"), "cause": ended.execution.get("cause")}
+    if faults is not None:
+        document["faults"] = faults
     return json.dumps(document)
 
 

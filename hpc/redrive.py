@@ -7,6 +7,7 @@ from typing import Any
 from hpc.client import explained
 from hpc.console import say
 from hpc.errors import NotStartedError
+from hpc.fault_options import announcement, read_rehearsal, summary
 from hpc.follow import FollowedRun
 from hpc.home import Home
 from hpc.reading import Run, find_run
@@ -18,13 +19,20 @@ from hpc.workload_file import overlay_folder
 def redrive(args: argparse.Namespace) -> int:
     """Redrive a run, follow it, print what came out."""
     home = Home.from_environment()
+    rehearsal = read_rehearsal(args)
     with open_target(args, home, args.assembly) as target:
         run = Run(target, find_run(target, args.run))
         variant, overlay = (PIPELINE, None) if args.aws else _needs(home, run.settings)
-        if (variant, overlay) == (PIPELINE, None):
+        if (variant, overlay, rehearsal) == (PIPELINE, None, None):
             return _redrive(args, home, run)
-    with open_target(args, home, args.assembly, variant=variant, overlay=overlay) as target:
-        return _redrive(args, home, Run(target, run.arn))
+    with open_target(args, home, args.assembly, variant=variant, overlay=overlay, faults=rehearsal) as target:
+        if rehearsal is None:
+            return _redrive(args, home, Run(target, run.arn))
+        say(announcement(rehearsal))
+        try:
+            return _redrive(args, home, Run(target, run.arn))
+        finally:
+            say(summary(rehearsal))
 
 
 def _needs(home: Home, settings: dict[str, Any] | None) -> tuple[Variant, Path | None]:

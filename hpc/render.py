@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hpc.failures import describe_error
+from hpc.fault_options import described
 from hpc.progress import duration
 from hpc.watch import Ended
 
@@ -28,15 +29,17 @@ def shorten_number(digits: str) -> str:
     return f"{digits[: SHOWN_DIGITS + len(sign)]}...{digits[-SHOWN_DIGITS:]} ({count:,} digits)"
 
 
-def render_json(ended: Ended, results: str) -> str:
+def render_json(ended: Ended, results: str, faults: dict[str, Any] | None = None) -> str:
     """Return the run as one JSON object on one line.
 
     Shape::
 
         {"status": str, "execution_arn": str, "output": object or null, "seconds": float,
-         "map_run": {"total": int, "succeeded": int, ...} or null, "results": str, "error"?: str, "cause"?: str}
+         "map_run": {"total": int, "succeeded": int, ...} or null, "results": str, "error"?: str, "cause"?: str,
+         "faults"?: {"specs": [object, ...], "injected": {<kind>: int, ...}}}
 
-    ``map_run`` holds the ``itemCounts`` of DescribeMapRun; an item of the Map Run is a batch.
+    ``map_run`` holds the ``itemCounts`` of DescribeMapRun; an item of the Map Run is a batch.  ``faults`` is there
+    where some were made on request.
     """
     execution = ended.execution
     document = {
@@ -49,10 +52,14 @@ def render_json(ended: Ended, results: str) -> str:
     }
     if ended.status != "SUCCEEDED":
         document |= {"error": execution.get("error"), "cause": execution.get("cause")}
+    if faults is not None:
+        document["faults"] = faults
     return json.dumps(document)
 
 
-def render_text(ended: Ended, results: str, locate: Callable[[str], str]) -> list[str]:
+def render_text(
+    ended: Ended, results: str, locate: Callable[[str], str], faults: dict[str, Any] | None = None
+) -> list[str]:
     """Return the lines that a person reads of a run that succeeded.
 
     Parameters
@@ -61,12 +68,16 @@ def render_text(ended: Ended, results: str, locate: Callable[[str], str]) -> lis
         Where the run's files are.
     locate
         Turns ``s3://bucket/key`` into the place where a person finds the object.
+    faults
+        Those that were made on request, if some were.
     """
     output = json.loads(ended.execution["output"])
     rows = _output_rows(output, locate) if isinstance(output, dict) else [("output", _shorten(json.dumps(output)))]
     if ended.map_run:
         counts = ended.map_run["itemCounts"]
         rows.append(("batches", f"{counts['succeeded']:,} of {counts['total']:,} succeeded"))
+    if faults is not None:
+        rows.append(("rehearsed", f"with faults: {described(faults['injected'])}"))
     rows += [("seconds", f"{ended.seconds:.2f}"), ("results", results)]
     return [f"{name:<13} {value}" for name, value in rows]
 

@@ -5,6 +5,7 @@ import argparse
 from hpc.client import execution_arn
 from hpc.console import emit, say
 from hpc.errors import ExitCode, LostRunError
+from hpc.fault_options import faults_of
 from hpc.home import Home
 from hpc.orchestrate import orchestration_result
 from hpc.reading import open_run
@@ -30,9 +31,10 @@ def result(args: argparse.Namespace) -> int:
         results = locate(f"s3://{run.target.bucket}/{run.key('')}")
         if ended.status != "SUCCEEDED":
             say(f"{render_failure(ended)}\nwhich items failed: hpc failures {run.name}")
+        faults = faults_of(home.folder, run.arn) if run.target.is_local else None
         if args.output == "json":
-            emit(render_json(ended, results), kept_in=results)
+            emit(render_json(ended, results, faults), kept_in=results)
         elif ended.status == "SUCCEEDED":
             say(run.name)
-            emit("\n".join(render_text(ended, results, locate)), kept_in=results)
+            emit("\n".join(render_text(ended, results, locate, faults)), kept_in=results)
     return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED

@@ -12,6 +12,7 @@ from hpc.arguments import execution_input
 from hpc.client import Target, explained
 from hpc.console import say
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
+from hpc.fault_options import announcement, read_rehearsal, summary
 from hpc.follow import FollowedRun
 from hpc.home import Home
 from hpc.starting import open_target
@@ -58,6 +59,7 @@ class RunCommand:
         self._home = Home.from_environment()
         self._workload = read_workload_file(args.workload, self._home, on_aws=args.aws)
         self._name = f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self._rehearsal = read_rehearsal(args)
         self._is_started = False
         self._budget: Budget | None = None
 
@@ -70,6 +72,7 @@ class RunCommand:
             variant=self._variant,
             overlay=overlay,
             may_host=not self._args.detach,
+            faults=self._rehearsal,
         )
 
     def run_on(self, target: Target) -> int:
@@ -87,7 +90,11 @@ class RunCommand:
             if self._is_started:
                 say(followed.interrupted())
             raise
-        return followed.follow()
+        try:
+            return followed.follow()
+        finally:
+            if self._rehearsal is not None:
+                say(summary(self._rehearsal))
 
     def _open_budget(self, target: Target) -> None:
         if self._args.max_usd is None:
@@ -111,3 +118,5 @@ class RunCommand:
         self._is_started = True
         if not self._args.detach:
             say(f"started {self._name}")
+        if self._rehearsal is not None:
+            say(announcement(self._rehearsal))

@@ -3,11 +3,15 @@
 import argparse
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpc.client import Target, aws_target, explained
 from hpc.errors import CommandError, LostRunError
 from hpc.home import Home
 from hpc.synthesis import PIPELINE, Variant
+
+if TYPE_CHECKING:
+    from hpc_local.server import Rehearsal
 
 
 def open_target(
@@ -18,6 +22,7 @@ def open_target(
     variant: Variant = PIPELINE,
     overlay: Path | None = None,
     may_host: bool = True,
+    faults: "Rehearsal | None" = None,
 ) -> AbstractContextManager[Target]:
     """Find the deployed stack that ``args`` names, or a local server as ``local_target`` does."""
     if args.aws:
@@ -25,7 +30,7 @@ def open_target(
     from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
 
     named = Path(assembly) if assembly else None
-    return local_target(home, named, variant=variant, overlay=overlay, may_host=may_host)
+    return local_target(home, named, variant=variant, overlay=overlay, may_host=may_host, faults=faults)
 
 
 def interrupted(target: Target, arn: str, args: argparse.Namespace) -> str:

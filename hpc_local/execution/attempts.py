@@ -19,6 +19,7 @@ def task_attempt(step: Step, resource: str, *, waits_for_token: bool) -> TaskAtt
         state=name,
         resource=resource,
         execution_arn=frame.execution_arn,
+        run_arn=top.execution_arn,
         root=frame.execution_id,
         redrives=top.scope.context["Execution"]["RedriveCount"],
         position=tuple(reversed(positions)),

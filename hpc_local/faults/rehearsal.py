@@ -36,9 +36,10 @@ class TaskAttempt:
 
     Attributes
     ----------
-    execution_arn : str
+    execution_arn, run_arn : str
+        The execution, and the top-level one that it is or is a child of.
     root : int
-        The top-level execution, in this home.
+        Row of that in the store.
     redrives : int
         How often that was redriven.
     position : tuple of int
@@ -54,6 +55,7 @@ class TaskAttempt:
     state: str
     resource: str
     execution_arn: str
+    run_arn: str
     root: int
     redrives: int
     position: tuple[int, ...]
@@ -81,6 +83,7 @@ class Rehearsal:
         self._injected: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._log: IO[str] | None = None
+        self._marked: set[str] = set()
 
     @property
     def injected(self) -> Mapping[str, int]:
@@ -102,7 +105,13 @@ class Rehearsal:
 
     @contextlib.contextmanager
     def logged(self, path: Path) -> Iterator[None]:
-        """Append a line to a file for each fault."""
+        """Append to a file a line for each run that is rehearsed, and one for each fault.
+
+        ::
+
+            {"run": <ARN>, "spec": {...}}
+            {"run", "rule": <number>, "kind", "state", "execution": <ARN>, "item", "attempt", "redrive"}
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             self._log = file
@@ -115,6 +124,9 @@ class Rehearsal:
     def attempt(self, task: TaskAttempt) -> Iterator["Attempt"]:
         """Open an attempt; what runs inside, and what that starts, belongs to it."""
         attempt = Attempt(self, task, CURRENT.get(), self._rules.get(task.state, []))
+        if task.run_arn not in self._marked:
+            self._marked.add(task.run_arn)
+            self._write(run=task.run_arn, spec=self.spec.to_json())
         token = CURRENT.set(attempt)
         try:
             yield attempt
@@ -147,9 +159,20 @@ class Rehearsal:
         number, rule = hit
         with self._lock:
             self._injected[number] += 1
+        self._write(
+            run=task.run_arn,
+            rule=number,
+            kind=rule.kind,
+            state=rule.state,
+            execution=task.execution_arn,
+            item=item,
+            attempt=task.number,
+            redrive=task.redrives,
+        )
+
+    def _write(self, **line: Any) -> None:
         if self._log is not None:
-            line = {"rule": number, "kind": rule.kind, "state": rule.state, "execution": task.execution_arn}
-            self._log.write(json.dumps({**line, "item": item, "attempt": task.number, "redrive": task.redrives}) + "\n")
+            self._log.write(f"{json.dumps(line)}\n")
             self._log.flush()
 
     def kill_runner(self) -> None:

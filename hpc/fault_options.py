@@ -1,0 +1,103 @@
+"""`--faults`: the outage that a command rehearses on the server that it hosts, and what was said of one afterwards."""
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpc.arguments import shorten
+from hpc.errors import NotStartedError
+
+if TYPE_CHECKING:
+    from hpc_local.server import Rehearsal
+
+HELP = (
+    "rehearse an outage on this machine, such as 'throttle Compute 5%%; crash Compute item=3; seed=7' "
+    "(docs/failures.md has the kinds)"
+)
+# A line for each run that was rehearsed and for each fault, below the folder of the local server.
+LOG = Path("logs", "faults.jsonl")
+
+
+def add_faults(parser: argparse.ArgumentParser) -> None:
+    """Let the command rehearse an outage."""
+    parser.add_argument("--faults", metavar="SPEC|@FILE", help=HELP)
+
+
+def check_faults(args: argparse.Namespace) -> None:
+    """Exit, as argparse does, where the server is not one that the command hosts."""
+    if args.faults is None:
+        return
+    if args.aws:
+        args.parser.error("--faults can't be given with --aws: only the server on this machine makes faults")
+    if getattr(args, "detach", False):
+        args.parser.error("--faults can't be given with --detach: they end with the server that this command hosts")
+
+
+def read_rehearsal(args: argparse.Namespace) -> "Rehearsal | None":
+    """Return what ``--faults`` asks for.
+
+    Raises
+    ------
+    NotStartedError
+        If it is no fault spec.
+    """
+    if args.faults is None:
+        return None
+    from hpc_local.server import FaultSpec, FaultSpecError, Rehearsal  # noqa: PLC0415 - a run on AWS does without
+
+    text: str = args.faults
+    if text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise NotStartedError(f"--faults {shorten(args.faults)} can't be read as a UTF-8 file: {error}") from error
+    try:
+        return Rehearsal(FaultSpec.parse(text))
+    except FaultSpecError as error:
+        raise NotStartedError(f"--faults: {error}") from error
+
+
+def announcement(rehearsal: "Rehearsal") -> str:
+    """Return what is said when a run has been started under faults."""
+    return f"under faults, a rehearsal: {rehearsal.spec}"
+
+
+def summary(rehearsal: "Rehearsal") -> str:
+    """Return what is said when a run has ended: how often each kind happened, and rules that never applied."""
+    lines = [f"faults that were made: {described(rehearsal.injected)}"]
+    for rule, count in zip(rehearsal.spec.rules, rehearsal.injected_by_rule(), strict=True):
+        if not count:
+            lines.append(f"never applied: {rule}")
+    return "\n".join(lines)
+
+
+def described(injected: "Counter[str] | dict[str, int] | Any") -> str:
+    """Return counts by kind as a person reads them."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in injected.items())
+
+
+def faults_of(folder: Path, execution_arn: str) -> dict[str, Any] | None:
+    """Return the faults under which an execution ran on this machine, in all of its redrives; None if it did not.
+
+    Shape::
+
+        {"specs": [{"seed": int, "rules": [...]}, ...], "injected": {<kind>: int, ...}}
+    """
+    specs: list[Any] = []
+    injected: Counter[str] = Counter()
+    try:
+        with (folder / LOG).open(encoding="utf-8") as file:
+            for line in file:
+                entry = json.loads(line) if execution_arn in line else {}
+                if entry.get("run") != execution_arn:
+                    continue
+                if "spec" in entry:
+                    specs.append(entry["spec"])
+                    injected.update({rule["kind"]: 0 for rule in entry["spec"]["rules"]})
+                else:
+                    injected[entry["kind"]] += 1
+    except FileNotFoundError:
+        return None
+    return {"specs": specs, "injected": dict(injected)} if specs else None
