@@ -5,35 +5,17 @@ Run: python -m benchmarks.lambda_runtime [--calls N] [--workers N]
 
 import argparse
 import asyncio
-import os
 import tempfile
 import time
 from pathlib import Path
 
-from hpc_local.lambda_runtime import Function, LambdaRuntime
+from benchmarks.noop import ARN, define_runtime
 
-ARN = "arn:aws:lambda:us-east-1:000000000000:function:noop"
 PAYLOAD = b'{"run": "benchmark", "batch": {"batch": 1, "first": 2, "count": 3}}'
 
 
 async def measure(*, calls: int, worker_count: int, folder: Path) -> None:
-    (folder / "noop.py").write_text(
-        "def handler(event, context):\n    return {'done': True, 'batch': event['batch']}\n"
-    )
-    environment = {"AWS_ACCESS_KEY_ID": "-", "AWS_SECRET_ACCESS_KEY": "-", "AWS_CONFIG_FILE": os.devnull}
-    runtime = LambdaRuntime(worker_count=worker_count, log_folder=folder / "log", base_environment=environment)
-    runtime.register(
-        Function(
-            name="noop",
-            arn=ARN,
-            handler="noop.handler",
-            code=folder,
-            timeout_seconds=30,
-            memory_mib=128,
-            environment={},
-            runtime="python3.14",
-        )
-    )
+    runtime = define_runtime(folder, worker_count)
     started = time.perf_counter()
     await runtime.start()
     try:

@@ -24,16 +24,16 @@ from typing import Any
 
 import boto3
 
+from benchmarks.noop import ARN as NOOP
+from benchmarks.noop import define_runtime
 from hpc_local.arns import Account
 from hpc_local.clock import Clock
 from hpc_local.engine import compose
-from hpc_local.lambda_runtime import Function, LambdaRuntime
 from hpc_local.object_store import ObjectStore
 from hpc_local.storage.store import Store
 
 BUCKET = "benchmark"
 ITEMS = "items.json"
-NOOP = "arn:aws:lambda:us-east-1:000000000000:function:noop"
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:benchmark"
 ROLE = "arn:aws:iam::000000000000:role/benchmark"
 WORKERS = 2
@@ -77,10 +77,7 @@ def items(count: int) -> bytes:
 
 
 async def run_here(state: dict[str, Any], count: int, folder: Path) -> dict[str, float]:
-    (folder / "noop.py").write_text("def handler(event, context):\n    return event\n")
-    environment = {"AWS_ACCESS_KEY_ID": "-", "AWS_SECRET_ACCESS_KEY": "-", "AWS_CONFIG_FILE": os.devnull}
-    runtime = LambdaRuntime(worker_count=WORKERS, log_folder=folder / "log", base_environment=environment)
-    runtime.register(_noop(folder))
+    runtime = define_runtime(folder, WORKERS)
     await runtime.start()
     try:
         with contextlib.ExitStack() as stack:
@@ -102,19 +99,6 @@ async def run_here(state: dict[str, Any], count: int, folder: Path) -> dict[str,
     finally:
         await runtime.stop()
     return {"wall": wall, "own": own}
-
-
-def _noop(folder: Path) -> Function:
-    return Function(
-        name="noop",
-        arn=NOOP,
-        handler="noop.handler",
-        code=folder,
-        timeout_seconds=30,
-        memory_mib=128,
-        environment={},
-        runtime="python3.14",
-    )
 
 
 def measure_here(state: dict[str, Any], count: int) -> dict[str, float]:

@@ -13,6 +13,7 @@ from hpc_local.language import Json
 from hpc_local.language.errors import QueryEvaluationError
 from hpc_local.language.json_text import compact
 from hpc_local.language.scope import Scope
+from hpc_local.language.templates import fill_in
 
 States = Mapping[str, Json]  # {"input": ..., "result"?: ..., "errorOutput"?: ..., "context": ...}
 Filler = Callable[[States, Scope], Json]
@@ -150,14 +151,4 @@ def _compile(source: Json, field: str, place: str) -> Filler | None:
         name = f"{field}/{key}" if isinstance(source, dict) else f"{field}[{key}]"
         if filler := _compile(source[key], name, f"{place}/{key}"):
             dynamic.append((key, filler))
-    if not dynamic:
-        return None
-    items = tuple(dynamic)
-
-    def fill(states: States, scope: Scope) -> Json:
-        filled = source.copy()
-        for key, find in items:
-            filled[key] = find(states, scope)
-        return filled
-
-    return fill
+    return fill_in(source, dynamic)

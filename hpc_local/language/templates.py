@@ -5,7 +5,9 @@ A template is compiled once; filling it copies only the parts that contain such 
 Differs from AWS: not known to.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hpc_local.language import Json
 from hpc_local.language.intrinsics import IntrinsicSyntaxError, compile_intrinsic, is_intrinsic
@@ -76,29 +78,26 @@ def _compile_object(source: dict[str, Json], place: str) -> Finder | None:
         base[name] = value
         if filler is not None:
             dynamic.append((name, filler))
-    if not dynamic:
-        return None
-    items = tuple(dynamic)
-
-    def fill(document: Json, scope: Scope) -> Json:
-        filled = base.copy()
-        for name, find in items:
-            filled[name] = find(document, scope)
-        return filled
-
-    return fill
+    return fill_in(base, dynamic)
 
 
 def _compile_array(source: list[Json], place: str) -> Finder | None:
     fillers = [_compile(value, f"{place}/{index}") for index, value in enumerate(source)]
-    dynamic = tuple((index, filler) for index, filler in enumerate(fillers) if filler is not None)
+    return fill_in(source, [(index, filler) for index, filler in enumerate(fillers) if filler is not None])
+
+
+def fill_in(
+    base: Any, dynamic: Sequence[tuple[Any, Callable[[Any, Scope], Json]]]
+) -> Callable[[Any, Scope], Json] | None:
+    """Return what puts found values into a copy of an object or array, by key or index; None where there are none."""
     if not dynamic:
         return None
+    items = tuple(dynamic)
 
-    def fill(document: Json, scope: Scope) -> Json:
-        filled = source.copy()
-        for index, find in dynamic:
-            filled[index] = find(document, scope)
+    def fill(document: Any, scope: Scope) -> Json:
+        filled = base.copy()
+        for key, find in items:
+            filled[key] = find(document, scope)
         return filled
 
     return fill

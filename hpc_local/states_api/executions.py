@@ -126,16 +126,23 @@ def _child_end(child: ChildRecord | LiveChild) -> dict[str, Any]:
     return {name: getattr(child, name) for name in ("status", "stopped", "output", "error", "cause")}
 
 
+def _named(row: ExecutionRow) -> Result:
+    """What descriptions and lists have in common."""
+    return {
+        "executionArn": row.arn,
+        "stateMachineArn": row.machine_arn,
+        "name": row.name,
+        "status": row.status,
+        "startDate": moment(row.started),
+        "stopDate": moment(row.stopped),
+    }
+
+
 def _described(row: ExecutionRow, *, with_data: bool) -> Result:
     details = {"included": with_data}
     return without_none(
         {
-            "executionArn": row.arn,
-            "stateMachineArn": row.machine_arn,
-            "name": row.name,
-            "status": row.status,
-            "startDate": moment(row.started),
-            "stopDate": moment(row.stopped),
+            **_named(row),
             "input": row.input if with_data else None,
             "inputDetails": details,
             "output": row.output if with_data else None,
@@ -181,12 +188,7 @@ _REDRIVEN = {"REDRIVEN": True, "NOT_REDRIVEN": False}
 def _listed(row: ExecutionRow) -> Result:
     return without_none(
         {
-            "executionArn": row.arn,
-            "stateMachineArn": row.machine_arn,
-            "name": row.name,
-            "status": row.status,
-            "startDate": moment(row.started),
-            "stopDate": moment(row.stopped),
+            **_named(row),
             "redriveCount": row.redrive_count,
             "redriveDate": moment(row.redriven),
         }

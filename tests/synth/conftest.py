@@ -12,18 +12,25 @@ from synthesis import GIVEN_SUBNETS, GIVEN_VPC, definition_of, run_app
 from app import make_app, read_context
 
 
-@pytest.fixture(scope="session")
-def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    outdir = tmp_path_factory.mktemp("assembly")
-    done = run_app(outdir)
+def synthesize_into(outdir: Path, **settings: str) -> Path:
+    done = run_app(outdir, **settings)
     assert done.returncode == 0, done.stderr
     return outdir
 
 
-@pytest.fixture(scope="session")
-def template(assembly: Path) -> dict[str, Any]:
+def template_in(assembly: Path) -> dict[str, Any]:
     value: dict[str, Any] = json.loads((assembly / "HpcStack.template.json").read_text())
     return value
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthesize_into(tmp_path_factory.mktemp("assembly"))
+
+
+@pytest.fixture(scope="session")
+def template(assembly: Path) -> dict[str, Any]:
+    return template_in(assembly)
 
 
 @pytest.fixture(scope="session")
@@ -40,16 +47,14 @@ def batch_template(synthesize: Callable[..., dict[str, Any]]) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def full_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stack with everything, as a person makes it."""
-    outdir = tmp_path_factory.mktemp("assembly")
-    done = run_app(outdir, batch="true", orchestrator="true", packages_layer="false")
-    assert done.returncode == 0, done.stderr
-    return outdir
+    return synthesize_into(
+        tmp_path_factory.mktemp("assembly"), batch="true", orchestrator="true", packages_layer="false"
+    )
 
 
 @pytest.fixture(scope="session")
 def full_template(full_assembly: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((full_assembly / "HpcStack.template.json").read_text())
-    return value
+    return template_in(full_assembly)
 
 
 @pytest.fixture(scope="session")
