@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 FINISHED = frozenset({"SUCCEEDED", "FAILED"})
+# Why a job was ended whose task has submitted another one: the status reason that its event has then.
+REPLACED = "another attempt of its task replaces it"
 
 
 def terminate_jobs(

@@ -46,7 +46,8 @@ def answer_for_job(job: dict[str, Any]) -> dict[str, Any]:
     """Fail the task that a failed job can't answer any more: killed, never started, out of memory, out of time."""
     container = job.get("container", {})
     variables = {variable["name"]: variable["value"] for variable in container.get("environment", ())}
-    if "TASK_TOKEN" not in variables:
+    # The token of a job that was replaced may be the other one's as well: events are delivered twice now and then.
+    if "TASK_TOKEN" not in variables or job.get("statusReason") == job_control.REPLACED:
         return {"answered": False}
     callback = TaskCallback(step_functions_client(), variables["TASK_TOKEN"], interval_seconds=0)
     try:

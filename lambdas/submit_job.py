@@ -36,7 +36,7 @@ def handler(event: Any, _context: Any) -> dict[str, str]:
         # Without the event: it holds a task token.
         raise InvalidEventError(f"submit takes the texts {', '.join(sorted(EVENT_KEYS))}")
     client, queue = batch_client(), environment.variable("JOB_QUEUE")
-    replaced = job_control.terminate_jobs(client, queue, event["job_name"], "another attempt of its task replaces it")
+    replaced = job_control.terminate_jobs(client, queue, event["job_name"], job_control.REPLACED)
     response = client.submit_job(
         jobName=event["job_name"],
         jobQueue=queue,

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from lambdas import job_events
+from lambdas import job_control, job_events
 from lambdas.errors import InvalidEventError
 
 QUEUE = "arn:aws:batch:us-east-1:000000000000:job-queue/Jobs"
@@ -77,6 +77,13 @@ def execution_ended(machine: str, name: str, status: str = "ABORTED") -> dict[st
             "input": "{}",
         },
     }
+
+
+def test_task_of_a_job_that_was_replaced_is_left_to_the_job_that_replaced_it(states: Stubber) -> None:
+    # Delivered twice, an event submits two jobs with the same token; the first is ended by the second submission.
+    event = job_failed(exitCode=143)
+    event["detail"]["statusReason"] = job_control.REPLACED
+    assert job_events.handler(event, None) == {"answered": False}
 
 
 def test_task_of_a_failed_job_fails_with_what_is_known(states: Stubber) -> None:
