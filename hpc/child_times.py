@@ -19,6 +19,15 @@ from hpc.result_files import NoManifestError, manifest_key, read_records
 SLOWEST = 10
 SAMPLE_CHARACTERS = 4_000
 LISTED_STATUSES = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "RUNNING")
+# Status -> name of its count in DescribeMapRun.
+COUNTS = {
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "TIMED_OUT": "timedOut",
+    "ABORTED": "aborted",
+    "RUNNING": "running",
+    "PENDING": "pending",
+}
 UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
@@ -109,16 +118,18 @@ def read_children(run: Run, map_run: dict[str, Any], now: datetime) -> Children:
         for record in read_records(run.target, manifest_key(run.name, map_run), ["SUCCEEDED", "FAILED", "PENDING"]):
             _add_record(children, record)
     except NoManifestError:
-        return listed_children(run.target, map_run["mapRunArn"], now)
+        return listed_children(run.target, map_run, now)
     return children
 
 
-def listed_children(target: Target, map_run_arn: str, now: datetime) -> Children:
-    """Collect the children that ListExecutions tells of; it tells of no Express children."""
+def listed_children(target: Target, map_run: dict[str, Any], now: datetime) -> Children:
+    """Collect the children that ListExecutions tells of; of Express children there are only counts."""
     children = Children()
     for status in LISTED_STATUSES:
-        for child in list_children(target, map_run_arn, status):
+        for child in list_children(target, map_run["mapRunArn"], status):
             children.add(status, child["startDate"], child.get("stopDate", now), child["name"], "")
+    if not children.starts:
+        children.statuses.update({status: map_run["itemCounts"][count] for status, count in COUNTS.items()})
     return children
 
 

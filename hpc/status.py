@@ -4,15 +4,19 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from hpc.child_times import UNSUCCESSFUL
 from hpc.children import SlowChild, slowest_children
 from hpc.client import explained
 from hpc.console import emit
 from hpc.errors import ExitCode, LostRunError, UnansweredError
 from hpc.failures import describe_error
+from hpc.overview import Overview, OverviewReader
+from hpc.planning.table import usd
 from hpc.progress import duration
 from hpc.reading import Run, open_run
 from hpc.watch import Counts, Seen, Watch
@@ -28,6 +32,7 @@ class Status:
     run: Run
     seen: Seen
     slowest: list[SlowChild]
+    overview: Overview
     now: datetime
 
     @property
@@ -66,6 +71,11 @@ class Status:
             "redrive_count": map_run.get("redriveCount", 0) if map_run else 0,
             "batches_per_second": self.rate,
             "seconds_left": self.seconds_left,
+            "executions": self.overview.executions,
+            "jobs": dict(self.overview.jobs),
+            # Of a run on this machine what AWS would have charged.
+            "usd_so_far": self.overview.usd,
+            "is_charged": not self.run.target.is_local,
             "slowest": [
                 {"name": child.name, "started": child.started.astimezone(UTC).isoformat(), "attempts": child.attempts}
                 for child in self.slowest
@@ -79,12 +89,33 @@ class Status:
         rows = [("run", self.run.name), ("status", f"{self.seen.status}, {duration(self.seconds)}")]
         if self.seen.map_run is not None and self.counts is not None:
             rows += self._map_rows(self.seen.map_run, self.counts)
-        elif self.seen.status == "RUNNING":
+        rows += self._other_rows()
+        if len(rows) == 2 and self.seen.status == "RUNNING":
             rows.append(("batches", "not formed yet"))
+        rows.append(("cost", self._cost()))
         if self.seen.status not in ("RUNNING", "SUCCEEDED"):
             execution = self.seen.execution
             rows.append(("error", describe_error(execution.get("error"), execution.get("cause"))))
         return rows
+
+    def _other_rows(self) -> list[tuple[str, str]]:
+        """Return what a run on AWS Batch, and one that starts other executions, has beside or instead of a Map Run."""
+        rows = [
+            ("executions", f"{name} {_ended(statuses):,} of {statuses.total():,} done, {_failed(statuses):,} failed")
+            for name, statuses in self.overview.executions.items()
+        ]
+        if jobs := self.overview.jobs:
+            rows.append(("jobs", f"{_ended(jobs):,} of {jobs.total():,} done, {_failed(jobs):,} failed"))
+            rows.append(("concurrency", f"{jobs['RUNNING'] + jobs['STARTING']:,} jobs"))
+        return rows
+
+    def _cost(self) -> str:
+        usd_so_far, so_far = self.overview.usd, " so far" if self.seen.status == "RUNNING" else ""
+        if usd_so_far is None:
+            return f"not known: {self.overview.spent}"
+        if self.run.target.is_local:
+            return f"${usd(usd_so_far)}{so_far} if it were on AWS; nothing here"
+        return f"about ${usd(usd_so_far)}{so_far}"
 
     def _map_rows(self, map_run: dict[str, Any], counts: Counts) -> list[tuple[str, str]]:
         rows = [
@@ -103,6 +134,14 @@ class Status:
         return rows
 
 
+def _ended(statuses: Counter[str]) -> int:
+    return statuses["SUCCEEDED"] + _failed(statuses)
+
+
+def _failed(statuses: Counter[str]) -> int:
+    return sum(statuses[status] for status in UNSUCCESSFUL)
+
+
 def status(args: argparse.Namespace) -> int:
     """Show the status; a run that failed is no failure of this command."""
     try:
@@ -117,10 +156,10 @@ def status(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     with open_run(args) as run:
         args.run = run.name  # also where a later one has become the latest
-        watch = Watch(run.target, run.arn)
-        found = _look(run, watch)
+        watch, overviews = Watch(run.target, run.arn), OverviewReader(run)
+        found = _look(run, watch, overviews)
         if args.output == "text" and sys.stdout.isatty() and found.seen.status == "RUNNING":
-            found = _follow(run, watch, found)
+            found = _follow(run, watch, overviews, found)
         if args.output == "json":
             emit(json.dumps(found.document()), kept_in="hpc status")
         else:
@@ -128,16 +167,17 @@ def _show(args: argparse.Namespace) -> int:
     return ExitCode.SUCCEEDED
 
 
-def _look(run: Run, watch: Watch) -> Status:
+def _look(run: Run, watch: Watch, overviews: OverviewReader) -> Status:
     seen = watch.look()
     slowest: list[SlowChild] = []
     if seen.status == "RUNNING" and seen.map_run is not None:
         with explained(LostRunError, "looking for the slowest children"):
             slowest = slowest_children(run.target, seen.map_run["mapRunArn"], SHOWN_SLOWEST)
-    return Status(run, seen, slowest, datetime.now(UTC))
+    overview = overviews.read(is_last=seen.status != "RUNNING")
+    return Status(run, seen, slowest, overview, datetime.now(UTC))
 
 
-def _follow(run: Run, watch: Watch, found: Status) -> Status:
+def _follow(run: Run, watch: Watch, overviews: OverviewReader, found: Status) -> Status:
     from rich.live import Live  # noqa: PLC0415 - only a terminal needs it
     from rich.progress_bar import ProgressBar  # noqa: PLC0415 - only a terminal needs it
     from rich.table import Table  # noqa: PLC0415 - only a terminal needs it
@@ -155,6 +195,6 @@ def _follow(run: Run, watch: Watch, found: Status) -> Status:
     with Live(table(found), transient=True, refresh_per_second=4) as live:
         while found.seen.status == "RUNNING":
             time.sleep(max(0.5, run.target.pace.delay(time.monotonic() - began)))
-            found = _look(run, watch)
+            found = _look(run, watch, overviews)
             live.update(table(found))
     return found

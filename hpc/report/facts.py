@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 
 import botocore
 
-from hpc.child_times import Children, read_children, read_jobs
+from hpc.child_times import Children, read_children
 from hpc.client import Target, explained
 from hpc.deployed import deployed
 from hpc.errors import CommandError, LostRunError
 from hpc.failed_items import FailedItems
 from hpc.failures_command import Group, group_failures
-from hpc.jobs import describe_jobs
+from hpc.overview import read_part
 from hpc.reading import Run
 from hpc.spent import Part, Spent, add_up
-from hpc.tree import Execution, Machine, Tree, Work, read_tree, read_works
+from hpc.tree import Execution, Machine, Tree, read_tree, read_works
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,8 @@ def collect(run: Run) -> Facts:
     target, now = run.target, datetime.now(UTC)
     with explained(LostRunError, "reading the run"):
         tree = read_tree(target, run.arn)
-        parts = [read_part(target, work, now) for work in read_works(target, tree)]
+        parts = [read_part(target, work, now, read_children) for work in read_works(target, tree)]
         return Facts(run, now, tree, parts, _failures(parts), _spent(target, tree, parts))
-
-
-def read_part(target: Target, work: Work, now: datetime) -> Part:
-    """Read what computed a run's batches."""
-    map_run = work.seen.map_run
-    if map_run is not None:
-        return Part(work, read_children(work.run, map_run, now), [])
-    jobs = describe_jobs(target, [job.job_id for job in work.jobs]) if work.jobs else []
-    batch_count = (work.run.settings or {}).get("batch_count", 0)
-    return Part(work, read_jobs(target, jobs, batch_count, now), jobs)
 
 
 def _failures(parts: list[Part]) -> Failures:

@@ -41,7 +41,8 @@ def _section(title: str, noun: str, children: Children, nothing: str, note: str 
     if note:
         yield f'<p class="dim">{escape(note)}</p>'
     if not children.starts:
-        yield "" if note else f'<p class="dim">{nothing}</p>'
+        known = "they are Express ones, whose times are known when their Map Run has ended"
+        yield f'<p class="dim">{known if _have_run(children) else nothing}</p>' if not note else ""
         return
     begin, end = min(children.starts), max(children.stops)
     durations = children.durations()
@@ -52,6 +53,10 @@ def _section(title: str, noun: str, children: Children, nothing: str, note: str 
     yield "<figure><figcaption>Percentiles</figcaption>"
     yield table([], [[label, duration_text(percentile(durations, share))] for share, label in SHARES], numbers={1})
     yield f"</figure></div><h3>Slowest {PLURALS[noun]}</h3>{_stragglers(noun, children, percentile(durations, 0.5))}"
+
+
+def _have_run(children: Children) -> bool:
+    return children.statuses.total() > children.statuses["PENDING"]
 
 
 def _stragglers(noun: str, children: Children, median: float) -> str:
