@@ -91,10 +91,10 @@ def faults_of(folder: Path, execution_arn: str) -> dict[str, Any] | None:
         with (folder / LOG).open(encoding="utf-8") as file:
             for line in file:
                 entry = json.loads(line) if execution_arn in line else {}
-                if entry.get("run") != execution_arn:
+                if execution_arn not in (entry.get("run"), entry.get("within")):
                     continue
                 if "spec" in entry:
-                    specs.append(entry["spec"])
+                    specs += [] if entry["spec"] in specs[-1:] else [entry["spec"]]
                     injected.update({rule["kind"]: 0 for rule in entry["spec"]["rules"]})
                 else:
                     injected[entry["kind"]] += 1

@@ -109,8 +109,10 @@ class Rehearsal:
 
         ::
 
-            {"run": <ARN>, "spec": {...}}
-            {"run", "rule": <number>, "kind", "state", "execution": <ARN>, "item", "attempt", "redrive"}
+            {"run": <ARN>, "within": <ARN>, "spec": {...}}
+            {"run", "within", "rule": <number>, "kind", "state", "execution": <ARN>, "item", "attempt", "redrive"}
+
+        ``within`` is the run whose task, or whose task's task and so on, started this one; the run itself if none did.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
@@ -126,7 +128,7 @@ class Rehearsal:
         attempt = Attempt(self, task, CURRENT.get(), self._rules.get(task.state, []))
         if task.run_arn not in self._marked:
             self._marked.add(task.run_arn)
-            self._write(run=task.run_arn, spec=self.spec.to_json())
+            self._write(run=task.run_arn, within=attempt.outermost_arn, spec=self.spec.to_json())
         token = CURRENT.set(attempt)
         try:
             yield attempt
@@ -154,13 +156,14 @@ class Rehearsal:
         self._taken[key] += 1
         return self._taken[key] <= rule.times
 
-    def note(self, hit: Hit, task: TaskAttempt, item: int | None) -> None:
+    def note(self, hit: Hit, attempt: "Attempt", item: int | None) -> None:
         """Count a fault that happens now."""
-        number, rule = hit
+        (number, rule), task = hit, attempt.task
         with self._lock:
             self._injected[number] += 1
         self._write(
             run=task.run_arn,
+            within=attempt.outermost_arn,
             rule=number,
             kind=rule.kind,
             state=rule.state,
@@ -193,6 +196,7 @@ class Attempt:
         root, outer_path, outer_place = (task.root, (), ()) if outer is None else (outer.root, outer.path, outer.place)
         redrives = () if task.redrives == 0 else ("redrive", task.redrives)
         self.root: int = root
+        self.outermost_arn: str = task.run_arn if outer is None else outer.outermost_arn
         self.path: tuple[Any, ...] = (*outer_path, *own, task.number, *redrives)
         self.place: tuple[Any, ...] = (*outer_place, *own)
 
@@ -206,7 +210,7 @@ class Attempt:
         return None
 
     def note(self, hit: Hit, item: int | None = None) -> None:
-        self.rehearsal.note(hit, self.task, self.task.item if item is None else item)
+        self.rehearsal.note(hit, self, self.task.item if item is None else item)
 
     def draw(self, hit: Hit, *unit: Any) -> float:
         """A number from 0 to 1 that belongs to this attempt, whether the rule applies or not."""
