@@ -119,10 +119,10 @@ LOGS = Command(
     name="logs",
     function="hpc.logs:logs",
     summary="print what the handlers logged",
-    description="Print what the handlers wrote during a run, or while the batch with item INDEX was computed:\n"
-    "whatever falls into that time, batches beside it included. With --aws they come from\n"
-    "CloudWatch Logs, on this machine from files, where printed lines have no time of their own:\n"
-    "those that may belong to that time are shown.",
+    description="Print what the handlers and jobs wrote during a run, whatever falls into that time, other runs\n"
+    "included; or, with INDEX, exactly what was written while the batch with that item was computed,\n"
+    "each time that it was. With --aws the lines come from CloudWatch Logs, else from files of this\n"
+    "machine, where printed lines have no time of their own: those that may be of that time are shown.",
     examples=("hpc logs", "hpc logs 27 --run run-20261122T041345-9c5dab --aws"),
     add_options=_add_logs_options,
 )

@@ -6,12 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.stub import ANY, Stubber
+from botocore.stub import Stubber
 
 from hpc.children import attempts, list_children, slowest_children
 from hpc.client import AWS_PACE, Target, local_config, local_session
 from hpc.failed_items import FailedItems
-from hpc.logs import Window, cloudwatch_lines
 from hpc.reading import Run, find_run, list_executions
 from hpc.watch import Seen
 
@@ -127,22 +126,6 @@ def test_latest_run_is_the_first_that_the_service_lists(target: Target, states: 
     latest = {**child(1), "executionArn": RUN, "stateMachineArn": MACHINE}
     states.add_response("list_executions", {"executions": [latest]}, {"stateMachineArn": MACHINE, "maxResults": 1})
     assert find_run(target, None) == RUN
-
-
-def test_logs_on_aws_come_from_the_log_group_of_each_function_page_by_page(
-    target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clients = {name: target.client(name) for name in ("logs", "lambda")}
-    monkeypatch.setattr(Target, "client", lambda _target, service: clients[service])
-    with Stubber(clients["logs"]) as logs, Stubber(clients["lambda"]) as functions:
-        settings = {"FunctionName": "compute", "LoggingConfig": {"LogGroup": "group-of-compute"}}
-        functions.add_response("get_function_configuration", settings, {"FunctionName": "compute"})
-        asked = {"logGroupName": "group-of-compute", "startTime": ANY, "endTime": ANY}
-        page = {"events": [{"message": "first\n"}], "nextToken": "more"}
-        logs.add_response("filter_log_events", page, asked)
-        logs.add_response("filter_log_events", {"events": [{"message": "second"}]}, {**asked, "nextToken": "more"})
-        window = Window(BEGIN, BEGIN + timedelta(seconds=1), ["compute"])
-        assert list(cloudwatch_lines(Run(target, RUN), window)) == ["==> group-of-compute <==", "first", "second"]
 
 
 @pytest.mark.parametrize(("status", "is_known"), [("SUCCEEDED", True), ("FAILED", False)])
