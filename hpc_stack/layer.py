@@ -4,12 +4,14 @@ The layer is built once for the same requirements, constraints, Python and proce
 that, synthesis needs no network.
 """
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
@@ -26,6 +28,7 @@ ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?==(?P<version>[^\s;*]+)(\s*;.*)?")
 KEPT_LAYERS = 4
+ABANDONED_AFTER_SECONDS = 3_600
 SHOWN_LINES = 12
 
 
@@ -110,9 +113,21 @@ def find_layer(project_root: Path, requirements: dict[str, str], target: Target)
         cache.mkdir(exist_ok=True)
         build_layer(folder, project_root, requirements, target)
     os.utime(folder)
-    for old in sorted(cache.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[KEPT_LAYERS:]:
-        shutil.rmtree(old, ignore_errors=True)
+    remove_old(cache)
     return folder
+
+
+def remove_old(cache: Path) -> None:
+    """Remove all but the layers that were used last; another synthesis may build or remove one at the same time."""
+    ages = {}
+    for path in cache.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            ages[path] = time.time() - path.stat().st_mtime
+    finished = sorted((path for path in ages if path.suffix != ".tmp"), key=ages.__getitem__)
+    # A build that was killed leaves its folder; a living one is younger.
+    abandoned = [path for path in ages if path.suffix == ".tmp" and ages[path] > ABANDONED_AFTER_SECONDS]
+    for path in finished[KEPT_LAYERS:] + abandoned:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def build_layer(folder: Path, project_root: Path, requirements: dict[str, str], target: Target) -> None:
@@ -125,8 +140,12 @@ def build_layer(folder: Path, project_root: Path, requirements: dict[str, str], 
         shutil.rmtree(packages / "bin", ignore_errors=True)
         (packages / ".lock").unlink(missing_ok=True)
         check_pins(packages, requirements, project_root / "constraints.txt")
-        if not folder.is_dir():
+        try:
             unfinished.rename(folder)
+        except OSError:
+            # Another synthesis was faster; it built the same.
+            if not folder.is_dir():
+                raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

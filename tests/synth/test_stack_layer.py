@@ -130,6 +130,31 @@ def test_find_layer_keeps_the_latest_only(project: Path) -> None:
     assert (cache / "old-0").exists()
 
 
+def test_find_layer_leaves_alone_what_other_syntheses_build_and_take_away(project: Path) -> None:
+    cache = project / ".layer-cache"
+    for name in ("1.tmp", "2.tmp", "3.tmp", "4.tmp", "abandoned.tmp"):
+        (cache / name).mkdir(parents=True)
+    os.utime(cache / "abandoned.tmp", (1_000, 1_000))
+    (cache / "gone").symlink_to("nowhere")  # found in the folder, and gone when it is looked at
+    made = layer.find_layer(project, requirements(project, "six==1.17.0\n"), ARM)
+    assert {path.name for path in cache.iterdir()} == {made.name, "gone", "1.tmp", "2.tmp", "3.tmp", "4.tmp"}
+
+
+def test_find_layer_takes_the_one_that_another_synthesis_has_just_built(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = requirements(project, "six==1.17.0\n")
+
+    def check_and_be_overtaken(packages: Path, *_rest: object) -> None:
+        [name] = {path.name.split(".")[0] for path in packages.parents[1].iterdir()}
+        shutil.copytree(packages.parent, packages.parents[1] / name)
+
+    monkeypatch.setattr(layer, "check_pins", check_and_be_overtaken)
+    folder = layer.find_layer(project, wanted, ARM)
+    assert (folder / "python/six.py").exists()
+    assert list((project / ".layer-cache").iterdir()) == [folder]
+
+
 def test_a_package_without_a_wheel_is_named(project: Path) -> None:
     # Source distributions only, on the registry.
     wanted = requirements(project, "docopt==0.6.2\n")
