@@ -80,7 +80,7 @@ class Rule:
         shown = self.to_json()
         words = [shown.pop("kind"), quoted(shown.pop("state"))]
         if "percentage" in shown:
-            words.append(f"{shown.pop('percentage'):g}%")
+            words.append(f"{shown.pop('percentage')}%")
         if "item" in shown:
             words.append(f"item={','.join(map(str, shown.pop('item')))}")
         if shown.get("times") == 1:
@@ -176,7 +176,7 @@ def _check_together(where: str, kind: str, value: Mapping[str, Any]) -> None:
 def _percentage(where: str, value: Any) -> float:
     if not _is_number(value) or not 0 <= value <= 100:
         raise FaultSpecError(f"{where}: a percentage must be 0 to 100, got {shown(value)}")
-    return float(value)
+    return _plain(value)
 
 
 def _items(where: str, value: Any) -> tuple[int, ...]:
@@ -197,7 +197,12 @@ def _times(where: str, value: Any) -> int | None:
 def _seconds(where: str, value: Any) -> float:
     if not _is_number(value) or not 0 < value < math.inf:
         raise FaultSpecError(f"{where}: seconds must be a number above 0, got {shown(value)}")
-    return float(value)
+    return _plain(value)
+
+
+def _plain(number: float) -> float:
+    """Return an integer as one, as a person would write it."""
+    return int(number) if number == int(number) else number
 
 
 def _check_names(value: Mapping[str, Any], allowed: tuple[str, ...], where: str) -> None:
