@@ -15,6 +15,7 @@ from hpc_local.execution.redrive_points import Interrupted
 from hpc_local.language import Json
 from hpc_local.language.data_flow import Left
 from hpc_local.language.errors import (
+    TOO_DEEP,
     IntrinsicFailureError,
     QueryEvaluationError,
     ResultPathMatchFailureError,
@@ -54,8 +55,17 @@ async def run_program(
     Raises
     ------
     StatesError
-        If a state fails and nothing catches it.
+        If a state fails and nothing catches it, or data nests deeper than Python's own JSON reaches.
     """
+    try:
+        return await _run_states(program, payload, frame, cursor, resumed)
+    except RecursionError:
+        raise StatesRuntimeError(TOO_DEEP) from None
+
+
+async def _run_states(
+    program: Program, payload: Json, frame: Frame, cursor: Cursor, resumed: Interrupted | None
+) -> Json:
     name: str | None = program.start_at
     if resumed is not None:
         name, payload = resumed.state, json.loads(resumed.input)

@@ -61,6 +61,9 @@ class InvokeTask:
         )
         if parameters.get("Qualifier", _LATEST) != _LATEST:
             raise StatesRuntimeError(f"Qualifier of lambda:invoke must be {_LATEST}, got {parameters['Qualifier']}")
+        if not isinstance(parameters["FunctionName"], str):
+            given = compact(parameters["FunctionName"])[:80]
+            raise StatesRuntimeError(f"FunctionName of lambda:invoke must be a text, got {given}")
         kind = parameters.get("InvocationType", "RequestResponse")
         if kind not in ("RequestResponse", "Event"):
             raise StatesRuntimeError(

@@ -11,7 +11,7 @@ from botocore.model import ServiceModel
 
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesRuntimeError
-from hpc_local.language.json_text import compact, parse
+from hpc_local.language.json_text import compact, escape_halves, parse
 from hpc_local.protocol.validation import find_errors
 
 
@@ -57,7 +57,7 @@ def json_text(value: Json) -> str:
     if value is None:
         return "{}"
     if isinstance(value, str) and _is_json(value):
-        return value
+        return escape_halves(value)
     return compact(value)
 
 

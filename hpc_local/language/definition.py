@@ -18,7 +18,7 @@ from hpc_local.language.fields import (
     WITH_TRANSITION,
 )
 from hpc_local.language.invalid import InvalidDefinition
-from hpc_local.language.json_text import parse
+from hpc_local.language.json_text import NestedTooDeepError, parse
 from hpc_local.language.value_checks import Where, check_name, refuse
 
 MAX_DEFINITION_BYTES = 1024 * 1024  # Source: AWS documentation, "Step Functions service quotas"
@@ -93,6 +93,8 @@ def _parse(text: str) -> Json:
         raise InvalidDefinition("", f"a definition has at most {MAX_DEFINITION_BYTES} bytes, got {size}")
     try:
         return parse(text, unique_names=True)
+    except NestedTooDeepError as error:
+        raise InvalidDefinition("", str(error)) from None
     except ValueError as error:
         raise InvalidDefinition("", f"not JSON: {error}") from None
 

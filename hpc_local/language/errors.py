@@ -15,6 +15,8 @@ TASK_FAILED = "States.TaskFailed"
 TIMEOUT = "States.Timeout"
 HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
 RUNTIME = "States.Runtime"
+# Cause of a `RUNTIME` error where Python's own limit of recursion ends what can be read or written.
+TOO_DEEP = "the data is nested too deep"
 
 
 class StatesError(Exception):

@@ -2,13 +2,29 @@
 
 import json
 import math
+import re
 
 from hpc_local.language import Json
 from hpc_local.language.errors import DataLimitExceededError
 
 MAX_PAYLOAD_BYTES = 262_144  # Source: AWS documentation, "Step Functions service quotas": 256 KiB, a hard limit
 
-compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def compact(value: Json) -> str:
+    """Write compact JSON; half of a surrogate pair, which UTF-8 has not, as an escape."""
+    return escape_halves(_encode(value))
+
+
+def escape_halves(text: str) -> str:
+    """Return JSON text that is Unicode: half of a surrogate pair as an escape, which means the same."""
+    return text if text.isascii() else _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+class NestedTooDeepError(ValueError):
+    """JSON is nested deeper than Python reads it."""
 
 
 def parse(text: str | bytes, *, unique_names: bool = False) -> Json:
@@ -28,7 +44,7 @@ def parse(text: str | bytes, *, unique_names: bool = False) -> Json:
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=pairs)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise NestedTooDeepError("nested too deep") from None
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -57,7 +73,7 @@ def size_bytes(value: Json) -> int:
 
 
 def text_size_bytes(text: str) -> int:
-    """Bytes of a text in UTF-8; a lone surrogate (legal in JSON) counts three."""
+    """Bytes of a text in UTF-8; half of a surrogate pair counts three."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 

@@ -41,6 +41,9 @@ class Kind:
     has_path: bool = True
 
 
+# No count of AWS's documentation comes near; more than this, SQLite can't keep.
+MAX_COUNT = 2**63 - 1
+
 KINDS: Mapping[str, Kind] = {
     "Seconds": Kind(LONG, most=99_999_999),
     "TimeoutSeconds": Kind(LONG, least=1, most=99_999_999),
@@ -48,11 +51,11 @@ KINDS: Mapping[str, Kind] = {
     "Timestamp": Kind(TIMESTAMP),
     "Error": Kind(TEXT),
     "Cause": Kind(TEXT),
-    "MaxConcurrency": Kind(INTEGER),
-    "ToleratedFailureCount": Kind(INTEGER),
+    "MaxConcurrency": Kind(INTEGER, most=MAX_COUNT),
+    "ToleratedFailureCount": Kind(INTEGER, most=MAX_COUNT),
     "ToleratedFailurePercentage": Kind(FLOAT, most=100),
-    "MaxItems": Kind(INTEGER),
-    "MaxItemsPerBatch": Kind(INTEGER, least=1),
+    "MaxItems": Kind(INTEGER, most=MAX_COUNT),
+    "MaxItemsPerBatch": Kind(INTEGER, least=1, most=MAX_COUNT),
     "MaxInputBytesPerBatch": Kind(INTEGER, least=1, most=262_144),
 }
 
@@ -156,6 +159,9 @@ def _checked(name: str, kind: Kind, value: Json, path: Path | None = None) -> Js
 
 
 def _out_of_range(name: str, kind: Kind, value: Json, path: Path | None) -> StatesError:
+    if kind.most == MAX_COUNT and value > MAX_COUNT:
+        reason = f"{name} must be at most {MAX_COUNT}, got {_show(value)[:80]}"
+        return StatesRuntimeError(reason) if path is not None else QueryEvaluationError(reason)
     if name == "MaxItems":
         return ItemReaderFailedError("field MaxItems must be positive")
     if kind.form == LONG and path is not None and value < 0:
@@ -164,7 +170,7 @@ def _out_of_range(name: str, kind: Kind, value: Json, path: Path | None) -> Stat
         )
     if name == "MaxConcurrency":
         reason = f"Expected non-negative integer for MaxConcurrency, got '{value}' instead."
-    elif kind.most == math.inf and kind.least == 0:
+    elif kind.most == MAX_COUNT and kind.least == 0:
         reason = f"{name} cannot be negative."
     else:
         reason = _range_text(name, kind)
@@ -172,7 +178,7 @@ def _out_of_range(name: str, kind: Kind, value: Json, path: Path | None) -> Stat
 
 
 def _range_text(name: str, kind: Kind) -> str:
-    if kind.most == math.inf:
+    if kind.most == MAX_COUNT:
         return f"{name} must be {kind.least:g} or more."
     return f"{name} must be between {kind.least:g} and {kind.most:.0f}."
 

@@ -12,7 +12,7 @@ from hpc_local.language.json_text import compact
 from hpc_local.language.jsonata import JsonataSyntaxError, compile_expression, is_expression
 from hpc_local.language.jsonata import compile_template as compile_jsonata
 from hpc_local.language.paths import PathSyntaxError, compile_path
-from hpc_local.language.settings import FLOAT, KINDS, TEXT, TIMESTAMP
+from hpc_local.language.settings import FLOAT, KINDS, MAX_COUNT, TEXT, TIMESTAMP
 from hpc_local.language.templates import TemplateSyntaxError, compile_template
 
 # Source: AWS documentation, "Step Functions service quotas" and "Passing data between states with variables"
@@ -114,7 +114,7 @@ def check_number(value: Json, where: Where, least: float, most: float) -> None:
 
 
 def _range(least: float, most: float) -> str:
-    return f"of {least:g} or more" if most == float("inf") else f"from {least:g} to {most:.0f}"
+    return f"of {least:g} or more" if most in (float("inf"), MAX_COUNT) else f"from {least:g} to {most:.0f}"
 
 
 def integer_between(least: int, most: int) -> Check:

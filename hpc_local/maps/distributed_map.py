@@ -151,7 +151,7 @@ def _writer_settings(state: State, step: Step) -> WriterSettings:
     writer = state.map_fields.writer if state.map_fields else None
     if writer is None:
         return WriterSettings(bucket=None, prefix="", transformation="COMPACT", output_type="JSON")
-    parameters = writer.parameters(step.effective_input, step.scope) if writer.parameters else None
+    parameters = writer.parameters(step.effective_input, step.scope) or {} if writer.parameters else None
     return writer_settings(parameters, writer.config)
 
 

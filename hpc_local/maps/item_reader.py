@@ -48,7 +48,7 @@ class ReaderSettings:
     """``ItemReader`` with its paths resolved; a ``max_items`` of 0 is no limit."""
 
     resource: str
-    parameters: Mapping[str, Json]
+    parameters: Json
     config: Mapping[str, Json] = field(default_factory=dict)
     max_items: int = 0
 
@@ -115,9 +115,11 @@ def read_items(
     return itertools.islice(_file_items(objects, bucket, key, settings.config, opened), settings.limit)
 
 
-def _texts(parameters: Mapping[str, Json], required: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
+def _texts(parameters: Json, required: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
     """Return the values of all these parameters, "" for one that is absent."""
     names = (*required, *optional)
+    if not isinstance(parameters, dict):
+        raise ItemReaderFailedError(f"the parameters of ItemReader must be an object, got {parameters!r}")
     for name in parameters:
         if name not in names:
             raise ItemReaderFailedError(f"parameter {name} of ItemReader is not supported; allowed: {', '.join(names)}")

@@ -15,19 +15,21 @@ from hpc_local.protocol import ServiceError
 _PARAMETERS = ("Bucket", "Prefix")
 
 
-def writer_settings(parameters: Mapping[str, Json] | None, config: Mapping[str, Json]) -> WriterSettings:
-    """Resolve a ResultWriter; without ``parameters`` only the state's output is formatted.
+def writer_settings(parameters: Json, config: Mapping[str, Json]) -> WriterSettings:
+    """Resolve a ResultWriter; where ``parameters`` is None only the state's output is formatted.
 
     Raises
     ------
     ResultWriterFailedError
-        If a parameter is unknown, missing or no text.
+        If they are no object, or one of them is unknown, missing or no text.
     """
     # Source: developer guide: NONE is the default of an export, COMPACT that of a state's output.
     transformation = config.get("Transformation", "COMPACT" if parameters is None else "NONE")
     output_type = config.get("OutputType", "JSON")
     if parameters is None:
         return WriterSettings(bucket=None, prefix="", transformation=transformation, output_type=output_type)
+    if not isinstance(parameters, dict):
+        raise ResultWriterFailedError(f"the parameters of ResultWriter must be an object, got {parameters!r}")
     for name, value in parameters.items():
         if name not in _PARAMETERS:
             allowed = ", ".join(_PARAMETERS)

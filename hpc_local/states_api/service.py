@@ -3,7 +3,9 @@
 **Differs from AWS:** actions that are not in ``ACTIONS`` are refused by name.
 """
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from hpc_local.arns import Account
 from hpc_local.execution.machines import Machines
@@ -39,6 +41,7 @@ ACTIONS: Mapping[str, Action] = {
     "UpdateStateMachine": machines.update_state_machine,
     "ValidateStateMachineDefinition": validation.validate_state_machine_definition,
 }
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class StatesService:
@@ -55,6 +58,8 @@ class StatesService:
                 "UnknownOperationException",
                 f"{action} is not available on this machine; available are {', '.join(ACTIONS)}",
             )
+        if _has_half_pair(params):
+            raise ServiceError("ValidationException", "a text holds half of a surrogate pair, which is not Unicode")
         try:
             return await perform(self._context, params)
         except TaskTokenError as error:
@@ -65,3 +70,11 @@ class StatesService:
             raise ServiceError("InvalidDefinition", text) from error
         except StorageError as error:
             raise ServiceError("InternalFailure", str(error), 500) from error
+
+
+def _has_half_pair(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.isascii() and _HALF_PAIR.search(value) is not None
+    if isinstance(value, dict):
+        return any(_has_half_pair(member) for member in value.values())
+    return isinstance(value, list) and any(_has_half_pair(member) for member in value)

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from hpc_local.storage.event import Event
+from hpc_local.storage.journal import text
 from hpc_local.storage.machines import save_definition
 from hpc_local.storage.store import Store, pack, unpack
 
@@ -65,8 +66,9 @@ class ExecutionStore:
         return self._store.journal.submit(
             lambda connection: _execute(
                 connection,
-                "UPDATE executions SET status = ?, stopped = ?, output = ?, error = ?, cause = ? WHERE id = ?",
-                (row.status, row.stopped, row.output, row.error, row.cause, row.id),
+                "UPDATE executions SET status = ?, stopped = ?, output = ?, error = CAST(? AS TEXT),"
+                " cause = CAST(? AS TEXT) WHERE id = ?",
+                (row.status, row.stopped, row.output, text(row.error), text(row.cause), row.id),
             )
         )
 

@@ -19,6 +19,15 @@ class StorageError(Exception):
     """The journal could not be written (a full disk, say); nothing is accepted after that."""
 
 
+def text(value: str | None) -> bytes | None:
+    """Return what ``CAST(? AS TEXT)`` makes a text of, whatever it holds: half of a surrogate pair is no UTF-8."""
+    return None if value is None else value.encode("utf-8", "surrogatepass")
+
+
+def _decode(stored: bytes) -> str:
+    return stored.decode("utf-8", "surrogatepass")
+
+
 class Journal:
     """Writer of one SQLite file in WAL mode with ``synchronous=FULL``: what is committed survives a power cut.
 
@@ -49,6 +58,7 @@ class Journal:
     def connect(self) -> sqlite3.Connection:
         """Open a connection for reading (the writer thread has its own)."""
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.text_factory = _decode
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA busy_timeout = 10000")

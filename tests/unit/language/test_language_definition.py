@@ -138,8 +138,8 @@ def test_wrong_state_is_refused_with_its_place(case):
     ("definition", "message"),
     [
         ("{", "/: not JSON: "),
-        ("[" * 100_000, "/: not JSON: nested too deep"),
-        (machine({**PASS, "Parameters": DEEP}), "/: not JSON: nested too deep"),
+        ("[" * 100_000, "/: nested too deep"),
+        (machine({**PASS, "Parameters": DEEP}), "/: nested too deep"),
         ('{"StartAt": "A", "StartAt": "B"}', "/: not JSON: 'StartAt' stands twice in one object"),
         ('{"TimeoutSeconds": NaN}', "/: not JSON: NaN is not a JSON number"),
         ('"' + "x" * 1_048_576 + '"', "/: a definition has at most 1048576 bytes"),

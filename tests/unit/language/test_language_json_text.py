@@ -8,9 +8,13 @@ def test_compact_text_has_no_spaces_and_keeps_unicode():
     assert compact({"a": [1, "é", None], "b": 1.0}) == '{"a":[1,"é",null],"b":1.0}'
 
 
+def test_compact_text_is_unicode_whatever_the_value_holds():
+    assert compact(["é\ud800", {"\udfff": "\U0010ffff"}]) == r'["é\ud800",{"\udfff":"' + "\U0010ffff" + '"}]'
+
+
 def test_size_counts_utf8_bytes():
     assert size_bytes("é") == 4
-    assert size_bytes("\ud800") == 5  # a lone surrogate is legal in JSON
+    assert size_bytes("\ud800") == 8  # half of a surrogate pair is legal in JSON as an escape
     assert size_bytes({"a": 1}) == 7
 
 

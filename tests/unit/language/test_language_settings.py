@@ -105,6 +105,11 @@ def test_jsonpath_setting_gives(fields, document, value):
         ({"MaxItemsPath": "$.n"}, {"n": -1}, ("States.ItemReaderFailed", "field MaxItems must be positive")),
         ({"MaxItemsPerBatchPath": "$.n"}, {"n": 0}, ("States.Runtime", "MaxItemsPerBatch must be 1 or more.")),
         (
+            {"MaxConcurrencyPath": "$.n"},
+            {"n": 2**63},
+            ("States.Runtime", "MaxConcurrency must be at most 9223372036854775807, got 9223372036854775808"),
+        ),
+        (
             {"MaxInputBytesPerBatchPath": "$.n"},
             {"n": 262_145},
             ("States.Runtime", "MaxInputBytesPerBatch must be between 1 and 262144."),

@@ -1,0 +1,86 @@
+"""Values that fuzzing found to end as internal errors, or to end the store: each is refused by name, or kept."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from state_machines import BUCKET, Home, open_home
+
+from hpc_local.protocol import ServiceError
+
+CHILDREN = {
+    "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+    "StartAt": "Child",
+    "States": {"Child": {"Type": "Pass", "End": True}},
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with open_home(tmp_path_factory.mktemp("home")) as opened:
+        yield opened
+
+
+def machine(state: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"StartAt": "S", "States": {"S": state}, **fields}
+
+
+def test_half_of_a_surrogate_pair_in_a_cause_is_kept_and_the_store_goes_on(home: Home) -> None:
+    row = home.run(machine({"Type": "Fail", "Error": "\ud800", "Cause": "a\udfffb"}))
+    described = home.states("DescribeExecution", executionArn=row.arn)
+    assert (described["error"], described["cause"]) == ("\ud800", "a\udfffb")
+    assert home.run(machine({"Type": "Pass", "Result": "é\ud800", "End": True})).output == r'"é\ud800"'
+    assert home.run(machine({"Type": "Pass", "End": True})).status == "SUCCEEDED"
+
+
+def test_half_of_a_surrogate_pair_is_refused_in_a_request(home: Home) -> None:
+    tags = [{"key": "k", "value": "\ud800"}]
+    with pytest.raises(ServiceError, match="half of a surrogate pair") as caught:
+        home.states("CreateStateMachine", name="n", definition="{}", roleArn="arn:aws:iam::1:role/r", tags=tags)
+    assert caught.value.code == "ValidationException"
+
+
+def test_object_that_is_put_without_a_body_is_empty(home: Home) -> None:
+    put = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:putObject", "End": True}
+    row = home.run(machine({**put, "Parameters": {"Bucket": BUCKET, "Key": "empty"}}))
+    assert row.status == "SUCCEEDED", row.cause
+    assert home.read("empty") == ""
+
+
+@pytest.mark.parametrize("name", [True, None, ["f"]])
+def test_function_name_that_is_no_text_is_refused(home: Home, name: Any) -> None:
+    invoke = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
+    row = home.run(machine({**invoke, "Parameters": {"FunctionName": name}}))
+    assert row.error == "States.Runtime"
+    assert "FunctionName of lambda:invoke must be a text" in row.cause
+
+
+@pytest.mark.parametrize("arguments", ["{% true %}", "{% [] %}", "{% null %}", "{% 'x' %}"])
+@pytest.mark.parametrize("field", ["ItemReader", "ResultWriter"])
+def test_arguments_of_a_map_that_are_no_object_are_refused(home: Home, field: str, arguments: str) -> None:
+    resource = "arn:aws:states:::s3:" + ("getObject" if field == "ItemReader" else "putObject")
+    described: dict[str, Any] = {"Resource": resource, "Arguments": arguments}
+    if field == "ItemReader":
+        described["ReaderConfig"] = {"InputType": "JSONL"}
+    state = {"Type": "Map", "ItemProcessor": CHILDREN, field: described, "End": True}
+    row = home.run(machine(state, QueryLanguage="JSONata"), [1])
+    assert row.error == f"States.{field}Failed"
+
+
+def test_count_that_no_integer_holds_is_refused(home: Home) -> None:
+    state = {"Type": "Map", "ItemsPath": "$.items", "ToleratedFailureCountPath": "$.n", "End": True}
+    row = home.run(machine({**state, "ItemProcessor": CHILDREN}), {"items": [1], "n": 10**30})
+    assert row.error == "States.Runtime"
+    assert "ToleratedFailureCount must be at most" in row.cause
+
+
+def test_data_nested_deeper_than_python_reads_fails_by_name(home: Home) -> None:
+    wrapped: Any = {"x.$": "$"}
+    for _ in range(50):
+        wrapped = {"a": wrapped}
+    again = {"Type": "Choice", "Choices": [{"Variable": "$", "IsPresent": True, "Next": "S"}], "Default": "S"}
+    states = {"S": {"Type": "Pass", "Parameters": wrapped, "Next": "Again"}, "Again": again}
+    row = home.run({"StartAt": "S", "States": states}, {})
+    assert (row.error, json.loads(row.input)) == ("States.Runtime", {})
+    assert row.cause == "the data is nested too deep"
