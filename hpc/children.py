@@ -48,14 +48,14 @@ def slowest_children(target: Target, map_run_arn: str, count: int) -> list[SlowC
 
 def attempts(target: Target, execution_arn: str) -> int | None:
     """Return how often the child's last task was tried; None of an Express child, which has no history."""
-    tried = 0
+    tried: int | None = None
     try:
         pages = target.stepfunctions.get_paginator("get_execution_history").paginate(
             executionArn=execution_arn, includeExecutionData=False, PaginationConfig={"PageSize": PAGE}
         )
         for page in pages:
             for event in page["events"]:
-                if event["type"] == "TaskStateEntered":
+                if event["type"] == "TaskStateEntered" or tried is None:
                     tried = 0
                 tried += event["type"] in SCHEDULED
     except ClientError as error:

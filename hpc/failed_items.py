@@ -5,12 +5,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from hpc.children import attempts, list_children
 from hpc.client import explained
 from hpc.errors import LostRunError
-from hpc.items import batch_items
+from hpc.items import batch_items, read_batches
 from hpc.reading import Run
 from hpc.result_files import NoManifestError, intact, manifest_key, read_records
 from hpc.watch import Seen
@@ -143,9 +144,29 @@ class FailedItems:
             return
         body = self._run.target.s3.get_object(Bucket=self._run.target.bucket, Key=key)["Body"]
         with intact(self._run.target, key):
-            for line in body.iter_lines(chunk_size=65_536):
-                failure = json.loads(line)
-                yield FailedItem(failure["index"], None, *_typed(failure["error"]), None, None)
+            failures = (json.loads(line) for line in body.iter_lines(chunk_size=65_536))
+            for batch, group in self._by_batch(failures):
+                told = ((failure["index"], *_typed(failure["error"])) for failure in group)
+                yield from self._with_inputs(batch, told, None)
+
+    def _by_batch(
+        self, failures: Iterator[dict[str, Any]]
+    ) -> Iterator[tuple[dict[str, Any], Iterator[dict[str, Any]]]]:
+        """Yield each batch that has failures, with them; both are read once, in order of index."""
+        batches = read_batches(self._run)
+        batch = {"batch": -1, "first": 0, "count": 0}
+
+        def number_of(failure: dict[str, Any]) -> int:
+            nonlocal batch
+            while failure["index"] >= batch["first"] + batch["count"]:
+                following = next(batches, None)
+                if following is None:
+                    raise LostRunError(f"batches.jsonl of {self._run.name} ends before item {failure['index']}")
+                batch = following
+            return int(batch["batch"])
+
+        for _, group in groupby(failures, number_of):
+            yield batch, group
 
 
 def _batch(record: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,16 @@ def batch_items(run: Run, batch: dict[str, Any]) -> Iterator[tuple[int, Any]]:
                 yield index, json.loads(line)
 
 
+def read_batches(run: Run) -> Iterator[dict[str, Any]]:
+    """Yield the batches of a run, which are in order of their items; raises LostRunError if they can't be read."""
+    key = run.key("batches.jsonl")
+    with explained(LostRunError, "reading the batches"):
+        body = run.target.s3.get_object(Bucket=run.target.bucket, Key=key)["Body"]
+        with intact(run.target, key):
+            for line in body.iter_lines(chunk_size=65_536):
+                yield dict(json.loads(line))
+
+
 def find_batch(run: Run, index: int) -> dict[str, Any]:
     """Return the batch that has the item.
 
@@ -36,16 +46,11 @@ def find_batch(run: Run, index: int) -> dict[str, Any]:
     NotStartedError
         If the run has no such item.
     """
-    key = run.key("batches.jsonl")
     end = 0
-    with explained(LostRunError, "reading the batches"):
-        body = run.target.s3.get_object(Bucket=run.target.bucket, Key=key)["Body"]
-        with intact(run.target, key):
-            for line in body.iter_lines(chunk_size=65_536):
-                batch = dict(json.loads(line))
-                end = batch["first"] + batch["count"]
-                if batch["first"] <= index < end:
-                    return batch
+    for batch in read_batches(run):
+        end = batch["first"] + batch["count"]
+        if batch["first"] <= index < end:
+            return batch
     raise NotStartedError(f"INDEX must be an item of {run.name}, 0 to {end - 1}, got {index}")
 
 

@@ -1,0 +1,275 @@
+"""Commands that look at a run, wherever its batches were computed: children of both types, jobs, and a stack on AWS."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import job_commands
+import pytest
+from aws_commands import OnAws, stand_ins
+from hpc_commands import PROJECT, call_with, result_of
+
+from hpc.client import execution_arn
+from hpc.synthesis import Variant, find_assembly
+from hpc.workload_file import WorkloadFile
+from hpc_local.server import Connection, LocalServer
+
+WORKLOAD = """\
+def compute(item, params):
+    print("computing", item)
+    if item in params["bad"]:
+        raise ValueError(f"{item} is bad")
+    return item
+
+
+def combine(a, b):
+    return a + b
+"""
+BAD = (3, 17, 18)
+GIVEN = ("--size", "20", "--batch-size", "5", "--workload", "sensitive", "--params", json.dumps({"bad": BAD}))
+BACK_ENDS = {"batch": "batch", "batch callback": "batch_callback"}
+PLACES = ("standard children", "express children", *BACK_ENDS, "aws")
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@dataclass(frozen=True)
+class Home:
+    """A served home, and the workload's file that it has a copy of."""
+
+    folder: Path
+    connection: Connection
+    workload: Path
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Home]]:
+    """Serve one home with Express children, and one for everything else, when they are asked for."""
+    served: dict[str, Home] = {}
+    with ExitStack() as servers:
+
+        def home_of(place: str) -> Home:
+            kind = "express" if place == "express children" else "jobs"
+            if kind not in served:
+                folder = tmp_path_factory.mktemp(kind)
+                (folder / "sensitive.py").write_text(WORKLOAD)
+                overlay = WorkloadFile("sensitive", WORKLOAD.encode()).copy_to(folder)
+                made = express_assembly(folder) if kind == "express" else job_commands.assembly()
+                connection = servers.enter_context(LocalServer(folder, made, overlay=overlay))
+                served[kind] = Home(folder, connection, folder / "sensitive.py")
+            return served[kind]
+
+        yield home_of
+
+
+def express_assembly(folder: Path) -> Path:
+    context = {"hpc:child_type": "EXPRESS", "hpc:compute_timeout_seconds": 60}
+    return find_assembly(PROJECT, folder, variant=Variant(context))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where commands go; two runs were made there, one of which tolerated its failed items."""
+
+    name: str
+    call: Call
+    home: Home
+    partial: str
+    failed: str
+
+    @property
+    def has_jobs(self) -> bool:
+        return self.name in BACK_ENDS
+
+
+@pytest.fixture(scope="module")
+def made(homes: Callable[[str], Home]) -> dict[str, tuple[str, str]]:
+    """Names of the two runs by place."""
+    return {}
+
+
+@pytest.fixture
+def place(
+    request: pytest.FixtureRequest,
+    homes: Callable[[str], Home],
+    made: dict[str, tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[Place]:
+    name = request.param
+    home = homes(name)
+    with ExitStack() as stack:
+        monkeypatch.setenv("HPC_HOME", str(home.folder))
+        options: tuple[str, ...] = ()
+        if name == "aws":
+            stand_in = stack.enter_context(stand_ins(dict(home.connection.outputs)))
+            for variable, value in OnAws(home.connection, stand_in, home.folder).settings().items():
+                monkeypatch.setenv(variable, value)
+            options = ("--aws",)
+
+        def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+            return call_with(capfd, *arguments, *options)
+
+        if name not in made:
+            back_end = ("--back-end", BACK_ENDS[name]) if name in BACK_ENDS else ()
+            assembly = () if name == "aws" else ("--assembly", home.connection.assembly)
+            runs = [
+                result_of(call("run", *GIVEN, *back_end, *assembly, *tolerance, "--output", "json"))
+                for tolerance in (("--tolerated-failure-percentage", "20"), ())
+            ]
+            assert [run["status"] for run in runs] == ["SUCCEEDED", "FAILED"]
+            partial, failed = (run["execution_arn"].rpartition(":")[2] for run in runs)
+            made[name] = partial, failed
+        yield Place(name, call, home, *made[name])
+
+
+everywhere = pytest.mark.parametrize("place", PLACES, indirect=True)
+
+
+@everywhere
+def test_runs_lists_both_the_latest_first(place: Place) -> None:
+    listed = [json.loads(line) for line in place.call("runs", "--output", "json").stdout.splitlines()]
+    own = [(run["name"], run["status"]) for run in listed if run["name"] in (place.partial, place.failed)]
+    assert own == [(place.failed, "FAILED"), (place.partial, "SUCCEEDED")]
+
+
+@everywhere
+def test_status_tells_how_the_run_ended(place: Place) -> None:
+    for run, status in ((place.partial, "SUCCEEDED"), (place.failed, "FAILED")):
+        found = result_of(place.call("status", run, "--output", "json"))
+        assert (found["name"], found["status"]) == (run, status)
+        assert run in place.call("status", run).stdout
+
+
+@everywhere
+def test_result_is_partial_or_names_the_way_to_the_failures(place: Place) -> None:
+    done = place.call("result", place.partial)
+    assert done.returncode == 0
+    assert f"partial total {sum(range(20)) - sum(BAD)}" in done.stdout
+    failed = place.call("result", place.failed)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert f"hpc failures {place.failed}" in failed.stderr
+
+
+@everywhere
+def test_failures_have_index_input_error_and_batch(place: Place) -> None:
+    found = [json.loads(line) for line in place.call("failures", place.partial, "--output", "json").stdout.splitlines()]
+    told = sorted((item["index"], item["input"], item["batch"], item["error"], item["cause"]) for item in found)
+    assert told == [(bad, bad, bad // 5, "ValueError", f"{bad} is bad") for bad in BAD]
+    assert {item["attempts"] for item in found} == {None if place.has_jobs else 1}
+
+
+@everywhere
+def test_failures_of_a_run_that_failed_name_items_that_are_bad(place: Place) -> None:
+    found = [json.loads(line) for line in place.call("failures", place.failed, "--output", "json").stdout.splitlines()]
+    assert found
+    for item in found:
+        assert item["index"] in BAD
+        assert (item["input"], item["batch"]) == (item["index"], item["index"] // 5)
+        has_history = place.name in ("standard children", "aws")
+        assert item["attempts"] == (1 if has_history else None)
+
+
+@everywhere
+@pytest.mark.parametrize(("index", "code"), [(3, 1), (4, 0)])
+def test_replay_computes_an_item_once_more(place: Place, index: int, code: int) -> None:
+    done = place.call("replay", place.partial, str(index), "--workload", str(place.home.workload))
+    assert done.returncode == code
+    assert f"computing {index}" in done.stdout
+    assert (f"ValueError: {index} is bad" in done.stderr) == (code == 1)
+
+
+@pytest.mark.parametrize("place", PLACES[:-1], indirect=True)
+@pytest.mark.parametrize("index", [0, 7, 19])
+def test_logs_of_an_item_are_the_lines_of_its_batch_and_no_others(place: Place, index: int) -> None:
+    done = place.call("logs", str(index), "--run", place.partial)
+    first = index // 5 * 5
+    assert done.returncode == 0
+    printed = [line for line in done.stdout.splitlines() if line.startswith("computing")]
+    assert printed == [f"computing {item}" for item in range(first, first + 5)]
+
+
+@pytest.mark.parametrize("place", PLACES[:-1], indirect=True)
+def test_logs_of_a_run_have_every_item(place: Place) -> None:
+    printed = place.call("logs", "--run", place.partial).stdout.splitlines()
+    assert {f"computing {item}" for item in range(20)} <= set(printed)
+
+
+@everywhere
+def test_report_names_the_run(place: Place, tmp_path: Path) -> None:
+    for run in (place.partial, place.failed):
+        done = place.call("report", run, "-o", str(tmp_path / "report.html"))
+        assert done.returncode == 0, done.stderr
+        assert run in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@everywhere
+def test_stop_says_that_a_run_has_ended(place: Place) -> None:
+    done = place.call("stop", place.failed)
+    assert (done.returncode, done.stderr) == (0, f"{place.failed} has already ended: FAILED\n")
+
+
+@pytest.fixture(scope="module")
+def orchestrated() -> dict[str, Any]:
+    """Keep the one orchestration of this module."""
+    return {}
+
+
+@pytest.fixture
+def orchestration(place: Place, orchestrated: dict[str, Any]) -> dict[str, Any]:
+    """Return what `hpc orchestrate` printed."""
+    if not orchestrated:
+        entries = json.dumps([{"name": "one", "workload": "squares", "size": 4}])
+        assembly = ("--assembly", place.home.connection.assembly)
+        orchestrated.update(result_of(place.call("orchestrate", "--entries", entries, *assembly, "--output", "json")))
+    return orchestrated
+
+
+@pytest.mark.parametrize("place", ["standard children"], indirect=True)
+@pytest.mark.parametrize("form", ["name", "arn"])
+def test_orchestration_is_found_by_what_looks_at_executions(
+    place: Place, orchestration: dict[str, Any], form: str, tmp_path: Path
+) -> None:
+    arn = orchestration["execution_arn"]
+    named = arn if form == "arn" else arn.rpartition(":")[2]
+    assert arn in place.call("runs", "--output", "json").stdout
+    assert result_of(place.call("result", named, "--output", "json")) == orchestration
+    assert "one: agree, 4 items" in place.call("result", named).stdout
+    assert result_of(place.call("status", named, "--output", "json"))["execution_arn"] == arn
+    assert place.call("report", named, "-o", str(tmp_path / "report.html")).returncode == 0
+    assert place.call("stop", named).stderr.endswith("has already ended: SUCCEEDED\n")
+
+
+@pytest.mark.parametrize("place", ["standard children"], indirect=True)
+def test_execution_that_an_orchestration_started_is_found_by_its_arn(
+    place: Place, orchestration: dict[str, Any]
+) -> None:
+    states = job_client(place.home.connection)
+    machines = states.list_state_machines()["stateMachines"]
+    [nested] = [each["stateMachineArn"] for each in machines if "SyncNested" in each["name"]]
+    [execution] = states.list_executions(stateMachineArn=nested)["executions"]
+    assert execution["executionArn"].startswith(execution_arn(nested, ""))
+    found = result_of(place.call("status", execution["executionArn"], "--output", "json"))
+    assert found["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("place", ["standard children"], indirect=True)
+@pytest.mark.parametrize("command", [("failures",), ("logs", "--run"), ("redrive",), ("replay", "0")])
+def test_orchestration_is_refused_by_name_by_what_needs_items(
+    place: Place, orchestration: dict[str, Any], command: tuple[str, ...]
+) -> None:
+    name = orchestration["execution_arn"].rpartition(":")[2]
+    given = ("replay", name, "0") if command[0] == "replay" else (*command, name)
+    done = place.call(*given, *(("--assembly", place.home.connection.assembly) if command[0] == "redrive" else ()))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{name} is an execution of HpcStack-OrchestratorComplexOrchestrator" in done.stderr
+    assert "has no items of its own" in done.stderr
+
+
+def job_client(connection: Connection) -> Any:
+    from hpc.local import target_of
+
+    return target_of(connection).stepfunctions
