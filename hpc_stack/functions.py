@@ -51,7 +51,8 @@ class Functions(Construct):
             timeout=START_AND_SUM_TIMEOUT,
             environment={"SOURCE_BUCKETS": source_names, **start_environment},
             layers=layers,
-            reads=("uploads/*",),
+            # runs/ as well: a redrive begins with what an earlier run left.
+            reads=("runs/*", "uploads/*"),
             writes=("runs/*",),
         )
         self.compute = handlers.define(

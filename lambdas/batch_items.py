@@ -1,44 +1,65 @@
-"""The items of one batch: a range, or lines of the run's items.jsonl read a window at a time."""
+"""The items of one batch: a range, or lines of the run's items.jsonl read a window at a time.
+
+A batch counts its items by their position in the run; ``index`` says under which index the workload knows them, which
+is the same but in a redrive.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
-from lambdas import json_text, storage
+from lambdas import indexed_items, json_text, storage
 from lambdas.errors import InvalidEventError, ResultFileError
+from lambdas.indexed_items import IndexedItem
 from lambdas.runs import Batch
 
 WINDOW_BYTES = 4 * 1024 * 1024
 
 
 class BatchItems:
-    """Items by index, in slices from a rising index on.
+    """Items by position, in slices from a rising position on.
 
     Parameters
     ----------
     offset
         Where item ``first`` begins in the file; ignored for a range.
+    is_indexed
+        Whether the lines of the file have indexes.
     """
 
-    def __init__(self, bucket: str, batch: Batch, first: int, offset: int) -> None:
+    def __init__(self, bucket: str, batch: Batch, first: int, offset: int, *, is_indexed: bool = False) -> None:
         self._bucket = bucket
         self._batch = batch
         self._first = first
+        self._is_indexed = is_indexed
         self._items: list[Any] = []
+        self._indexed: list[IndexedItem] = []
         self._offsets = [offset]
 
     def slice(self, first: int, limit: int | None) -> Sequence[Any]:
-        """Return items from index ``first`` on: at most ``limit``, and from a file at most one window."""
+        """Return neighbours from position ``first`` on: at most ``limit``, and from a file at most one window."""
         batch = self._batch
         end = batch.end if limit is None else min(first + limit, batch.end)
         if batch.key is None:
             return range(first, end)
         if first == self._first + len(self._items):
             self._read_window(batch.key)
-        return self._items[first - self._first : end - self._first]
+        items = self._items[first - self._first : end - self._first]
+        return self._neighbours(first - self._first, items) if self._is_indexed else items
 
-    def offset(self, index: int) -> int:
-        """Return where item ``index`` begins in the file, 0 for a range."""
-        return self._offsets[index - self._first] if self._batch.key is not None else 0
+    def _neighbours(self, begin: int, items: list[Any]) -> Sequence[Any]:
+        """Return of indexed items those that are neighbours; of a range, as the range that they were."""
+        indexed = self._indexed[begin : begin + len(items)]
+        first = indexed[0].index
+        count = next((count for count, item in enumerate(indexed) if item.index != first + count), len(indexed))
+        return items[:count] if indexed[0].has_value else range(first, first + count)
+
+    def index(self, position: int) -> int:
+        """Return the index of an item that ``slice`` returned."""
+        return self._indexed[position - self._first].index if self._is_indexed else position
+
+    def offset(self, position: int) -> int:
+        """Return where an item begins in the file, 0 for a range."""
+        return self._offsets[position - self._first] if self._batch.key is not None else 0
 
     def _read_window(self, key: str) -> None:
         begin = self._offsets[-1]
@@ -52,9 +73,13 @@ class BatchItems:
         if not lines:
             raise ResultFileError(f"s3://{self._bucket}/{key} holds no whole item {self._first} at byte {begin}")
         try:
-            self._items = [json_text.parse(line.decode()) for line in lines]
+            if self._is_indexed:
+                self._indexed = [indexed_items.read_line(line) for line in lines]
+                self._items = [item.value for item in self._indexed]
+            else:
+                self._items = [json_text.parse(line.decode()) for line in lines]
         except ValueError as error:
-            raise ResultFileError(f"s3://{self._bucket}/{key} is not JSON near byte {begin}: {error}") from error
+            raise ResultFileError(f"s3://{self._bucket}/{key} is broken near byte {begin}: {error}") from error
         self._offsets = [begin]
         for line in lines:
             self._offsets.append(self._offsets[-1] + len(line) + 1)

@@ -43,16 +43,23 @@ def range_batches(item_count: int, batch_size: int | None) -> list[Batch]:
     return [Batch(number, first, min(batch_size, item_count - first)) for number, first in enumerate(firsts)]
 
 
-def tolerated_failure_count(batch_counts: Iterable[int], percentage: float) -> int:
+def tolerated_failure_count(
+    batch_counts: Iterable[int], percentage: float, *, whole_item_count: int | None = None
+) -> int:
     """Return how many failed batches a Map Run can have before more items failed than ``percentage`` allows.
 
     The largest k such that the k smallest batches hold no more items than allowed: with k + 1 failed batches the
     percentage is exceeded for sure, so stopping there is never too early.  Sum applies the percentage to items.
+
+    Parameters
+    ----------
+    whole_item_count
+        Items that the percentage is of, where the batches have only some of them.
     """
     if percentage == 0:
         return 0
     smallest_first = sorted(batch_counts)
-    allowed = tolerated_items(sum(smallest_first), percentage)
+    allowed = tolerated_items(sum(smallest_first) if whole_item_count is None else whole_item_count, percentage)
     held = 0
     for number, count in enumerate(smallest_first):
         held += count

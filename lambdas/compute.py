@@ -67,6 +67,8 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
     if not isinstance(first, int) or not batch.first <= first <= batch.end:
         raise InvalidEventError(f"next must be {batch.first} to {batch.end}, got {json_text.shown(first)}")
     bucket = environment.results_bucket()
+    is_indexed = settings.redrive_of is not None
+    items = BatchItems(bucket, batch, first, event.get("offset", batch.offset), is_indexed=is_indexed)
     parts = PartWriter(
         bucket=bucket,
         run=settings.name,
@@ -74,8 +76,8 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
         first=first,
         combine=workload.combine,
         parts=event.get("parts", []),
+        index=items.index,
     )
-    items = BatchItems(bucket, batch, first, event.get("offset", batch.offset))
     return BatchRun(settings, workload, batch, items, parts, time_limit, limit=event.get("limit"))
 
 

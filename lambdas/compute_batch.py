@@ -67,7 +67,8 @@ class BatchRun:
         while self._has_time():
             try:
                 if results is None:
-                    results = self._timed(self.workload.results, items, self.parts.next, self.settings.params)
+                    first_index = self.items.index(self.parts.next)
+                    results = self._timed(self.workload.results, items, first_index, self.settings.params)
                 value = self._timed(next, results, NO_RESULT)
                 if value is not NO_RESULT:
                     value = self.parts.checked(value)
@@ -101,7 +102,7 @@ class BatchRun:
 
     def _check_end(self, end: int, *, has_more: bool) -> None:
         if has_more or self.parts.next < end:
-            given = "more results than items" if has_more else f"no result for item {self.parts.next}"
+            given = "more results than items" if has_more else f"no result for item {self.items.index(self.parts.next)}"
             raise WorkloadError(f"workload {self.workload.name} must give one result an item, it gave {given}")
         self.limit = self.limit and 2 * self.limit
 
@@ -109,7 +110,7 @@ class BatchRun:
         if not is_alone:
             self.limit = 1
             return
-        index = self.parts.next
+        index = self.items.index(self.parts.next)
         if self.settings.tolerated_failure_percentage == 0:
             raise ItemFailedError(f"item {index} failed: {describe_error(error)}") from error
         self._fail(describe_error(error))
@@ -123,8 +124,8 @@ class BatchRun:
             self.limit = 1
             return
         error = ItemTooLongError(
-            f"item {self.parts.next} did not finish in the {self.time_limit.seconds:.1f} s that one invocation of "
-            "Compute has for it: items this long belong on AWS Batch"
+            f"item {self.items.index(self.parts.next)} did not finish in the {self.time_limit.seconds:.1f} s that one "
+            "invocation of Compute has for it: items this long belong on AWS Batch"
         )
         if self.settings.tolerated_failure_percentage == 0:
             raise error

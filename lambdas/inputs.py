@@ -12,8 +12,10 @@ DEFAULT_WORKLOAD = "utf8_keys"
 # Step Functions treats JSON numbers as doubles: above this, neighbouring integers are one number to it.
 MAX_SIZE = 2**53
 MAX_CONCURRENCY = 10_000
-DATA_KEYS = ("size", "items", "source")
+DATA_KEYS = ("size", "items", "source", "redrive_of")
 OTHER_KEYS = ("workload", "params", "batch_size", "tolerated_failure_percentage", "max_concurrency", "back_end")
+# Whatever else there is, a redrive has from the run whose failed items it computes.
+REDRIVE_KEYS = ("redrive_of", "batch_size", "max_concurrency")
 # What computes the batches: child executions of the map, one array job, or one job that returns a task token.
 BACK_ENDS = ("lambda", "batch", "batch_callback")
 # Added to the input of an execution that another execution started.
@@ -21,6 +23,7 @@ IGNORED_KEY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 # An execution's name, narrower than the service's own rule, because it becomes part of S3 keys and of log names; then,
 # where one execution has several runs, which of them.
 RUN_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}(?:/(?:batch|batch_callback))?")
+PLAIN_RUN_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}")
 S3_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<key>.*))?", re.DOTALL)
 UPLOADS_PREFIX = "uploads/"
 
@@ -38,12 +41,13 @@ class S3Place:
 
 @dataclass(frozen=True, kw_only=True)
 class RunInput:
-    """A checked execution input; exactly one of ``size``, ``items`` and ``source`` is not None."""
+    """A checked execution input; exactly one of ``size``, ``items``, ``source`` and ``redrive_of`` is not None."""
 
     name: str
     size: int | None
     items: list[Any] | S3Place | None
     source: S3Place | None
+    redrive_of: str | None
     workload: str
     params: dict[str, Any]
     batch_size: int | None
@@ -80,6 +84,7 @@ def parse_event(event: Any) -> RunInput:
         size=integer(value, "size", 0, MAX_SIZE) if "size" in value else None,
         items=_items(value["items"]) if "items" in value else None,
         source=_readable_place(value["source"], "source") if "source" in value else None,
+        redrive_of=_run_name(value["redrive_of"]) if "redrive_of" in value else None,
         workload=_text(value, "workload", DEFAULT_WORKLOAD),
         params=_params(value.get("params", {})),
         batch_size=integer(value, "batch_size", 1, MAX_SIZE) if "batch_size" in value else None,
@@ -89,7 +94,7 @@ def parse_event(event: Any) -> RunInput:
             if "max_concurrency" in value
             else environment.default_max_concurrency()
         ),
-        back_end=_back_end(value.get("back_end", "lambda")),
+        back_end=checked_back_end(value.get("back_end", "lambda")),
     )
 
 
@@ -103,6 +108,12 @@ def _check_keys(value: dict[str, Any]) -> None:
     if len(given) != 1:
         raise InvalidInputError(
             f"input needs exactly one of {', '.join(DATA_KEYS)}, got {' and '.join(given) or 'none of them'}"
+        )
+    others = [key for key in value if key not in (*REDRIVE_KEYS, IGNORED_KEY)] if given == ["redrive_of"] else []
+    if others:
+        raise InvalidInputError(
+            f"input with redrive_of can't have {shown(others[0])}, which is that of the first run: "
+            f"allowed are {', '.join(REDRIVE_KEYS)}"
         )
 
 
@@ -128,7 +139,14 @@ def _text(value: dict[str, Any], key: str, default: str) -> str:
     return text
 
 
-def _back_end(back_end: Any) -> str:
+def _run_name(name: Any) -> str:
+    if not isinstance(name, str) or not PLAIN_RUN_NAME.fullmatch(name):
+        raise InvalidInputError(f"redrive_of must be the name of a run, got {shown(name)}")
+    return name
+
+
+def checked_back_end(back_end: Any) -> str:
+    """Return a back end that the stack has."""
     if not isinstance(back_end, str) or back_end not in BACK_ENDS:
         raise InvalidInputError(f"back_end must be one of {', '.join(BACK_ENDS)}, got {shown(back_end)}")
     if back_end not in environment.back_ends():

@@ -9,6 +9,9 @@ from lambdas import json_text, storage
 from lambdas.errors import ResultFileError
 from lambdas.json_text import shown
 
+# Stands for the result of an item that has none; a workload may return None.
+NO_RESULT = object()
+
 
 @dataclass(frozen=True)
 class StoredBytes:
@@ -97,7 +100,7 @@ def part_result(part: dict[str, Any]) -> Any:
 
 
 def listed_results(bucket: str, run: str, part: dict[str, Any]) -> Iterator[Any]:
-    """Yield the results of a part whose result is a list; None for a failed item, ``StoredBytes`` for bytes.
+    """Yield the results of a part whose result is a list: ``NO_RESULT`` of a failed item, ``StoredBytes`` for bytes.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def listed_results(bucket: str, run: str, part: dict[str, Any]) -> Iterator[Any]
         )
     remaining = iter(values)
     for index in range(part["first"], part["first"] + part["count"]):
-        value = None if index in failed else next(remaining)
+        value = NO_RESULT if index in failed else next(remaining)
         yield _stored_bytes(bucket, run, value) if index in objects else value
 
 

@@ -42,6 +42,8 @@ class PartWriter:
     ----------
     parts
         What earlier invocations for the batch returned.
+    index
+        From an item's position in the run to the index that a person knows it by.
     """
 
     def __init__(
@@ -53,12 +55,14 @@ class PartWriter:
         first: int,
         combine: Callable[[Any, Any], Any] | None,
         parts: list[dict[str, Any]],
+        index: Callable[[int], int] = int,
     ) -> None:
         self._bucket = bucket
         self._run = run
         self._batch = batch
         self._combine = combine
         self._parts = list(parts)
+        self._index = index
         self.next = first
         self._begin()
 
@@ -99,7 +103,9 @@ class PartWriter:
             try:
                 self._value = self._combine(self._value, value)
             except Exception as error:
-                raise WorkloadError(f"combine raised at item {self.next}: {describe_error(error)}") from error
+                raise WorkloadError(
+                    f"combine raised at item {self._index(self.next)}: {describe_error(error)}"
+                ) from error
         else:
             self._value, self._has_value = value, True
         self._advance()
@@ -118,7 +124,7 @@ class PartWriter:
 
     def _store(self, value: bytes) -> str:
         # By index: the same item computed twice writes the same object.
-        key = run_key(self._run, f"parts/{self.next}.bin")
+        key = run_key(self._run, f"parts/{self._index(self.next)}.bin")
         storage.put(self._bucket, key, value)
         self._objects.append(self.next)
         return json_text.to_text({"key": key, "bytes": len(value)})
@@ -139,7 +145,7 @@ class PartWriter:
         try:
             return json_text.checked_text(self._value, max_bytes=MAX_RESULT_BYTES)
         except (TypeError, ValueError) as error:
-            raise WorkloadError(f"combine must return JSON, items {self._first} to {self.next - 1}: {error}") from error
+            raise WorkloadError(f"combine must return JSON, at item {self._index(self.next - 1)}: {error}") from error
 
     def _spill(self, part: dict[str, Any]) -> dict[str, Any]:
         first, count = part["first"], part["count"]

@@ -8,7 +8,7 @@ from lambdas import json_text, storage
 from lambdas.coverage import Coverage, State
 from lambdas.errors import ResultFileError, WorkloadError
 from lambdas.object_writer import ObjectWriter
-from lambdas.part_reading import StoredBytes, listed_results, load_part, part_result
+from lambdas.part_reading import NO_RESULT, StoredBytes, listed_results, load_part, part_result
 from lambdas.parts import MAX_OUTPUT_BYTES, describe_error
 from lambdas.records import Record, interpret
 from lambdas.result_files import Place, ResultFile
@@ -21,17 +21,16 @@ MAX_BLOCKS = 16
 class Combining:
     """Folds results with the workload's ``combine`` in the order in which they come."""
 
-    def __init__(self, bucket: str, run: str, combine: Callable[[Any, Any], Any]) -> None:
+    def __init__(self, bucket: str, combine: Callable[[Any, Any], Any]) -> None:
         self._bucket = bucket
-        self._run = run
         self._combine = combine
         self._has_value = False
         self.value: Any = None
 
-    def take(self, record: Record) -> None:
-        """Combine what a record holds."""
+    def take(self, record: Record, run: str) -> None:
+        """Combine what a record of a run holds."""
         for part in record.parts:
-            loaded = load_part(self._bucket, self._run, part)
+            loaded = load_part(self._bucket, run, part)
             if "result" not in loaded:
                 continue
             value = part_result(loaded)
@@ -75,7 +74,7 @@ class RecordReader:
         return interpret(value, self.run, file.status)
 
     def failed_items(self, coverage: Coverage) -> Iterator[tuple[int, str]]:
-        """Yield index and error of every item without a result, in order."""
+        """Yield position and error of every item without a result, in order."""
         for batch, state, place in coverage.batches():
             if state == State.SUCCEEDED:
                 continue
@@ -88,10 +87,10 @@ class RecordReader:
                     yield failure["index"], failure["error"]
 
     def results(self, coverage: Coverage) -> Iterator[Any]:
-        """Yield the result of every item in order: None for an item without one, ``StoredBytes`` for bytes."""
+        """Yield the result of every item in order: ``NO_RESULT`` for one without, ``StoredBytes`` for bytes."""
         for batch, state, place in coverage.batches():
             if state in (State.FAILED, State.PENDING):
-                yield from (None for _ in range(batch.count))
+                yield from (NO_RESULT for _ in range(batch.count))
                 continue
             record = self.record(place)
             if record.is_single:

@@ -4,12 +4,13 @@
 
     runs/<name>/run.json        settings: workload, params, counts
     runs/<name>/batches.jsonl   one line a batch, read by ItemReader
-    runs/<name>/items.jsonl     the items, one a line, where they are not a range
+    runs/<name>/items.jsonl     the items, one a line, where they are not a range; with their indexes in a redrive
     runs/<name>/map/            what ResultWriter writes
     runs/<name>/parts/          results that are too long for a state
     runs/<name>/batch/          what the children of an array job write, a file each
     runs/<name>/batch_callback/ what a job with a task token writes
     runs/<name>/result.json     the answer; with results.jsonl, failed.jsonl, result.bin where there are such
+    runs/<name>/records.json    where the records are that Sum read, of a run with failed items
 """
 
 import functools
@@ -40,6 +41,8 @@ class RunSettings:
     back_end: str = "lambda"
     # Children of the array job, where there is one.
     array_size: int = 0
+    # The run whose failed items these are.  Batches then count lines of items.jsonl, which name the items.
+    redrive_of: str | None = None
 
     def write(self, bucket: str) -> None:
         storage.put_json(bucket, run_key(self.name, "run.json"), asdict(self))

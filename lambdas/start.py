@@ -4,7 +4,18 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from lambdas import batches, environment, inputs, item_sources, job_shares, json_text, storage, workloads
+from lambdas import (
+    batches,
+    environment,
+    indexed_items,
+    inputs,
+    item_sources,
+    job_shares,
+    json_text,
+    missing_items,
+    storage,
+    workloads,
+)
 from lambdas.contract import Workload
 from lambdas.errors import InvalidInputError
 from lambdas.inputs import RunInput
@@ -37,12 +48,36 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
                      "array_size"}}   # of the array job
     """
     run_input = inputs.parse_event(event)
-    workload = workloads.load(run_input.workload)
     bucket = environment.results_bucket()
+    if run_input.redrive_of is not None:
+        return start_redrive(bucket, run_input, run_input.redrive_of)
+    workload = workloads.load(run_input.workload)
     run_batches = form_batches(bucket, run_input, workload)
+    return finish(bucket, run_input, workload, run_batches, whole_item_count=run_batches[-1].end)
+
+
+def start_redrive(bucket: str, run_input: RunInput, earlier_name: str) -> dict[str, Any]:
+    """Start a run on the items of an earlier run that have no result there."""
+    earlier = missing_items.read_earlier(bucket, earlier_name)
+    workload = workloads.load_unchanged(earlier[-1].workload, earlier[-1].workload_sha256)
+    run_input = missing_items.as_in(run_input, earlier[-1])
+    run_batches = write_items(
+        bucket,
+        run_key(run_input.name, "items.jsonl"),
+        missing_items.open_missing(bucket, earlier[-1]),
+        run_input.batch_size,
+        max_line_bytes=indexed_items.MAX_LINE_BYTES,
+    )
+    return finish(bucket, run_input, workload, run_batches, whole_item_count=earlier[0].item_count)
+
+
+def finish(
+    bucket: str, run_input: RunInput, workload: Workload, run_batches: list[Batch], *, whole_item_count: int
+) -> dict[str, Any]:
+    """Write the run's files but its items, and return the state."""
     write_run(bucket, run_input, workload, run_batches)
     LOGGER.info("run started", extra={"run": run_input.name, "batch_count": len(run_batches)})
-    return {"run": describe(run_input, run_batches)}
+    return {"run": describe(run_input, run_batches, whole_item_count)}
 
 
 def form_batches(bucket: str, run_input: RunInput, workload: Workload) -> list[Batch]:
@@ -54,16 +89,23 @@ def form_batches(bucket: str, run_input: RunInput, workload: Workload) -> list[B
     return batches.range_batches(run_input.size, run_input.batch_size)
 
 
-def write_items(bucket: str, key: str, items: Iterator[Item], batch_size: int | None) -> list[Batch]:
+def write_items(
+    bucket: str,
+    key: str,
+    items: Iterator[Item],
+    batch_size: int | None,
+    *,
+    max_line_bytes: int = item_sources.MAX_ITEM_BYTES,
+) -> list[Batch]:
     """Stream items to one object, a line each, and return the batches they form."""
     forming = batches.BatchForming(batch_size)
     weighted = False
     with ObjectWriter(bucket, key) as writer:
         for item in items:
             line = item.text.encode() + b"\n"
-            if len(line) > item_sources.MAX_ITEM_BYTES:
+            if len(line) > max_line_bytes:
                 raise InvalidInputError(
-                    f"an item may have {item_sources.MAX_ITEM_BYTES} bytes, item {forming.item_count} has {len(line)}: "
+                    f"an item may have {max_line_bytes} bytes, item {forming.item_count} has {len(line)}: "
                     "put its data in S3 and its key in the item"
                 )
             if forming.item_count == MAX_ITEM_COUNT:
@@ -89,10 +131,11 @@ def write_run(bucket: str, run_input: RunInput, workload: Workload, run_batches:
         workload_sha256=workload.sha256,
         back_end=run_input.back_end,
         array_size=array_size(run_input, run_batches),
+        redrive_of=run_input.redrive_of,
     ).write(bucket)
 
 
-def describe(run_input: RunInput, run_batches: list[Batch]) -> dict[str, Any]:
+def describe(run_input: RunInput, run_batches: list[Batch], whole_item_count: int) -> dict[str, Any]:
     """Return the run as the state carries it."""
     return {
         "name": run_input.name,
@@ -102,7 +145,9 @@ def describe(run_input: RunInput, run_batches: list[Batch]) -> dict[str, Any]:
         "map_prefix": run_key(run_input.name, "map"),
         "max_concurrency": run_input.max_concurrency,
         "tolerated_failure_count": batches.tolerated_failure_count(
-            (batch.count for batch in run_batches), run_input.tolerated_failure_percentage
+            (batch.count for batch in run_batches),
+            run_input.tolerated_failure_percentage,
+            whole_item_count=whole_item_count,
         ),
         "back_end": run_input.back_end,
         **describe_job(run_input, run_batches),

@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdas import batches, coverage, environment, job_results, json_text, result_files, storage, workloads
+from lambdas import batches, chain, environment, json_text, record_files, storage, workloads
+from lambdas.chain import Link
 from lambdas.contract import Workload
-from lambdas.coverage import Coverage
 from lambdas.errors import (
     FailureToleranceExceededError,
     InvalidEventError,
-    MissingResultsError,
     ResultFileError,
     StorageAccessError,
     StorageUnavailableError,
@@ -21,9 +20,7 @@ from lambdas.errors import (
 from lambdas.inputs import RUN_NAME
 from lambdas.object_writer import ObjectWriter
 from lambdas.parts import MAX_OUTPUT_BYTES, describe_error
-from lambdas.records import interpret
-from lambdas.reduction import Collecting, Combining, RecordReader, loaded
-from lambdas.result_files import ResultFile
+from lambdas.reduction import Collecting, Combining, loaded
 from lambdas.runs import RunSettings, read_settings, run_key
 
 LOGGER = logging.getLogger(__name__)
@@ -61,9 +58,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     run = read_run(event)
     bucket = environment.results_bucket()
     settings = read_settings(bucket, run)
-    files = find_files(bucket, settings, event)
-    answer = Answer(bucket, settings, workloads.load(settings.workload), files)
-    output = answer.compute()
+    output = Answer(bucket, settings, workloads.load(settings.workload), event).compute()
     LOGGER.info("run summed", extra={"run": run, "count": output["count"], "failed": output["failed"]})
     return output
 
@@ -77,17 +72,6 @@ def read_run(event: Any) -> str:
     return name
 
 
-def find_files(bucket: str, settings: RunSettings, event: dict[str, Any]) -> list[ResultFile]:
-    """Return what holds the records of a run: result files of its map, or parts that its jobs wrote."""
-    match settings.back_end:
-        case "batch":
-            return job_results.array_parts(settings)
-        case "batch_callback":
-            return job_results.callback_parts(settings, event.get("callback"))
-        case _:
-            return result_files.read_manifest(bucket, run_key(settings.name, "map/"), event.get("map_run"))
-
-
 @dataclass
 class Answer:
     """The way from result files to an answer; ``compute`` goes it once."""
@@ -95,50 +79,30 @@ class Answer:
     bucket: str
     settings: RunSettings
     workload: Workload
-    files: list[ResultFile]
+    event: dict[str, Any]
     output: dict[str, Any] = field(default_factory=dict)
 
     def compute(self) -> dict[str, Any]:
-        if not self.files:
-            raise MissingResultsError(
-                f"the manifest lists no result files, the run has {self.settings.item_count} items"
-            )
-        combining = None
-        if self.workload.combine is not None:
-            combining = Combining(self.bucket, self.settings.name, self.workload.combine)
-        covered = self._read_records(combining)
-        reader = RecordReader(self.bucket, self.settings, self.files)
-        self._count_failed(covered, reader)
+        files = record_files.find_files(self.bucket, self.settings, self.event)
+        runs = chain.read_chain(self.bucket, self.settings)
+        combining = None if self.workload.combine is None else Combining(self.bucket, self.workload.combine)
+        links = chain.read_links(self.bucket, runs, files, combining)
+        self._count_failed(links)
         if combining is not None:
             return self._write_output(*self._finish(combining.value))
-        return self._collect(covered, reader)
+        return self._collect(links)
 
-    def _read_records(self, combining: Combining | None) -> Coverage:
-        covered = coverage.read_coverage(self.bucket, self.settings)
-        for file_number, file in enumerate(self.files):
-            for place, value in result_files.stream_records(self.bucket, file, file_number):
-                record = interpret(value, self.settings.name, file.status)
-                if covered.note(record, file.status, place) and combining is not None:
-                    combining.take(record)
-        covered.check_complete()
-        return covered
-
-    def _count_failed(self, covered: Coverage, reader: RecordReader) -> None:
-        item_count, failed = covered.item_count, covered.failed_item_count
+    def _count_failed(self, links: list[Link]) -> None:
+        item_count, failed = links[0].coverage.item_count, links[-1].coverage.failed_item_count
         self.output |= {
             "complete": failed == 0,
             "count": item_count - failed,
             "failed": failed,
-            "duplicates": covered.duplicates,
+            "duplicates": sum(link.coverage.duplicates for link in links),
         }
         if failed == 0:
             return
-        first: list[int] = []
-        with ObjectWriter(self.bucket, run_key(self.settings.name, "failed.jsonl")) as writer:
-            for index, error in reader.failed_items(covered):
-                writer.write(f"{json_text.to_text({'index': index, 'error': error})}\n".encode())
-                if len(first) < FIRST_FAILED_COUNT:
-                    first.append(index)
+        first = self._list_failed(links[-1])
         self.output["failed_items"] = {"first": first, "file": self._uri("failed.jsonl")}
         percentage = self.settings.tolerated_failure_percentage
         if failed > batches.tolerated_items(item_count, percentage):
@@ -147,12 +111,23 @@ class Answer:
                 f"{', '.join(map(str, first))}; all of them in {self._uri('failed.jsonl')}"
             )
 
-    def _collect(self, covered: Coverage, reader: RecordReader) -> dict[str, Any]:
+    def _list_failed(self, link: Link) -> list[int]:
+        """Write what a run on just the failed items needs; return the first of them."""
+        first: list[int] = []
+        with ObjectWriter(self.bucket, run_key(self.settings.name, "failed.jsonl")) as writer:
+            for index, error in link.failed_items():
+                writer.write(f"{json_text.to_text({'index': index, 'error': error})}\n".encode())
+                if len(first) < FIRST_FAILED_COUNT:
+                    first.append(index)
+        record_files.keep(self.bucket, self.settings.name, self.event)
+        return first
+
+    def _collect(self, links: list[Link]) -> dict[str, Any]:
         self.output["results_file"] = self._uri("results.jsonl")
         finished = None
         with ObjectWriter(self.bucket, run_key(self.settings.name, "results.jsonl")) as writer:
             collecting = Collecting(writer)
-            results = collecting.through(reader.results(covered))
+            results = collecting.through(chain.results(links))
             if self.workload.finish is not None:
                 finished = self._finish(loaded(results))
             # A finish that stops early does not shorten the file.

@@ -91,9 +91,9 @@ def expected_statements(template: dict[str, Any]) -> dict[str, set[Statement]]:
     return {
         role("lambdas.start.handler"): {
             allow(WRITE_LOGS, log("lambdas.start.handler")),
-            allow({"s3:GetObject"}, f"{bucket}/uploads/*"),
+            allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*"),
             allow(WRITE, f"{bucket}/runs/*"),
-            allow({"s3:ListBucket"}, bucket, rest=listing("uploads/*")),
+            allow({"s3:ListBucket"}, bucket, rest=listing("runs/*", "uploads/*")),
         },
         role("lambdas.compute.handler"): {
             allow(WRITE_LOGS, log("lambdas.compute.handler")),
@@ -142,7 +142,7 @@ def test_source_buckets_add_just_their_grants(
     [bucket] = (f"<{name}.Arn>" for name in resources_of(template, "AWS::S3::Bucket"))
     objects = [f"{source}/*" for source in sources]
     expected[start] |= {
-        allow({"s3:GetObject"}, f"{bucket}/uploads/*", *objects),
+        allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*", *objects),
         allow({"s3:ListBucket"}, *sources),
     }
     expected[compute] |= {allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*", *objects)}

@@ -183,9 +183,7 @@ def test_results_that_are_refused_name_their_item(pipeline: Any, make_workload: 
 def test_a_combined_result_over_the_limit_names_its_items(pipeline: Any, make_workload: Any) -> None:
     source = "def compute(item): return 'x' * (9 * 1024 * 1024)\ndef combine(a, b): return a + b\n"
     run = pipeline(size=2, workload=make_workload(source), batch_size=2)
-    with pytest.raises(
-        errors.WorkloadError, match="combine must return JSON, items 0 to 1: a result may have 16777216"
-    ):
+    with pytest.raises(errors.WorkloadError, match="combine must return JSON, at item 1: a result may have 16777216"):
         run.first_output()
 
 

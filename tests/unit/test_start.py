@@ -20,7 +20,7 @@ BAD_INPUTS = {
     "not-an-object": ([1024], "must be a JSON object", "[1024]"),
     "text": ("1024", "must be a JSON object", '"1024"'),
     "null": (None, "must be a JSON object", "null"),
-    "empty": ({}, "exactly one of size, items, source", "none of them"),
+    "empty": ({}, "exactly one of size, items, source, redrive_of", "none of them"),
     "size-and-items": ({"size": 1, "items": []}, "exactly one of", "size and items"),
     "size-and-source": ({"size": 1, "source": "s3://source-bucket/x"}, "exactly one of", "size and source"),
     "all-three": ({"size": 1, "items": [], "source": "x"}, "exactly one of", "size and items and source"),
@@ -74,6 +74,12 @@ BAD_INPUTS = {
     "source-no-bucket": ({"source": "s3:///key"}, 'source must be like "s3://bucket/key"', "s3:///key"),
     "source-foreign-bucket": ({"source": "s3://other-bucket/a"}, "hpc:source_buckets", "other-bucket"),
     "source-results-bucket": ({"source": "s3://results-bucket/runs/"}, "under uploads/", "runs/"),
+    "redrive-and-size": ({"size": 1, "redrive_of": "a"}, "exactly one of", "size and redrive_of"),
+    "redrive-params": ({"redrive_of": "a", "params": {}}, "allowed are redrive_of, batch_size", '"params"'),
+    "redrive-number": ({"redrive_of": 7}, "redrive_of must be the name of a run", "7"),
+    "redrive-path": ({"redrive_of": "../a"}, "redrive_of must be the name of a run", "../a"),
+    "redrive-nested": ({"redrive_of": "a/batch"}, "redrive_of must be the name of a run", "a/batch"),
+    "redrive-unknown": ({"redrive_of": "nobody"}, "redrive_of must be a run whose Sum found failed items", "nobody"),
     "source-empty": ({"source": "s3://source-bucket/nothing-here/"}, "has no objects", "nothing-here"),
 }
 
@@ -146,6 +152,7 @@ def test_start_writes_settings_for_the_other_handlers(pipeline: Any) -> None:
         "tolerated_failure_percentage": 2.5,
         "back_end": "lambda",
         "array_size": 0,
+        "redrive_of": None,
     }
 
 

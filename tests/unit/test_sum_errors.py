@@ -54,7 +54,7 @@ def test_sum_names_a_result_that_is_no_batch(pipeline: Any, first: int, count: i
 def test_sum_names_a_manifest_without_files(pipeline: Any) -> None:
     run = mapped(pipeline)
     run.write_manifest()
-    with pytest.raises(errors.MissingResultsError, match="manifest lists no result files, the run has 6 items"):
+    with pytest.raises(errors.MissingResultsError, match=f"manifest lists no result files, run {run.name} has 6 items"):
         run.sum()
 
 

@@ -1,0 +1,128 @@
+"""Items without a result: from what Sum left of a run to the items of a run that computes just those."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lambdas import chain, indexed_items, inputs, item_sources, json_text, record_files, storage
+from lambdas.coverage import MAX_LINE_BYTES as MAX_BATCH_LINE_BYTES
+from lambdas.errors import InvalidEventError, InvalidInputError, ResultFileError, StorageAccessError
+from lambdas.inputs import RunInput
+from lambdas.item_sources import Item
+from lambdas.runs import Batch, RunSettings, read_settings, run_key
+
+# Index, and an error of 500 characters, which are up to 12 bytes each as JSON.
+MAX_FAILURE_BYTES = 8192
+
+
+def read_earlier(bucket: str, name: str) -> list[RunSettings]:
+    """Return the chain of runs that a redrive of run ``name`` completes, that one last.
+
+    Raises
+    ------
+    InvalidInputError
+        If the run did not come to Sum with failed items.
+    ResultFileError, StorageAccessError
+        If records of one of them are broken or gone.
+    """
+    try:
+        settings = read_settings(bucket, name)
+        files = record_files.find_kept_files(bucket, settings)
+    except StorageAccessError as error:
+        raise InvalidInputError(
+            f"redrive_of must be a run whose Sum found failed items and whose files are there, got {name}: {error}"
+        ) from error
+    runs = chain.read_chain(bucket, settings)
+    if len(runs) == chain.MAX_RUNS:
+        raise InvalidInputError(f"run {name} is the last of {len(runs)} runs that complete each other: start a new one")
+    record_files.check_present(bucket, settings, files)
+    for earlier in runs[:-1]:
+        record_files.check_present(bucket, earlier, record_files.find_kept_files(bucket, earlier))
+    return runs
+
+
+def as_in(run_input: RunInput, earlier: RunSettings) -> RunInput:
+    """Return the input with what a redrive has from the run before it."""
+    return replace(
+        run_input,
+        workload=earlier.workload,
+        params=earlier.params,
+        tolerated_failure_percentage=earlier.tolerated_failure_percentage,
+        back_end=inputs.checked_back_end(earlier.back_end),
+    )
+
+
+def open_missing(bucket: str, earlier: RunSettings) -> Iterator[Item]:
+    """Yield the items of a run that have no result, as lines with their indexes.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is none.
+    ResultFileError
+        If the run's files contradict each other.
+    """
+    failed = _failed_indexes(bucket, earlier.name)
+    if _is_range(bucket, earlier):
+        lines = _of_range(failed, earlier)
+    else:
+        lines = _of_lines(failed, _lines(bucket, earlier), earlier.name)
+    count = 0
+    for count, line in enumerate(lines, 1):  # noqa: B007 - the last number is how many there were
+        yield Item(line)
+    if count == 0:
+        raise InvalidInputError(f"redrive_of must be a run with failed items, {earlier.name} has none")
+
+
+def _failed_indexes(bucket: str, run: str) -> Iterator[int]:
+    """Yield what Sum listed; whether it is true is seen by the Sum of the new run, which reads the records again."""
+    key = run_key(run, "failed.jsonl")
+    previous = -1
+    for number, line in enumerate(storage.read_lines(bucket, key, max_line_bytes=MAX_FAILURE_BYTES), 1):
+        try:
+            index = indexed_items.risen(json_text.parse(line.decode())["index"], previous)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ResultFileError(f"line {number} of s3://{bucket}/{key} is broken: {error!r}") from error
+        previous = index
+        yield index
+
+
+def _is_range(bucket: str, settings: RunSettings) -> bool:
+    key = run_key(settings.name, "batches.jsonl")
+    lines = storage.read_lines(bucket, key, max_line_bytes=MAX_BATCH_LINE_BYTES)
+    try:
+        return Batch.from_json(json_text.parse(next(lines).decode())).key is None
+    except (ValueError, StopIteration, InvalidEventError) as error:
+        raise ResultFileError(f"s3://{bucket}/{key} is broken: {error}") from error
+
+
+def _of_range(failed: Iterator[int], earlier: RunSettings) -> Iterator[str]:
+    for index in failed:
+        if index >= earlier.item_count:
+            raise _not_an_item(index, earlier.name)
+        yield indexed_items.line_of(index, None)
+
+
+def _of_lines(failed: Iterator[int], items: Iterator[tuple[int, str]], run: str) -> Iterator[str]:
+    for failed_index in failed:
+        line = next((line for index, line in items if index == failed_index), None)
+        if line is None:
+            raise _not_an_item(failed_index, run)
+        yield line
+    # What is left is read as well, because only a whole file can be seen to be intact.
+    for _ in items:
+        pass
+
+
+def _lines(bucket: str, earlier: RunSettings) -> Iterator[tuple[int, str]]:
+    """Yield index and line of every item of a run, as a redrive has it."""
+    if earlier.redrive_of is not None:
+        for index, line in indexed_items.read_lines(bucket, earlier.name):
+            yield index, line.decode().rstrip("\n")
+        return
+    key = run_key(earlier.name, "items.jsonl")
+    for index, line in enumerate(storage.read_lines(bucket, key, max_line_bytes=item_sources.MAX_ITEM_BYTES)):
+        yield index, indexed_items.line_of(index, line.decode().rstrip("\n"))
+
+
+def _not_an_item(index: int, run: str) -> ResultFileError:
+    return ResultFileError(f"item {index} failed in run {run}, and is no item of it")

@@ -1,0 +1,353 @@
+"""A run on the failed items of another: its result is the whole result, as if nothing had failed."""
+
+import json
+import re
+import sys
+import uuid
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lambdas import batch_items, chain, errors, indexed_items, item_sources, runs, workloads
+
+# Fails at the indexes that a file names, so that runs with the same params fail at others.
+FAILING = """
+import json
+from pathlib import Path
+
+def check(index, params):
+    if index in json.loads(Path(params["bad"]).read_text()):
+        raise ValueError(f"{index} is bad")
+"""
+ONE_BY_ONE = (
+    FAILING
+    + """
+def compute(item, params, index, seed):
+    check(index, params)
+    return [index, seed, item]
+"""
+)
+IN_PASSES = (
+    FAILING
+    + """
+def compute_batch(items, params):
+    first = items.start if isinstance(items, range) else json.loads(items[0]["n"])
+    for index, item in enumerate(items, first):
+        check(index, params)
+        yield [index, len(items) > 0, item]
+"""
+)
+STORED = (
+    FAILING
+    + """
+def compute(item, params, index):
+    check(index, params)
+    return None if index % 3 == 0 else b"x" * index
+"""
+)
+COMBINED = """
+def combine(a, b):
+    return sorted(a + b, key=repr)
+"""
+FINISHED = """
+def finish(results):
+    return [len(list(results) if results is not None else []), repr(results)[:0]]
+"""
+SOURCES = {
+    "one by one": ONE_BY_ONE,
+    "combined": ONE_BY_ONE + COMBINED,
+    "combined and finished": ONE_BY_ONE + COMBINED + FINISHED,
+    "finished": ONE_BY_ONE + FINISHED,
+    "in passes": IN_PASSES,
+    "in passes, combined": IN_PASSES + COMBINED,
+    "stored": STORED,
+}
+
+
+@pytest.fixture(scope="module")
+def workload(make_workload: Any) -> dict[str, str]:
+    return {name: make_workload(source) for name, source in SOURCES.items()}
+
+
+class Disturbed:
+    """Runs of one workload, the first with items that fail, each later one on what failed in the one before."""
+
+    def __init__(self, pipeline: Callable[..., Any], folder: Path, **execution_input: Any) -> None:
+        self.bad = folder / f"bad-{uuid.uuid4().hex}.json"
+        self.pipeline = pipeline
+        self.input = execution_input | {"params": {"bad": str(self.bad)}}
+
+    def first(self, bad: set[int], lost_batches: Collection[int] = (), **changes: Any) -> Any:
+        return self._run(self.pipeline(**(self.input | changes)), bad, lost_batches)
+
+    def next(self, run: Any, bad: set[int], lost_batches: Collection[int] = (), **changes: Any) -> Any:
+        return self._run(self.pipeline(redrive_of=run.name, **changes), bad, lost_batches)
+
+    def _run(self, run: Any, bad: set[int], lost_batches: Collection[int]) -> Any:
+        self.bad.write_text(json.dumps(sorted(bad)))
+        run.start()
+        run.map()
+        for number in lost_batches:
+            if number < len(run.children):
+                run.children[number].error = "States.Timeout"
+        run.write_results()
+        run.output = None
+        try:
+            run.output = run.sum()
+        except errors.FailureToleranceExceededError as error:
+            run.error = str(error)
+        return run
+
+
+def whole(run: Any) -> Any:
+    """What a run comes to, without the names of the runs that have its files."""
+    results = run.text("results.jsonl") if "results_file" in run.output else ""
+    fields = {name: run.output.get(name) for name in ("result", "complete", "count", "failed")}
+    return re.sub("run-[0-9a-f]{32}", "run", f"{fields} {results}")
+
+
+def items_of(kind: str, count: int, upload: Callable[[str, bytes], str]) -> dict[str, Any]:
+    items = [{"n": str(index)} for index in range(count)]
+    match kind:
+        case "range":
+            return {"size": count}
+        case "list":
+            return {"items": items}
+        case "jsonl":
+            return {"items": upload("a.jsonl", b"".join(json.dumps(item).encode() + b"\n" for item in items))}
+        case _:
+            return {"items": upload("a.csv", b"n\n" + b"".join(b"%d\n" % index for index in range(count)))}
+
+
+@settings(
+    max_examples=25,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    source=st.sampled_from(sorted(SOURCES)),
+    kind=st.sampled_from(["range", "list", "jsonl", "csv"]),
+    count=st.integers(1, 14),
+    batch_sizes=st.lists(st.integers(1, 5), min_size=3, max_size=3),
+    tolerance=st.sampled_from([0.001, 50, 100]),
+    bad=st.sets(st.integers(0, 13)),
+    still_bad=st.sets(st.integers(0, 13)),
+    lost=st.sets(st.integers(0, 3)),
+    still_lost=st.sets(st.integers(0, 1)),
+)
+def test_result_after_redrives_is_that_of_a_run_without_failures(
+    pipeline: Any,
+    upload: Any,
+    workload: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+    source: str,
+    kind: str,
+    count: int,
+    batch_sizes: list[int],
+    tolerance: float,
+    bad: set[int],
+    still_bad: set[int],
+    lost: set[int],
+    still_lost: set[int],
+) -> None:
+    disturbed = Disturbed(
+        pipeline,
+        tmp_path_factory.getbasetemp(),
+        workload=workload[source],
+        tolerated_failure_percentage=tolerance,
+        **items_of(kind, count, upload),
+    )
+    expected = disturbed.first(set(), batch_size=batch_sizes[0])
+    run = disturbed.first(bad, lost, batch_size=batch_sizes[0])
+    failed = {index for index in range(count) if index in bad or index // batch_sizes[0] in lost}
+    if not failed:
+        assert whole(run) == whole(expected)
+        return
+    assert (run.output is None) == (len(failed) > count * tolerance / 100)
+    again = disturbed.next(run, still_bad, still_lost, batch_size=batch_sizes[1])
+    listed = sorted(failed)
+    computed = [set(listed[first : first + batch_sizes[1]]) for first in range(0, len(listed), batch_sizes[1])]
+    left = {
+        index for number, batch in enumerate(computed) for index in batch if index in still_bad or number in still_lost
+    }
+    assert [json.loads(line)["index"] for line in again.text("items.jsonl").splitlines()] == listed
+    if left:
+        assert [json.loads(line)["index"] for line in again.text("failed.jsonl").splitlines()] == sorted(left)
+        again = disturbed.next(again, set(), batch_size=batch_sizes[2])
+    assert whole(again) == whole(expected)
+
+
+@pytest.fixture
+def disturbed(pipeline: Any, workload: dict[str, str], tmp_path: Path) -> Disturbed:
+    return Disturbed(
+        pipeline, tmp_path, size=9, workload=workload["one by one"], tolerated_failure_percentage=100, batch_size=3
+    )
+
+
+def test_items_keep_their_index_and_seed(disturbed: Disturbed) -> None:
+    expected = json.loads(disturbed.first(set()).output["result"])
+    again = disturbed.next(disturbed.first({1, 2, 7}), set())
+    assert [output["parts"][0]["result"] for output in (child.output for child in again.children)] == [
+        json.dumps([expected[index]], separators=(",", ":")) for index in (1, 2, 7)
+    ]
+
+
+def test_error_of_an_item_names_its_index_in_the_first_run(disturbed: Disturbed) -> None:
+    again = disturbed.next(disturbed.first({1, 2, 7}), {7})
+    assert json.loads(again.text("failed.jsonl")) == {"index": 7, "error": "ValueError: 7 is bad"}
+    assert again.output["failed_items"]["first"] == [7]
+    assert (again.output["complete"], again.output["count"], again.output["failed"]) == (False, 8, 1)
+
+
+def test_percentage_is_of_all_items_of_the_first_run(disturbed: Disturbed) -> None:
+    run = disturbed.first({1, 2, 7}, tolerated_failure_percentage=20)
+    assert run.error.startswith("3 of 9 items failed, 20 % are tolerated")
+    again = disturbed.next(run, {7})
+    assert again.state["run"]["tolerated_failure_count"] == 1
+    assert again.output["failed"] == 1
+    assert disturbed.next(run, {1, 7}).error.startswith("2 of 9 items failed, 20 % are tolerated; first of them 1, 7")
+
+
+def test_batches_that_take_several_windows_and_invocations_keep_their_indexes(
+    disturbed: Disturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_items, "WINDOW_BYTES", 40)
+    bad = {0, 2, 3, 4, 8}
+    run = disturbed.first(bad)
+    again = disturbed.pipeline(redrive_of=run.name, batch_size=5)
+    disturbed.bad.write_text("[]")
+    again.start()
+    [child] = again.map(seconds=0.001)
+    assert child.invocations > 1
+    again.write_results()
+    again.output = again.sum()
+    assert whole(again) == whole(disturbed.first(set()))
+
+
+def error_of_start(disturbed: Disturbed, name: str) -> str:
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - which one is what the caller asserts
+        disturbed.pipeline(redrive_of=name).start()
+    return f"{type(raised.value).__name__}: {raised.value}"
+
+
+def test_complete_run_is_refused(disturbed: Disturbed) -> None:
+    run = disturbed.first(set())
+    message = f"InvalidInputError: redrive_of must be a run whose Sum found failed items .*, got {run.name}: .*records"
+    assert re.match(message, error_of_start(disturbed, run.name))
+
+
+def test_run_that_does_not_exist_is_refused(disturbed: Disturbed) -> None:
+    assert re.match(
+        "InvalidInputError: redrive_of .*got nobody: .*run.json is missing", error_of_start(disturbed, "nobody")
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("map/{name}/manifest.json", "InvalidInputError: .*manifest.json is missing"),
+        ("map/{name}/SUCCEEDED_0.json", "ResultFileError: 1 of 1 result files of run .* are gone, .*SUCCEEDED_0.json"),
+        ("failed.jsonl", "StorageAccessError: .*failed.jsonl is missing"),
+        ("run.json", "InvalidInputError: .*run.json is missing"),
+        ("batches.jsonl", "StorageAccessError: .*batches.jsonl is missing"),
+    ],
+)
+def test_run_whose_files_are_gone_is_refused_before_anything_is_computed(
+    disturbed: Disturbed, file: str, message: str
+) -> None:
+    run = disturbed.first({4})
+    runs.read_settings.cache_clear()
+    run.s3.delete_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/{file.format(name=run.name)}")
+    assert re.match(message, error_of_start(disturbed, run.name))
+
+
+def test_first_run_of_a_chain_is_looked_for_as_well(disturbed: Disturbed) -> None:
+    run = disturbed.first({4, 5})
+    again = disturbed.next(run, {4})
+    run.s3.delete_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/map/{run.name}/SUCCEEDED_0.json")
+    assert f"result files of run {run.name} are gone" in error_of_start(disturbed, again.name)
+
+
+def test_workload_that_changed_is_refused(disturbed: Disturbed, pipeline: Any, make_workload: Any) -> None:
+    run = disturbed.first({4})
+    loaded = workloads.load(run.execution_input["workload"])
+    file = Path(sys.modules[f"lambdas.workloads.{loaded.name}"].__file__ or "")
+    source = file.read_text()
+    try:
+        file.write_text(source + "# mended\n")
+        workloads.load.cache_clear()
+        assert error_of_start(disturbed, run.name).startswith(
+            f"WorkloadChangedError: workload {loaded.name} has changed"
+        )
+    finally:
+        file.write_text(source)
+        workloads.load.cache_clear()
+
+
+def test_chain_has_an_end(disturbed: Disturbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "MAX_RUNS", 2)
+    again = disturbed.next(disturbed.first({4}), {4})
+    message = f"InvalidInputError: run {again.name} is the last of 2 runs that complete each other: start a new one"
+    assert error_of_start(disturbed, again.name) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ([2, 7, 8], errors.OverlappingResultsError, "item 8 is computed by run .*, and has its result in run"),
+        ([2, 4, 7], errors.OverlappingResultsError, "item 4 is computed by run .*, and has its result in run"),
+        ([2, 8], errors.MissingResultsError, "item 7 failed in run .*, and run .* does not compute it"),
+        ([7], errors.MissingResultsError, "item 2 failed in run .*, and run .* does not compute it"),
+        ([2], errors.MissingResultsError, "item 7 failed in run .*, and run .* does not compute it"),
+        ([2, 7, 7], errors.ResultFileError, "line 3 of .*items.jsonl is broken: an index must be an integer over 7"),
+        ([2, True], errors.ResultFileError, "line 2 of .*items.jsonl is broken: an indexed item is"),
+    ],
+)
+def test_sum_refuses_runs_that_do_not_fit_together(
+    disturbed: Disturbed, change: list[int], error: type[Exception], message: str
+) -> None:
+    again = disturbed.next(disturbed.first({2, 7}), set())
+    lines = "".join(json.dumps({"index": index}) + "\n" for index in change)
+    again.s3.put_object(Bucket=again.BUCKET, Key=f"runs/{again.name}/items.jsonl", Body=lines.encode())
+    with pytest.raises(error, match=message):
+        again.sum()
+
+
+def test_sum_refuses_a_run_of_other_params(disturbed: Disturbed) -> None:
+    run = disturbed.first({2, 7})
+    again = disturbed.next(run, set())
+    settings_ = json.loads(again.text("run.json")) | {"params": {}}
+    again.s3.put_object(Bucket=again.BUCKET, Key=f"runs/{again.name}/run.json", Body=json.dumps(settings_).encode())
+    runs.read_settings.cache_clear()
+    with pytest.raises(errors.ResultFileError, match=f"run {again.name} has another .* params than {run.name}"):
+        again.sum()
+
+
+@pytest.mark.parametrize(
+    "line", [b"5", b"{}", b'{"index":"1"}', b'{"index":true}', b'{"index":1,"more":2}', b"{", b"\xff"]
+)
+def test_line_that_is_no_indexed_item_is_named(line: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - several kinds, all of them this one
+        indexed_items.read_line(line)
+
+
+def test_item_of_the_most_bytes_is_redriven(pipeline: Any, make_workload: Any, tmp_path: Path) -> None:
+    name = make_workload(
+        FAILING + "def compute(item, params, index):\n    check(index, params)\n    return len(item)\n"
+    )
+    item = "x" * (item_sources.MAX_ITEM_BYTES - 3)
+    disturbed = Disturbed(pipeline, tmp_path, items=[item], workload=name, tolerated_failure_percentage=100)
+    assert disturbed.next(disturbed.first({0}), set()).output["result"] == f"[{len(item)}]"
+
+
+def test_result_of_none_is_no_missing_result(pipeline: Any, workload: dict[str, str], tmp_path: Path) -> None:
+    disturbed = Disturbed(
+        pipeline, tmp_path, size=3, workload=workload["stored"], tolerated_failure_percentage=100, batch_size=3
+    )
+    again = disturbed.next(disturbed.first({1}), {1})
+    assert json.loads(again.output["result"])[:2] == [None, None]
+    assert (again.output["count"], again.output["failed"]) == (2, 1)
