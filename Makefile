@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out $(REPORT) >&2
 
-.PHONY: run test soak lint deploy destroy clean
+.PHONY: run test soak lint bootstrap deploy destroy clean
 
 run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
@@ -27,6 +27,9 @@ lint: .venv/dev-ready
 	ruff check .
 	ruff format --check .
 	mypy
+
+bootstrap: .venv/ready node_modules/ready
+	cdk bootstrap $(ARGS)
 
 deploy: .venv/ready node_modules/ready
 	cdk deploy $(ARGS)
