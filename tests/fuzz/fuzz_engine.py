@@ -1,0 +1,148 @@
+"""One home with real workers, in this process: the project's own handlers, an echo, and AWS's APIs over them."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hpc_local.arns import Account
+from hpc_local.batch.service import BatchService
+from hpc_local.clock import Clock
+from hpc_local.engine import compose
+from hpc_local.http_api import HttpApi
+from hpc_local.lambda_function import Function
+from hpc_local.lambda_runtime import LambdaRuntime
+from hpc_local.loopback import LoopbackServer
+from hpc_local.object_store import ObjectStore
+from hpc_local.protocol import Service
+from hpc_local.sigv4 import Credential
+from hpc_local.storage.executions import ExecutionRow
+from hpc_local.storage.store import Store
+
+PROJECT = Path(__file__).parents[2]
+ACCOUNT = Account()
+BUCKET = "results-bucket"
+KEY_ID, SECRET = "AKIAFUZZ", "secret-of-tests"
+# Waits of a definition are this many times as short.
+SPEED = 100.0
+# What still runs then has been told to wait longer, or runs in circles: it is stopped.
+RUN_SECONDS = 1.0
+STOP_SECONDS = 10.0
+ECHO = 'def handler(event, context):\n    return {"echo": event}\n'
+HANDLERS = {"Start": "lambdas.start.handler", "Compute": "lambdas.compute.handler", "Sum": "lambdas.sum.handler"}
+
+
+class Engine:
+    """What the fuzz tests call; one event loop for all of it."""
+
+    def __init__(self, root: Path, stack: contextlib.ExitStack) -> None:
+        self._runner = stack.enter_context(asyncio.Runner())
+        self.root = root
+        self.do(self._open(stack))
+
+    def do(self, work: Any) -> Any:
+        return self._runner.run(work)
+
+    async def _open(self, stack: contextlib.ExitStack) -> None:
+        credentials = {KEY_ID: Credential(SECRET, principal="user")}
+        server = LoopbackServer()
+        self.address = server.address
+        environment = {
+            "AWS_ENDPOINT_URL": f"http://{server.address}",
+            "AWS_ACCESS_KEY_ID": KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        logs = self.root / "logs"
+        self.runtime = LambdaRuntime(worker_count=2, log_folder=logs, base_environment=environment)
+        await self.runtime.start()
+        stack.callback(lambda: self.do(self.runtime.stop()))
+        self.objects = stack.enter_context(contextlib.closing(ObjectStore(self.root / "s3")))
+        self.objects.create_bucket(BUCKET)
+        store = stack.enter_context(contextlib.closing(Store(self.root / "executions.sqlite")))
+        clock = Clock(SPEED)
+        batch = BatchService(
+            account=ACCOUNT,
+            clock=clock,
+            slots=1,
+            log_folder=logs,
+            base_environment=environment,
+            on_change=lambda _job: None,
+        )
+        stack.callback(lambda: self.do(batch.stop()))
+        self.services: dict[str, Service]
+        self.machines, self.services = compose(
+            account=ACCOUNT, clock=clock, runtime=self.runtime, objects=self.objects, store=store, batch=batch
+        )
+        self.api = HttpApi(self.services, credentials)
+        server.start(self.api)
+        stack.callback(lambda: self.do(server.stop()))
+        stack.callback(lambda: self.do(self.machines.executions.stop_all("the test is over")))
+        self._add_functions()
+
+    def _add_functions(self) -> None:
+        code, echo = self.root / "code", self.root / "echo"
+        shutil.copytree(PROJECT / "lambdas", code / "lambdas", ignore=shutil.ignore_patterns("__pycache__"))
+        echo.mkdir()
+        (echo / "app.py").write_text(ECHO)
+        for name, handler in {**HANDLERS, "Echo": "app.handler"}.items():
+            function = Function(
+                name=name,
+                arn=function_arn(name),
+                handler=handler,
+                code=echo if name == "Echo" else code,
+                timeout_seconds=60,
+                memory_mib=128,
+                environment={"RESULTS_BUCKET": BUCKET, "SOURCE_BUCKETS": "", "MAX_CONCURRENCY": "10"},
+                runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
+            )
+            self.runtime.register(function)
+
+    async def states(self, action: str, **params: Any) -> dict[str, Any]:
+        result: dict[str, Any] = await self.services["states"].handle(action, params, "user")
+        return result
+
+    async def run(self, arn: str, input_text: str) -> ExecutionRow:
+        """Run an execution to its end, which is ABORTED if it takes too long."""
+        answer = await self.states("StartExecution", stateMachineArn=arn, input=input_text)
+        execution = self.machines.executions.running.get(answer["executionArn"])
+        if execution is not None:
+            done, _running = await asyncio.wait([execution.ended], timeout=RUN_SECONDS)
+            if not done:
+                await self.states("StopExecution", executionArn=answer["executionArn"])
+                async with asyncio.timeout(STOP_SECONDS):
+                    await execution.wait()
+        row = self.machines.executions.find(answer["executionArn"])
+        assert row is not None
+        return row
+
+    async def history(self, arn: str) -> list[dict[str, Any]]:
+        answer = await self.states("GetExecutionHistory", executionArn=arn, maxResults=1000)
+        events: list[dict[str, Any]] = answer["events"]
+        return events
+
+
+def function_arn(name: str) -> str:
+    return ACCOUNT.arn("lambda", f"function:{name}")
+
+
+@contextlib.contextmanager
+def open_engine(root: Path) -> Iterator[Engine]:
+    with contextlib.ExitStack() as stack:
+        yield Engine(root, stack)
+
+
+def pipeline(child_type: str = "STANDARD") -> dict[str, Any]:
+    """Return the definition that the stack deploys (a test of the stack compares it), with names that exist here."""
+    text = (PROJECT / "tests" / "synth" / "map_reduce.asl.json").read_text()
+    for name in HANDLERS:
+        text = text.replace(f"<Functions{name}.Arn>", function_arn(name))
+    text = text.replace("<AWS::Partition>", "aws").replace("<ResultsBucket>", BUCKET)
+    definition: dict[str, Any] = json.loads(text.replace('"STANDARD"', json.dumps(child_type)))
+    return definition
