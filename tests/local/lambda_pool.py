@@ -1,7 +1,7 @@
 """A worker pool whose workers are records, driven by hand on a clock that stands still until it is advanced."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ def define(name: str) -> Function:
 
 
 class Machine:
-    def __init__(self, worker_count: int = WORKER_COUNT) -> None:
+    def __init__(self, worker_count: int = WORKER_COUNT, on_removed: Callable[[str], None] | None = None) -> None:
         self.now = 0.0
         self.loop = asyncio.new_event_loop()
         self.loop.time = lambda: self.now  # type: ignore[method-assign]
         self.alive: dict[str, Worker] = {}
         self.polls: dict[str, asyncio.Task[Invocation | None]] = {}
-        self.pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill)
+        self.pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill, on_removed=on_removed)
 
     def _launch(self, worker: Worker) -> None:
         self.alive[worker.token] = worker
