@@ -13,9 +13,11 @@ from hpc.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_ass
 from hpc_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach
 
 # A server that is starting holds the lock before it can be attached to.
-CONNECT_TRIES = 50
+CONNECT_TRIES = 150
 CONNECT_PAUSE_SECONDS = 0.1
 OTHERS_PAUSE_SECONDS = 0.2
+# A report of 100,000 children is written in less.
+LONGEST_LOOK_SECONDS = 60
 LAST_ASSEMBLY = "last-assembly"
 STORE = "executions.sqlite"
 
@@ -29,6 +31,7 @@ def local_target(
     overlay: Path | None = None,
     may_host: bool = True,
     faults: Rehearsal | None = None,
+    is_brief: bool = False,
 ) -> Iterator[Target]:
     """Serve the project's state machine on this machine.
 
@@ -46,6 +49,8 @@ def local_target(
         False where the run has to outlive this command.
     faults
         What the server that this command hosts rehearses; none is attached to.
+    is_brief
+        Whether this command only looks, so that others do better to wait for its end than to attach.
 
     Raises
     ------
@@ -55,7 +60,7 @@ def local_target(
     """
     folder = home.create()
     for _ in range(CONNECT_TRIES):
-        connection = attach(folder)
+        connection = _attach(folder)
         if connection is None and not may_host:
             raise _no_server(home)
         wanted = _wanted_assembly(home, assembly, variant, connection)
@@ -66,7 +71,7 @@ def local_target(
             return
         with ExitStack() as hosting:
             try:
-                target = target_of(_host(hosting, folder, wanted, overlay, faults))
+                target = target_of(_host(hosting, folder, wanted, overlay, faults, is_brief=is_brief))
             except ServerInUseError as error:
                 in_use = error
                 time.sleep(CONNECT_PAUSE_SECONDS)
@@ -77,11 +82,28 @@ def local_target(
     raise NotStartedError(f"{in_use}, and it does not answer")
 
 
+def _attach(folder: Path) -> Connection | None:
+    """Attach to the server of the home, if there is one, but not to one that ends in a moment."""
+    limit = time.monotonic() + LONGEST_LOOK_SECONDS
+    while True:
+        connection = attach(folder)
+        if connection is None or not connection.is_brief or time.monotonic() > limit:
+            return connection
+        time.sleep(CONNECT_PAUSE_SECONDS)
+
+
 def _host(
-    hosting: ExitStack, folder: Path, assembly: Path, overlay: Path | None, faults: Rehearsal | None
+    hosting: ExitStack,
+    folder: Path,
+    assembly: Path,
+    overlay: Path | None,
+    faults: Rehearsal | None,
+    *,
+    is_brief: bool,
 ) -> Connection:
+    server = LocalServer(folder, assembly, overlay=overlay, faults=faults, is_brief=is_brief)
     try:
-        connection = hosting.enter_context(LocalServer(folder, assembly, overlay=overlay, faults=faults))
+        connection = hosting.enter_context(server)
     except ServerInUseError:
         raise
     except FaultSpecError as error:
@@ -104,12 +126,12 @@ def looking_target(home: Home) -> Iterator[Target]:
     """
     if not (home.folder / STORE).is_file():
         raise NotStartedError(f"nothing ran in {home.folder} yet: hpc run starts a run")
-    connection = attach(home.folder)
+    connection = _attach(home.folder)
     if connection is not None:
         yield target_of(connection, guest_of=connection.assembly)
         return
     # What was served last has the runs; the sources may have changed since, and a look needs no synthesis.
-    with local_target(home, _last_assembly(home)) as target:
+    with local_target(home, _last_assembly(home), is_brief=True) as target:
         yield target
 
 

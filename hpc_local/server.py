@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class Connection:
     overlay: str | None = None
     # The fault spec that the server rehearses, as JSON has it.
     faults: Mapping[str, Any] | None = None
+    # Of a process that will not be long: others do better to wait for its end than to attach.
+    is_brief: bool = False
 
 
 class ServerInUseError(Exception):
@@ -76,6 +78,8 @@ class LocalServer:
         What goes wrong on purpose; the caller may look at its counts meanwhile.
     clock : Clock or None
         For state machines that are not to wait as long as they say.
+    is_brief : bool
+        Whether the server will end in a moment; others are told.
 
     Raises
     ------
@@ -99,8 +103,10 @@ class LocalServer:
         port: int = 0,
         faults: Rehearsal | None = None,
         clock: Clock | None = None,
+        is_brief: bool = False,
     ) -> None:
         self._home = home
+        self._is_brief = is_brief
         self._settings = _Given(
             assembly=assembly,
             overlay=overlay,
@@ -115,7 +121,7 @@ class LocalServer:
         with contextlib.ExitStack() as stack:
             self._home.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_locked(self._home))
-            connection = stack.enter_context(_hosted(self._home, self._settings))
+            connection = replace(stack.enter_context(_hosted(self._home, self._settings)), is_brief=self._is_brief)
             stack.enter_context(_published(self._home, connection))
             self._context = stack.pop_all()
         return connection

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import pytest
-from hpc_commands import HPC, command, environment, hpc, result_of, synthesized
+from hpc_commands import HPC, assembly, command, environment, hpc, result_of, synthesized
+
+from hpc_local.server import LocalServer
 
 FOREVER = ["run", "--size", "4", "--workload", "rehearsal", "--params", '{"seconds": 600}', "--batch-size", "1"]
 ENDS_WITHIN_SECONDS = 10
@@ -205,6 +208,25 @@ def test_run_with_other_sources_is_refused_while_a_server_runs(start: Callable[.
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "serves other sources" in done.stderr
+
+
+@pytest.mark.parametrize("looking", [False, True])
+def test_command_waits_for_the_end_of_one_that_only_looks(tmp_path: Path, looking: bool) -> None:
+    """What only looks serves what ran last, which may lack what a run needs, and takes it away in a moment."""
+    (tmp_path / "own.py").write_text("def compute(item):\n    return item\n")
+    first = hpc(tmp_path, "run", "--size", "3", "--workload", "squares")
+    assert first.returncode == 0, first.stderr
+    following = ("runs",) if looking else ("run", "--size", "2", "--workload", str(tmp_path / "own.py"))
+    with LocalServer(tmp_path, assembly(), is_brief=True):
+        process = subprocess.Popen(
+            command(*following), env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=2)  # long enough to be refused, or to attach
+        assert process.poll() is None
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert ("SUCCEEDED" if looking else "2 computed") in out
 
 
 def test_detach_is_refused_when_no_server_would_outlive_the_command(tmp_path: Path) -> None:
