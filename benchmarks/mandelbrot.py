@@ -17,6 +17,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from hpc.synthesis import find_assembly
@@ -84,6 +85,7 @@ def main() -> None:
         assembly = find_assembly(PROJECT, folder)
         print(f"mandelbrot {args.size} x {args.size}, {args.iterations} iterations, {os.cpu_count()} processors")
         print("                    wall s     CPU s")
+        ratios = []
         for _ in range(args.repeat):
             # One after the other, so that what else the machine does meets both.
             plain = measure_plain(args.size, params, folder)
@@ -93,6 +95,9 @@ def main() -> None:
             wall, cpu = pipeline.wall_seconds / plain.wall_seconds, pipeline.cpu_seconds / plain.cpu_seconds
             print(f"hpc run             {pipeline.wall_seconds:6.2f}    {pipeline.cpu_seconds:6.2f}", end="    ")
             print(f"{wall - 1:+.1%} wall, {cpu - 1:+.1%} CPU", flush=True)
+            ratios.append((wall, cpu))
+        walls, cpus = zip(*ratios, strict=True)
+        print(f"median of {args.repeat}: hpc run {median(walls) - 1:+.1%} wall, {median(cpus) - 1:+.1%} CPU")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ SHOWN_DIGITS = 20
 # Up to here a number is shown whole.
 LONG_NUMBER_DIGITS = 60
 LONG_TEXT_CHARACTERS = 200
+# Of the file that Sum writes for a workload whose result is bytes, such as a picture.
+BYTES_SUFFIX = ".bin"
 # Names in Sum's output that the rows below speak of.
 NAMED_FIELDS = (
     *("result", "total_sum", "complete", "count", "failed", "duplicates"),
@@ -89,8 +91,8 @@ def render_failure(ended: Ended) -> str:
 
 
 def _output_rows(output: dict[str, Any], locate: Callable[[str], str]) -> list[tuple[str, str]]:
-    rows = [_result_row(output)]
-    if "result_file" in output and ("result" not in output or "..." in rows[0][1]):
+    rows = [_result_row(output, locate)]
+    if _has_more(output, rows[0][1]):
         rows.append(("in full", locate(output["result_file"])))
     if "results_file" in output:
         rows.append(("each item", locate(output["results_file"])))
@@ -106,12 +108,21 @@ def _output_rows(output: dict[str, Any], locate: Callable[[str], str]) -> list[t
     return rows + [(name, _shorten(value if isinstance(value, str) else json.dumps(value))) for name, value in others]
 
 
-def _result_row(output: dict[str, Any]) -> tuple[str, str]:
+def _result_row(output: dict[str, Any], locate: Callable[[str], str]) -> tuple[str, str]:
     """A total that not every item is part of is never called the total."""
     partial = "partial " * (output.get("complete") is False)
     if "total_sum" in output:
         return f"{partial}total", shorten_number(output["total_sum"])
-    return f"{partial}result", _shorten(output["result"]) if "result" in output else "too long to be shown"
+    if "result" in output:
+        return f"{partial}result", _shorten(output["result"])
+    file = output.get("result_file", "")
+    return f"{partial}result", f"bytes: {locate(file)}" if file.endswith(BYTES_SUFFIX) else "too long to be shown"
+
+
+def _has_more(output: dict[str, Any], shown: str) -> bool:
+    """Whether the file of the result has more than was shown, and was not named there."""
+    file = output.get("result_file", "")
+    return bool(file) and not file.endswith(BYTES_SUFFIX) and ("result" not in output or "..." in shown)
 
 
 def _shorten(text: str) -> str:

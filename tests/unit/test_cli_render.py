@@ -116,9 +116,15 @@ def test_render_text_names_the_file_with_the_full_value_when_it_is_shortened() -
 
 
 def test_render_text_names_the_file_when_the_result_is_too_long_for_a_state() -> None:
-    assert text_of({"result_file": "s3://bucket/runs/run-1/result.bin"}) == [
+    assert text_of({"result_file": "s3://bucket/runs/run-1/result.json"}) == [
         "result        too long to be shown",
-        "in full       /home/bucket/runs/run-1/result.bin",
+        "in full       /home/bucket/runs/run-1/result.json",
+    ]
+
+
+def test_render_text_says_that_a_result_is_bytes_and_where_they_are() -> None:
+    assert text_of({"result_file": "s3://bucket/runs/run-1/result.bin", "complete": False}) == [
+        "partial result bytes: /home/bucket/runs/run-1/result.bin",
     ]
 
 
