@@ -1,26 +1,14 @@
 """One synthesis by ``python app.py``, the way a person does it, and what the tests read from it."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from synthesis import GIVEN_SUBNETS, GIVEN_VPC, definition_of, run_app
+from synthesis import GIVEN_SUBNETS, GIVEN_VPC, definition_of, synthesize_into, template_in
 
 # The app comes before aws_cdk everywhere: with it comes the setting of the node that aws_cdk runs on.
 from app import make_app, read_context
-
-
-def synthesize_into(outdir: Path, **settings: str) -> Path:
-    done = run_app(outdir, **settings)
-    assert done.returncode == 0, done.stderr
-    return outdir
-
-
-def template_in(assembly: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((assembly / "HpcStack.template.json").read_text())
-    return value
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,18 @@ def run_app(outdir: Path, **context: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
+def synthesize_into(outdir: Path, **context: str) -> Path:
+    """Synthesize as a person does; return the assembly's folder."""
+    done = run_app(outdir, **context)
+    assert done.returncode == 0, done.stderr
+    return outdir
+
+
+def template_in(assembly: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((assembly / "HpcStack.template.json").read_text())
+    return value
+
+
 def definition_of(template: dict[str, Any]) -> dict[str, Any]:
     """Parse the ASL of the only state machine; references stand in it as ``<LogicalId.Attribute>``."""
     [machine] = resources_of(template, "AWS::StepFunctions::StateMachine").values()

@@ -1,19 +1,18 @@
 """The state machine's definition: what stands in it, for Standard and for Express children."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthesis import ROOT, as_text, definition_of, resources_of
+from recorded import on_record, without_hashes
+from synthesis import as_text, definition_of, resources_of
 
 from hpc_stack.map_reduce import require_express_duration
 from hpc_stack.tasks import EXPRESS_RETRIERS, Retrier
 
-SNAPSHOT = ROOT / "tests/synth/map_reduce.asl.json"
 SERVICE_ERRORS = [
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.ServiceException",
@@ -50,8 +49,7 @@ def function_id(template: dict[str, Any], handler: str) -> str:
 
 
 def test_definition_is_the_one_on_record(definition: dict[str, Any]) -> None:
-    without_hashes = re.sub(r"<(\w+?)[0-9A-F]{8}(\.Arn)?>", r"<\1\2>", json.dumps(definition))
-    assert json.loads(without_hashes) == json.loads(SNAPSHOT.read_text())
+    assert without_hashes(definition) == on_record("map_reduce")
 
 
 def test_machine_runs_start_then_the_map_then_sum(definition: dict[str, Any]) -> None:
