@@ -118,7 +118,10 @@ def authenticate(
         raise faults.validation(f"missing header: {_PAYLOAD_HEADER}")
     if payload_sha256 not in (None, digest):
         raise faults.bad_signature(f"the payload that arrived has another SHA-256 than the header {_PAYLOAD_HEADER}")
-    signature = _sign(request, authorization, credential, timestamp, digest)
+    try:
+        signature = _sign(request, authorization, credential, timestamp, digest)
+    except ValueError as error:
+        raise faults.bad_authorization(f"nothing can be signed for this host and path: {error}") from error
     if not hmac.compare_digest(signature, authorization.signature):
         raise faults.bad_signature("the signature of the request does not match, check the secret access key")
     return credential.principal

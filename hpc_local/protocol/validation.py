@@ -9,6 +9,8 @@ from botocore.model import ListShape, MapShape, Shape, StringShape, StructureSha
 from botocore.validate import ParamValidator
 
 _VALIDATOR = ParamValidator()
+# Source: Smithy specification, "Simple types"; botocore takes integers of any size.
+_LIMITS = {"integer": 2**31, "long": 2**63}
 
 
 def find_errors(value: Any, shape: Shape) -> str:
@@ -35,6 +37,9 @@ def find_bound_errors(value: Any, shape: Shape, name: str = "") -> Iterator[str]
 def _own_bound_errors(value: Any, shape: Shape, name: str) -> Iterator[str]:
     if isinstance(shape, StringShape) and shape.enum and value not in shape.enum:
         yield f"Value {value!r} at '{name}' failed to satisfy constraint: must be one of: {', '.join(shape.enum)}"
+    limit = _LIMITS.get(shape.type_name)
+    if limit is not None and not -limit <= value < limit:
+        yield f"Value at '{name}' failed to satisfy constraint: must be {shape.type_name}, of {limit.bit_length()} bits"
     bound = shape.metadata.get("max")
     if bound is None:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -14,6 +15,8 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 # A raw carriage return would be read as a line feed; the other control characters are not XML 1.0, written or
 # referenced, and S3 sends them as references too (a client that has such keys asks for encoding-type=url).
 _ESCAPES = {code: f"&#x{code:X};" for code in range(32) if chr(code) not in "\t\n"}
+# A message quotes what was given, and has to be read by every client.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 _ESCAPES |= {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 
 
@@ -88,7 +91,7 @@ def encode_document(root: str, content: str) -> bytes:
 
 def encode_error(code: str, message: str) -> bytes:
     """Write S3's error document, which is in no namespace."""
-    content = _element("Code", code) + _element("Message", message)
+    content = _element("Code", code) + _element("Message", _CONTROL.sub("\ufffd", message))
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{content}</Error>'.encode()
 
 

@@ -1,0 +1,43 @@
+"""Requests that fuzzing found to end as internal errors, or with an answer that nobody can read."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from hpc_local import sigv4
+from hpc_local.integrations.parameters import service_model
+from hpc_local.protocol import ServiceError
+from hpc_local.protocol.faults import S3_FAULTS
+from hpc_local.protocol.messages import HttpRequest
+from hpc_local.protocol.validation import find_bound_errors
+from hpc_local.protocol.xml_body import encode_error
+
+
+def test_path_that_nothing_can_be_signed_for_is_refused_as_badly_signed() -> None:
+    scope = "Credential=key/20261122/us-east-1/s3/aws4_request"
+    claim = f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={'0' * 64}"
+    headers = {"host": "127.0.0.1:1", "x-amz-date": "20261122T000000Z", "x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+    request = HttpRequest("GET", "[0]", "", headers | {"authorization": claim})
+    with pytest.raises(ServiceError, match="nothing can be signed") as caught:
+        sigv4.authenticate(
+            request,
+            sigv4.parse_authorization(request, S3_FAULTS),
+            {"key": sigv4.Credential("secret", principal="user")},
+            now_seconds=1_795_305_600,
+            payload_sha256=None,
+            faults=S3_FAULTS,
+        )
+    assert caught.value.status == 400
+
+
+def test_error_message_that_quotes_control_characters_is_xml() -> None:
+    document = ET.fromstring(encode_error("NoSuchBucket", "no such bucket: \x00\x1b\uffff<é>\n"))
+    assert document.findtext("Message") == "no such bucket: \ufffd\ufffd\ufffd<é>\n"
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_number_that_its_type_does_not_hold_is_refused(number: int) -> None:
+    shape = service_model("stepfunctions").operation_model("UpdateMapRun").input_shape
+    assert shape is not None
+    (error,) = find_bound_errors({"mapRunArn": "arn", "toleratedFailureCount": number}, shape)
+    assert error == "Value at 'toleratedFailureCount' failed to satisfy constraint: must be long, of 64 bits"
