@@ -16,7 +16,7 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 # referenced, and S3 sends them as references too (a client that has such keys asks for encoding-type=url).
 _ESCAPES = {code: f"&#x{code:X};" for code in range(32) if chr(code) not in "\t\n"}
 # A message quotes what was given, and has to be read by every client.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ESCAPES |= {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 
 
