@@ -43,18 +43,21 @@ class Straggler:
 
 @dataclass
 class Children:
-    """What is kept of all children, executions or jobs: 16 bytes each, and a few of them whole.
+    """What is kept of all children, executions or jobs: 17 bytes each, and a few of them whole.
 
     Attributes
     ----------
     starts, stops : array
         Seconds since the epoch, in the order in which the children were read.
+    failures : bytearray
+        1 for each that did not succeed, in the same order.
     samples : dict
         By status, input and output or error of the first child that was read.
     """
 
     starts: "array[float]" = field(default_factory=lambda: array("d"))
     stops: "array[float]" = field(default_factory=lambda: array("d"))
+    failures: bytearray = field(default_factory=bytearray)
     statuses: Counter[str] = field(default_factory=Counter)
     redrives: int = 0
     slowest: list[Straggler] = field(default_factory=list)
@@ -68,6 +71,7 @@ class Children:
         self.statuses[status] += 1
         self.starts.append(started.timestamp())
         self.stops.append(stopped.timestamp())
+        self.failures.append(status in UNSUCCESSFUL)
         self._hold(Straggler((stopped - started).total_seconds(), name, status, share))
 
     def add_all(self, others: Iterable["Children"]) -> "Children":
@@ -75,6 +79,7 @@ class Children:
         for other in others:
             self.starts.extend(other.starts)
             self.stops.extend(other.stops)
+            self.failures.extend(other.failures)
             self.statuses.update(other.statuses)
             self.redrives += other.redrives
             self.samples = {**other.samples, **self.samples}

@@ -32,22 +32,25 @@ def concurrency_chart(children: Children, begin: float, end: float, noun: str) -
 def timeline_chart(children: Children, begin: float, end: float, noun: str) -> str:
     """Draw when children ran, by their start; neighbours share a row where there are more children than rows."""
     span = max(end - begin, SHORTEST_SECONDS)
-    order = sorted(zip(children.starts, children.stops, strict=True))
+    order = sorted(zip(children.starts, children.stops, children.failures, strict=True))
     row_count = min(len(order), MAX_ROWS)
     row_height = max(1.0, min(10.0, 240 / max(1, row_count)))
     height = TOP + row_count * row_height + BOTTOM
     rows = []
     for row in range(row_count):
         group = order[len(order) * row // row_count : len(order) * (row + 1) // row_count]
-        first, last = group[0][0], max(stop for _, stop in group)
-        mean = sum(stop - start for start, stop in group) / len(group)
+        first, last = group[0][0], max(stop for _, stop, _ in group)
+        mean = sum(stop - start for start, stop, _ in group) / len(group)
+        kind = "bar bad" if any(failed for _, _, failed in group) else "bar"
         y = TOP + row * row_height
         if len(group) > 1:
             rows.append(_bar("spread", (first - begin) / span, (last - begin) / span, y=y, height=row_height))
-        rows.append(_bar("bar", (first - begin) / span, (first - begin + mean) / span, y=y, height=row_height))
+        rows.append(_bar(kind, (first - begin) / span, (first - begin + mean) / span, y=y, height=row_height))
     each = len(order) / row_count if row_count else 1
     many = f"When {PLURALS[noun]} ran, {each:,.0f} a row: mean (dark) and all (light)"
     label = f"When each {noun} ran" if each <= 1 else many
+    if children.failed:
+        label += ", red with a failure"
     return _figure("".join(rows) + _time_axis(span, height - BOTTOM), height, label)
 
 

@@ -9,6 +9,7 @@ BOX_WIDTH, BOX_HEIGHT = 204, 46
 GAP_X, GAP_Y = 28, 34
 PADDING, TITLE = 18, 58
 BACK_MARGIN = 24
+NAME_CHARACTERS, SUB_CHARACTERS = 21, 33
 # A graph that is wider than a phone is scrolled rather than too small to be read.
 SMALLEST_SCALE = 0.6
 # Once in a page: all graphs of it use the same arrow.
@@ -142,9 +143,10 @@ def _box(name: str, state: dict[str, Any], nodes: Mapping[str, Node], anchors: M
     width = max(BOX_WIDTH, sum(each.width for each in inner))
     height = BOX_HEIGHT if not inner else TITLE + max(each.height for each in inner)
     node = nodes.get(name, Node("NOT_REACHED", ""))
+    title = f"{SIGNS.get(node.status, '')} {_clipped(name, NAME_CHARACTERS)}"
+    line = _clipped(f"{state['Type']} {node.line}", SUB_CHARACTERS)
     text = (
-        f'<text class="name" x="12" y="20">{SIGNS.get(node.status, "")} {escape(_clipped(name))}</text>'
-        f'<text class="sub" x="12" y="37">{escape(state["Type"])} {escape(_clipped(node.line))}</text>'
+        f'<text class="name" x="12" y="20">{escape(title)}</text><text class="sub" x="12" y="37">{escape(line)}</text>'
     )
     body = (
         f'<a href="#{anchors[name]}" class="state {node.status}"><title>{escape(name)}: '
@@ -157,5 +159,5 @@ def _box(name: str, state: dict[str, Any], nodes: Mapping[str, Node], anchors: M
     return Drawing(body, width, height)
 
 
-def _clipped(text: str, limit: int = 21) -> str:
+def _clipped(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -33,7 +33,7 @@ details:target{outline:2px solid var(--run)}summary{cursor:pointer}
 pre{background:var(--raised);border-radius:6px;padding:8px;margin:4px 0 10px;overflow:auto;max-height:22em;
 font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}
 .tick{font-size:12px;fill:var(--dim)}.grid{stroke:var(--rim)}.line{fill:none;stroke:var(--bar);stroke-width:1.5}
-.area{fill:var(--spread);opacity:.6}.bar{fill:var(--bar)}.spread{fill:var(--spread)}
+.area{fill:var(--spread);opacity:.6}.bar{fill:var(--bar)}.bad{fill:var(--bad)}.spread{fill:var(--spread)}
 @media(max-width:600px){.tick{font-size:18px}}
 .edge{fill:none;stroke:var(--dim);stroke-width:1.3}.head{fill:var(--dim)}
 .state{cursor:pointer;text-decoration:none}.state rect{fill:var(--raised);stroke:var(--dim);stroke-width:1.5}

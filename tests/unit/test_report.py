@@ -126,6 +126,14 @@ def test_timeline_has_a_row_a_child_until_neighbours_share_rows(count: int) -> N
     assert len(rows) == min(count, 240)
 
 
+def test_rows_of_the_timeline_with_a_child_that_failed_stand_out() -> None:
+    children = children_of(480)
+    children.add("TIMED_OUT", BEGIN + timedelta(hours=1), BEGIN + timedelta(hours=2), "last", "")
+    drawn = timeline_chart(children, min(children.starts), max(children.stops), "child")
+    assert drawn.count('class="bar bad"') == 1
+    assert "red with a failure" in drawn
+
+
 def test_charts_of_children_that_took_no_time_are_drawn() -> None:
     children = Children()
     children.add("FAILED", BEGIN, BEGIN, "child", "0")
