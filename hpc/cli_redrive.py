@@ -17,9 +17,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 REDRIVE = Command(
     name="redrive",
     function="hpc.redrive:redrive",
-    summary="go on with a run that did not succeed",
+    summary="go on with a run that did not succeed, or is not complete",
     description="Go on with a run that failed, timed out or was stopped: batches that succeeded keep their\n"
-    "results, the others are computed again. Ctrl-C stops a local run and detaches from one on AWS.",
+    "results, the others are computed again. For a run that came to its end with failed items, a new\n"
+    "run computes just those; its result is that of all items. Ctrl-C stops a local run and detaches\n"
+    "from one on AWS.",
     examples=("hpc redrive", "hpc redrive run-20261122T041345-9c5dab --aws --output json"),
     add_options=_add_options,
     check=check_faults,

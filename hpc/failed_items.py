@@ -11,7 +11,7 @@ from typing import Any
 from hpc.children import attempts, list_children
 from hpc.client import explained
 from hpc.errors import LostRunError
-from hpc.items import batch_items, read_batches
+from hpc.items import batch_items, last_index, read_batches
 from hpc.reading import Run
 from hpc.result_files import NoManifestError, intact, manifest_key, read_records
 from hpc.watch import Seen
@@ -104,10 +104,10 @@ class FailedItems:
         if culprit is not None:
             self.not_computed += batch["count"] - 1
             reason = (culprit["type"] or error, culprit["message"] or cause)
-            failures = iter([(int(culprit["index"]), *reason)])
-        else:
-            failures = ((index, error, cause) for index in range(batch["first"], batch["first"] + batch["count"]))
-        yield from self._with_inputs(batch, failures, tried)
+            yield from self._with_inputs(batch, iter([(int(culprit["index"]), *reason)]), tried)
+            return
+        failures = ((position, error, cause) for position in range(batch["first"], batch["first"] + batch["count"]))
+        yield from self._with_inputs(batch, failures, tried, by_position=True)
 
     def _of_parts(self, record: dict[str, Any], batch: dict[str, Any]) -> Iterator[FailedItem]:
         for part in json.loads(record["Output"])["parts"]:
@@ -115,7 +115,7 @@ class FailedItems:
                 part = self._spilled(part["key"])  # noqa: PLW2901 - the same part, whole
             failures = ((each["index"], *_typed(each["error"])) for each in part.get("failed", ()))
             # A workload's exception is not retried.
-            yield from self._with_inputs(batch, failures, 1)
+            yield from self._with_inputs(batch, failures, 1, by_position=True)
 
     def _spilled(self, key: str) -> dict[str, Any]:
         body = self._run.target.s3.get_object(Bucket=self._run.target.bucket, Key=key)["Body"]
@@ -123,16 +123,22 @@ class FailedItems:
             return dict(json.load(body))
 
     def _with_inputs(
-        self, batch: dict[str, Any], failures: Iterator[tuple[int, str, str]], tried: int | None
+        self,
+        batch: dict[str, Any],
+        failures: Iterator[tuple[int, str, str]],
+        tried: int | None,
+        *,
+        by_position: bool = False,
     ) -> Iterator[FailedItem]:
-        """Read the batch's items along with its failures, both in order of index."""
-        items: Iterator[tuple[int, Any]] | None = None
-        for index, error, cause in failures:
+        """Read the batch's items along with its failures, which name them by index or by position, both in order."""
+        items: Iterator[tuple[int, tuple[int, Any]]] | None = None
+        for number, error, cause in failures:
             if "key" not in batch:
-                yield FailedItem(index, index, error, cause, tried, batch["batch"])
+                yield FailedItem(number, number, error, cause, tried, batch["batch"])
                 continue
-            items = items or batch_items(self._run, batch)
-            item = next((item for found, item in items if found == index), None)
+            items = items or enumerate(batch_items(self._run, batch), batch["first"])
+            named = (found for position, found in items if number == (position if by_position else found[0]))
+            index, item = next(named, (number, None))
             yield FailedItem(index, item, error, cause, tried, batch["batch"])
 
     def _from_sum(self) -> Iterator[FailedItem]:
@@ -154,15 +160,16 @@ class FailedItems:
     ) -> Iterator[tuple[dict[str, Any], Iterator[dict[str, Any]]]]:
         """Yield each batch that has failures, with them; both are read once, in order of index."""
         batches = read_batches(self._run)
-        batch = {"batch": -1, "first": 0, "count": 0}
+        batch: dict[str, Any] = {}
+        last = -1
 
         def number_of(failure: dict[str, Any]) -> int:
-            nonlocal batch
-            while failure["index"] >= batch["first"] + batch["count"]:
+            nonlocal batch, last
+            while failure["index"] > last:
                 following = next(batches, None)
                 if following is None:
                     raise LostRunError(f"batches.jsonl of {self._run.name} ends before item {failure['index']}")
-                batch = following
+                batch, last = following, last_index(self._run, following)
             return int(batch["batch"])
 
         for _, group in groupby(failures, number_of):

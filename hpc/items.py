@@ -1,4 +1,8 @@
-"""The items of a run as they were: of a range the index itself, else lines of its items.jsonl."""
+"""The items of a run as they were: of a range the index itself, else lines of its items.jsonl.
+
+Batches count items by their position in the run. That is their index, but in a redrive of failed items, whose lines
+name the indexes that these had in the first run.
+"""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +29,22 @@ def batch_items(run: Run, batch: dict[str, Any]) -> Iterator[tuple[int, Any]]:
         ]
         with intact(run.target, key):
             for index, line in enumerate(body.iter_lines(chunk_size=65_536), first):
-                yield index, json.loads(line)
+                value = json.loads(line)
+                yield (value["index"], value.get("item", value["index"])) if is_redrive(run) else (index, value)
+
+
+def is_redrive(run: Run) -> bool:
+    """Whether a run's items are those that failed in another."""
+    return run.settings is not None and run.settings.get("redrive_of") is not None
+
+
+def last_index(run: Run, batch: dict[str, Any]) -> int:
+    """Return the index of a batch's last item."""
+    last: int = batch["first"] + batch["count"] - 1
+    if is_redrive(run):
+        for last, _ in batch_items(run, batch):  # noqa: B007 - the last one is what is asked for
+            pass
+    return last
 
 
 def read_batches(run: Run) -> Iterator[dict[str, Any]]:
@@ -46,12 +65,15 @@ def find_batch(run: Run, index: int) -> dict[str, Any]:
     NotStartedError
         If the run has no such item.
     """
-    end = 0
+    last = -1
     for batch in read_batches(run):
-        end = batch["first"] + batch["count"]
-        if batch["first"] <= index < end:
+        last = last_index(run, batch)
+        if 0 <= index <= last:
+            if is_redrive(run) and all(found != index for found, _ in batch_items(run, batch)):
+                break
             return batch
-    raise NotStartedError(f"INDEX must be an item of {run.name}, 0 to {end - 1}, got {index}")
+    allowed = "one of those that failed before" if is_redrive(run) else f"0 to {last}"
+    raise NotStartedError(f"INDEX must be an item of {run.name}, {allowed}, got {index}")
 
 
 def find_item(run: Run, index: int) -> Any:

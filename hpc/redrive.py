@@ -1,4 +1,4 @@
-"""`hpc redrive`: from a run that did not succeed to RedriveExecution, and from its end to a result on stdout."""
+"""`hpc redrive`: from a run that is not complete to RedriveExecution, or to a run on what failed, and to a result."""
 
 import argparse
 from pathlib import Path
@@ -10,8 +10,9 @@ from hpc.errors import NotStartedError
 from hpc.fault_options import announcement, read_rehearsal, summary
 from hpc.follow import FollowedRun
 from hpc.home import Home
+from hpc.merge import needs_new_run, start_on_missing
 from hpc.reading import Run, find_run
-from hpc.starting import open_target
+from hpc.starting import new_run_name, open_target
 from hpc.synthesis import PIPELINE, WITH_JOBS, Variant
 from hpc.workload_file import overlay_folder
 
@@ -54,11 +55,10 @@ def _redrive(args: argparse.Namespace, home: Home, run: Run) -> int:
     """
     with explained(NotStartedError, f"redriving {run.name}"):
         described = run.target.stepfunctions.describe_execution(executionArn=run.arn)
-        if described["status"] == "SUCCEEDED":
-            raise NotStartedError(
-                f"{run.name} SUCCEEDED, and only what did not can be redriven; items of it that failed within the"
-                f" tolerance (hpc failures {run.name}) need a run of their own"
-            )
+        if needs_new_run(described):
+            name = new_run_name()
+            say(start_on_missing(run, described, name))
+            return FollowedRun(run.target, home, name, args).follow()
         run.target.stepfunctions.redrive_execution(executionArn=run.arn)
     say(f"redriven {run.name} (redrive {described.get('redriveCount', 0) + 1})")
     return FollowedRun(run.target, home, run.name, args).follow()

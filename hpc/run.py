@@ -2,9 +2,7 @@
 
 import argparse
 import json
-import secrets
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,7 @@ from hpc.errors import ExitCode, NotStartedError, UnansweredError
 from hpc.fault_options import announcement, read_rehearsal, summary
 from hpc.follow import FollowedRun
 from hpc.home import Home
-from hpc.starting import open_target
+from hpc.starting import new_run_name, open_target
 from hpc.synthesis import PIPELINE, WITH_JOBS
 from hpc.uploads import check_items, check_source, upload_items, upload_source
 from hpc.workload_file import read_workload_file
@@ -58,7 +56,7 @@ class RunCommand:
         self._args = args
         self._home = Home.from_environment()
         self._workload = read_workload_file(args.workload, self._home, on_aws=args.aws)
-        self._name = f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self._name = new_run_name()
         self._rehearsal = read_rehearsal(args)
         self._is_started = False
         self._budget: Budget | None = None

@@ -1,7 +1,9 @@
 """Commands that start executions, or go on with them: where they run, and what becomes of one on Ctrl-C."""
 
 import argparse
+import secrets
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,11 @@ from hpc.synthesis import PIPELINE, Variant
 
 if TYPE_CHECKING:
     from hpc_local.server import Rehearsal
+
+
+def new_run_name() -> str:
+    """Return a name that no run has, and that tells when it was started."""
+    return f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def open_target(

@@ -120,7 +120,7 @@ def test_run_that_succeeded_is_refused(run: Run) -> None:
     name = result_of(hpc(run.home, *run.arguments()))["execution_arn"].rpartition(":")[2]
     done = run.redrive(name)
     assert done.returncode == 2
-    assert f"{name} SUCCEEDED, and only what did not can be redriven" in done.stderr
+    assert f"{name} SUCCEEDED and is complete: there is nothing to redrive" in done.stderr
     assert done.stdout == ""
 
 

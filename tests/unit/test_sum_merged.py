@@ -1,113 +1,21 @@
 """A run on the failed items of another: its result is the whole result, as if nothing had failed."""
 
 import json
-import re
-import sys
-import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from disturbed_runs import FAILING, SOURCES, Disturbed, whole
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdas import batch_items, chain, errors, indexed_items, item_sources, runs, workloads
-
-# Fails at the indexes that a file names, so that runs with the same params fail at others.
-FAILING = """
-import json
-from pathlib import Path
-
-def check(index, params):
-    if index in json.loads(Path(params["bad"]).read_text()):
-        raise ValueError(f"{index} is bad")
-"""
-ONE_BY_ONE = (
-    FAILING
-    + """
-def compute(item, params, index, seed):
-    check(index, params)
-    return [index, seed, item]
-"""
-)
-IN_PASSES = (
-    FAILING
-    + """
-def compute_batch(items, params):
-    first = items.start if isinstance(items, range) else json.loads(items[0]["n"])
-    for index, item in enumerate(items, first):
-        check(index, params)
-        yield [index, len(items) > 0, item]
-"""
-)
-STORED = (
-    FAILING
-    + """
-def compute(item, params, index):
-    check(index, params)
-    return None if index % 3 == 0 else b"x" * index
-"""
-)
-COMBINED = """
-def combine(a, b):
-    return sorted(a + b, key=repr)
-"""
-FINISHED = """
-def finish(results):
-    return [len(list(results) if results is not None else []), repr(results)[:0]]
-"""
-SOURCES = {
-    "one by one": ONE_BY_ONE,
-    "combined": ONE_BY_ONE + COMBINED,
-    "combined and finished": ONE_BY_ONE + COMBINED + FINISHED,
-    "finished": ONE_BY_ONE + FINISHED,
-    "in passes": IN_PASSES,
-    "in passes, combined": IN_PASSES + COMBINED,
-    "stored": STORED,
-}
+from lambdas import batch_items, errors, indexed_items, item_sources, runs
 
 
 @pytest.fixture(scope="module")
 def workload(make_workload: Any) -> dict[str, str]:
     return {name: make_workload(source) for name, source in SOURCES.items()}
-
-
-class Disturbed:
-    """Runs of one workload, the first with items that fail, each later one on what failed in the one before."""
-
-    def __init__(self, pipeline: Callable[..., Any], folder: Path, **execution_input: Any) -> None:
-        self.bad = folder / f"bad-{uuid.uuid4().hex}.json"
-        self.pipeline = pipeline
-        self.input = execution_input | {"params": {"bad": str(self.bad)}}
-
-    def first(self, bad: set[int], lost_batches: Collection[int] = (), **changes: Any) -> Any:
-        return self._run(self.pipeline(**(self.input | changes)), bad, lost_batches)
-
-    def next(self, run: Any, bad: set[int], lost_batches: Collection[int] = (), **changes: Any) -> Any:
-        return self._run(self.pipeline(redrive_of=run.name, **changes), bad, lost_batches)
-
-    def _run(self, run: Any, bad: set[int], lost_batches: Collection[int]) -> Any:
-        self.bad.write_text(json.dumps(sorted(bad)))
-        run.start()
-        run.map()
-        for number in lost_batches:
-            if number < len(run.children):
-                run.children[number].error = "States.Timeout"
-        run.write_results()
-        run.output = None
-        try:
-            run.output = run.sum()
-        except errors.FailureToleranceExceededError as error:
-            run.error = str(error)
-        return run
-
-
-def whole(run: Any) -> Any:
-    """What a run comes to, without the names of the runs that have its files."""
-    results = run.text("results.jsonl") if "results_file" in run.output else ""
-    fields = {name: run.output.get(name) for name in ("result", "complete", "count", "failed")}
-    return re.sub("run-[0-9a-f]{32}", "run", f"{fields} {results}")
 
 
 def items_of(kind: str, count: int, upload: Callable[[str, bytes], str]) -> dict[str, Any]:
@@ -226,73 +134,6 @@ def test_batches_that_take_several_windows_and_invocations_keep_their_indexes(
     again.write_results()
     again.output = again.sum()
     assert whole(again) == whole(disturbed.first(set()))
-
-
-def error_of_start(disturbed: Disturbed, name: str) -> str:
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - which one is what the caller asserts
-        disturbed.pipeline(redrive_of=name).start()
-    return f"{type(raised.value).__name__}: {raised.value}"
-
-
-def test_complete_run_is_refused(disturbed: Disturbed) -> None:
-    run = disturbed.first(set())
-    message = f"InvalidInputError: redrive_of must be a run whose Sum found failed items .*, got {run.name}: .*records"
-    assert re.match(message, error_of_start(disturbed, run.name))
-
-
-def test_run_that_does_not_exist_is_refused(disturbed: Disturbed) -> None:
-    assert re.match(
-        "InvalidInputError: redrive_of .*got nobody: .*run.json is missing", error_of_start(disturbed, "nobody")
-    )
-
-
-@pytest.mark.parametrize(
-    ("file", "message"),
-    [
-        ("map/{name}/manifest.json", "InvalidInputError: .*manifest.json is missing"),
-        ("map/{name}/SUCCEEDED_0.json", "ResultFileError: 1 of 1 result files of run .* are gone, .*SUCCEEDED_0.json"),
-        ("failed.jsonl", "StorageAccessError: .*failed.jsonl is missing"),
-        ("run.json", "InvalidInputError: .*run.json is missing"),
-        ("batches.jsonl", "StorageAccessError: .*batches.jsonl is missing"),
-    ],
-)
-def test_run_whose_files_are_gone_is_refused_before_anything_is_computed(
-    disturbed: Disturbed, file: str, message: str
-) -> None:
-    run = disturbed.first({4})
-    runs.read_settings.cache_clear()
-    run.s3.delete_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/{file.format(name=run.name)}")
-    assert re.match(message, error_of_start(disturbed, run.name))
-
-
-def test_first_run_of_a_chain_is_looked_for_as_well(disturbed: Disturbed) -> None:
-    run = disturbed.first({4, 5})
-    again = disturbed.next(run, {4})
-    run.s3.delete_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/map/{run.name}/SUCCEEDED_0.json")
-    assert f"result files of run {run.name} are gone" in error_of_start(disturbed, again.name)
-
-
-def test_workload_that_changed_is_refused(disturbed: Disturbed, pipeline: Any, make_workload: Any) -> None:
-    run = disturbed.first({4})
-    loaded = workloads.load(run.execution_input["workload"])
-    file = Path(sys.modules[f"lambdas.workloads.{loaded.name}"].__file__ or "")
-    source = file.read_text()
-    try:
-        file.write_text(source + "# mended\n")
-        workloads.load.cache_clear()
-        assert error_of_start(disturbed, run.name).startswith(
-            f"WorkloadChangedError: workload {loaded.name} has changed"
-        )
-    finally:
-        file.write_text(source)
-        workloads.load.cache_clear()
-
-
-def test_chain_has_an_end(disturbed: Disturbed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain, "MAX_RUNS", 2)
-    again = disturbed.next(disturbed.first({4}), {4})
-    message = f"InvalidInputError: run {again.name} is the last of 2 runs that complete each other: start a new one"
-    assert error_of_start(disturbed, again.name) == message
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""A run on the failed items of another, which AWS can't redrive: it computes those, and its Sum merges the results."""
+
+import json
+from typing import Any
+
+from hpc.client import explained
+from hpc.errors import NotStartedError
+from hpc.reading import Run
+
+# Sum's word for a run of which too many items failed: its Map Run has ended, so that a redrive would begin with Sum.
+TOO_MANY_FAILED = "FailureToleranceExceededError"
+# Of the first run's input, what the new one goes by as well.
+KEPT_KEYS = ("batch_size", "max_concurrency")
+
+
+def needs_new_run(described: dict[str, Any]) -> bool:
+    """Whether RedriveExecution can't help a run, as DescribeExecution tells of it."""
+    return bool(described["status"] == "SUCCEEDED" or described.get("error") == TOO_MANY_FAILED)
+
+
+def start_on_missing(run: Run, described: dict[str, Any], name: str) -> str:
+    """Start a run on the items of ``run`` that have no result; return what to say of it.
+
+    Raises
+    ------
+    NotStartedError
+        If there is none, or the files of the run are gone.
+    """
+    missing = _missing(run, described)
+    with explained(NotStartedError, f"redriving {run.name}"):
+        listed = run.target.s3.list_objects_v2(Bucket=run.target.bucket, Prefix=run.key("failed.jsonl"), MaxKeys=1)
+    if run.settings is None or not listed.get("KeyCount"):
+        raise NotStartedError(f"{run.name} can't be redriven: its files are gone from {run.target.bucket}")
+    given = json.loads(described.get("input") or "{}")
+    kept = {key: given[key] for key in KEPT_KEYS if key in given}
+    with explained(NotStartedError, f"redriving {run.name}"):
+        run.target.stepfunctions.start_execution(
+            stateMachineArn=run.target.state_machine_arn,
+            name=name,
+            input=json.dumps({"redrive_of": run.name} | kept),
+        )
+    return f"started {name} on {missing} of {run.name}"
+
+
+def _missing(run: Run, described: dict[str, Any]) -> str:
+    """Return how many items failed, in words."""
+    if described["status"] != "SUCCEEDED":
+        return "the failed items"
+    try:
+        output = json.loads(described["output"])
+        complete, failed = output["complete"], output["failed"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotStartedError(f"{run.name} SUCCEEDED, and its output does not say whether items failed") from error
+    if complete:
+        raise NotStartedError(f"{run.name} SUCCEEDED and is complete: there is nothing to redrive")
+    return f"the {failed:,} failed item{'s' * (failed != 1)}"

@@ -1,0 +1,148 @@
+"""`hpc redrive` of a run that came to its end with failed items: a run on those, whose result is that of all items."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hpc_commands import call_with, result_of
+from job_commands import assembly
+
+SOURCE = '''
+"""Fails at the items that a file names, and notes what it computes."""
+
+import json
+import os
+from pathlib import Path
+
+
+def compute(item, params, index, seed):
+    with open(params["log"], "a") as log:
+        log.write(f"{index}\\n")
+    if index in json.loads(Path(params["bad"]).read_text()):
+        raise ValueError(f"{index} is bad")
+    if index in params.get("exit", []) and not Path(params["mended"]).exists():
+        os._exit(3)
+    return [index, seed, item]
+'''
+
+
+class Runs:
+    """Runs of a workload that is no part of the project, and what `hpc` says of them."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.capture = capture
+        self.log = folder / "log"
+        self.mended = folder / "mended"
+        self.workload = folder / "partly.py"
+        self.workload.write_text(SOURCE)
+
+    def bad(self, *indexes: int) -> None:
+        (self.folder / "bad.json").write_text(json.dumps(indexes))
+        self.log.write_text("")
+
+    def run(self, *arguments: str, **params: Any) -> subprocess.CompletedProcess[str]:
+        given = {"log": str(self.log), "bad": str(self.folder / "bad.json"), "mended": str(self.mended), **params}
+        options = ["--workload", str(self.workload), "--params", json.dumps(given), "--output", "json"]
+        return call_with(self.capture, "run", "--assembly", str(assembly()), *options, *arguments)
+
+    def redrive(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return call_with(self.capture, "redrive", "--assembly", str(assembly()), "--output", "json", *arguments)
+
+    def computed(self) -> list[int]:
+        return sorted(int(line) for line in self.log.read_text().split())
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Runs:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "HPC_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HPC_HOME", str(tmp_path / "home"))
+    return Runs(tmp_path, capfd)
+
+
+def name_of(result: dict[str, Any]) -> str:
+    return str(result["execution_arn"].rpartition(":")[2])
+
+
+def test_failed_items_are_computed_in_runs_whose_last_result_is_the_whole_one(runs: Runs) -> None:
+    runs.bad()
+    expected = result_of(runs.run("--size", "12"))["output"]["result"]
+    runs.bad(3, 7, 8)
+    options = ("--size", "12", "--batch-size", "2", "--tolerated-failure-percentage", "50")
+    first = result_of(runs.run(*options))
+    assert first["output"]["failed"] == 3
+    runs.bad(8)
+    done = runs.redrive()
+    second = result_of(done)
+    assert f"started {name_of(second)} on the 3 failed items of {name_of(first)}" in done.stderr
+    assert (runs.computed(), second["map_run"]["total"]) == ([3, 7, 8], 2)
+    assert (second["output"]["complete"], second["output"]["failed_items"]["first"]) == (False, [8])
+    shown = call_with(runs.capture, "failures", "--output", "json")
+    [failure] = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert (failure["index"], failure["input"], failure["cause"]) == (8, 8, "8 is bad")
+    runs.bad()
+    third = result_of(runs.redrive(name_of(second)))
+    assert runs.computed() == [8]
+    assert (third["output"]["complete"], third["output"]["count"]) == (True, 12)
+    assert third["output"]["result"] == expected
+    replayed = call_with(runs.capture, "replay", name_of(third), "8")
+    assert json.loads(replayed.stdout) == json.loads(expected)[8]
+    refused = call_with(runs.capture, "replay", name_of(third), "3")
+    assert (refused.returncode, "INDEX must be an item of" in refused.stderr) == (2, True)
+    done = runs.redrive()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{name_of(third)} SUCCEEDED and is complete: there is nothing to redrive" in done.stderr
+
+
+def test_run_of_which_too_many_items_failed_is_completed_from_its_file(runs: Runs) -> None:
+    items = runs.folder / "items.csv"
+    items.write_text("name,size\n" + "".join(f"item {index},{index}\n" for index in range(9)))
+    runs.bad(2, 3)
+    # one batch dies with all its items
+    first = runs.run(*("--items", str(items), "--batch-size", "3", "--tolerated-failure-percentage", "50"), exit=[7])
+    assert first.returncode == 1
+    assert "FailureToleranceExceededError: 5 of 9 items failed, 50 % are tolerated" in first.stderr
+    runs.bad()
+    runs.mended.touch()
+    done = runs.redrive()
+    output = result_of(done)["output"]
+    assert "on the failed items of" in done.stderr
+    assert runs.computed() == [2, 3, 6, 7, 8]
+    assert (output["complete"], output["count"], output["failed"]) == (True, 9, 0)
+    rows = json.loads(output["result"])
+    assert [(row[0], row[2]) for row in rows] == [
+        (index, {"name": f"item {index}", "size": str(index)}) for index in range(9)
+    ]
+
+
+@pytest.mark.parametrize("back_end", ["batch", "batch_callback"])
+def test_run_on_aws_batch_is_completed_there(runs: Runs, back_end: str) -> None:
+    runs.bad(1, 4)
+    first = runs.run("--size", "6", "--batch-size", "2", "--back-end", back_end)
+    assert "FailureToleranceExceededError: 2 of 6 items failed, 0 % are tolerated" in first.stderr
+    runs.bad()
+    output = result_of(runs.redrive())["output"]
+    assert runs.computed() == [1, 4]
+    assert [row[0] for row in json.loads(output["result"])] == list(range(6))
+
+
+def test_run_whose_files_are_gone_is_refused(runs: Runs) -> None:
+    runs.bad(1)
+    first = result_of(runs.run("--size", "4", "--batch-size", "1", "--tolerated-failure-percentage", "50"))
+    [part] = Path(first["results"]).glob("map/*/SUCCEEDED_0.jsonl")
+    part.unlink()
+    done = runs.redrive(name_of(first))
+    assert done.returncode == 1
+    assert "SUCCEEDED_0.jsonl" in done.stderr
+    assert runs.computed() == [0, 1, 2, 3]
+    shutil.rmtree(first["results"])
+    done = runs.redrive(name_of(first))
+    assert done.returncode == 2
+    assert f"{name_of(first)} can't be redriven: its files are gone from" in done.stderr
+    assert "Traceback" not in done.stderr
