@@ -86,6 +86,15 @@ def test_runs_beyond_the_first_1000_are_listed_up_to_the_limit(target: Target, s
     ]
 
 
+def test_runs_of_two_machines_are_listed_together_the_latest_first(target: Target, states: Stubber) -> None:
+    machines = [MACHINE, f"{MACHINE}2"]
+    for number, machine in enumerate(machines):
+        runs = [{**child(each), "stateMachineArn": machine} for each in range(8 + number, 0, -2)]
+        states.add_response("list_executions", {"executions": runs}, {"stateMachineArn": machine, "maxResults": 20})
+    listed = [run["name"] for run in list_executions(target, machines, limit=20)]
+    assert listed == [f"child-{number}" for number in range(9, 0, -1)]
+
+
 def test_slowest_children_are_the_running_ones_that_started_first(target: Target, states: Stubber) -> None:
     running = [child(number, "RUNNING") for number in reversed(range(1_001))]
     add_pages(states, running, mapRunArn=MAP_RUN, statusFilter="RUNNING")
