@@ -49,7 +49,16 @@ LAYERS = (
     {"assembly", "cloudformation", "job_resources", "states_api", "s3", "http_api", "sigv4"},
     {"execution", "maps", "integrations"},
     {"lambda_runtime", "faults", "storage", "object_store", "protocol", "batch", "rules", "status_events"},
-    {"runtime_api", "worker_pool", "worker_trial", "fork_server", "worker", "worker_imports", "invocation_log", "log_streams"},
+    {
+        "runtime_api",
+        "worker_pool",
+        "worker_trial",
+        "fork_server",
+        "worker",
+        "worker_imports",
+        "invocation_log",
+        "log_streams",
+    },
     {"lambda_function", "runtime_client", "language", "arns", "clock", "loopback"},
 )
 
@@ -115,6 +124,12 @@ def layer_of(dotted: str) -> int | None:
 def test_every_module_of_the_runner_belongs_to_a_layer() -> None:
     homeless = [name for name, _tree in modules("hpc_local") if name != "hpc_local" and layer_of(name) is None]
     assert not homeless
+
+
+def test_the_page_names_the_modules_of_each_layer() -> None:
+    page = (PROJECT / "docs/architecture.md").read_text().partition("## Inside `hpc_local`")[2]
+    rows = [line.split("|")[2] for line in page.splitlines() if line.startswith("| ") and "`" in line]
+    assert [set(re.findall(r"`(\w+)/?`", row)) for row in rows] == list(LAYERS)
 
 
 def test_the_runner_imports_downward_only() -> None:
