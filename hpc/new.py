@@ -4,6 +4,8 @@ import argparse
 import importlib.util
 import keyword
 import os
+import shutil
+import sys
 from pathlib import Path
 
 from hpc.console import emit
@@ -62,7 +64,7 @@ def finish(result, params):
 #         yield ...
 '''
 TEST = '''\
-"""Run it:  python -m pytest test_{name}.py"""
+"""Run it:  python test_{name}.py, or with pytest."""
 
 import math
 
@@ -80,6 +82,13 @@ def test_answer_does_not_depend_on_the_batch_size():
 
 def test_results_combine_in_any_order():
     check_combine({name}.combine, [{name}.compute(item, {{}}, seed=item) for item in range(5)])
+
+
+if __name__ == "__main__":
+    test_answer_is_the_area_of_the_circle()
+    test_answer_does_not_depend_on_the_batch_size()
+    test_results_combine_in_any_order()
+    print("passed")
 '''
 
 
@@ -107,11 +116,20 @@ def new(args: argparse.Namespace) -> int:
     except OSError as error:
         raise NotStartedError(f"nothing was written: {error}") from error
     lines = [
-        f"{workload}  the workload: try it with hpc run --size 100 --workload {workload}",
-        f"{test}  its test: python -m pytest {test}",
+        f"{workload}  the workload: try it with {_typed('hpc')} run --size 100 --workload {workload}",
+        f"{test}  its test: {_typed('python')} {test}",
     ]
     emit("\n".join(lines), kept_in=str(Path.cwd()))
     return ExitCode.SUCCEEDED
+
+
+def _typed(program: str) -> str:
+    """Return what a person types in this folder to call a program of this Python environment."""
+    own = Path(sys.executable).with_name(program)
+    found = shutil.which(program)
+    if found is not None and Path(found).parent == own.parent:
+        return program
+    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
 
 
 def check_name(name: str) -> None:

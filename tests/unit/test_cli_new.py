@@ -33,11 +33,25 @@ def test_new_writes_a_workload_and_a_test_that_passes(here: Path) -> None:
     assert sorted(path.name for path in here.iterdir()) == ["my_circle.py", "test_my_circle.py"]
     checks = (
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_circle.py"],
+        [sys.executable, "test_my_circle.py"],
         [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length=120", "--select=E,F,W", "."],
     )
     for check in checks:
         done = subprocess.run(check, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
+
+
+def test_new_says_what_to_type_whether_or_not_the_environment_is_on_the_path(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(sys.executable).parent
+    for name, path, typed in (("first", f"{folder}:/usr/bin", "hpc"), ("second", "/usr/bin", f"{folder}/hpc")):
+        monkeypatch.setenv("PATH", path)
+        assert main(["new", name]) == 0
+        assert f"try it with {typed} run --size 100 --workload {name}.py\n" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "executable", str(here / ".venv/bin/python"))
+    assert main(["new", "third"]) == 0
+    assert capsys.readouterr().out.endswith("its test: .venv/bin/python test_third.py\n")
 
 
 @pytest.mark.parametrize("taken", ["my_circle.py", "test_my_circle.py"])
