@@ -214,6 +214,18 @@ def test_stop_says_that_a_run_has_ended(place: Place) -> None:
     assert (done.returncode, done.stderr) == (0, f"{place.failed} has already ended: FAILED\n")
 
 
+@everywhere
+def test_redrive_of_a_partial_run_computes_its_failed_items_once_more(place: Place) -> None:
+    assembly = () if place.name == "aws" else ("--assembly", place.home.connection.assembly)
+    done = place.call("redrive", place.partial, *assembly, "--output", "json")
+    result = result_of(done)
+    assert (done.returncode, result["status"]) == (0, "SUCCEEDED")
+    assert (result["output"]["count"], result["output"]["failed_items"]["first"]) == (20 - len(BAD), list(BAD))
+    again = result["execution_arn"].rpartition(":")[2]
+    found = [json.loads(line) for line in place.call("failures", again, "--output", "json").stdout.splitlines()]
+    assert sorted(item["index"] for item in found) == list(BAD)
+
+
 @pytest.fixture(scope="module")
 def orchestrated() -> dict[str, Any]:
     """Keep the one orchestration of this module."""
