@@ -8,10 +8,11 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from hpc_stack.handlers import Handlers, allow
+from hpc_stack.tasks import START_AND_SUM_TIMEOUT_SECONDS
 
-# Start and Sum run once a run and stream: one vCPU, and all the time that Lambda gives.
+# One vCPU.
 START_AND_SUM_MEMORY_MIB = 1_769
-START_AND_SUM_TIMEOUT = cdk.Duration.minutes(15)
+START_AND_SUM_TIMEOUT = cdk.Duration.seconds(START_AND_SUM_TIMEOUT_SECONDS)
 
 
 class Functions(Construct):

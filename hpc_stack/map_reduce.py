@@ -14,6 +14,7 @@ from hpc_stack.machines import define_state_machine
 from hpc_stack.tasks import (
     EXPRESS_RETRIERS,
     STANDARD_RETRIERS,
+    START_AND_SUM_TIMEOUT_SECONDS,
     TASK_MARGIN_SECONDS,
     FunctionTask,
     define_function_task,
@@ -22,8 +23,6 @@ from hpc_stack.tasks import (
 RESULT_WRITER_FLAG = "@aws-cdk/aws-stepfunctions:useDistributedMapResultWriterV2"
 BATCHES_KEYS = "runs/*/batches.jsonl"
 MAP_RESULT_KEYS = "runs/*/map/*"
-
-START_AND_SUM_TIMEOUT_SECONDS = 900
 
 # Source: Step Functions quotas, "Maximum execution time", Express.
 EXPRESS_LIMIT_SECONDS = 300

@@ -21,6 +21,7 @@ from hpc_stack.handlers import Handlers
 from hpc_stack.job_tasks import JobTasks, JobTimes
 from hpc_stack.machines import define_state_machine
 from hpc_stack.tasks import (
+    START_AND_SUM_TIMEOUT_SECONDS,
     ExecutionTask,
     Retrier,
     add_retriers,
@@ -32,7 +33,6 @@ from hpc_stack.tasks import (
 MEMORY_MIB = 512
 NOTIFY_TIMEOUT_SECONDS = 60
 COMPARE_TIMEOUT_SECONDS = 300
-START_AND_SUM_TIMEOUT_SECONDS = 900
 # The three back ends of an entry, one after the other, and the functions between them.
 BACK_ENDS_OF_ENTRY = 3
 FUNCTIONS_OF_ENTRY_SECONDS = 1_800

@@ -15,6 +15,8 @@ from constructs import Construct
 # A task state waits this much longer than its function may run (start of an environment, way there and back): its own
 # time-out is for an invocation that never answers.
 TASK_MARGIN_SECONDS = 30
+# Start and Sum run once a run and stream: they have all the time that Lambda gives.
+START_AND_SUM_TIMEOUT_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,20 @@ FAILED_SERVICE = (
 # Nothing else is tried again.  A workload's exception, a time-out (Sandbox.Timedout, Lambda.Unknown, States.Timeout)
 # and a crash of the runtime (Runtime.ExitError, out of memory) come back on the same batch, at the price of the whole
 # attempt; a redrive runs just those batches again when a person knows better.
+#
+# Source of the figures: benchmarks/retries.py; what they bear is in docs/failures.md.  A run ends at the first batch of
+# its thousand that has no attempt left, so what counts is the batch whose draws were the shortest.
+THROTTLE_RETRIER = Retrier(THROTTLED, interval_seconds=1, max_attempts=100, max_delay_seconds=60)
 STANDARD_RETRIERS = (
-    # About 15 minutes: an account's concurrency may be far below the map's (10 in a new account).
-    Retrier(THROTTLED, interval_seconds=1, max_attempts=20, max_delay_seconds=60),
-    Retrier(FAILED_SERVICE, interval_seconds=2, max_attempts=6, max_delay_seconds=60),
+    # An account's concurrency may be far below the map's (10 in a new account): 20 attempts fail there.
+    THROTTLE_RETRIER,
+    # All batches of a thousand outlive two minutes in which the service fails every call; with 6 attempts, 10 s.
+    Retrier(FAILED_SERVICE, interval_seconds=2, max_attempts=15, max_delay_seconds=60),
 )
+# Their waits count against the five minutes of a child: many short ones bear more than few long ones of the same sum.
 EXPRESS_RETRIERS = (
-    Retrier(THROTTLED, interval_seconds=1, max_attempts=5, max_delay_seconds=10),
-    Retrier(FAILED_SERVICE, interval_seconds=2, max_attempts=3, max_delay_seconds=10),
+    Retrier(THROTTLED, interval_seconds=1, max_attempts=9, max_delay_seconds=3),
+    Retrier(FAILED_SERVICE, interval_seconds=1, max_attempts=6, max_delay_seconds=3),
 )
 
 
@@ -136,7 +144,7 @@ def define_callback_task(
         **props,
     )
     # Nothing else: the function may have handed the token on before it failed.
-    add_retriers(task, (Retrier(THROTTLED, interval_seconds=1, max_attempts=20, max_delay_seconds=60),))
+    add_retriers(task, (THROTTLE_RETRIER,))
     return task
 
 
