@@ -12,7 +12,7 @@ from typing import Any
 
 from hpc.children import list_children
 from hpc.client import Target
-from hpc.jobs import leaves
+from hpc.jobs import WAITING, count_leaves, leaves
 from hpc.reading import Run
 from hpc.result_files import NoManifestError, manifest_key, read_records
 
@@ -143,6 +143,9 @@ def read_jobs(target: Target, jobs: Iterable[dict[str, Any]], batch_count: int, 
     children = Children()
     for job in jobs:
         size = job.get("arrayProperties", {}).get("size", 1)
+        if size > 1:
+            counts = count_leaves(job)
+            children.statuses["PENDING"] += sum(counts[status] for status in WAITING)
         for leaf in leaves(target, job):
             if leaf.reason:
                 children.samples.setdefault(leaf.status, {"Error": leaf.reason})

@@ -10,8 +10,9 @@ from hpc.client import Target
 
 # Limits of DescribeJobs and ListJobs.
 DESCRIBED, LISTED = 100, 100
-# In the order in which a job has them; ListJobs tells of one at a time.
-JOB_STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+# ListJobs tells of one at a time; jobs that wait are only counted.
+WAITING = ("SUBMITTED", "PENDING", "RUNNABLE")
+STARTED = ("STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 ENDED = ("SUCCEEDED", "FAILED")
 
 
@@ -52,12 +53,12 @@ def describe_jobs(target: Target, job_ids: Iterable[str]) -> list[dict[str, Any]
 
 
 def leaves(target: Target, job: dict[str, Any]) -> Iterator[Leaf]:
-    """Yield the children of a job that DescribeJobs told of, or the job itself if it is no array job."""
+    """Yield the children of a job that DescribeJobs told of that do not wait, or the job itself if it is no array."""
     if not job.get("arrayProperties", {}).get("size"):
         yield _leaf(job)
         return
     pages = target.batch.get_paginator("list_jobs")
-    for status in JOB_STATUSES:
+    for status in STARTED:
         for page in pages.paginate(arrayJobId=job["jobId"], jobStatus=status, PaginationConfig={"PageSize": LISTED}):
             yield from map(_leaf, page["jobSummaryList"])
 

@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 from hpc.child_times import job_share, read_jobs
 from hpc.client import AWS_PACE, Target, local_config, local_session
 from hpc.deployed import FunctionSize, OnAws
-from hpc.jobs import JOB_STATUSES, JobSize, count_leaves, describe_jobs, size_of
+from hpc.jobs import STARTED, JobSize, count_leaves, describe_jobs, size_of
 from hpc.run_design import job_design
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
@@ -40,8 +40,6 @@ def array_job(size: int, **counts: int) -> dict[str, Any]:
 def child(index: int, status: str) -> dict[str, Any]:
     """Return a child as ListJobs tells it; it began at its index in seconds and took twice that."""
     summary = {"jobId": f"{ARRAY}:{index}", "jobName": "job", "status": status, "arrayProperties": {"index": index}}
-    if status == "RUNNABLE":
-        return summary
     stopped = {"stoppedAt": milliseconds(3 * index)} if status in ("SUCCEEDED", "FAILED") else {}
     reason = {"statusReason": "Host EC2 terminated"} if status == "FAILED" else {}
     return {**summary, "startedAt": milliseconds(index), **stopped, **reason}
@@ -61,8 +59,8 @@ def batch(target: Target) -> Iterator[Stubber]:
 
 
 def add_children(stub: Stubber, **of_status: list[int]) -> None:
-    """Answer ListJobs for every status, in pages of 100."""
-    for status in JOB_STATUSES:
+    """Answer ListJobs for every status of jobs that don't wait, in pages of 100."""
+    for status in STARTED:
         indexes = of_status.get(status, [])
         for first in range(0, max(1, len(indexes)), 100):
             page = {"jobSummaryList": [child(index, status) for index in indexes[first : first + 100]]}
@@ -73,8 +71,8 @@ def add_children(stub: Stubber, **of_status: list[int]) -> None:
 
 
 def test_children_of_an_array_job_are_listed_page_by_page_and_by_status(target: Target, batch: Stubber) -> None:
-    add_children(batch, SUCCEEDED=[*range(250)], FAILED=[250, 251], RUNNING=[252], STARTING=[253], RUNNABLE=[254, 255])
-    children = read_jobs(target, [array_job(256)], 256, NOW)
+    add_children(batch, SUCCEEDED=[*range(250)], FAILED=[250, 251], RUNNING=[252], STARTING=[253])
+    children = read_jobs(target, [array_job(256, RUNNABLE=1, PENDING=1, SUCCEEDED=250)], 256, NOW)
     assert children.statuses == {"SUCCEEDED": 250, "FAILED": 2, "RUNNING": 2, "PENDING": 2}
     assert len(children.starts) == 254
     assert children.samples["FAILED"] == {"Error": "Host EC2 terminated"}
