@@ -36,9 +36,6 @@ class Pace:
         return min(self.longest_seconds, max(self.shortest_seconds, age_seconds / 20))
 
 
-# Names of ComplexOrchestrator's executions begin so, those of MapReduce with "run-".
-ORCHESTRATION_PREFIX = "orchestrate-"
-
 LOCAL_PACE = Pace(0.02, 0.5)
 # Source: docs:step-functions/latest/dg/service-quotas; DescribeMapRun refills at 1 a second, for the whole account.
 AWS_PACE = Pace(2, 15)

@@ -2,21 +2,19 @@
 
 import argparse
 import json
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from hpc.arguments import read_json, shorten
-from hpc.client import ORCHESTRATION_PREFIX, Target, explained
+from hpc.client import Target, explained
 from hpc.console import emit, say
 from hpc.errors import ExitCode, LostRunError, NotStartedError
 from hpc.fault_options import announcement, described, faults_of, read_rehearsal, summary
 from hpc.home import Home
 from hpc.render import render_failure, shorten_number
-from hpc.starting import interrupted, open_target
+from hpc.starting import interrupted, new_run_name, open_target
 from hpc.synthesis import WITH_JOBS
 from hpc.watch import Ended
 
@@ -102,7 +100,7 @@ class Orchestration:
 
     @classmethod
     def start(cls, target: Target, entries: list[dict[str, Any]], args: argparse.Namespace) -> "Orchestration":
-        name = f"{ORCHESTRATION_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        name = new_run_name("orchestrate-")
         text = json.dumps({"input": {"entries": entries}}, separators=(",", ":"), ensure_ascii=False)
         with explained(NotStartedError, "the orchestration was not started"):
             target.stepfunctions.start_execution(stateMachineArn=target.state_machine_arn, name=name, input=text)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from hpc_local.server import Rehearsal
 
 
-def new_run_name() -> str:
-    """Return a name that no run has, and that tells when it was started."""
-    return f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+def new_run_name(prefix: str = "run-") -> str:
+    """Return a name that no execution has, and that tells when it was started."""
+    return f"{prefix}{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def open_target(
