@@ -76,7 +76,9 @@ STATUS = Command(
     name="status",
     function="hpc.status:status",
     summary="show how a run is doing, live on a terminal",
-    description="Show counts, rate, time left, concurrency, and the children that have run longest.\n"
+    description="Show counts, rate, time left, concurrency, the children that have run longest, and what it has\n"
+    "cost so far; of an orchestration the executions that it started. On this machine the cost is\n"
+    "what AWS would have charged.\n"
     "On a terminal it follows a run that goes on; Ctrl-C ends the command, never the run.",
     examples=("hpc status", "hpc status run-20261122T041345-9c5dab --aws --output json"),
     add_options=_add_status_options,
@@ -131,8 +133,9 @@ REPORT = Command(
     name="report",
     function="hpc.report.command:report",
     summary="write a run's report, one HTML file",
-    description="Write one HTML file that needs no network: the state graph by outcome, the child executions\n"
-    "over time, durations and stragglers, failures, settings. Its path goes to stdout.",
+    description="Write one HTML file that needs no network: the state graphs by outcome, child executions and jobs\n"
+    "over time, durations and stragglers, failures, the cost beside what hpc plan says of the same run,\n"
+    "settings. Its path goes to stdout.",
     examples=("hpc report", "hpc report run-20261122T041345-9c5dab -o /tmp/first.html"),
     add_options=_add_report_options,
 )
