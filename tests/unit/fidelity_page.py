@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hpc_local import lambda_function
@@ -18,7 +18,7 @@ from hpc_local.integrations.registry import Integrations
 from hpc_local.lambda_runtime import LambdaRuntime
 from hpc_local.language import definition, json_text, scope, value_checks
 from hpc_local.language.choice import OPERATORS
-from hpc_local.language.fields import JSONATA, JSONPATH, OBJECT_FIELDS, STATE_FIELDS, Field
+from hpc_local.language.fields import BOTH, JSONATA, JSONPATH, OBJECT_FIELDS, STATE_FIELDS, Field
 from hpc_local.language.intrinsic_functions import FUNCTIONS
 from hpc_local.maps import item_reader, map_run, result_writer
 from hpc_local.states_api.service import ACTIONS
@@ -57,8 +57,8 @@ None is known. A case that does is named here, with the reason.
 
 
 def page() -> str:
-    parts = [_INTRODUCTION, *_language(), *_functions(), _integrations(), _actions(), _limits(), _differences()]
-    return "\n".join([*parts, _NOT_CONFIRMED])
+    parts = [_INTRODUCTION, _differences(), _NOT_CONFIRMED, _limits(), _language(), _functions(), _integrations()]
+    return "\n".join([*parts, _actions()])
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -66,25 +66,30 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _language() -> Iterator[str]:
-    yield "## Amazon States Language\n"
+def _language() -> str:
+    rows = []
     for name, fields in {**STATE_FIELDS, **OBJECT_FIELDS}.items():
-        title = f"{name} state" if name in STATE_FIELDS else name
-        yield f"### {title[0].upper()}{title[1:]}\n\n" + _table(
-            ("Field", "Query language", "Here"), [_field_row(field) for field in fields]
-        )
+        allowed = [field for field in fields if not field.refused]
+        refused = "; ".join(f"`{field.name}`: {field.refused}" for field in fields if field.refused)
+        by_language = (_names(allowed, language) for language in (BOTH, JSONPATH, JSONATA))
+        rows.append((f"{name} state" if name in STATE_FIELDS else name, *by_language, refused))
+    head = ("", "Fields", "with JSONPath only", "with JSONata only", "Refused")
+    return "## Fields of the Amazon States Language\n\n" + _table(head, rows)
 
 
-def _field_row(field: Field) -> tuple[str, ...]:
-    language = {JSONPATH: "JSONPath", JSONATA: "JSONata"}.get(field.language, "both")
-    return f"`{field.name}`", language, f"refused: {field.refused}" if field.refused else "yes"
+def _names(fields: list[Field], language: str) -> str:
+    return listed(field.name for field in fields if field.language == language)
 
 
-def _functions() -> Iterator[str]:
-    operators = ", ".join(f"`{name}`" for name in sorted(OPERATORS))
-    yield f"### Comparison operators of a Choice\n\n{len(OPERATORS)}, and `And`, `Or`, `Not`: {operators}.\n"
-    names = ", ".join(f"`States.{name}`" for name in sorted(FUNCTIONS))
-    yield f"### Intrinsic functions\n\n{len(FUNCTIONS)}: {names}.\n"
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _functions() -> str:
+    return (
+        f"**Comparison operators of a Choice**, with `And`, `Or` and `Not`: {listed(sorted(OPERATORS))}.\n\n"
+        f"**Intrinsic functions**: {listed(f'States.{name}' for name in sorted(FUNCTIONS))}.\n"
+    )
 
 
 class _Nothing:
@@ -104,21 +109,17 @@ def integrations() -> list[str]:
 
 
 def _integrations() -> str:
-    rows = [("ARN of a Lambda function", "yes")]
-    rows += [(f"`arn:aws:states:::{name}`", "yes") for name in integrations()]
-    rows += [("every other resource", "refused")]
-    return "## Integrations\n\n" + _table(("Resource", "Here"), rows)
+    return (
+        "## Integrations\n\nThe ARN of a Lambda function, and after `arn:aws:states:::`: "
+        f"{listed(integrations())}. Every other resource is refused.\n"
+    )
 
 
 def _actions() -> str:
-    operations = sorted(service_model("stepfunctions").operation_names)
-    rows = [(f"`{name}`", "yes" if name in ACTIONS else "refused") for name in operations]
-    batch = [(f"`{name}`",) for name in BATCH_ACTIONS]
+    refused = sorted(set(service_model("stepfunctions").operation_names) - set(ACTIONS))
     return (
-        "## Actions of the Step Functions API\n\n"
-        + _table(("Action", "Here"), rows)
-        + "\n## Actions of the AWS Batch API\n\nEvery other one is refused.\n\n"
-        + _table(("Action",), batch)
+        f"## Actions\n\n**Step Functions**: {listed(sorted(ACTIONS))}. Refused: {listed(refused)}.\n\n"
+        f"**AWS Batch**: {listed(sorted(BATCH_ACTIONS))}. Every other one is refused.\n"
     )
 
 
@@ -163,7 +164,9 @@ def differences(package: Path) -> Iterator[tuple[str, str]]:
         docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
         found = re.search(r"\**Differs from AWS:\**\s*(.*?)(?:\n\n(?![-\s])|\Z)", docstring, re.DOTALL)
         if found:
-            text = " ".join(found[1].replace("|", "\\|").split())
+            # A table's cell holds no list: its points are lines.
+            points = re.split(r"^- ", found[1].replace("|", "\\|"), flags=re.MULTILINE)
+            text = "<br>".join(" ".join(point.split()) for point in points if point.strip())
             if text != "not known to.":
                 yield ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__"), text
 
