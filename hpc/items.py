@@ -65,6 +65,8 @@ def find_batch(run: Run, index: int) -> dict[str, Any]:
     NotStartedError
         If the run has no such item.
     """
+    if run.settings is None:
+        raise NotStartedError(f"{run.name} has no items: Start did not form its batches")
     last = -1
     for batch in read_batches(run):
         last = last_index(run, batch)
@@ -72,6 +74,8 @@ def find_batch(run: Run, index: int) -> dict[str, Any]:
             if is_redrive(run) and all(found != index for found, _ in batch_items(run, batch)):
                 break
             return batch
+    if last < 0:
+        raise NotStartedError(f"INDEX must be an item of {run.name}, which has none, got {index}")
     allowed = "one of those that failed before" if is_redrive(run) else f"0 to {last}"
     raise NotStartedError(f"INDEX must be an item of {run.name}, {allowed}, got {index}")
 

@@ -200,6 +200,24 @@ def test_logs_of_a_run_have_every_item(place: Place) -> None:
     assert {f"computing {item}" for item in range(20)} <= set(printed)
 
 
+@pytest.mark.parametrize("place", ["standard children"], indirect=True)
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (("--size", "0"), "INDEX must be an item of {run}, which has none, got 0"),
+        (("--input", '{"size": -1}'), "{run} has no items: Start did not form its batches"),
+    ],
+)
+@pytest.mark.parametrize("command", ["logs", "replay"])
+def test_item_of_a_run_without_items_is_refused(
+    place: Place, given: tuple[str, ...], reason: str, command: str
+) -> None:
+    made = place.call("run", *given, "--assembly", place.home.connection.assembly, "--output", "json")
+    run = result_of(made)["execution_arn"].rpartition(":")[2]
+    done = place.call(command, *(("0", "--run", run) if command == "logs" else (run, "0")))
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"hpc {command}: {reason.format(run=run)}\n")
+
+
 @everywhere
 def test_report_names_the_run(place: Place, tmp_path: Path) -> None:
     for run in (place.partial, place.failed):
@@ -287,3 +305,13 @@ def job_client(connection: Connection) -> Any:
     from hpc.local import target_of
 
     return target_of(connection).stepfunctions
+
+
+@pytest.mark.parametrize("place", ["aws"], indirect=True)
+def test_orchestrate_on_aws_is_found_and_shown_again(place: Place) -> None:
+    entries = json.dumps([{"name": "one", "workload": "squares", "size": 3}])
+    done = place.call("orchestrate", "--entries", entries, "--output", "json")
+    result = result_of(done)
+    assert (done.returncode, result["entries"][0]["totals"]["lambda"]) == (0, {"total": "5"})
+    name = result["execution_arn"].rpartition(":")[2]
+    assert result_of(place.call("result", name, "--output", "json")) == result
