@@ -5,7 +5,7 @@ import json
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -116,12 +116,18 @@ class Children:
         return worked / passed if passed else 1.0
 
 
-def read_children(run: Run, map_run: dict[str, Any], now: datetime) -> Children:
-    """Collect the children, from the result files or, where there are none yet, from ListExecutions."""
+def read_children(run: Run, map_run: dict[str, Any], redriven: Sequence[datetime], now: datetime) -> Children:
+    """Collect the children, from the result files or, where there are none yet, from ListExecutions.
+
+    Parameters
+    ----------
+    redriven
+        When the run was: a child that was, too, has run since then.
+    """
     children = Children()
     try:
         for record in read_records(run.target, manifest_key(run.name, map_run), ["SUCCEEDED", "FAILED", "PENDING"]):
-            _add_record(children, record)
+            _add_record(children, record, redriven)
     except NoManifestError:
         return listed_children(run.target, map_run, now)
     return children
@@ -132,7 +138,8 @@ def listed_children(target: Target, map_run: dict[str, Any], now: datetime) -> C
     children = Children()
     for status in LISTED_STATUSES:
         for child in list_children(target, map_run["mapRunArn"], status):
-            children.add(status, child["startDate"], child.get("stopDate", now), child["name"], "")
+            started = child.get("redriveDate") or child["startDate"]
+            children.add(status, started, child.get("stopDate", now), child["name"], "")
     if not children.starts:
         children.statuses.update({status: map_run["itemCounts"][count] for status, count in COUNTS.items()})
     return children
@@ -163,14 +170,16 @@ def job_share(batch_count: int, size: int, index: int) -> str:
     return "none" if first == end else f"batch {first}" if end - first == 1 else f"batches {first} to {end - 1}"
 
 
-def _add_record(children: Children, record: dict[str, Any]) -> None:
+def _add_record(children: Children, record: dict[str, Any], redriven: Sequence[datetime]) -> None:
     status = record["Status"]
     children.samples.setdefault(status, _sample(record))
     if "StartDate" not in record:
         children.statuses[status] += 1  # never started
         return
-    children.redrives += record.get("RedriveCount", 0)
     started, stopped = (datetime.fromisoformat(record[name]) for name in ("StartDate", "StopDate"))
+    if record.get("RedriveCount"):
+        children.redrives += record["RedriveCount"]
+        started = max([started, *(moment for moment in redriven if moment <= stopped)])
     children.add(status, started, stopped, record["Name"], _items(record))
 
 

@@ -87,6 +87,7 @@ class History:
     executions: list[tuple[str, str]] = field(default_factory=list)
     map_runs: list[str] = field(default_factory=list)
     jobs: list[StartedJob] = field(default_factory=list)
+    redriven: list[datetime] = field(default_factory=list)
 
 
 def read_history(target: Target, execution: dict[str, Any]) -> History:
@@ -126,6 +127,8 @@ class HistoryReader:
             visit = before
             if visit is not None:
                 self._happened(visit, event)
+        if event["type"] == "ExecutionRedriven":
+            self._history.redriven.append(event["timestamp"])
         if started := event.get("mapRunStartedEventDetails"):
             self._history.map_runs.append(started["mapRunArn"])
         self._visits[event["id"]] = visit

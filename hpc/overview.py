@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ from hpc.watch import Counts
 
 # Times as long as a look took pass before the next one: a local run has few processors, an account few requests.
 PAUSE_FACTOR = 10
-ReadChildren = Callable[[Run, dict[str, Any], datetime], Children]
+ReadChildren = Callable[[Run, dict[str, Any], Sequence[datetime], datetime], Children]
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,16 @@ def read_part(target: Target, work: Work, now: datetime, read: ReadChildren) -> 
     """Read what computes a run's batches; ``read`` collects the children of a Map Run."""
     map_run = work.seen.map_run
     if map_run is not None:
-        return Part(work, read(work.run, map_run, now), [])
+        return Part(work, read(work.run, map_run, work.redriven, now), [])
     jobs = describe_jobs(target, [job.job_id for job in work.jobs]) if work.jobs else []
     return Part(work, read_jobs(target, jobs, (work.run.settings or {}).get("batch_count", 0), now), jobs)
 
 
-def children_so_far(run: Run, map_run: dict[str, Any], now: datetime) -> Children:
+def children_so_far(run: Run, map_run: dict[str, Any], redriven: Sequence[datetime], now: datetime) -> Children:
     """Collect the children without their results, which may be long, where they can be listed."""
     children = listed_children(run.target, map_run, now)
     if not children.starts:
-        children = read_children(run, map_run, now)
+        children = read_children(run, map_run, redriven, now)
     if not children.starts:
         children = supposed_children(Counts.of(map_run["itemCounts"]), map_run["startDate"], now)
     return children

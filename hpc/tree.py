@@ -112,6 +112,7 @@ class Work:
     definition: dict[str, Any]
     machine: str
     jobs: tuple[StartedJob, ...] = ()
+    redriven: tuple[datetime, ...] = ()
 
 
 def read_tree(target: Target, arn: str) -> Tree:
@@ -151,7 +152,8 @@ def _works_of(target: Target, execution: Execution, tree: Tree) -> Iterator[Work
     # Every redrive goes on with the Map Run that there is.
     for map_run_arn in dict.fromkeys(execution.history.map_runs):
         map_run = target.stepfunctions.describe_map_run(mapRunArn=map_run_arn)
-        yield Work(Run(target, execution.arn), Seen(execution.described, map_run), definition, execution.machine)
+        seen, redriven = Seen(execution.described, map_run), tuple(execution.history.redriven)
+        yield Work(Run(target, execution.arn), seen, definition, execution.machine, redriven=redriven)
     folders: dict[str, list[StartedJob]] = {}
     for job in execution.history.jobs:
         folders.setdefault(job.folder, []).append(job)
