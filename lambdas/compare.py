@@ -60,6 +60,8 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
         totals = {back_end: read_total(results[back_end]) for back_end in BACK_ENDS}
     except (KeyError, TypeError) as error:
         raise InvalidEventError(f"compare takes name, total_characters and results, got {shown(event)}") from error
+    if not isinstance(name, str) or type(limit) is not int:
+        raise InvalidEventError(f"name must be a text and total_characters an integer, got {shown([name, limit])}")
     if len({(total.sha256, total.count) for total in totals.values()}) > 1:
         given = "; ".join(
             f"{back_end} {total.count} items, sha256 {total.sha256}, {total.file}" for back_end, total in totals.items()
@@ -77,12 +79,16 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
 def read_total(result: dict[str, Any]) -> Total:
     """Read the file that Sum named: result.json holds the text, other files are the result themselves."""
     file, count = result["result_file"], result["count"]
+    if type(count) is not int:
+        raise TypeError("count must be an integer")
     match = S3_URI.fullmatch(file)
     bucket = environment.results_bucket()
     if match is None or match["bucket"] != bucket or not (match["key"] or "").startswith("runs/"):
         raise InvalidEventError(f"a result must be in s3://{bucket}/runs/, got {shown(file)}")
     if file.endswith(JSON_RESULT):
         text = storage.get_json(bucket, match["key"])["result"]
+        if not isinstance(text, str):
+            raise TypeError("a result in result.json must be a text")
         return Total(file, count, hashlib.sha256(text.encode()).hexdigest(), text)
     digest = hashlib.sha256()
     for block in storage.read_blocks(bucket, match["key"]):

@@ -1,6 +1,7 @@
 """Compute: from one batch to the results of its items, in as many invocations as that takes."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from lambdas import environment, json_text, workloads
@@ -9,6 +10,7 @@ from lambdas.compute_batch import BatchRun
 from lambdas.errors import InvalidEventError
 from lambdas.inputs import RUN_NAME
 from lambdas.parts import PartWriter
+from lambdas.records import check_parts
 from lambdas.runs import Batch, RunSettings, read_settings
 from lambdas.time_limit import TimeLimit
 
@@ -63,9 +65,9 @@ def log_batch(run: str, batch: Batch) -> None:
 def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limit: TimeLimit) -> BatchRun:
     """Return the batch as an earlier invocation left it, or from its beginning."""
     workload = workloads.load_unchanged(settings.workload, settings.workload_sha256)
+    if "next" in event:
+        check_pause(batch, event)
     first = event.get("next", batch.first)
-    if not isinstance(first, int) or not batch.first <= first <= batch.end:
-        raise InvalidEventError(f"next must be {batch.first} to {batch.end}, got {json_text.shown(first)}")
     bucket = environment.results_bucket()
     is_indexed = settings.redrive_of is not None
     items = BatchItems(bucket, batch, first, event.get("offset", batch.offset), is_indexed=is_indexed)
@@ -79,6 +81,21 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
         index=items.index,
     )
     return BatchRun(settings, workload, batch, items, parts, time_limit, limit=event.get("limit"))
+
+
+def check_pause(batch: Batch, event: dict[str, Any]) -> None:
+    """Refuse what no earlier invocation for the batch returned."""
+    first, offset, limit = event["next"], event["offset"], event["limit"]
+    if type(first) is not int or not batch.first <= first <= batch.end:
+        raise InvalidEventError(f"next must be {batch.first} to {batch.end}, got {json_text.shown(first)}")
+    if type(offset) is not int or offset < 0:
+        raise InvalidEventError(f"offset must be an integer of 0 or more, got {json_text.shown(offset)}")
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise InvalidEventError(f"limit must be null or an integer of 1 or more, got {json_text.shown(limit)}")
+    try:
+        check_parts(replace(batch, count=first - batch.first), event["parts"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InvalidEventError(f"parts must be of items {batch.first} to {first - 1}: {error}") from error
 
 
 def finished(batch_run: BatchRun) -> dict[str, Any]:

@@ -39,7 +39,12 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     if act is None:
         # Without the event: it may hold a task token.
         raise InvalidEventError(f"an event must have a detail-type of {', '.join(ACTIONS)}")
-    return act(event["detail"])
+    try:
+        return act(event["detail"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InvalidEventError(
+            f"the detail of the event is not of its kind: {type(error).__name__} {error}"
+        ) from error
 
 
 def answer_for_job(job: dict[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,8 @@ def handler(event: Any, _context: Any) -> None:
     if not isinstance(event, dict) or set(event) != EVENT_KEYS or not isinstance(event["task_token"], str):
         # Without the event: it holds a task token.
         raise InvalidEventError(f"notify takes {', '.join(sorted(EVENT_KEYS))}")
+    if type(event["entry_count"]) is not int:
+        raise InvalidEventError(f"entry_count must be an integer, got {shown(event['entry_count'])}")
     entry = read_entry(event["entry"])
     callback = TaskCallback(step_functions_client(), event["task_token"], interval_seconds=0)
     try:

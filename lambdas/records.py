@@ -70,7 +70,7 @@ def _succeeded(output: Any, run: str) -> Record:
     if payload["done"] is not True:
         raise ResultFileError(f"batch {shown(payload['batch'])} ended before it was done")
     batch = Batch(payload["batch"], payload["first"], payload["count"])
-    _check_parts(batch, payload["parts"])
+    check_parts(batch, payload["parts"])
     return Record(batch.first, batch.count, payload["parts"])
 
 
@@ -108,8 +108,14 @@ def _count(number: Any) -> int:
     return number
 
 
-def _check_parts(batch: Batch, parts: Any) -> None:
-    """Refuse parts that do not cover their batch item by item."""
+def check_parts(batch: Batch, parts: Any) -> None:
+    """Refuse parts that do not cover their batch item by item.
+
+    Raises
+    ------
+    AttributeError, KeyError, TypeError, ValueError
+        With what does not add up.
+    """
     next_index = _count(batch.first)
     for part in parts:
         if part["first"] != next_index:

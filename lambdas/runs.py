@@ -14,7 +14,7 @@
 """
 
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from lambdas import storage
@@ -48,6 +48,16 @@ class RunSettings:
         storage.put_json(bucket, run_key(self.name, "run.json"), asdict(self))
 
 
+# By annotation of a field.
+_SETTING_TYPES: dict[str, Any] = {
+    str(str): str,
+    str(int): int,
+    str(float): int | float,
+    str(dict[str, Any]): dict,
+    str(str | None): str | None,
+}
+
+
 @functools.lru_cache(maxsize=4)
 def read_settings(bucket: str, run: str) -> RunSettings:
     """Return a run's settings; read once in an execution environment, because Start wrote them for good.
@@ -62,6 +72,10 @@ def read_settings(bucket: str, run: str) -> RunSettings:
         settings = RunSettings(**value)
     except TypeError as error:
         raise ResultFileError(f"run.json of run {run} does not have the fields of a run: {error}") from error
+    for each in fields(settings):
+        given = getattr(settings, each.name)
+        if not isinstance(given, _SETTING_TYPES[str(each.type)]) or isinstance(given, bool):
+            raise ResultFileError(f"{each.name} in run.json of run {run} must be {each.type}, got {shown(given)}")
     if settings.name != run:
         raise ResultFileError(f"run.json of run {run} names the run {shown(settings.name)}")
     return settings

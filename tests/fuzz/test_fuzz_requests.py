@@ -114,7 +114,7 @@ def ask(engine: Engine, work: Any) -> Any:
         return engine.do(work)
 
 
-@inputs(900)
+@inputs(1_000)
 @given(data=st.data())
 def test_json_request_gets_a_success_or_a_modelled_error(engine: Engine, data: st.DataObject) -> None:
     service, known = data.draw(st.sampled_from((("states", STATES), ("states", STATES), ("batch", BATCH))))
