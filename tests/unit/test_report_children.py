@@ -1,0 +1,132 @@
+"""Children as a report reads them, on a stubbed AWS: from result files, from lists page by page, or from counts."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from hpc.child_times import COUNTS, LISTED_STATUSES, listed_children, read_children
+from hpc.client import AWS_PACE, Target, local_config, local_session
+from hpc.overview import children_so_far
+from hpc.reading import Run
+
+ACCOUNT = "us-east-1:000000000000"
+MACHINE = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"
+MAP_RUN_ARN = f"arn:aws:states:{ACCOUNT}:mapRun:Machine/ComputeMap:1d4d6ad0"
+BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
+NOW = BEGIN + timedelta(seconds=100)
+
+
+def moment(seconds: float) -> datetime:
+    return BEGIN + timedelta(seconds=seconds)
+
+
+def map_run(**counts: int) -> dict[str, Any]:
+    counted = {name: counts.get(name, 0) for name in COUNTS.values()} | {"total": sum(counts.values())}
+    return {"mapRunArn": MAP_RUN_ARN, "itemCounts": counted, "startDate": BEGIN}
+
+
+@pytest.fixture
+def target() -> Target:
+    session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
+    return Target(session, local_config(), None, MACHINE, "results", AWS_PACE, is_local=False)
+
+
+@pytest.fixture
+def states(target: Target) -> Iterator[Stubber]:
+    with Stubber(target.stepfunctions) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def s3(target: Target) -> Iterator[Stubber]:
+    with Stubber(target.s3) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+def child(number: int, status: str, **more: Any) -> dict[str, Any]:
+    return {
+        "executionArn": f"arn:aws:states:{ACCOUNT}:execution:Machine/ComputeMap:child-{number}",
+        "stateMachineArn": f"{MACHINE}/ComputeMap",
+        "name": f"child-{number}",
+        "status": status,
+        "startDate": moment(number / 100),
+        **({} if status == "RUNNING" else {"stopDate": moment(number / 100 + 2)}),
+        **more,
+    }
+
+
+def add_lists(stub: Stubber, **of_status: list[dict[str, Any]]) -> None:
+    """Answer ListExecutions for every status, in pages of 1,000."""
+    for status in LISTED_STATUSES:
+        given = of_status.get(status, [])
+        for first in range(0, max(1, len(given)), 1_000):
+            more = {"nextToken": str(first + 1_000)} if first + 1_000 < len(given) else {}
+            token = {"nextToken": str(first)} if first else {}
+            asked = {"mapRunArn": MAP_RUN_ARN, "statusFilter": status, "maxResults": 1_000, **token}
+            stub.add_response("list_executions", {"executions": given[first : first + 1_000], **more}, asked)
+
+
+def add_object(stub: Stubber, key: str, body: bytes) -> None:
+    stream = StreamingBody(io.BytesIO(body), len(body))
+    stub.add_response("get_object", {"Body": stream}, {"Bucket": "results", "Key": key})
+
+
+def test_children_beyond_the_first_1000_are_counted_while_the_map_run_goes_on(target: Target, states: Stubber) -> None:
+    succeeded = [child(number, "SUCCEEDED") for number in range(2_345)]
+    add_lists(states, SUCCEEDED=succeeded, RUNNING=[child(9_000, "RUNNING")])
+    children = listed_children(target, map_run(succeeded=2_345, running=1), NOW)
+    assert (children.statuses, len(children.starts)) == ({"SUCCEEDED": 2_345, "RUNNING": 1}, 2_346)
+    assert max(children.durations()) == pytest.approx(10)
+
+
+def test_child_that_was_redriven_has_run_since_then(target: Target, states: Stubber) -> None:
+    add_lists(states, RUNNING=[child(0, "RUNNING", redriveDate=moment(97))])
+    assert listed_children(target, map_run(running=1), NOW).durations() == pytest.approx([3])
+
+
+def test_express_children_that_are_not_listed_are_counted(target: Target, states: Stubber) -> None:
+    for _ in LISTED_STATUSES:
+        states.add_client_error("list_executions", "StateMachineTypeNotSupported", "not of EXPRESS")
+    children = listed_children(target, map_run(succeeded=7, failed=1, running=2, pending=5), NOW)
+    assert +children.statuses == Counter(SUCCEEDED=7, FAILED=1, RUNNING=2, PENDING=5)
+    assert children.durations() == []
+
+
+def test_express_children_that_run_cost_what_as_many_as_run_now_have_cost(
+    target: Target, states: Stubber, s3: Stubber
+) -> None:
+    for _ in range(2):
+        for _ in LISTED_STATUSES:
+            states.add_client_error("list_executions", "StateMachineTypeNotSupported", "not of EXPRESS")
+    s3.add_client_error("get_object", "NoSuchKey", "no manifest yet", 404)
+    run = Run(target, f"arn:aws:states:{ACCOUNT}:execution:Machine:run-1")
+    children = children_so_far(run, map_run(succeeded=6, running=2), (), NOW)
+    assert sum(children.durations()) == pytest.approx(200)
+
+
+def test_children_of_a_map_run_that_has_ended_come_from_its_result_files(target: Target, s3: Stubber) -> None:
+    def record(name: str, status: str, **more: Any) -> str:
+        times = {"StartDate": moment(0).isoformat(), "StopDate": moment(50).isoformat()}
+        batch = json.dumps({"batch": {"batch": 0, "first": 3, "count": 2}})
+        return json.dumps({"Name": name, "Status": status, "Input": batch, **times, **more})
+
+    folder = "runs/run-1/map/1d4d6ad0/"
+    names = {"SUCCEEDED": [{"Key": "s.jsonl"}], "FAILED": [], "PENDING": [{"Key": "p.jsonl"}]}
+    add_object(s3, f"{folder}manifest.json", json.dumps({"ResultFiles": names}).encode())
+    lines = [record("first", "SUCCEEDED"), record("again", "SUCCEEDED", RedriveCount=1)]
+    add_object(s3, "s.jsonl", "\n".join(lines).encode())
+    add_object(s3, "p.jsonl", json.dumps({"Status": "PENDING", "Input": "{}"}).encode())
+    run = Run(target, f"arn:aws:states:{ACCOUNT}:execution:Machine:run-1")
+    children = read_children(run, map_run(), (moment(20), moment(45), moment(70)), NOW)
+    assert children.durations() == pytest.approx([5, 50])
+    assert (children.statuses, children.redrives) == ({"SUCCEEDED": 2, "PENDING": 1}, 1)
+    assert max(children.slowest).share == "items 3 to 4"
