@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out $(REPORT) >&2
 
-.PHONY: run test soak lint bootstrap deploy destroy clean
+.PHONY: run test soak fuzz lint bootstrap deploy destroy clean
 
 run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
@@ -22,6 +22,10 @@ test: .venv/dev-ready node_modules/ready lint
 
 soak: .venv/ready
 	python benchmarks/soak.py $(ARGS)
+
+# 100,000 odd inputs that nobody has tried; `make test` tries 5,000, the same ones each time.
+fuzz: .venv/dev-ready
+	FUZZ_TIMES=20 python -m pytest --numprocesses 3 --dist load tests/fuzz $(ARGS)
 
 lint: .venv/dev-ready
 	ruff check .

@@ -31,8 +31,8 @@ def test_compute_refuses_a_pause_that_it_never_made(
     run.start()
     paused = {"done": False, "next": 0, "offset": 0, "limit": None, "parts": []}
     event = {"run": run.name, "batch": run.batches()[0], **paused, **changes}
+    compute.read_batch(event)
     with pytest.raises(InvalidEventError, match=message):
-        compute.read_batch(event)
         compute.check_pause(runs.Batch.from_json(event["batch"]), event)
 
 
