@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import job_commands
 import pytest
 from aws_commands import OnAws, stand_ins
 from hpc_commands import PROJECT, call_with, result_of
 
-from hpc.client import execution_arn
 from hpc.synthesis import Variant, find_assembly
 from hpc.workload_file import WorkloadFile
 from hpc_local.server import Connection, LocalServer
@@ -242,76 +240,3 @@ def test_redrive_of_a_partial_run_computes_its_failed_items_once_more(place: Pla
     again = result["execution_arn"].rpartition(":")[2]
     found = [json.loads(line) for line in place.call("failures", again, "--output", "json").stdout.splitlines()]
     assert sorted(item["index"] for item in found) == list(BAD)
-
-
-@pytest.fixture(scope="module")
-def orchestrated() -> dict[str, Any]:
-    """Keep the one orchestration of this module."""
-    return {}
-
-
-@pytest.fixture
-def orchestration(place: Place, orchestrated: dict[str, Any]) -> dict[str, Any]:
-    """Return what `hpc orchestrate` printed."""
-    if not orchestrated:
-        entries = json.dumps([{"name": "one", "workload": "squares", "size": 4}])
-        assembly = ("--assembly", place.home.connection.assembly)
-        orchestrated.update(result_of(place.call("orchestrate", "--entries", entries, *assembly, "--output", "json")))
-    return orchestrated
-
-
-@pytest.mark.parametrize("place", ["standard children"], indirect=True)
-@pytest.mark.parametrize("form", ["name", "arn"])
-def test_orchestration_is_found_by_what_looks_at_executions(
-    place: Place, orchestration: dict[str, Any], form: str, tmp_path: Path
-) -> None:
-    arn = orchestration["execution_arn"]
-    named = arn if form == "arn" else arn.rpartition(":")[2]
-    assert arn in place.call("runs", "--output", "json").stdout
-    assert result_of(place.call("result", named, "--output", "json")) == orchestration
-    assert "one: agree, 4 items" in place.call("result", named).stdout
-    assert result_of(place.call("status", named, "--output", "json"))["execution_arn"] == arn
-    assert place.call("report", named, "-o", str(tmp_path / "report.html")).returncode == 0
-    assert place.call("stop", named).stderr.endswith("has already ended: SUCCEEDED\n")
-
-
-@pytest.mark.parametrize("place", ["standard children"], indirect=True)
-def test_execution_that_an_orchestration_started_is_found_by_its_arn(
-    place: Place, orchestration: dict[str, Any]
-) -> None:
-    states = job_client(place.home.connection)
-    machines = states.list_state_machines()["stateMachines"]
-    [nested] = [each["stateMachineArn"] for each in machines if "SyncNested" in each["name"]]
-    [execution] = states.list_executions(stateMachineArn=nested)["executions"]
-    assert execution["executionArn"].startswith(execution_arn(nested, ""))
-    found = result_of(place.call("status", execution["executionArn"], "--output", "json"))
-    assert found["status"] == "SUCCEEDED"
-
-
-@pytest.mark.parametrize("place", ["standard children"], indirect=True)
-@pytest.mark.parametrize("command", [("failures",), ("logs", "--run"), ("redrive",), ("replay", "0")])
-def test_orchestration_is_refused_by_name_by_what_needs_items(
-    place: Place, orchestration: dict[str, Any], command: tuple[str, ...]
-) -> None:
-    name = orchestration["execution_arn"].rpartition(":")[2]
-    given = ("replay", name, "0") if command[0] == "replay" else (*command, name)
-    done = place.call(*given, *(("--assembly", place.home.connection.assembly) if command[0] == "redrive" else ()))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert f"{name} is an execution of HpcStack-OrchestratorComplexOrchestrator" in done.stderr
-    assert "has no items of its own" in done.stderr
-
-
-def job_client(connection: Connection) -> Any:
-    from hpc.local import target_of
-
-    return target_of(connection).stepfunctions
-
-
-@pytest.mark.parametrize("place", ["aws"], indirect=True)
-def test_orchestrate_on_aws_is_found_and_shown_again(place: Place) -> None:
-    entries = json.dumps([{"name": "one", "workload": "squares", "size": 3}])
-    done = place.call("orchestrate", "--entries", entries, "--output", "json")
-    result = result_of(done)
-    assert (done.returncode, result["entries"][0]["totals"]["lambda"]) == (0, {"total": "5"})
-    name = result["execution_arn"].rpartition(":")[2]
-    assert result_of(place.call("result", name, "--output", "json")) == result
