@@ -60,8 +60,7 @@ class Coverage:
         number = bisect_left(self._firsts, record.first)
         if number == len(self._firsts) or (self._firsts[number], self._counts[number]) != (record.first, record.count):
             raise OverlappingResultsError(
-                f"a {status} record covers items {record.first} to {record.first + record.count - 1}, "
-                "which are no batch of this run"
+                f"a {status} record covers {_items(record.first, record.count)}, which are no batch of this run"
             )
         if self._states[number] != State.UNSEEN:
             # A failed attempt beside a success is no second result: a redrive leaves both.
@@ -86,10 +85,9 @@ class Coverage:
         missing_count = self._states.count(State.UNSEEN)
         if missing_count:
             number = self._states.index(State.UNSEEN)
-            first, end = self._firsts[number], self._firsts[number] + self._counts[number]
             raise MissingResultsError(
                 f"{missing_count} of {self.batch_count} batches have no record in the result files, "
-                f"first of them items {first} to {end - 1}"
+                f"first of them {_items(self._firsts[number], self._counts[number])}"
             )
 
     def batches(self) -> Iterator[tuple[Batch, State, Place]]:
@@ -129,3 +127,7 @@ def read_coverage(bucket: str, settings: RunSettings) -> Coverage:
     if counts != (settings.batch_count, settings.item_count):
         raise ResultFileError(f"s3://{bucket}/{key} has {counts} batches and items, not those of run.json")
     return coverage
+
+
+def _items(first: int, count: int) -> str:
+    return f"item {first}" if count == 1 else f"items {first} to {first + count - 1}"

@@ -51,7 +51,7 @@ class MapServices:
 async def run_distributed_map(state: State, step: Step) -> Json:
     """Run the item processor as child executions; the result is the writer's details or the array of outputs."""
     maps, clock = step.frame.services.maps, step.frame.services.clock
-    _note_started(step)
+    _note_started(state, step)
     try:
         writer = _writer_settings(state, step)
         map_run = _open_map_run(state, step)
@@ -85,11 +85,21 @@ async def run_distributed_map(state: State, step: Step) -> Json:
     return result
 
 
-def _note_started(step: Step) -> None:
+def _note_started(state: State, step: Step) -> None:
     if step.resumed is not None and step.resumed.started:
         step.cursor.last = step.resumed.started
     else:
-        step.cursor.add("MapStateStarted", "mapStateStartedEventDetails", {"length": 0})
+        step.cursor.add("MapStateStarted", "mapStateStartedEventDetails", {"length": _known_length(state, step)})
+
+
+def _known_length(state: State, step: Step) -> int:
+    """Return how many items the state has, 0 where they are in a file (both recorded), or can't be had at all."""
+    assert state.map_fields is not None
+    if state.map_fields.reader is not None:
+        return 0
+    with contextlib.suppress(StatesError):  # the Map Run, which is made next, fails by it
+        return len(state.map_fields.items.items(step.effective_input, step.scope))
+    return 0
 
 
 def _open_map_run(state: State, step: Step) -> MapRun:

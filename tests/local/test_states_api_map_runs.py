@@ -98,6 +98,11 @@ def test_children_of_one_status_are_listed_page_by_page(mixed: Run, status: str,
     assert len({child["name"] for child in found}) == count
 
 
+def test_start_of_the_map_tells_how_many_items_it_has(states: States, mixed: Run) -> None:
+    (started,) = [event for event in states.events(mixed.execution) if event["type"] == "MapStateStarted"]
+    assert started["mapStateStartedEventDetails"] == {"length": 10}
+
+
 def test_running_child_is_described_with_its_history_so_far(states: States, mixed: Run) -> None:
     child = mixed.children(statusFilter="RUNNING")[0]["executionArn"]
     described = states.client.describe_execution(executionArn=child)

@@ -31,6 +31,14 @@ def test_sum_names_the_gap(pipeline: Any) -> None:
         run.sum()
 
 
+def test_sum_names_the_one_item_of_a_gap(pipeline: Any) -> None:
+    run = mapped(pipeline, batch_size=1)
+    del run.children[3]
+    run.write_results()
+    with pytest.raises(errors.MissingResultsError, match=r"^1 of 6 batches .* first of them item 3$"):
+        run.sum()
+
+
 def test_sum_refuses_a_gap_under_any_tolerance(pipeline: Any) -> None:
     run = mapped(pipeline, tolerated_failure_percentage=100)
     del run.children[2]
@@ -46,7 +54,8 @@ def test_sum_names_a_result_that_is_no_batch(pipeline: Any, first: int, count: i
     stray["parts"] = [{"first": first, "count": count, "result": "1"}]
     run.add_file("SUCCEEDED", [stray])
     run.write_results()
-    message = f"covers items {first} to {first + count - 1}, which are no batch of this run"
+    named = f"item {first}" if count == 1 else f"items {first} to {first + count - 1}"
+    message = f"covers {named}, which are no batch of this run"
     with pytest.raises(errors.OverlappingResultsError, match=message):
         run.sum()
 
