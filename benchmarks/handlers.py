@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from lambdas import compute, runs, start, storage, workloads
+from lambdas import compute, runs, seals, start, storage, workloads
 from lambdas import sum as sum_
 from lambdas.workloads import utf8_keys
 
@@ -107,7 +107,8 @@ def write_results(s3: FolderS3, count: int, workload: str, file_count: int) -> N
     """Write a run of ``count`` children of one item each, as ResultWriter writes it, not in order."""
     start_run({"size": 1, "workload": workload})
     settings = json.loads(s3.path(f"runs/{RUN}/run.json").read_text()) | {"item_count": count, "batch_count": count}
-    s3.path(f"runs/{RUN}/run.json").write_text(json.dumps(settings))
+    del settings[seals.SEAL]
+    s3.path(f"runs/{RUN}/run.json").write_text(json.dumps(seals.sealed(settings)))
     with s3.path(f"runs/{RUN}/batches.jsonl").open("w") as file:
         file.writelines(f'{{"batch":{index},"first":{index},"count":1}}\n' for index in range(count))
     record = {
@@ -136,7 +137,7 @@ def write_results(s3: FolderS3, count: int, workload: str, file_count: int) -> N
                 result = str(index * index) if workload == "squares" else f"[{index}]"
                 parts = [{"first": index, "count": 1, "result": result}]
                 record["Input"] = json.dumps({"run": RUN, "batch": batch}, separators=(",", ":"))
-                output = {"done": True, "run": RUN, **batch, "parts": parts}
+                output = seals.sealed({"done": True, "run": RUN, **batch, "parts": parts})
                 record["Output"] = json.dumps(output, separators=(",", ":"))
                 file.write(separator + json.dumps(record, separators=(",", ":")))
                 separator = ","

@@ -5,14 +5,21 @@ is the same but in a redrive.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambdas import indexed_items, json_text, storage
 from lambdas.errors import InvalidEventError, ResultFileError
 from lambdas.indexed_items import IndexedItem
-from lambdas.runs import Batch
+from lambdas.runs import Batch, add_line
 
 WINDOW_BYTES = 4 * 1024 * 1024
+
+
+class ReadTo(NamedTuple):
+    """A place between two items of a batch in its file, and the checksum of the batch's items before it."""
+
+    offset: int
+    crc32: int
 
 
 class BatchItems:
@@ -20,20 +27,20 @@ class BatchItems:
 
     Parameters
     ----------
-    offset
+    begin
         Where item ``first`` begins in the file; ignored for a range.
     is_indexed
         Whether the lines of the file have indexes.
     """
 
-    def __init__(self, bucket: str, batch: Batch, first: int, offset: int, *, is_indexed: bool = False) -> None:
+    def __init__(self, bucket: str, batch: Batch, first: int, begin: ReadTo, *, is_indexed: bool = False) -> None:
         self._bucket = bucket
         self._batch = batch
         self._first = first
         self._is_indexed = is_indexed
         self._items: list[Any] = []
         self._indexed: list[IndexedItem] = []
-        self._offsets = [offset]
+        self._read_to = [begin]
 
     def slice(self, first: int, limit: int | None) -> Sequence[Any]:
         """Return neighbours from position ``first`` on: at most ``limit``, and from a file at most one window."""
@@ -57,12 +64,12 @@ class BatchItems:
         """Return the index of an item that ``slice`` returned."""
         return self._indexed[position - self._first].index if self._is_indexed else position
 
-    def offset(self, position: int) -> int:
-        """Return where an item begins in the file, 0 for a range."""
-        return self._offsets[position - self._first] if self._batch.key is not None else 0
+    def read_to(self, position: int) -> ReadTo:
+        """Return where an item begins in the file."""
+        return self._read_to[position - self._first] if self._batch.key is not None else ReadTo(0, 0)
 
     def _read_window(self, key: str) -> None:
-        begin = self._offsets[-1]
+        begin, crc32 = self._read_to[-1]
         end = self._batch.offset + self._batch.size_bytes
         self._first += len(self._items)
         data, _, _ = storage.read_range(self._bucket, key, begin, min(WINDOW_BYTES, end - begin))
@@ -80,9 +87,15 @@ class BatchItems:
                 self._items = [json_text.parse(line.decode()) for line in lines]
         except ValueError as error:
             raise ResultFileError(f"s3://{self._bucket}/{key} is broken near byte {begin}: {error}") from error
-        self._offsets = [begin]
+        self._read_to = [ReadTo(begin, crc32)]
         for line in lines:
-            self._offsets.append(self._offsets[-1] + len(line) + 1)
+            begin, crc32 = begin + len(line) + 1, add_line(crc32, line + b"\n")
+            self._read_to.append(ReadTo(begin, crc32))
+        if self._first + len(lines) == self._batch.end and crc32 != self._batch.crc32:
+            raise ResultFileError(
+                f"s3://{self._bucket}/{key} has changed: the checksum of the items at byte {self._batch.offset} is "
+                f"{crc32}, that of batch {self._batch.number} was {self._batch.crc32}"
+            )
 
 
 def check_batch_key(run: str, batch: Batch) -> None:

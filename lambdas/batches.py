@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from lambdas.errors import InvalidInputError
-from lambdas.runs import Batch
+from lambdas.runs import Batch, add_line
 
 DEFAULT_BATCH_COUNT = 1_000
 MAX_BATCH_COUNT = 10_000
@@ -80,9 +80,11 @@ class Segment:
     count: int
     size_bytes: int
     weight: float
+    crc32: int = 0
 
     def join(self, other: "Segment") -> None:
         self.count += other.count
+        self.crc32 = (self.crc32 + other.crc32) % 2**32
         self.size_bytes += other.size_bytes
         self.weight += other.weight
 
@@ -103,16 +105,15 @@ class BatchForming:
         self._segments: list[Segment] = []
         self.item_count = 0
 
-    def add(self, size_bytes: int, weight: float) -> None:
-        """Take the next item, ``size_bytes`` long in items.jsonl, of ``weight`` 1 where items have none."""
+    def add(self, line: bytes, weight: float) -> None:
+        """Take the next item, by its line of items.jsonl, of ``weight`` 1 where items have none."""
         self.item_count += 1
+        segment = Segment(1, len(line), weight, add_line(0, line))
         last = self._segments[-1] if self._segments else None
         if last is not None and self._fits(last, weight):
-            last.count += 1
-            last.size_bytes += size_bytes
-            last.weight += weight
+            last.join(segment)
             return
-        self._segments.append(Segment(1, size_bytes, weight))
+        self._segments.append(segment)
         if self._batch_size is None and len(self._segments) > self.MAX_SEGMENTS:
             self._raise_bound()
 
@@ -142,7 +143,7 @@ class BatchForming:
         batches: list[Batch] = []
         first = offset = 0
         for number, group in enumerate(groups):
-            batches.append(Batch(number, first, group.count, key, offset, group.size_bytes))
+            batches.append(Batch(number, first, group.count, key, offset, group.size_bytes, group.crc32))
             first += group.count
             offset += group.size_bytes
         return batches or [Batch(0, 0, 0, key)]

@@ -1,6 +1,7 @@
 """A run and the runs whose failed items it completes: one result of all of them, every item counted once."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import Any
@@ -11,7 +12,7 @@ from lambdas.errors import InvalidInputError, MissingResultsError, OverlappingRe
 from lambdas.part_reading import NO_RESULT
 from lambdas.records import interpret
 from lambdas.reduction import Combining, RecordReader
-from lambdas.result_files import ResultFile
+from lambdas.result_files import Place, ResultFile
 from lambdas.runs import RunSettings, read_settings
 
 # Sum reads the records of all of them at once.
@@ -43,6 +44,15 @@ def _computed(settings: RunSettings) -> tuple[Any, ...]:
     return settings.workload, settings.workload_sha256, settings.params
 
 
+@contextmanager
+def _named_place(bucket: str, key: str, place: Place) -> Iterator[None]:
+    """Say of a bad record where it is."""
+    try:
+        yield
+    except (ResultFileError, OverlappingResultsError) as error:
+        raise type(error)(f"{error} (record at byte {place.offset} of s3://{bucket}/{key})") from error
+
+
 @dataclass
 class Link:
     """The records of one run of a chain."""
@@ -70,9 +80,10 @@ class Link:
         covered = coverage.read_coverage(bucket, settings)
         for file_number, file in enumerate(files):
             for place, value in result_files.stream_records(bucket, file, file_number):
-                record = interpret(value, settings.name, file.status)
-                if covered.note(record, file.status, place) and combining is not None:
-                    combining.take(record, settings.name)
+                with _named_place(bucket, file.key, place):
+                    record = interpret(value, settings.name, file.status)
+                    if covered.note(record, file.status, place) and combining is not None:
+                        combining.take(record, settings.name)
         covered.check_complete()
         return cls(settings, files, covered, RecordReader(bucket, settings, files))
 

@@ -4,8 +4,8 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from lambdas import environment, json_text, workloads
-from lambdas.batch_items import BatchItems, check_batch_key
+from lambdas import environment, json_text, seals, workloads
+from lambdas.batch_items import BatchItems, ReadTo, check_batch_key
 from lambdas.compute_batch import BatchRun
 from lambdas.errors import InvalidEventError
 from lambdas.inputs import RUN_NAME
@@ -17,7 +17,7 @@ from lambdas.time_limit import TimeLimit
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
 BEGIN_KEYS = {"run", "batch"}
-PAUSED_KEYS = {"done", "run", "batch", "next", "offset", "limit", "parts"}
+PAUSED_KEYS = {"done", "run", "batch", "next", "offset", "crc32", "limit", "parts"}
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     dict
         ::
 
-            {"done": true, "run", "batch": <number>, "first", "count", "parts": [<part>, ...]}
-            {"done": false, "run", "batch": <line>, "next": <index>, "offset", "limit", "parts"}
+            {"done": true, "run", "batch": <number>, "first", "count", "parts": [<part>, ...], "sha256"}
+            {"done": false, "run", "batch": <line>, "next": <index>, "offset", "crc32", "limit", "parts"}
     """
     name, batch = read_batch(event)
     log_batch(name, batch)
@@ -70,7 +70,8 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
     first = event.get("next", batch.first)
     bucket = environment.results_bucket()
     is_indexed = settings.redrive_of is not None
-    items = BatchItems(bucket, batch, first, event.get("offset", batch.offset), is_indexed=is_indexed)
+    begin = ReadTo(event.get("offset", batch.offset), event.get("crc32", 0))
+    items = BatchItems(bucket, batch, first, begin, is_indexed=is_indexed)
     parts = PartWriter(
         bucket=bucket,
         run=settings.name,
@@ -85,11 +86,12 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
 
 def check_pause(batch: Batch, event: dict[str, Any]) -> None:
     """Refuse what no earlier invocation for the batch returned."""
-    first, offset, limit = event["next"], event["offset"], event["limit"]
+    first, limit = event["next"], event["limit"]
     if type(first) is not int or not batch.first <= first <= batch.end:
         raise InvalidEventError(f"next must be {batch.first} to {batch.end}, got {json_text.shown(first)}")
-    if type(offset) is not int or offset < 0:
-        raise InvalidEventError(f"offset must be an integer of 0 or more, got {json_text.shown(offset)}")
+    for name in ("offset", "crc32"):
+        if type(event[name]) is not int or event[name] < 0:
+            raise InvalidEventError(f"{name} must be an integer of 0 or more, got {json_text.shown(event[name])}")
     if limit is not None and (type(limit) is not int or limit < 1):
         raise InvalidEventError(f"limit must be null or an integer of 1 or more, got {json_text.shown(limit)}")
     try:
@@ -99,26 +101,34 @@ def check_pause(batch: Batch, event: dict[str, Any]) -> None:
 
 
 def finished(batch_run: BatchRun) -> dict[str, Any]:
-    batch = batch_run.batch
-    return {
-        "done": True,
-        "run": batch_run.settings.name,
-        "batch": batch.number,
-        "first": batch.first,
-        "count": batch.count,
-        "parts": batch_run.parts.parts(),
-    }
+    return sealed_output(batch_run.settings.name, batch_run.batch, batch_run.parts.parts())
+
+
+def sealed_output(run: str, batch: Batch, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what Sum reads of a batch."""
+    return seals.sealed(
+        {
+            "done": True,
+            "run": run,
+            "batch": batch.number,
+            "first": batch.first,
+            "count": batch.count,
+            "parts": parts,
+        }
+    )
 
 
 def paused(batch_run: BatchRun, event: dict[str, Any]) -> dict[str, Any]:
     next_index = batch_run.parts.next
+    read_to = batch_run.items.read_to(next_index)
     LOGGER.info("batch goes on", extra={"run": event["run"], "batch": batch_run.batch.number, "next": next_index})
     return {
         "done": False,
         "run": event["run"],
         "batch": event["batch"],
         "next": next_index,
-        "offset": batch_run.items.offset(next_index),
+        "offset": read_to.offset,
+        "crc32": read_to.crc32,
         "limit": batch_run.limit,
         "parts": batch_run.parts.parts(),
     }

@@ -47,7 +47,7 @@ class Coverage:
 
     @property
     def item_count(self) -> int:
-        return self._firsts[-1] + self._counts[-1]
+        return self._firsts[-1] + self._counts[-1] if self._firsts else 0
 
     def note(self, record: Record, status: str, place: Place) -> bool:
         """Note what a record says; return False if its batch is known already.
@@ -100,6 +100,30 @@ class Coverage:
             )
 
 
+def read_batches(bucket: str, run: str) -> Iterator[Batch]:
+    """Yield the batches of a run, which follow each other without a gap.
+
+    Raises
+    ------
+    ResultFileError
+        If batches.jsonl is broken.
+    """
+    key = run_key(run, "batches.jsonl")
+    next_index = 0
+    for number, line in enumerate(storage.read_lines(bucket, key, max_line_bytes=MAX_LINE_BYTES), 1):
+        try:
+            batch = Batch.from_json(json_text.parse(line.decode()))
+        except (ValueError, InvalidEventError) as error:
+            raise ResultFileError(f"line {number} of s3://{bucket}/{key} is broken: {error}") from error
+        if batch.first != next_index:
+            raise ResultFileError(
+                f"line {number} of s3://{bucket}/{key} is broken: batch {batch.number} begins at item {batch.first}, "
+                f"expected {next_index}"
+            )
+        next_index = batch.end
+        yield batch
+
+
 def read_coverage(bucket: str, settings: RunSettings) -> Coverage:
     """Return the coverage of a run of which nothing is known yet.
 
@@ -108,24 +132,15 @@ def read_coverage(bucket: str, settings: RunSettings) -> Coverage:
     ResultFileError
         If batches.jsonl is broken or not the one that run.json counts.
     """
-    key = run_key(settings.name, "batches.jsonl")
-
-    def read_batches() -> Iterator[Batch]:
-        next_index = 0
-        for line in storage.read_lines(bucket, key, max_line_bytes=MAX_LINE_BYTES):
-            batch = Batch.from_json(json_text.parse(line.decode()))
-            if batch.first != next_index:
-                raise ValueError(f"batch {batch.number} begins at item {batch.first}, expected {next_index}")
-            next_index = batch.end
-            yield batch
-
-    try:
-        coverage = Coverage(read_batches())
-        counts = (coverage.batch_count, coverage.item_count)
-    except (ValueError, IndexError, InvalidEventError) as error:
-        raise ResultFileError(f"s3://{bucket}/{key} is broken: {error}") from error
-    if counts != (settings.batch_count, settings.item_count):
-        raise ResultFileError(f"s3://{bucket}/{key} has {counts} batches and items, not those of run.json")
+    coverage = Coverage(read_batches(bucket, settings.name))
+    counts = (coverage.batch_count, coverage.item_count)
+    expected = (settings.batch_count, settings.item_count)
+    if counts != expected:
+        key = run_key(settings.name, "batches.jsonl")
+        raise ResultFileError(
+            f"s3://{bucket}/{key} is broken: it has {counts[0]} batches of {counts[1]} items, run.json says "
+            f"{expected[0]} of {expected[1]}"
+        )
     return coverage
 
 

@@ -5,12 +5,14 @@ r"""Items under indexes of their own: the lines of items.jsonl of a redrive, who
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from lambdas import json_text, storage
+from lambdas.coverage import read_batches
 from lambdas.errors import ResultFileError
 from lambdas.json_text import shown
-from lambdas.runs import run_key
+from lambdas.runs import add_line, run_key
 
 # An item of the most bytes that are allowed, and its index.
 MAX_LINE_BYTES = 1024 * 1024 + 100
@@ -52,20 +54,44 @@ def risen(index: Any, previous: int) -> int:
     return index
 
 
+def read_checked_lines(bucket: str, run: str, *, max_line_bytes: int) -> Iterator[bytes]:
+    """Yield the lines of a run's items.jsonl, with their line ends.
+
+    Raises
+    ------
+    ResultFileError
+        After a batch whose lines are not those that Start wrote; they are of no use then.
+    """
+    key = run_key(run, "items.jsonl")
+    lines = storage.read_lines(bucket, key, max_line_bytes=max_line_bytes)
+    for batch in read_batches(bucket, run):
+        crc32 = 0
+        for line in islice(lines, batch.count):
+            crc32 = add_line(crc32, line)
+            yield line
+        if crc32 != batch.crc32:
+            raise ResultFileError(
+                f"s3://{bucket}/{key} has changed: the checksum of the items at byte {batch.offset} is {crc32}, that "
+                f"of batch {batch.number} was {batch.crc32}"
+            )
+    if next(lines, None) is not None:
+        raise ResultFileError(f"s3://{bucket}/{key} has changed: it has more lines than its batches have items")
+
+
 def read_lines(bucket: str, run: str) -> Iterator[tuple[int, bytes]]:
     """Yield index and line of every item of a redrive, in order.
 
     Raises
     ------
     ResultFileError
-        If a line is none, or its index does not rise.
+        If a line is none, or its index does not rise, or the lines are not those that Start wrote.
     """
-    key = run_key(run, "items.jsonl")
     previous = -1
-    for number, line in enumerate(storage.read_lines(bucket, key, max_line_bytes=MAX_LINE_BYTES), 1):
+    for number, line in enumerate(read_checked_lines(bucket, run, max_line_bytes=MAX_LINE_BYTES), 1):
         try:
             index = risen(read_line(line).index, previous)
         except ValueError as error:
+            key = run_key(run, "items.jsonl")
             raise ResultFileError(f"line {number} of s3://{bucket}/{key} is broken: {error}") from error
         previous = index
         yield index, line

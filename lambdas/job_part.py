@@ -92,5 +92,4 @@ def all_failed(bucket: str, settings: RunSettings, batch: Batch, error: str) -> 
     parts = PartWriter(bucket=bucket, run=settings.name, batch=batch.number, first=batch.first, combine=None, parts=[])
     for _ in range(batch.count):
         parts.fail(error)
-    described = {"batch": batch.number, "first": batch.first, "count": batch.count, "parts": parts.parts()}
-    return {"done": True, "run": settings.name, **described}
+    return compute.sealed_output(settings.name, batch, parts.parts())

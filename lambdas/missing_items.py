@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lambdas import chain, indexed_items, inputs, item_sources, json_text, record_files, storage
-from lambdas.coverage import MAX_LINE_BYTES as MAX_BATCH_LINE_BYTES
-from lambdas.errors import InvalidEventError, InvalidInputError, ResultFileError, StorageAccessError
+from lambdas.coverage import read_batches
+from lambdas.errors import InvalidInputError, ResultFileError, StorageAccessError
 from lambdas.inputs import RunInput
 from lambdas.item_sources import Item
 from lambdas.runs import Batch, RunSettings, read_settings, run_key
@@ -62,7 +62,7 @@ def open_missing(bucket: str, earlier: RunSettings) -> Iterator[Item]:
         If the run's files contradict each other.
     """
     failed = _failed_indexes(bucket, earlier.name)
-    if _is_range(bucket, earlier):
+    if _is_range(bucket, earlier.name):
         lines = _of_range(failed, earlier)
     else:
         lines = _of_lines(failed, _lines(bucket, earlier), earlier.name)
@@ -86,13 +86,8 @@ def _failed_indexes(bucket: str, run: str) -> Iterator[int]:
         yield index
 
 
-def _is_range(bucket: str, settings: RunSettings) -> bool:
-    key = run_key(settings.name, "batches.jsonl")
-    lines = storage.read_lines(bucket, key, max_line_bytes=MAX_BATCH_LINE_BYTES)
-    try:
-        return Batch.from_json(json_text.parse(next(lines).decode())).key is None
-    except (ValueError, StopIteration, InvalidEventError) as error:
-        raise ResultFileError(f"s3://{bucket}/{key} is broken: {error}") from error
+def _is_range(bucket: str, run: str) -> bool:
+    return next(read_batches(bucket, run), Batch(0, 0, 0)).key is None
 
 
 def _of_range(failed: Iterator[int], earlier: RunSettings) -> Iterator[str]:
@@ -119,9 +114,10 @@ def _lines(bucket: str, earlier: RunSettings) -> Iterator[tuple[int, str]]:
         for index, line in indexed_items.read_lines(bucket, earlier.name):
             yield index, line.decode().rstrip("\n")
         return
-    key = run_key(earlier.name, "items.jsonl")
-    for index, line in enumerate(storage.read_lines(bucket, key, max_line_bytes=item_sources.MAX_ITEM_BYTES)):
-        yield index, indexed_items.line_of(index, line.decode().rstrip("\n"))
+    lines = indexed_items.read_checked_lines(bucket, earlier.name, max_line_bytes=item_sources.MAX_ITEM_BYTES)
+    for index, line in enumerate(lines):
+        # What is no UTF-8 any more is seen by its checksum.
+        yield index, indexed_items.line_of(index, line.decode(errors="replace").rstrip("\n"))
 
 
 def _not_an_item(index: int, run: str) -> ResultFileError:

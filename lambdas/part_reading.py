@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from lambdas import json_text, storage
+from lambdas import json_text, seals, storage
 from lambdas.errors import ResultFileError
 from lambdas.json_text import shown
 
@@ -20,10 +20,11 @@ class StoredBytes:
     bucket: str
     key: str
     size_bytes: int
+    sha256: str
 
     def describe(self) -> dict[str, Any]:
         """Return the pointer that stands for it where results are listed."""
-        return {"key": self.key, "bytes": self.size_bytes}
+        return {"key": self.key, "bytes": self.size_bytes, "sha256": self.sha256}
 
     def read(self) -> bytes:
         """Return the bytes.
@@ -31,9 +32,20 @@ class StoredBytes:
         Raises
         ------
         ResultFileError
-            If the object has another size.
+            If they are not those that were written.
         """
-        return b"".join(storage.read_blocks(self.bucket, self.key, expected_bytes=self.size_bytes))
+        data = b"".join(storage.read_blocks(self.bucket, self.key, expected_bytes=self.size_bytes))
+        check_digest(self.bucket, self.key, data, self.sha256)
+        return data
+
+
+def check_digest(bucket: str, key: str, data: bytes, sha256: Any) -> None:
+    """Refuse an object that is not the one that was written."""
+    found = seals.digest(data)
+    if found != sha256:
+        raise ResultFileError(
+            f"s3://{bucket}/{key} has changed: its sha256 is {found}, its record says {shown(sha256)}"
+        )
 
 
 def check_content(part: dict[str, Any]) -> None:
@@ -74,8 +86,10 @@ def load_part(bucket: str, run: str, part: dict[str, Any]) -> dict[str, Any]:
     key = part["key"]
     if not isinstance(key, str) or not key.startswith(f"runs/{run}/parts/"):
         raise ResultFileError(f"a part of run {run} must be under runs/{run}/parts/, got {shown(key)}")
-    loaded: dict[str, Any] = storage.get_json(bucket, key)
+    data = b"".join(storage.read_blocks(bucket, key))
+    check_digest(bucket, key, data, part["sha256"])
     try:
+        loaded: dict[str, Any] = json_text.parse(data.decode())
         check_content(loaded)
         described = {"first": loaded["first"], "count": loaded["count"], "failed_count": len(loaded.get("failed", ()))}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -122,6 +136,6 @@ def listed_results(bucket: str, run: str, part: dict[str, Any]) -> Iterator[Any]
 
 def _stored_bytes(bucket: str, run: str, pointer: Any) -> StoredBytes:
     match pointer:
-        case {"key": str(key), "bytes": int(size_bytes)} if key.startswith(f"runs/{run}/parts/"):
-            return StoredBytes(bucket, key, size_bytes)
+        case {"key": str(key), "bytes": int(size_bytes), "sha256": str(sha256)} if key.startswith(f"runs/{run}/parts/"):
+            return StoredBytes(bucket, key, size_bytes, sha256)
     raise ResultFileError(f"bytes of run {run} must be under runs/{run}/parts/, got {shown(pointer)}")

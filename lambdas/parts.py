@@ -3,19 +3,19 @@ r"""Parts: what a child execution says about its items, short enough for a state
 A part covers neighbouring items. It is in the state itself, or in an object of its own where it is long::
 
     {"first": int, "count": int, "result": "<JSON text>", "failed": [{"index": int, "error": str}, ...]}
-    {"first": int, "count": int, "failed_count": int, "key": "runs/<name>/parts/...", "bytes": int}
+    {"first": int, "count": int, "failed_count": int, "key": "runs/<name>/parts/...", "bytes": int, "sha256": str}
 
 ``result`` is the combined result or, of a workload without ``combine``, the list of results in item order; it is JSON
 *text*, because the service treats JSON numbers as doubles. It is absent if every item failed, ``failed`` if none did.
 
-A result that is bytes is an object of its own, ``{"key": "runs/<name>/parts/<index>.bin", "bytes": int}`` in the list;
-``objects`` has the indexes of such items, and is absent if there are none.
+A result that is bytes is an object of its own, in the list ``{"key": "runs/<name>/parts/<index>.bin", "bytes": int,
+"sha256": str}``; ``objects`` has the indexes of such items, and is absent if there are none.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from lambdas import json_text, storage
+from lambdas import json_text, seals, storage
 from lambdas.errors import WorkloadError
 from lambdas.runs import run_key
 
@@ -27,6 +27,11 @@ FLUSH_BYTES = 4 * 1024 * 1024
 MAX_RESULT_BYTES = 16 * 1024 * 1024
 MAX_OBJECT_BYTES = 256 * 1024 * 1024
 MAX_ERROR_CHARACTERS = 500
+
+
+def pointer(key: str, body: bytes) -> dict[str, Any]:
+    """Return what stands for an object where it is spoken of."""
+    return {"key": key, "bytes": len(body), "sha256": seals.digest(body)}
 
 
 def describe_error(error: BaseException) -> str:
@@ -127,7 +132,7 @@ class PartWriter:
         key = run_key(self._run, f"parts/{self._index(self.next)}.bin")
         storage.put(self._bucket, key, value)
         self._objects.append(self.next)
-        return json_text.to_text({"key": key, "bytes": len(value)})
+        return json_text.to_text(pointer(key, value))
 
     def _current(self) -> dict[str, Any]:
         part: dict[str, Any] = {"first": self._first, "count": self.next - self._first}
@@ -154,7 +159,7 @@ class PartWriter:
         body = json_text.to_text(part).encode()
         storage.put(self._bucket, key, body)
         failed_count = len(part.get("failed", ()))
-        return {"first": first, "count": count, "failed_count": failed_count, "key": key, "bytes": len(body)}
+        return {"first": first, "count": count, "failed_count": failed_count, **pointer(key, body)}
 
     def parts(self) -> list[dict[str, Any]]:
         """Return all parts so far, the longest of them in S3 if they are too long together."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lambdas import job_results, json_text, result_files, storage
+from lambdas import job_results, json_text, result_files, seals, storage
 from lambdas.errors import InvalidEventError, ResultFileError
 from lambdas.result_files import ResultFile
 from lambdas.runs import RunSettings, run_key
@@ -26,7 +26,8 @@ def find_files(bucket: str, settings: RunSettings, event: dict[str, Any]) -> lis
 
 def keep(bucket: str, run: str, event: dict[str, Any]) -> None:
     """Write down what Sum was given."""
-    storage.put_json(bucket, run_key(run, FILE_NAME), {key: event[key] for key in KEPT_KEYS if key in event})
+    kept = {key: event[key] for key in KEPT_KEYS if key in event}
+    storage.put_json(bucket, run_key(run, FILE_NAME), seals.sealed(kept))
 
 
 def find_kept_files(bucket: str, settings: RunSettings) -> list[ResultFile]:
@@ -44,8 +45,8 @@ def find_kept_files(bucket: str, settings: RunSettings) -> list[ResultFile]:
     if not isinstance(kept, dict):
         raise ResultFileError(f"s3://{bucket}/{key} is broken: expected an object, got {json_text.shown(kept)}")
     try:
-        return find_files(bucket, settings, kept)
-    except InvalidEventError as error:
+        return find_files(bucket, settings, seals.unsealed(kept))
+    except (ValueError, InvalidEventError) as error:
         raise ResultFileError(f"s3://{bucket}/{key} is broken: {error}") from error
 
 

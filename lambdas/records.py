@@ -4,7 +4,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas import json_text
+from lambdas import json_text, seals
 from lambdas.errors import InvalidEventError, ResultFileError
 from lambdas.json_text import shown
 from lambdas.part_reading import check_content
@@ -71,6 +71,7 @@ def _succeeded(output: Any, run: str) -> Record:
         raise ResultFileError(f"batch {shown(payload['batch'])} ended before it was done")
     batch = Batch(payload["batch"], payload["first"], payload["count"])
     check_parts(batch, payload["parts"])
+    seals.unsealed(payload)
     return Record(batch.first, batch.count, payload["parts"])
 
 
@@ -108,6 +109,12 @@ def _count(number: Any) -> int:
     return number
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {shown(value)}")
+    return value
+
+
 def check_parts(batch: Batch, parts: Any) -> None:
     """Refuse parts that do not cover their batch item by item.
 
@@ -123,6 +130,7 @@ def check_parts(batch: Batch, parts: Any) -> None:
         next_index += _count(part["count"])
         if "key" in part:
             _count(part["failed_count"])
+            _text(part["sha256"])
         else:
             check_content(part)
     if next_index != batch.first + _count(batch.count):

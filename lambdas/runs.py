@@ -14,12 +14,18 @@
 """
 
 import functools
+import zlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from lambdas import storage
+from lambdas import seals, storage
 from lambdas.errors import InvalidEventError, ResultFileError
 from lambdas.json_text import shown
+
+# Above this the service does not keep integers apart.
+MAX_NUMBER = 2**53
+RANGE_FIELDS = frozenset({"batch", "first", "count"})
+PLACE_FIELDS = frozenset({"key", "offset", "bytes", "crc32"})
 
 
 def run_key(run: str, file: str) -> str:
@@ -45,7 +51,7 @@ class RunSettings:
     redrive_of: str | None = None
 
     def write(self, bucket: str) -> None:
-        storage.put_json(bucket, run_key(self.name, "run.json"), asdict(self))
+        storage.put_json(bucket, run_key(self.name, "run.json"), seals.sealed(asdict(self)))
 
 
 # By annotation of a field.
@@ -69,9 +75,11 @@ def read_settings(bucket: str, run: str) -> RunSettings:
     """
     value = storage.get_json(bucket, run_key(run, "run.json"))
     try:
-        settings = RunSettings(**value)
-    except TypeError as error:
+        settings = RunSettings(**seals.unsealed(value))
+    except (AttributeError, TypeError) as error:
         raise ResultFileError(f"run.json of run {run} does not have the fields of a run: {error}") from error
+    except ValueError as error:
+        raise ResultFileError(f"s3://{bucket}/{run_key(run, 'run.json')} is broken: {error}") from error
     for each in fields(settings):
         given = getattr(settings, each.name)
         if not isinstance(given, _SETTING_TYPES[str(each.type)]) or isinstance(given, bool):
@@ -81,9 +89,14 @@ def read_settings(bucket: str, run: str) -> RunSettings:
     return settings
 
 
+def add_line(crc32: int, line: bytes) -> int:
+    """Return the checksum of lines with one more; the same in whatever order, so that groups of lines can be joined."""
+    return (crc32 + zlib.crc32(line)) % 2**32
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Items ``first`` to ``first + count - 1``; ``key``, ``offset`` and ``size_bytes`` where they stand in a file."""
+    """Items ``first`` to ``first + count - 1``; in a file where they stand, and the checksum of their lines."""
 
     number: int
     first: int
@@ -91,15 +104,18 @@ class Batch:
     key: str | None = None
     offset: int = 0
     size_bytes: int = 0
+    crc32: int = 0
 
     @property
     def end(self) -> int:
         return self.first + self.count
 
     def to_json(self) -> dict[str, Any]:
-        """Return the line of batches.jsonl: batch, first and count; of items in a file key, offset and bytes too."""
-        place = {} if self.key is None else {"key": self.key, "offset": self.offset, "bytes": self.size_bytes}
-        return {"batch": self.number, "first": self.first, "count": self.count, **place}
+        """Return the line of batches.jsonl: batch, first and count; of items in a file their place and checksum too."""
+        line: dict[str, Any] = {"batch": self.number, "first": self.first, "count": self.count}
+        if self.key is not None:
+            line |= {"key": self.key, "offset": self.offset, "bytes": self.size_bytes, "crc32": self.crc32}
+        return line
 
     @classmethod
     def from_json(cls, value: Any) -> "Batch":
@@ -110,18 +126,24 @@ class Batch:
         InvalidEventError
             If it is not a batch.
         """
-        allowed = ({"batch", "first", "count"}, {"batch", "first", "count", "key", "offset", "bytes"})
+        allowed = (RANGE_FIELDS, RANGE_FIELDS | PLACE_FIELDS)
         if not isinstance(value, dict) or set(value) not in allowed:
             raise InvalidEventError(
-                f'a batch is {{"batch", "first", "count"[, "key", "offset", "bytes"]}}, got {shown(value)}'
+                f'a batch is {{"batch", "first", "count"[, "key", "offset", "bytes", "crc32"]}}, got {shown(value)}'
             )
         numbers = {name: number for name, number in value.items() if name != "key"}
         for name, number in numbers.items():
-            if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-                raise InvalidEventError(f"{name} of a batch must be an integer of 0 or more, got {shown(number)}")
+            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= MAX_NUMBER:
+                raise InvalidEventError(f"{name} of a batch must be an integer from 0 to 2^53, got {shown(number)}")
         key = value.get("key")
         if key is not None and not isinstance(key, str):
             raise InvalidEventError(f"key of a batch must be text, got {shown(key)}")
         return cls(
-            value["batch"], value["first"], value["count"], key, numbers.get("offset", 0), numbers.get("bytes", 0)
+            value["batch"],
+            value["first"],
+            value["count"],
+            key,
+            numbers.get("offset", 0),
+            numbers.get("bytes", 0),
+            numbers.get("crc32", 0),
         )

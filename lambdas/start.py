@@ -112,7 +112,7 @@ def write_items(
                 raise InvalidInputError(f"a run may have {MAX_ITEM_COUNT} items that are not a range, got more")
             writer.write(line)
             weighted = item.weight is not None
-            forming.add(len(line), 1 if item.weight is None else item.weight)
+            forming.add(line, 1 if item.weight is None else item.weight)
         # Inside: a refused batch size leaves no items.jsonl behind.
         return forming.batches(key, weighted=weighted)
 

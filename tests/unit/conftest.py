@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from moto import mock_aws
 
-from lambdas import compute, runs, start, storage, workloads
+from lambdas import compute, runs, seals, start, storage, workloads
 from lambdas import sum as sum_
 
 # How long an example takes depends on what else the machine does; it says nothing about the code.
@@ -140,6 +140,10 @@ class Pipeline:
 
     def write_results(self, *, lines: bool = False, compact: bool = False) -> None:
         """Write what ResultWriter would write about the children."""
+        for child in self.children:
+            if not child.error and child.output is not None:
+                # Tests change outputs: the seal is that of what they write.
+                child.output = resealed(child.output)
         succeeded = [child for child in self.children if not child.error]
         failed = [child for child in self.children if child.error]
         values = [child.output if compact else record(child) for child in succeeded]
@@ -173,6 +177,11 @@ class Pipeline:
         self.map(seconds)
         self.write_results(lines=lines, compact=compact)
         return self.sum()
+
+
+def resealed(output: dict[str, Any]) -> dict[str, Any]:
+    """Return what Compute would return if it had computed this."""
+    return seals.sealed({name: value for name, value in output.items() if name != seals.SEAL})
 
 
 def through_json(value: Any) -> Any:

@@ -47,7 +47,7 @@ def test_range_batches_cover_the_range_or_name_the_smallest_size(item_count: int
 def test_batches_of_weighted_items_cover_them_and_share_the_weight(weights: list[float]) -> None:
     forming = BatchForming(None)
     for weight in weights:
-        forming.add(10, weight)
+        forming.add(b"x" * 10, weight)
     formed = forming.batches("key", weighted=True)
     assert_covers(formed, len(weights))
     assert [batch.offset for batch in formed] == [10 * batch.first for batch in formed]
@@ -59,7 +59,7 @@ def test_batches_of_weighted_items_cover_them_and_share_the_weight(weights: list
 def test_streamed_batches_are_balanced_whatever_their_number(item_count: int, weighted: bool) -> None:
     forming = BatchForming(None)
     for _ in range(item_count):
-        forming.add(1, 1)
+        forming.add(b"x", 1)
     formed = forming.batches("key", weighted=weighted)
     assert_covers(formed, item_count)
     assert len(formed) <= 1000
@@ -69,7 +69,7 @@ def test_streamed_batches_are_balanced_whatever_their_number(item_count: int, we
 def test_streamed_batches_isolate_heavy_items_among_many_light_ones() -> None:
     forming = BatchForming(None)
     for index in range(100_000):
-        forming.add(1, 1e6 if index % 10_000 == 0 else 1)
+        forming.add(b"x", 1e6 if index % 10_000 == 0 else 1)
     formed = forming.batches("key", weighted=True)
     assert_covers(formed, 100_000)
     heavy_in = [
@@ -82,7 +82,7 @@ def test_streamed_batches_isolate_heavy_items_among_many_light_ones() -> None:
 def test_streamed_batches_have_the_given_size(item_count: int, batch_size: int) -> None:
     forming = BatchForming(batch_size)
     for index in range(item_count):
-        forming.add(1, 1 + index)
+        forming.add(b"x", 1 + index)
     formed = forming.batches("key", weighted=True)
     assert_covers(formed, item_count)
     assert {batch.count for batch in formed[:-1]} <= {batch_size}
@@ -108,7 +108,7 @@ def test_tolerated_items_are_exact_in_decimal(item_count: int, percentage: float
     assert tolerated_items(item_count, percentage) == tolerated
 
 
-@pytest.mark.parametrize("batch", [Batch(0, 0, 1), Batch(7, 5, 2, "runs/a/items.jsonl", 30, 12)])
+@pytest.mark.parametrize("batch", [Batch(0, 0, 1), Batch(7, 5, 2, "runs/a/items.jsonl", 30, 12, 2**32 - 1)])
 def test_batch_survives_its_line(batch: Batch) -> None:
     assert Batch.from_json(batch.to_json()) == batch
 

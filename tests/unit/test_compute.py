@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas import compute, errors, parts, storage
+from lambdas import compute, errors, parts, seals, storage
 
 LONG_TEXT = "def compute(item): return 'x' * item\n"
 ADDITION = "def combine(a, b): return a + b\n"
@@ -20,7 +20,7 @@ def context(seconds: float = 900) -> Any:
 
 def test_compute_returns_the_combined_result_as_text(pipeline: Any) -> None:
     run = pipeline(size=10, workload="squares", batch_size=4)
-    assert run.first_output() == {
+    output = {
         "done": True,
         "run": run.name,
         "batch": 0,
@@ -28,6 +28,7 @@ def test_compute_returns_the_combined_result_as_text(pipeline: Any) -> None:
         "count": 4,
         "parts": [{"first": 0, "count": 4, "result": "14"}],
     }
+    assert run.first_output() == seals.sealed(output)
 
 
 def test_compute_returns_results_in_item_order_where_nothing_combines(pipeline: Any, make_workload: Any) -> None:
@@ -62,9 +63,16 @@ def test_compute_spills_long_results(s3: Any, pipeline: Any, make_workload: Any,
     output = run.first_output()
     [part] = output["parts"]
     key = f"runs/{run.name}/parts/0-0-{count}.json"
-    assert part == {"first": 0, "count": count, "failed_count": 0, "key": key, "bytes": part["bytes"]}
+    assert {**part, "bytes": 0, "sha256": ""} == {
+        "first": 0,
+        "count": count,
+        "failed_count": 0,
+        "key": key,
+        "bytes": 0,
+        "sha256": "",
+    }
     body = s3.get_object(Bucket=run.BUCKET, Key=key)["Body"].read()
-    assert len(body) == part["bytes"]
+    assert (len(body), seals.digest(body)) == (part["bytes"], part["sha256"])
     assert len(json.loads(body)["result"]) >= 300_000 // count * count
 
 
@@ -229,7 +237,7 @@ BATCH = {"batch": 0, "first": 0, "count": 1}
         ({"run": 5, "batch": BATCH}, "run must be the name of a run"),
         ({"run": "a", "batch": {"batch": 0}}, "a batch is"),
         (
-            {"run": "a", "batch": BATCH | {"key": "runs/b/items.jsonl", "offset": 0, "bytes": 2}},
+            {"run": "a", "batch": BATCH | {"key": "runs/b/items.jsonl", "offset": 0, "bytes": 2, "crc32": 0}},
             "must be under runs/a/",
         ),
     ],
@@ -249,6 +257,7 @@ def test_compute_refuses_to_go_on_outside_of_its_batch(pipeline: Any, next_index
         "batch": BATCH,
         "next": next_index,
         "offset": 0,
+        "crc32": 0,
         "limit": None,
         "parts": [],
     }

@@ -110,7 +110,7 @@ def test_bytes_are_objects_that_finish_gets_back_in_order(
 
 def test_bytes_are_listed_by_their_place_where_nothing_finishes(pipeline: Any, make_workload: Any) -> None:
     run = pipeline(size=3, workload=make_workload(BYTES), batch_size=2)
-    pointers = [{"key": f"runs/{run.name}/parts/{index}.bin", "bytes": index} for index in range(3)]
+    pointers = [parts.pointer(f"runs/{run.name}/parts/{index}.bin", bytes([index]) * index) for index in range(3)]
     assert json.loads(run.run()["result"]) == pointers
     for index, pointer in enumerate(pointers):
         body = run.s3.get_object(Bucket=run.BUCKET, Key=pointer["key"])["Body"].read()
@@ -130,6 +130,9 @@ def test_sum_names_bytes_that_are_gone_or_changed(pipeline: Any, make_workload: 
     run.write_results()
     run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/parts/2.bin", Body=b"longer")
     with pytest.raises(errors.ResultFileError, match=r"parts/2\.bin has 6 bytes"):
+        run.sum()
+    run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/parts/2.bin", Body=b"\x02\x03")
+    with pytest.raises(errors.ResultFileError, match=r"parts/2\.bin has changed: its sha256 is"):
         run.sum()
     run.s3.delete_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/parts/2.bin")
     with pytest.raises(errors.StorageAccessError, match=r"parts/2\.bin is missing"):

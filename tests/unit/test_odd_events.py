@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambdas import compare, compute, job_events, notify, runs
+from lambdas import compare, compute, job_events, notify, runs, seals
 from lambdas.errors import InvalidEventError, ResultFileError
 
 CONTEXT: Any = None
@@ -17,6 +17,7 @@ CONTEXT: Any = None
     [
         ({"next": True}, "next must be 0 to 2, got true"),
         ({"offset": -1}, "offset must be an integer of 0 or more, got -1"),
+        ({"crc32": "0"}, "crc32 must be an integer of 0 or more"),
         ({"limit": 0}, "limit must be null or an integer of 1 or more, got 0"),  # it never got on
         ({"limit": {}}, "limit must be null or an integer of 1 or more"),
         ({"parts": [{}]}, "parts must be of items 0 to -1"),
@@ -29,7 +30,7 @@ def test_compute_refuses_a_pause_that_it_never_made(
 ) -> None:
     run = pipeline(size=2, workload="squares", batch_size=2)
     run.start()
-    paused = {"done": False, "next": 0, "offset": 0, "limit": None, "parts": []}
+    paused = {"done": False, "next": 0, "offset": 0, "crc32": 0, "limit": None, "parts": []}
     event = {"run": run.name, "batch": run.batches()[0], **paused, **changes}
     compute.read_batch(event)
     with pytest.raises(InvalidEventError, match=message):
@@ -42,7 +43,7 @@ def test_compute_refuses_a_pause_that_it_never_made(
 def test_run_file_with_a_field_of_another_type_is_refused(pipeline: Callable[..., Any], field: str, value: Any) -> None:
     run = pipeline(size=2, workload="squares")
     run.start()
-    told = json.loads(run.text("run.json")) | {field: value}
+    told = seals.sealed(seals.unsealed(json.loads(run.text("run.json"))) | {field: value})
     run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/run.json", Body=json.dumps(told).encode())
     runs.read_settings.cache_clear()
     with pytest.raises(ResultFileError, match=f"{field} in run.json of run {run.name} must be"):

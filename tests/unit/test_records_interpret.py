@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ResponseSt
 from lambdas import storage
 from lambdas.errors import ResultFileError, StorageAccessError, StorageUnavailableError
 from lambdas.records import interpret
+from lambdas.seals import sealed
 
 
 def none_record(output: Any, **changes: Any) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def none_record(output: Any, **changes: Any) -> dict[str, Any]:
 
 FAILED = {"index": 5, "error": "ValueError: bad"}
 PARTS = [{"first": 4, "count": 2, "result": "9"}]
-OUTPUT = {"done": True, "run": "a", "batch": 1, "first": 4, "count": 2, "parts": PARTS}
+OUTPUT = sealed({"done": True, "run": "a", "batch": 1, "first": 4, "count": 2, "parts": PARTS})
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,10 @@ def test_interpret_names_the_error_of_a_failed_child(fields: dict[str, Any], err
         (OUTPUT | {"parts": [{"first": 4, "count": 2, "key": "k"}]}, "SUCCEEDED", "of this pipeline: 'failed_count'"),
         (OUTPUT | {"first": "4"}, "SUCCEEDED", "expected an integer of 0 or more"),
         (OUTPUT | {"parts": 5}, "SUCCEEDED", "is not of this pipeline"),
+        (OUTPUT | {"parts": [PARTS[0] | {"result": "8"}]}, "SUCCEEDED", "it has changed: the sha256 .* its own says"),
+        (OUTPUT | {"batch": 2}, "SUCCEEDED", "it has changed"),
+        (OUTPUT | {"sha256": "0"}, "SUCCEEDED", "it has changed: .*its own says 0"),
+        ({key: OUTPUT[key] for key in OUTPUT if key != "sha256"}, "SUCCEEDED", "it has changed: .*its own says None"),
         (7, "SUCCEEDED", "is not of this pipeline"),
         ([OUTPUT], "SUCCEEDED", "is not of this pipeline"),
         ("text", "SUCCEEDED", "is not of this pipeline"),

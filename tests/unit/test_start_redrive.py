@@ -1,5 +1,6 @@
 """Start of a run on the failed items of another: what it refuses before anything is computed."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -83,3 +84,23 @@ def test_chain_has_an_end(disturbed: Disturbed, monkeypatch: pytest.MonkeyPatch)
     again = disturbed.next(disturbed.first({4}), {4})
     message = f"InvalidInputError: run {again.name} is the last of 2 runs that complete each other: start a new one"
     assert error_of_start(disturbed, again.name) == message
+
+
+@pytest.mark.parametrize(
+    ("indexes", "message"),
+    [
+        ([7, 2], "line 2 of .*failed.jsonl is broken: .*an index must be an integer over 7"),
+        ([2, 2], "line 2 of .*failed.jsonl is broken: .*an index must be an integer over 2"),
+        ([2, True], "line 2 of .*failed.jsonl is broken: .*an index must be an integer"),
+        ([2, "7"], "line 2 of .*failed.jsonl is broken: .*an index must be an integer"),
+        ([2, 9], "item 9 failed in run .*, and is no item of it"),
+        ([], "redrive_of must be a run with failed items, .* has none"),
+    ],
+)
+def test_list_of_failed_items_that_can_not_be_true_is_named(
+    disturbed: Disturbed, indexes: list[Any], message: str
+) -> None:
+    run = disturbed.first({2, 7})
+    lines = "".join(json.dumps({"index": index}) + "\n" for index in indexes)
+    run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/failed.jsonl", Body=lines.encode())
+    assert re.search(message, error_of_start(disturbed, run.name))

@@ -1,10 +1,11 @@
 """Sum: broken, missing and foreign results are named, and give no total."""
 
+import json
 from typing import Any
 
 import pytest
 
-from lambdas import errors
+from lambdas import errors, seals
 from lambdas import sum as sum_
 
 PLAIN = "def compute(item): return item\n"
@@ -14,6 +15,10 @@ ADDITION = "def combine(a, b): return a + b\n"
 def object_keys(run: Any) -> set[str]:
     listing = run.s3.list_objects_v2(Bucket=run.BUCKET, Prefix=f"runs/{run.name}/")
     return {entry["Key"].removeprefix(f"runs/{run.name}/") for entry in listing["Contents"]}
+
+
+def resealed(output: dict[str, Any]) -> dict[str, Any]:
+    return seals.sealed({name: value for name, value in output.items() if name != seals.SEAL})
 
 
 def mapped(pipeline: Any, **execution_input: Any) -> Any:
@@ -52,7 +57,7 @@ def test_sum_names_a_result_that_is_no_batch(pipeline: Any, first: int, count: i
     run = mapped(pipeline)
     stray = run.children[0].output | {"first": first, "count": count}
     stray["parts"] = [{"first": first, "count": count, "result": "1"}]
-    run.add_file("SUCCEEDED", [stray])
+    run.add_file("SUCCEEDED", [resealed(stray)])
     run.write_results()
     named = f"item {first}" if count == 1 else f"items {first} to {first + count - 1}"
     message = f"covers {named}, which are no batch of this run"
@@ -107,7 +112,7 @@ def test_sum_names_a_record_of_another_run(pipeline: Any) -> None:
     ("body", "message"),
     [
         (None, "is missing"),
-        (b"{", "is not JSON"),
+        (b"{", "is not a part: "),
         (b"[]", "is not a part: "),
         (b'{"first":0,"count":1}', "is not a part: .*1 items, 0 of them failed, has no result"),
         (b'{"first":1,"count":1,"result":"5"}', "is another part than its record says"),
@@ -123,18 +128,21 @@ def test_sum_names_a_part_that_is_not_the_one_of_its_record(
     run = pipeline(items=[300_000, 1], workload=name, batch_size=1)
     run.start()
     run.map()
-    run.write_results()
     key = f"runs/{run.name}/parts/0-0-1.json"
     run.s3.delete_object(Bucket=run.BUCKET, Key=key)
     if body is not None:
         run.s3.put_object(Bucket=run.BUCKET, Key=key, Body=body)
+        run.children[0].output["parts"][0]["sha256"] = seals.digest(body)
+    run.write_results()
     with pytest.raises((errors.ResultFileError, errors.StorageAccessError), match=message):
         run.sum()
 
 
 def test_sum_names_a_part_of_another_run(pipeline: Any) -> None:
     run = mapped(pipeline)
-    run.children[0].output["parts"] = [{"first": 0, "count": 2, "failed_count": 0, "key": "runs/b/parts/0-0-2.json"}]
+    run.children[0].output["parts"] = [
+        {"first": 0, "count": 2, "failed_count": 0, "key": "runs/b/parts/0-0-2.json", "sha256": ""}
+    ]
     run.write_results()
     with pytest.raises(errors.ResultFileError, match=f"must be under runs/{run.name}/parts/, got .runs/b/parts"):
         run.sum()
@@ -166,11 +174,12 @@ def test_sum_names_a_part_without_the_results_it_claims(
     [
         ("run.json", b"{", "is not JSON"),
         ("run.json", b"[]", "does not have the fields of a run"),
-        ("run.json", b'{"name":"a"}', "does not have the fields of a run"),
+        ("run.json", b'{"name":"a"}', r"run\.json is broken: it has changed: .*its own says None"),
+        ("run.json", json.dumps(seals.sealed({"name": "a"})).encode(), "does not have the fields of a run"),
         ("batches.jsonl", b"", "is broken"),
         ("batches.jsonl", b"{}\n", "is broken: a batch is"),
         ("batches.jsonl", b'{"batch":0,"first":1,"count":1}\n', "batch 0 begins at item 1, expected 0"),
-        ("batches.jsonl", b'{"batch":0,"first":0,"count":6}\n', "not those of run.json"),
+        ("batches.jsonl", b'{"batch":0,"first":0,"count":6}\n', "has 1 batches of 6 items, run.json says 3 of 6"),
     ],
 )
 def test_sum_names_a_broken_file_of_the_run(pipeline: Any, file: str, body: bytes, message: str) -> None:
