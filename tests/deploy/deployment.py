@@ -16,7 +16,7 @@ from hpc.client import local_config, local_session
 
 PROJECT = Path(__file__).parents[2]
 CDK = PROJECT / "node_modules/.bin/cdk"
-COMMAND_SECONDS = 240
+COMMAND_SECONDS = 400
 STACK = "HpcStack"
 ACCESS_KEY_ID = SECRET_ACCESS_KEY = "emulated"
 
