@@ -3,10 +3,13 @@
 import argparse
 import json
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpc.arguments import shorten
+from hpc.console import say
 from hpc.errors import NotStartedError
 
 if TYPE_CHECKING:
@@ -59,21 +62,23 @@ def read_rehearsal(args: argparse.Namespace) -> "Rehearsal | None":
         raise NotStartedError(f"--faults: {error}") from error
 
 
-def announcement(rehearsal: "Rehearsal") -> str:
-    """Return what is said when a run has been started under faults."""
-    return f"under faults, a rehearsal: {rehearsal.spec}"
+@contextmanager
+def announced(rehearsal: "Rehearsal | None") -> Iterator[None]:
+    """Say that what has been started is a rehearsal, and at the end what was made to fail."""
+    if rehearsal is None:
+        yield
+        return
+    say(f"under faults, a rehearsal: {rehearsal.spec}")
+    try:
+        yield
+    finally:
+        say(f"faults that were made: {described(rehearsal.injected)}")
+        for rule, count in zip(rehearsal.spec.rules, rehearsal.injected_by_rule(), strict=True):
+            if not count:
+                say(f"never applied: {rule}")
 
 
-def summary(rehearsal: "Rehearsal") -> str:
-    """Return what is said when a run has ended: how often each kind happened, and rules that never applied."""
-    lines = [f"faults that were made: {described(rehearsal.injected)}"]
-    for rule, count in zip(rehearsal.spec.rules, rehearsal.injected_by_rule(), strict=True):
-        if not count:
-            lines.append(f"never applied: {rule}")
-    return "\n".join(lines)
-
-
-def described(injected: "Counter[str] | dict[str, int] | Any") -> str:
+def described(injected: Mapping[str, int]) -> str:
     """Return counts by kind as a person reads them."""
     return ", ".join(f"{count:,} {kind}" for kind, count in injected.items())
 

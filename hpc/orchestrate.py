@@ -11,7 +11,7 @@ from hpc.arguments import read_json, shorten
 from hpc.client import Target, explained
 from hpc.console import emit, say
 from hpc.errors import ExitCode, LostRunError, NotStartedError
-from hpc.fault_options import announcement, described, faults_of, read_rehearsal, summary
+from hpc.fault_options import announced, described, faults_of, read_rehearsal
 from hpc.home import Home
 from hpc.render import render_failure, shorten_number
 from hpc.starting import interrupted, new_run_name, open_target
@@ -30,11 +30,8 @@ def orchestrate(args: argparse.Namespace) -> int:
     rehearsal = read_rehearsal(args)
     with open_target(args, home, args.assembly, variant=WITH_JOBS, faults=rehearsal) as stack:
         orchestration = Orchestration.start(stack.orchestrator(), entries, args)
-        if rehearsal is not None:
-            say(announcement(rehearsal))
-        finished, ended = orchestration.follow()
-        if rehearsal is not None:
-            say(summary(rehearsal))
+        with announced(rehearsal):
+            finished, ended = orchestration.follow()
         return print_entries(orchestration, ended, finished)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from hpc.client import explained
 from hpc.console import say
 from hpc.errors import NotStartedError
-from hpc.fault_options import announcement, read_rehearsal, summary
+from hpc.fault_options import announced, read_rehearsal
 from hpc.follow import FollowedRun
 from hpc.home import Home
 from hpc.merge import needs_new_run, start_on_missing
@@ -25,15 +25,11 @@ def redrive(args: argparse.Namespace) -> int:
         run = Run(target, find_run(target, args.run))
         variant, overlay = (PIPELINE, None) if args.aws else _needs(home, run.settings)
         if (variant, overlay, rehearsal) == (PIPELINE, None, None):
-            return _redrive(args, home, run)
+            return _redrive(args, home, run).follow()
     with open_target(args, home, args.assembly, variant=variant, overlay=overlay, faults=rehearsal) as target:
-        if rehearsal is None:
-            return _redrive(args, home, Run(target, run.arn))
-        say(announcement(rehearsal))
-        try:
-            return _redrive(args, home, Run(target, run.arn))
-        finally:
-            say(summary(rehearsal))
+        followed = _redrive(args, home, Run(target, run.arn))
+        with announced(rehearsal):
+            return followed.follow()
 
 
 def _needs(home: Home, settings: dict[str, Any] | None) -> tuple[Variant, Path | None]:
@@ -45,8 +41,8 @@ def _needs(home: Home, settings: dict[str, Any] | None) -> tuple[Variant, Path |
     return variant, overlay if overlay.is_dir() else None
 
 
-def _redrive(args: argparse.Namespace, home: Home, run: Run) -> int:
-    """Redrive a run and see it to its end.
+def _redrive(args: argparse.Namespace, home: Home, run: Run) -> FollowedRun:
+    """Redrive a run; return what is to be followed.
 
     Raises
     ------
@@ -58,7 +54,7 @@ def _redrive(args: argparse.Namespace, home: Home, run: Run) -> int:
         if needs_new_run(described):
             name = new_run_name()
             say(start_on_missing(run, described, name))
-            return FollowedRun(run.target, home, name, args).follow()
+            return FollowedRun(run.target, home, name, args)
         run.target.stepfunctions.redrive_execution(executionArn=run.arn)
     say(f"redriven {run.name} (redrive {described.get('redriveCount', 0) + 1})")
-    return FollowedRun(run.target, home, run.name, args).follow()
+    return FollowedRun(run.target, home, run.name, args)

@@ -10,7 +10,7 @@ from hpc.arguments import execution_input
 from hpc.client import Target, explained
 from hpc.console import say
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
-from hpc.fault_options import announcement, read_rehearsal, summary
+from hpc.fault_options import announced, read_rehearsal
 from hpc.follow import FollowedRun
 from hpc.home import Home
 from hpc.starting import new_run_name, open_target
@@ -88,11 +88,8 @@ class RunCommand:
             if self._is_started:
                 say(followed.interrupted())
             raise
-        try:
+        with announced(self._rehearsal):
             return followed.follow()
-        finally:
-            if self._rehearsal is not None:
-                say(summary(self._rehearsal))
 
     def _open_budget(self, target: Target) -> None:
         if self._args.max_usd is None:
@@ -116,5 +113,3 @@ class RunCommand:
         self._is_started = True
         if not self._args.detach:
             say(f"started {self._name}")
-        if self._rehearsal is not None:
-            say(announcement(self._rehearsal))

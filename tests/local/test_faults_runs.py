@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from fault_runs import check_exact, served
+from job_commands import arguments
 from states_endpoint import States, chain
 
+from hpc.cli import main
 from hpc_local.server import FaultSpec, FaultSpecError, LocalServer, Rehearsal
 
 RETRIED = (
@@ -150,3 +152,18 @@ def test_faults_of_states_that_the_assembly_does_not_have_keep_the_server_from_s
     ):
         pass
     assert not list((tmp_path / "logs").glob("*"))
+
+
+def test_orchestration_under_faults_agrees_after_its_retries_and_says_what_they_were(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    # The first attempt at the entry loses its MapReduce; the second one is another execution, and the item is spared.
+    faults = "crash Compute item=0; throttle CompareTotals; slow SyncNested seconds=0.1 item=0"
+    options = ("--entries", '[{"name": "one"}]', "--faults", faults, "--output", "json")
+    code = main(arguments("orchestrate", *options))
+    shown = capsys.readouterr()
+    result = json.loads(shown.out)
+    assert (code, result["status"], result["entries"][0]["agree"]) == (0, "SUCCEEDED", True)
+    assert result["faults"]["injected"] == {"crash": 1, "throttle": 1, "slow": 1}
+    assert "faults that were made: 1 crash, 1 throttle, 1 slow" in shown.err
