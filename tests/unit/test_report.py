@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stubs import deployed_stack
 
 from hpc.child_times import SLOWEST, Children
-from hpc.client import AWS_PACE, Target, local_config, local_session
 from hpc.failed_items import FailedItem
 from hpc.failures_command import group_failures
 from hpc.history import History, StateFacts, error_text
@@ -65,8 +65,7 @@ def machine_of(states_: dict[str, StateFacts]) -> Machine:
 
 
 def facts_of(children: Children, failures: list[FailedItem], settings: dict[str, Any], error: str = "") -> Facts:
-    session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
-    run = Run(Target(session, local_config(), None, MACHINE_ARN, "bucket", AWS_PACE, is_local=False), ARN)
+    run = Run(deployed_stack(MACHINE_ARN), ARN)
     run.__dict__["settings"] = settings  # as if run.json had been read
     described = {"executionArn": ARN, "name": "run-1", "stateMachineArn": MACHINE_ARN, "startDate": BEGIN}
     described |= {"status": "FAILED", "error": error, "cause": error} if error else {"status": "SUCCEEDED"}

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from stubs import deployed_stack
 
 from hpc.child_times import COUNTS, LISTED_STATUSES, listed_children, read_children
-from hpc.client import AWS_PACE, Target, local_config, local_session
+from hpc.client import Target
 from hpc.overview import children_so_far
 from hpc.reading import Run
 
@@ -34,8 +35,7 @@ def map_run(**counts: int) -> dict[str, Any]:
 
 @pytest.fixture
 def target() -> Target:
-    session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
-    return Target(session, local_config(), None, MACHINE, "results", AWS_PACE, is_local=False)
+    return deployed_stack(MACHINE)
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
+from stubs import deployed_stack
 
 from hpc import tree as tree_module
-from hpc.client import AWS_PACE, Target, local_config, local_session
+from hpc.client import Target
 from hpc.history import HistoryReader, StartedJob
 from hpc.tree import Machine, read_tree, read_works
 
@@ -144,8 +145,7 @@ def execution_arn(machine: str, name: str) -> str:
 
 @pytest.fixture
 def target() -> Target:
-    session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
-    return Target(session, local_config(), None, machine_arn("Inner"), "results", AWS_PACE, is_local=False)
+    return deployed_stack(machine_arn("Inner"))
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
+from stubs import deployed_stack
 
 from hpc.child_times import job_share, read_jobs
-from hpc.client import AWS_PACE, Target, local_config, local_session
+from hpc.client import Target
 from hpc.deployed import FunctionSize, OnAws
 from hpc.jobs import STARTED, JobSize, count_leaves, describe_jobs, size_of
 from hpc.run_design import job_design
@@ -47,8 +48,7 @@ def child(index: int, status: str) -> dict[str, Any]:
 
 @pytest.fixture
 def target() -> Target:
-    session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
-    return Target(session, local_config(), None, "arn", "results", AWS_PACE, is_local=False)
+    return deployed_stack("arn")
 
 
 @pytest.fixture

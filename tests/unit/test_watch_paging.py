@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
+from stubs import deployed_stack
 
 from hpc.children import attempts, list_children, slowest_children
-from hpc.client import AWS_PACE, Target, local_config, local_session
+from hpc.client import Target
 from hpc.failed_items import FailedItems
 from hpc.reading import Run, find_run, list_executions
 from hpc.watch import Seen
@@ -24,8 +25,7 @@ PAGE = 1_000
 
 @pytest.fixture
 def target() -> Target:
-    session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
-    return Target(session, local_config(), None, MACHINE, "results", AWS_PACE, is_local=False)
+    return deployed_stack(MACHINE)
 
 
 @pytest.fixture

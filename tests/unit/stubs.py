@@ -1,0 +1,9 @@
+"""A deployed stack whose clients a botocore Stubber can answer for."""
+
+from hpc.client import AWS_PACE, Target, local_config, local_session
+
+
+def deployed_stack(state_machine_arn: str) -> Target:
+    """Return a target of AWS with keys that no account has."""
+    session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
+    return Target(session, local_config(), None, state_machine_arn, "results", AWS_PACE, is_local=False)
