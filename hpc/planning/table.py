@@ -1,6 +1,7 @@
 """A plan as a person or a script reads it."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -85,8 +86,11 @@ def _row(estimate: Estimate, name: str, *, is_marked: bool) -> tuple[str, ...]:
 
 
 def usd(value: float) -> str:
-    """Return an amount with a digit that says something, however small it is."""
-    return f"{value:,.2f}" if value >= 1 else f"{value:.4f}"
+    """Return an amount with two digits that say something, however small it is."""
+    if value >= 1:
+        return f"{value:,.2f}"
+    decimals = 4 if value == 0 else max(4, 1 - math.floor(math.log10(value)))
+    return f"{value:.{decimals}f}"
 
 
 def lines(plan: Plan, computation: Computation, prices: Prices, notes: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from hpc.planning.ledger import Ledger
 from hpc.planning.prices import read_prices
 from hpc.planning.quote import quote
 from hpc.planning.ranges import Range
+from hpc.planning.table import usd
 from hpc.planning.usage import usage_of
 from hpc.run_design import map_design
 from hpc.watch import Counts
@@ -163,6 +164,14 @@ def test_express_children_that_run_are_taken_to_take_as_long_as_they_have_on_ave
     assert sum(children.durations()) == pytest.approx(600)
     assert children.statuses == Counter(RUNNING=50)
     assert supposed_children(Counts(total=100, succeeded=0, failed=0, running=0), BEGIN, now).durations() == []
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [(0, "0.0000"), (0.0000054, "0.0000054"), (0.00123, "0.0012"), (0.5, "0.5000"), (1_234.567, "1,234.57")],
+)
+def test_amount_is_shown_with_digits_that_say_something(amount: float, shown: str) -> None:
+    assert usd(amount) == shown
 
 
 # --- sizes from a cloud assembly ---
