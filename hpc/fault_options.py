@@ -95,7 +95,7 @@ def faults_of(folder: Path, execution_arn: str) -> dict[str, Any] | None:
     try:
         with (folder / LOG).open(encoding="utf-8") as file:
             for line in file:
-                entry = json.loads(line) if execution_arn in line else {}
+                entry = _entry(line) if execution_arn in line else {}
                 if execution_arn not in (entry.get("run"), entry.get("within")):
                     continue
                 if "spec" in entry:
@@ -106,3 +106,12 @@ def faults_of(folder: Path, execution_arn: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     return {"specs": specs, "injected": dict(injected)} if specs else None
+
+
+def _entry(line: str) -> dict[str, Any]:
+    """Read a line of the log; one that a kill has cut off says nothing."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
