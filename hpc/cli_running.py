@@ -156,8 +156,8 @@ COMPLETION = Command(
     function="hpc.completion:completion",
     summary="print what makes a shell complete hpc's commands",
     description="Print a script that makes a shell complete commands, options, names of workloads and of this\n"
-    "machine's runs. In bash and zsh: source <(hpc completion bash), in .bashrc or .zshrc, there after\n"
-    "compinit; in fish: hpc completion fish | source.",
+    'machine\'s runs. In .bashrc: eval "$(hpc completion bash)"; in .zshrc the same with zsh, after\n'
+    "compinit; in config.fish: hpc completion fish | source.",
     examples=("hpc completion bash", "hpc completion fish > ~/.config/fish/completions/hpc.fish"),
     add_options=_add_completion_options,
 )

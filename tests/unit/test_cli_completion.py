@@ -12,14 +12,14 @@ from hpc.cli import COMMANDS, main
 HPC = Path(sys.executable).with_name("hpc")
 # What bash does at a press of Tab: it calls the function that is registered for the command.
 BASH = """\
-source <("$1" completion bash)
+eval "$("$1" completion bash)"
 COMP_LINE=$2 COMP_POINT=${#2} COMP_TYPE=9
 registered=$(complete -p hpc)
 [[ $registered =~ -F\\ ([^ ]+) ]] && "${BASH_REMATCH[1]}" hpc
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 FISH = 'source ($argv[1] completion fish | psub); complete -C "$argv[2]"'
-ZSH = 'autoload -Uz compinit; compinit -D -u; source <("$1" completion zsh); print -r -- "$_comps[hpc]"'
+ZSH = 'autoload -Uz compinit; compinit -D -u; eval "$("$1" completion zsh)"; print -r -- "$_comps[hpc]"'
 
 
 @pytest.fixture
