@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from fuzz_engine import Engine, open_engine
+from fuzz_engine import PATIENT_SECONDS, Engine, open_engine
 from fuzz_inputs import TEXTS, bounded, inputs, mutate, no_error_logged, text_of
 from fuzz_machines import prepare
 from fuzz_requests import (
@@ -208,5 +208,5 @@ def test_engine_works_after_all_that(engine: Engine) -> None:
     echo = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "Echo"}}
     definition = json.dumps({"StartAt": "E", "States": {"E": {**echo, "End": True}}})
     made = engine.do(engine.states("CreateStateMachine", name="after", definition=definition, roleArn=ROLE_ARN))
-    row = engine.do(engine.run(made["stateMachineArn"], "{}"))
+    row = engine.do(engine.run(made["stateMachineArn"], "{}", PATIENT_SECONDS))
     assert row.status == "SUCCEEDED", (row.error, row.cause)
