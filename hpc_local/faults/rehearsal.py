@@ -115,7 +115,9 @@ class Rehearsal:
         ``within`` is the run whose task, or whose task's task and so on, started this one; the run itself if none did.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
+        is_cut_off = _is_cut_off(path)
         with path.open("a", encoding="utf-8") as file:
+            file.write("\n" if is_cut_off else "")
             self._log = file
             try:
                 yield
@@ -270,6 +272,15 @@ def draw(*parts: Any) -> float:
     """Return a number from 0, included, to 1, excluded, that depends on nothing but these parts."""
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether the last line of a file has no end: its writer was killed."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def _kill_this_process() -> None:

@@ -226,3 +226,14 @@ def test_key_of_a_process_that_has_ended_is_not_accepted_any_more() -> None:
     keys.revoke("worker")
     assert not accepted
     keys.revoke("worker")
+
+
+def test_line_that_a_kill_cut_off_does_not_swallow_the_next_one(tmp_path: Path) -> None:
+    log = tmp_path / "faults.jsonl"
+    log.write_text('{"run": "run"}\n{"run": "ru')
+    for _ in range(2):
+        rehearsal = rehearse("throttle Compute item=1")
+        with rehearsal.logged(log):
+            assert is_throttled(rehearsal, attempt_at(1))
+    lines = log.read_text().splitlines()
+    assert [json.loads(line).get("kind") for line in lines[2:]] == [None, "throttle"] * 2
