@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -90,6 +91,11 @@ def test_killed_server_leaves_ended_executions_whole_and_running_ones_aborted(tm
         )["executions"]
 
 
+def stored_children(home: Path) -> int:
+    with contextlib.closing(sqlite3.connect(home / "executions.sqlite")) as connection:
+        return int(connection.execute("SELECT COUNT(*) FROM children").fetchone()[0])
+
+
 def test_killed_server_leaves_a_map_run_whose_counts_add_up(tmp_path: Path) -> None:
     state = {"Type": "Map", "Label": "L", "ItemProcessor": BY_ITEM, "MaxConcurrency": 60, "ToleratedFailureCount": 1}
     with hosted(tmp_path) as (states, process):
@@ -99,6 +105,7 @@ def test_killed_server_leaves_a_map_run_whose_counts_add_up(tmp_path: Path) -> N
         wait_until(
             lambda: states.client.describe_map_run(mapRunArn=listed["mapRunArn"])["itemCounts"]["succeeded"] > 200
         )
+        wait_until(lambda: stored_children(tmp_path) > 0)  # what is counted may not be on disk yet
         kill(process)
     with serving(tmp_path) as states:
         described = states.client.describe_map_run(mapRunArn=listed["mapRunArn"])
