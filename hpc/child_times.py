@@ -33,12 +33,13 @@ UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
 
 @dataclass(frozen=True, order=True)
 class Straggler:
-    """One of the children that took longest; ``share`` says what it computed."""
+    """One of the children that took longest; ``share`` says what it computed, ``id`` is its ARN or job id."""
 
     seconds: float
     name: str
     status: str
     share: str
+    id: str
 
 
 @dataclass
@@ -67,12 +68,12 @@ class Children:
     def failed(self) -> int:
         return sum(self.statuses[status] for status in UNSUCCESSFUL)
 
-    def add(self, status: str, started: datetime, stopped: datetime, name: str, share: str) -> None:
+    def add(self, status: str, started: datetime, stopped: datetime, name: str, share: str, *, id_: str = "") -> None:
         self.statuses[status] += 1
         self.starts.append(started.timestamp())
         self.stops.append(stopped.timestamp())
         self.failures.append(status in UNSUCCESSFUL)
-        self._hold(Straggler((stopped - started).total_seconds(), name, status, share))
+        self._hold(Straggler((stopped - started).total_seconds(), name, status, share, id_))
 
     def add_all(self, others: Iterable["Children"]) -> "Children":
         """Take the children of other runs too."""
@@ -139,7 +140,7 @@ def listed_children(target: Target, map_run: dict[str, Any], now: datetime) -> C
     for status in LISTED_STATUSES:
         for child in list_children(target, map_run["mapRunArn"], status):
             started = child.get("redriveDate") or child["startDate"]
-            children.add(status, started, child.get("stopDate", now), child["name"], "")
+            children.add(status, started, child.get("stopDate", now), child["name"], "", id_=child["executionArn"])
     if not children.starts:
         children.statuses.update({status: map_run["itemCounts"][count] for status, count in COUNTS.items()})
     return children
@@ -160,7 +161,7 @@ def read_jobs(target: Target, jobs: Iterable[dict[str, Any]], batch_count: int, 
                 children.statuses[leaf.status] += 1
                 continue
             share = job_share(batch_count, size, leaf.index or 0)
-            children.add(leaf.status, leaf.started, leaf.stopped or now, leaf.name, share)
+            children.add(leaf.status, leaf.started, leaf.stopped or now, leaf.name, share, id_=leaf.id)
     return children
 
 
@@ -180,7 +181,7 @@ def _add_record(children: Children, record: dict[str, Any], redriven: Sequence[d
     if record.get("RedriveCount"):
         children.redrives += record["RedriveCount"]
         started = max([started, *(moment for moment in redriven if moment <= stopped)])
-    children.add(status, started, stopped, record["Name"], _items(record))
+    children.add(status, started, stopped, record["Name"], _items(record), id_=record.get("ExecutionArn", ""))
 
 
 def _items(record: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ class JobSize:
 class Leaf:
     """A job that is one container: a job by itself, or a child of an array job."""
 
+    id: str
     name: str
     index: int | None
     status: str
@@ -82,6 +83,7 @@ def _leaf(job: dict[str, Any]) -> Leaf:
     name = job["jobName"] if index is None else f"{job['jobName']}:{index}"
     status = job["status"]
     return Leaf(
+        id=job["jobId"],
         name=name,
         index=index,
         status=status if status in ENDED else "RUNNING" if status in ("STARTING", "RUNNING") else "PENDING",

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 import botocore
 
 from hpc.child_times import Children, read_children
+from hpc.children import attempts
 from hpc.client import Target, explained
 from hpc.deployed import deployed
 from hpc.errors import CommandError, LostRunError
 from hpc.failed_items import FailedItems
 from hpc.failures_command import Group, group_failures
+from hpc.jobs import describe_jobs
 from hpc.overview import read_part
 from hpc.reading import Run
 from hpc.spent import Part, Spent, add_up
@@ -36,6 +38,8 @@ class Facts:
     ----------
     spent : Spent or str
         Or why that is not known.
+    attempts : dict
+        Id of one of the slowest -> how often it was tried, where that is known.
     """
 
     run: Run
@@ -44,6 +48,7 @@ class Facts:
     parts: list[Part]
     failures: Failures
     spent: Spent | str
+    attempts: dict[str, int]
     versions: dict[str, str] = field(
         default_factory=lambda: {"Python": platform.python_version(), "botocore": botocore.__version__}
     )
@@ -83,7 +88,7 @@ def collect(run: Run) -> Facts:
     with explained(LostRunError, "reading the run"):
         tree = read_tree(target, run.arn)
         parts = [read_part(target, work, now, read_children) for work in read_works(target, tree)]
-        return Facts(run, now, tree, parts, _failures(parts), _spent(target, tree, parts))
+        return Facts(run, now, tree, parts, _failures(parts), _spent(target, tree, parts), _attempts(target, parts))
 
 
 def _failures(parts: list[Part]) -> Failures:
@@ -95,6 +100,16 @@ def _failures(parts: list[Part]) -> Failures:
         not_computed=sum(items.not_computed for items in every),
         is_known=all(items.is_known for items in every),
     )
+
+
+def _attempts(target: Target, parts: list[Part]) -> dict[str, int]:
+    children, jobs = (
+        [slow.id for slow in Children().add_all(part.children for part in parts if part.is_on_jobs is on_jobs).slowest]
+        for on_jobs in (False, True)
+    )
+    found = {child: attempts(target, child) for child in children if child}
+    found |= {job["jobId"]: len(job["attempts"]) for job in describe_jobs(target, jobs)}
+    return {id_: count for id_, count in found.items() if count}
 
 
 def _spent(target: Target, tree: Tree, parts: list[Part]) -> Spent | str:

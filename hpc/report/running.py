@@ -16,11 +16,9 @@ def running_sections(facts: Facts) -> Iterator[str]:
     """Yield the charts of the child executions and those of the jobs, as far as there are any."""
     on_jobs = [part for part in facts.parts if part.is_on_jobs]
     if len(on_jobs) < len(facts.parts):
-        yield from _section("Child executions", "child", facts.children(is_on_jobs=False), "none has started")
+        yield from _section("Child executions", "child", facts, "")
     if on_jobs:
-        yield from _section(
-            "Jobs of AWS Batch", "job", facts.children(is_on_jobs=True), "none has started", _notes(on_jobs)
-        )
+        yield from _section("Jobs of AWS Batch", "job", facts, _notes(on_jobs))
 
 
 def _notes(parts: list[Part]) -> str:
@@ -36,13 +34,14 @@ def _known(part: Part) -> set[str]:
     return {str(job["jobId"]) for job in part.jobs}
 
 
-def _section(title: str, noun: str, children: Children, nothing: str, note: str = "") -> Iterator[str]:
+def _section(title: str, noun: str, facts: Facts, note: str) -> Iterator[str]:
+    children = facts.children(is_on_jobs=noun == "job")
     yield f"<h2>{title}</h2>"
     if note:
         yield f'<p class="dim">{escape(note)}</p>'
     if not children.starts:
         known = "they are Express ones, whose times are known when their Map Run has ended"
-        yield f'<p class="dim">{known if _have_run(children) else nothing}</p>' if not note else ""
+        yield f'<p class="dim">{known if _have_run(children) else "none has started"}</p>' if not note else ""
         return
     begin, end = min(children.starts), max(children.stops)
     durations = children.durations()
@@ -52,22 +51,24 @@ def _section(title: str, noun: str, children: Children, nothing: str, note: str 
     yield timeline_chart(children, begin, end, noun)
     yield "<figure><figcaption>Percentiles</figcaption>"
     yield table([], [[label, duration_text(percentile(durations, share))] for share, label in SHARES], numbers={1})
-    yield f"</figure></div><h3>Slowest {PLURALS[noun]}</h3>{_stragglers(noun, children, percentile(durations, 0.5))}"
+    yield f"</figure></div><h3>Slowest {PLURALS[noun]}</h3>{_stragglers(noun, facts, children)}"
 
 
 def _have_run(children: Children) -> bool:
     return children.statuses.total() > children.statuses["PENDING"]
 
 
-def _stragglers(noun: str, children: Children, median: float) -> str:
+def _stragglers(noun: str, facts: Facts, children: Children) -> str:
+    median = percentile(children.durations(), 0.5)
     rows = [
         [
             slow.name,
             slow.share,
             status_text(slow.status),
+            str(facts.attempts.get(slow.id, "")),
             duration_text(slow.seconds),
             f"{slow.seconds / median:,.1f}" if median else "",
         ]
         for slow in sorted(children.slowest, reverse=True)
     ]
-    return table([noun, "computed", "status", "took", "of median"], rows, numbers={3, 4})
+    return table([noun, "computed", "status", "attempts", "took", "of median"], rows, numbers={3, 4, 5})

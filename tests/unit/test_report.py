@@ -80,6 +80,7 @@ def facts_of(children: Children, failures: list[FailedItem], settings: dict[str,
         parts=[part],
         failures=Failures(group_failures(failures), len(failures), 0, is_known=True),
         spent="the function's memory can't be asked for",
+        attempts={},
     )
 
 

@@ -117,7 +117,9 @@ def test_children_of_a_map_run_that_has_ended_come_from_its_result_files(target:
     def record(name: str, status: str, **more: Any) -> str:
         times = {"StartDate": moment(0).isoformat(), "StopDate": moment(50).isoformat()}
         batch = json.dumps({"batch": {"batch": 0, "first": 3, "count": 2}})
-        return json.dumps({"Name": name, "Status": status, "Input": batch, **times, **more})
+        return json.dumps(
+            {"Name": name, "ExecutionArn": f"arn:{name}", "Status": status, "Input": batch, **times, **more}
+        )
 
     folder = "runs/run-1/map/1d4d6ad0/"
     names = {"SUCCEEDED": [{"Key": "s.jsonl"}], "FAILED": [], "PENDING": [{"Key": "p.jsonl"}]}
@@ -129,4 +131,4 @@ def test_children_of_a_map_run_that_has_ended_come_from_its_result_files(target:
     children = read_children(run, map_run(), (moment(20), moment(45), moment(70)), NOW)
     assert children.durations() == pytest.approx([5, 50])
     assert (children.statuses, children.redrives) == ({"SUCCEEDED": 2, "PENDING": 1}, 1)
-    assert max(children.slowest).share == "items 3 to 4"
+    assert (max(children.slowest).share, max(children.slowest).id) == ("items 3 to 4", "arn:first")
