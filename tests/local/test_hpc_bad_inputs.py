@@ -75,8 +75,8 @@ def failed(refused: Refused, execution_input: str) -> str:
         ("7", "got 7", "must be a JSON object"),
         ('"size"', 'got "size"', "must be a JSON object"),
         ("null", "got null", "must be a JSON object"),
-        ('{"size": 1, "sise": 2}', "sise", "allowed are size, items, source, workload"),
-        ('{"size": 1, "batchSize": 2}', "batchSize", "allowed are size, items, source, workload"),
+        ('{"size": 1, "sise": 2}', "sise", "allowed are size, items, source, redrive_of, workload"),
+        ('{"size": 1, "batchSize": 2}', "batchSize", "allowed are size, items, source, redrive_of, workload"),
         # The workload.
         ('{"size": 1, "workload": "nothing"}', 'got "nothing"', "must be one of echo, mandelbrot, n_queens,"),
         ('{"size": 1, "workload": "../squares"}', 'got "../squares"', "must be one of"),
