@@ -68,6 +68,13 @@ def test_events_whose_detail_is_of_another_kind_are_refused(kind: str, detail: A
         job_events.handler({"detail-type": kind, "detail": detail}, CONTEXT)
 
 
+def test_token_that_is_no_text_is_refused_and_not_shown() -> None:
+    container = {"environment": [{"name": "TASK_TOKEN", "value": ["a-task-token-that-nobody-may-see"]}]}
+    event = {"detail-type": "Batch Job State Change", "detail": {"jobId": "job-1", "container": container}}
+    with pytest.raises(InvalidEventError, match=r"TASK_TOKEN must be a text$"):
+        job_events.handler(event, CONTEXT)
+
+
 @pytest.mark.parametrize("count", ["2", None, [], True])
 def test_notify_refuses_an_entry_count_that_is_no_integer(count: Any) -> None:
     event = {"entry": {"name": "invoke1"}, "entry_count": count, "task_token": "t"}
