@@ -20,7 +20,8 @@ from job_commands import command, write_workload
 from hpc.synthesis import Variant, find_assembly
 from hpc_local.server import LocalServer
 
-ENTRIES = '[{"name": "good"}, {"name": "bad", "fail": "on purpose"}]'
+GOOD = '[{"name": "good"}, {"name": "small", "size": 2}]'
+BAD = '[{"name": "bad", "fail": "on purpose"}]'
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Home:
 
     folder: Path
     orchestration: str
+    failed_orchestration: str
     array: str
     callback: str
     killed: str
@@ -41,7 +43,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     params = json.dumps({"folder": str(folder), "at": 5, "always": True})
     killed = ["--workload", write_workload(folder), "--params", params]
     names = [
-        _start(folder, "orchestrate", "--entries", ENTRIES),
+        _start(folder, "orchestrate", "--entries", GOOD),
+        _start(folder, "orchestrate", "--entries", BAD),
         _start(folder, "run", "--size", "40", "--batch-size", "2", "--back-end", "batch"),
         _start(folder, "run", "--size", "10", "--back-end", "batch_callback"),
         _start(folder, "run", "--size", "12", "--batch-size", "4", "--back-end", "batch", *killed),
@@ -96,12 +99,21 @@ def test_report_of_an_orchestration_has_a_graph_for_each_machine(
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
     read = plain(page)
     assert "OrchestratorSyncNestedStateMachine" in read
-    assert re.search(r"1 SUCCEEDED, \d FAILED|\d FAILED, 1 SUCCEEDED", read)
-    assert "FailureRequestedError: entry bad failed: on purpose" in read
-    assert "16 of 16" in read  # child executions of the entry that was good
+    assert "2 SUCCEEDED" in read
+    assert "18 of 18" in read  # child executions of both entries
     assert "Jobs of AWS Batch" in read
     assert "on AWS it would cost" in read
     assert "task_token" not in page
+
+
+def test_report_of_an_orchestration_that_failed_has_what_was_caught_and_tried_again(
+    looked_at: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    read = plain(page_of(capsys, tmp_path, looked_at.failed_orchestration))
+    assert "FailureRequestedError: entry bad failed: on purpose" in read
+    assert "SyncNested ! CAUGHT" in read
+    assert "4 FAILED" in read  # begun anew three times
+    assert "retries: SyncNested 3" in read
 
 
 def test_status_of_an_orchestration_counts_the_executions_of_each_machine(
@@ -110,10 +122,10 @@ def test_status_of_an_orchestration_counts_the_executions_of_each_machine(
     found = status_of(capsys, looked_at.orchestration)
     executions = found["executions"]
     assert isinstance(executions, dict)
-    assert executions["OrchestratorComplexOrchestrator"] == {"FAILED": 1}
-    assert executions["MapReduce"] == {"SUCCEEDED": 1}
-    assert executions["OrchestratorSyncNested"]["SUCCEEDED"] == 1
-    assert "OrchestratorSyncNested" in call(capsys, "status", looked_at.orchestration).stdout
+    assert executions["OrchestratorComplexOrchestrator"] == {"SUCCEEDED": 1}
+    assert executions["MapReduce"] == {"SUCCEEDED": 2}
+    failed = call(capsys, "status", looked_at.failed_orchestration).stdout
+    assert "OrchestratorSyncNested 4 of 4 done, 4 failed" in failed
 
 
 def test_jobs_that_ran_on_a_server_that_has_ended_are_drawn_and_priced(
@@ -122,7 +134,7 @@ def test_jobs_that_ran_on_a_server_that_has_ended_are_drawn_and_priced(
     read = plain(page_of(capsys, tmp_path, looked_at.array))
     assert "Jobs at a time" in read
     assert "20 of 20 jobs" in read
-    assert "batch:19 batch 19" in read
+    assert re.search(r"batch:(\d+) batch \1 ✓ SUCCEEDED", read)
     assert "Fargate vCPU-hours" in read
     assert "public_ipv4_hour" in read  # a price that is not confirmed
     found = status_of(capsys, looked_at.array)
@@ -198,7 +210,7 @@ def test_status_and_report_of_a_deployed_stack_estimate_the_bill(tmp_path: Path)
     ("run", "width_pixels", "scheme"),
     [
         ("orchestration", 1_200, "dark"),
-        ("orchestration", 500, "light"),
+        ("failed_orchestration", 500, "light"),
         ("killed", 500, "dark"),
         ("array", 1_200, "light"),
     ],
