@@ -133,7 +133,7 @@ def from_outputs(outputs: Mapping[str, str], place: str) -> tuple[str, str]:
 
 
 def aws_target(stack_name: str) -> Target:
-    """Find a deployed stack with the credentials and region that boto3 finds.
+    """Find a deployed stack with the credentials that boto3 finds, in AWS_REGION or the region that boto3 finds.
 
     Raises
     ------
@@ -142,7 +142,8 @@ def aws_target(stack_name: str) -> Target:
     """
     config = Config(retries={"mode": "standard", "total_max_attempts": 8})
     with explained(NotStartedError):
-        session = boto3.Session()
+        # Before its own settings, as the CDK and the AWS CLI do: boto3 alone does not read AWS_REGION.
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
         try:
             stacks = session.client("cloudformation", config=config).describe_stacks(StackName=stack_name)["Stacks"]
         except ClientError as error:

@@ -49,6 +49,7 @@ def exports(connection: Connection) -> str:
         "AWS_ENDPOINT_URL": connection.endpoint_url,
         "AWS_ACCESS_KEY_ID": connection.access_key_id,
         "AWS_SECRET_ACCESS_KEY": connection.secret_access_key,
+        "AWS_REGION": connection.region,
         "AWS_DEFAULT_REGION": connection.region,
         # Else StartSyncExecution is sent to sync-127.0.0.1, which is no host.
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",

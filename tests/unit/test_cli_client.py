@@ -103,6 +103,7 @@ def test_explained_tells_a_server_that_is_gone_from_one_that_refuses(
         ({"AWS_PROFILE": "no-such-profile"}, "unset AWS_PROFILE"),
         ({"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, "no AWS region: set AWS_REGION"),
         ({"AWS_DEFAULT_REGION": "us-east-1"}, "no AWS credentials: set AWS_PROFILE"),
+        ({"AWS_REGION": "us-east-1"}, "no AWS credentials: set AWS_PROFILE"),
     ],
 )
 @pytest.mark.parametrize("command", [["run", "--size", "3"], ["stop", "run-1"]])
