@@ -22,6 +22,8 @@ from hpc.home import Home
 PAGE = 1_000
 MISSING_CODES = {"NoSuchKey", "404", "AccessDenied", "403"}
 UNKNOWN_CODES = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
+# Source: "Start a new workflow from a running execution", Step Functions Developer Guide.
+STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 MACHINE = re.compile(r"arn:[\w-]+:states:[\w-]+:\d+:stateMachine:[\w-]+")
 
 
@@ -119,7 +121,7 @@ def find_run(target: Target, named: str | None) -> str:
 
 
 def find_execution(target: Target, named: str | None) -> str:
-    """Return the ARN of an execution of the stack's state machines, by name or ARN, or of the latest that was started.
+    """Return the ARN of an execution of the stack's machines: by name or ARN, or the latest that a person started.
 
     Raises
     ------
@@ -127,7 +129,7 @@ def find_execution(target: Target, named: str | None) -> str:
         If there is none.
     """
     if named is None:
-        return _latest(target, *target.machine_arns)
+        return _outermost(target, _latest(target, *target.machine_arns))
     with explained(NotStartedError, f"looking for the run {shorten(named, 200)}"):
         if named.startswith("arn:"):
             known = any(named.startswith(execution_arn(machine, "")) for machine in _stack_machines(target))
@@ -201,3 +203,25 @@ def _latest(target: Target, *machines: str) -> str:
     if latest is None:
         raise NotStartedError("there is no run yet: hpc run starts one")
     return str(latest["executionArn"])
+
+
+def _outermost(target: Target, arn: str) -> str:
+    """Return the last execution on the way from one to what started it that is of a machine which a person starts."""
+    outermost, parent = arn, arn
+    with explained(NotStartedError, "looking for what started the latest run"):
+        while parent:
+            if any(parent.startswith(execution_arn(machine, "")) for machine in target.machine_arns):
+                outermost = parent
+            parent = _started_by(target, parent)
+    return outermost
+
+
+def _started_by(target: Target, arn: str) -> str:
+    """Return the ARN of the execution that started one and is still known, or an empty text."""
+    try:
+        given = json.loads(target.stepfunctions.describe_execution(executionArn=arn)["input"])
+    except ClientError as error:
+        if error.response["Error"].get("Code") not in UNKNOWN_CODES:
+            raise
+        return ""
+    return str(given.get(STARTED_BY, "")) if isinstance(given, dict) else ""

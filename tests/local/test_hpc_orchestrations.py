@@ -64,6 +64,11 @@ def test_orchestration_is_found_by_what_looks_at_executions(
     assert call("stop", named).stderr.endswith("has already ended: SUCCEEDED\n")
 
 
+def test_latest_run_is_the_orchestration_and_not_what_it_started(call: Call, printed: dict[str, Any]) -> None:
+    assert result_of(call("status", "--output", "json"))["execution_arn"] == printed["execution_arn"]
+    assert result_of(call("result", "--output", "json")) == printed
+
+
 def test_execution_that_an_orchestration_started_is_found_by_its_arn(
     call: Call, served: Connection, printed: dict[str, Any]
 ) -> None:
