@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from hpc.arguments import shorten
 from hpc.client import Target, aws_target, execution_arn, explained
 from hpc.errors import LostRunError, NotStartedError
+from hpc.fault_options import faults_of
 from hpc.home import Home
 
 # The service's own limit of a page.
@@ -61,6 +62,11 @@ class Run:
         """
         body = self.read("run.json")
         return None if body is None else dict(json.loads(body))
+
+    @property
+    def faults(self) -> dict[str, Any] | None:
+        """The faults that it was rehearsed with, as :func:`hpc.fault_options.faults_of` returns them."""
+        return faults_of(Home.from_environment().folder, self.arn) if self.target.is_local else None
 
     def key(self, file: str) -> str:
         return f"runs/{self.folder or self.name}/{file}"

@@ -15,6 +15,7 @@ from hpc.client import explained
 from hpc.console import emit
 from hpc.errors import ExitCode, LostRunError, UnansweredError
 from hpc.failures import describe_error
+from hpc.fault_options import described
 from hpc.overview import Overview, OverviewReader
 from hpc.planning.table import usd
 from hpc.progress import duration
@@ -80,6 +81,7 @@ class Status:
                 {"name": child.name, "started": child.started.astimezone(UTC).isoformat(), "attempts": child.attempts}
                 for child in self.slowest
             ],
+            "faults": self.run.faults,
             "error": self.seen.execution.get("error"),
             "cause": self.seen.execution.get("cause"),
         }
@@ -93,6 +95,8 @@ class Status:
         if len(rows) == 2 and self.seen.status == "RUNNING":
             rows.append(("batches", "not formed yet"))
         rows.append(("cost", self._cost()))
+        if faults := self.run.faults:
+            rows.append(("rehearsed", f"with faults: {described(faults['injected'])}"))
         if self.seen.status not in ("RUNNING", "SUCCEEDED"):
             execution = self.seen.execution
             rows.append(("error", describe_error(execution.get("error"), execution.get("cause"))))

@@ -7,6 +7,7 @@ from typing import Any
 
 from hpc.arguments import shorten
 from hpc.failures import describe_error
+from hpc.fault_options import described
 from hpc.progress import duration
 from hpc.report.cost import cost_section, headline
 from hpc.report.facts import Facts
@@ -64,6 +65,8 @@ def _head(facts: Facts) -> str:
     if root.status not in ("RUNNING", "SUCCEEDED"):
         text = describe_error(root.described.get("error"), root.described.get("cause"))
         reason = f'<p class="{root.status}">{escape(shorten(text, SHOWN_CHARACTERS))}</p>'
+    if faults := facts.run.faults:
+        reason += f'<p class="FAILED">rehearsed with faults: {escape(described(faults["injected"]))}</p>'
     shown = "".join(f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for label, value in tiles)
     return (
         f'<h1>{escape(root.name)} <span class="badge {root.status}">{status_text(root.status)}</span></h1>'

@@ -34,6 +34,10 @@ def test_run_under_faults_says_so_at_its_start_at_its_end_and_whenever_its_resul
     assert again["faults"]["injected"] == {"duplicate": 1, "crash": 0}
     (spec,) = again["faults"]["specs"]
     assert FaultSpec.from_json(spec) == FaultSpec.parse(faults)
+    assert result_of(call_with(capsys, "status", "--output", "json"))["faults"] == again["faults"]
+    assert "rehearsed     with faults: 1 duplicate, 0 crash" in call_with(capsys, "status").stdout
+    assert call_with(capsys, "report", "-o", str(home / "report.html")).returncode == 0
+    assert "rehearsed with faults: 1 duplicate, 0 crash" in (home / "report.html").read_text()
 
 
 def test_run_without_faults_says_nothing_of_them(capsys: pytest.CaptureFixture[str], home: Path) -> None:
