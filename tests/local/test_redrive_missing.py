@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_commands import deployed
 from hpc_commands import call_with, result_of
 from job_commands import assembly
 
@@ -146,3 +147,15 @@ def test_run_whose_files_are_gone_is_refused(runs: Runs) -> None:
     assert done.returncode == 2
     assert f"{name_of(first)} can't be redriven: its files are gone from" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_run_on_aws_is_completed_by_another(tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_text('1\n2\n"three"\n4\n')
+    with deployed(tmp_path, assembly()) as on_aws:
+        options = ("--items", str(tmp_path / "items.jsonl"), "--workload", "squares", "--batch-size", "2")
+        first = result_of(on_aws("run", *options, "--tolerated-failure-percentage", "50", "--output", "json"))
+        done = on_aws("redrive", name_of(first), "--output", "json")
+    again = result_of(done)
+    assert f"started {name_of(again)} on the 1 failed item of {name_of(first)}" in done.stderr
+    assert (again["status"], again["map_run"]["total"]) == ("SUCCEEDED", 1)
+    assert (again["output"]["result"], again["output"]["failed_items"]["first"]) == ("21", [2])
