@@ -252,6 +252,7 @@ class WorkerPool:
             seconds = invocation.function.timeout_seconds
             self.abandon(worker, lambda_function.timed_out(invocation.request_id, seconds))
         else:
+            self._dying.add(worker.token)
             self._kill_process(worker.token)
 
     def _settle(self, invocation: Invocation, outcome: bytes | Exception) -> None:

@@ -65,6 +65,7 @@ def test_worker_of_a_crash_is_killed_at_its_moment_or_at_its_answer(machine: Mac
         machine.finish(worker)
     machine.advance(2 * AFTER_SECONDS)
     assert worker.token not in machine.alive
+    assert machine.pool.is_dying(worker.token)  # so that its next poll is not refused, which it would log
     assert not invocation.result.done()
     kill_is_told(machine, worker)
     assert failure(invocation).name == "Runtime.ExitError"
