@@ -8,6 +8,7 @@ from pathlib import Path
 from hpc.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
 from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
+from hpc.files import is_file
 from hpc.home import Home
 from hpc.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_assembly
 from hpc_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach
@@ -124,7 +125,7 @@ def looking_target(home: Home) -> Iterator[Target]:
     NotStartedError
         If nothing ran yet, or what ran last can't be served any more.
     """
-    if not (home.folder / STORE).is_file():
+    if not is_file(home.folder / STORE):
         raise NotStartedError(f"nothing ran in {home.folder} yet: hpc run starts a run")
     connection = _attach(home.folder)
     if connection is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from hpc.console import say
 from hpc.errors import NotStartedError
+from hpc.files import is_file
 
 KEPT_ASSEMBLIES = 3
 SHOWN_LINES = 20
@@ -89,7 +90,7 @@ def _serves(name: str, present: str, variant: Variant) -> bool:
 
 def check_assembly(folder: Path) -> Path:
     """Return the absolute path of an assembly that was named on the command line."""
-    if not (folder / "manifest.json").is_file():
+    if not is_file(folder / "manifest.json"):
         raise NotStartedError(f"--assembly must be a cloud assembly, a folder with manifest.json, got {folder}")
     return folder.resolve()
 

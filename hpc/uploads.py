@@ -13,6 +13,7 @@ from hpc.arguments import shorten
 from hpc.client import Target, explained
 from hpc.console import say
 from hpc.errors import NotStartedError
+from hpc.files import is_file, is_folder
 
 ITEM_SUFFIXES = (".jsonl", ".csv")
 PARALLEL_UPLOADS = 8
@@ -31,7 +32,7 @@ def check_items(named: str) -> Path:
     path = Path(named)
     if path.suffix not in ITEM_SUFFIXES:
         raise NotStartedError(f"--items must be a file that ends in {' or '.join(ITEM_SUFFIXES)}, got {shorten(named)}")
-    if not path.is_file() or not os.access(path, os.R_OK):
+    if not is_file(path) or not os.access(path, os.R_OK):
         raise NotStartedError(f"--items must be a file that can be read, got {shorten(named)}")
     return path
 
@@ -47,7 +48,7 @@ def check_source(named: str) -> Path | None:
     if named.startswith("s3://"):
         return None
     path = Path(named)
-    if not path.is_dir():
+    if not is_folder(path):
         raise NotStartedError(f"--source must be a folder or s3://bucket/prefix, got {shorten(named)}")
     return path
 

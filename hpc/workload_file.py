@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpc.errors import NotStartedError
+from hpc.files import is_file
 from hpc.home import Home
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -68,7 +69,7 @@ def read_workload_file(workload: str | None, home: Home, *, on_aws: bool) -> Wor
             f"{named}: on AWS runs what is deployed; copy the file to {DEPLOYED_FOLDER}/, add the packages it needs to "
             f"lambdas/requirements.txt, run make deploy, then give --workload {path.stem}"
         )
-    if deployed.exists():
+    if is_file(deployed):
         raise NotStartedError(
             f"{named}: the project has a workload {path.stem} of its own ({DEPLOYED_FOLDER / path.name}): give "
             "your file another name"

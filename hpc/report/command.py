@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from hpc.console import emit
@@ -21,7 +22,8 @@ def report(args: argparse.Namespace) -> int:
         unfinished.write_text(page, encoding="utf-8")
         unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise NotStartedError(f"--out must be a file that can be written, got {args.out}: {error}") from error
     emit(str(path), kept_in=str(path))
     return ExitCode.SUCCEEDED

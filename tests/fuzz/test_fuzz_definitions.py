@@ -155,7 +155,12 @@ def test_definition_in_other_words_has_the_same_end(engine: Engine, data: st.Dat
     assert first is not None
     assert second is not None
     if "ABORTED" not in (first["status"], second["status"]):  # the payload had it wait too long
-        assert second == first
+        assert plain_names(second) == first
+
+
+def plain_names(ended: dict[str, Any]) -> Any:
+    """Return an end with the states' own names: the cause of an error has the name of its state."""
+    return json.loads(json.dumps(ended).replace(" renamed", ""))
 
 
 def reworded(draw: Any, value: Any, holds_states: bool = False) -> Any:

@@ -136,9 +136,10 @@ def test_mutated_event_of_compute_is_refused_or_its_batch_is_computed(begun: Pip
     batch = data.draw(st.sampled_from(begun.batches()))
     paused = {"next": batch["first"], "offset": 0, "crc32": 0, "limit": None, "parts": [], "done": False}
     event = {"run": begun.name, "batch": batch, **(paused if data.draw(st.booleans()) else {})}
-    answer = call(compute.handler, event_like(data, event, ("run", "batch", "first", "count", "next", "parts")), 0.6)
+    mutated = event_like(data, event, ("run", "batch", "first", "count", "next", "parts"))
+    answer = call(compute.handler, mutated, 0.6)
     if answer is not None and answer["done"]:
-        assert answer["run"] == begun.name
+        assert answer["run"] == mutated["run"]  # which another test may have started
         assert sum(part["count"] for part in answer["parts"]) <= answer["count"]
 
 

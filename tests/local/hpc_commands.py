@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from assemblies import copied
 
 from hpc.cli import main
-from hpc.synthesis import find_assembly
 
-PROJECT = Path(__file__).parents[2]
 HPC = Path(sys.executable).with_name("hpc")
 MISSING_BUCKET = "a-bucket-that-is-missing"
 REHEARSAL = '''
@@ -45,18 +44,12 @@ def finish(result):
 
 
 @functools.cache
-def synthesized() -> Path:
-    """Synthesize the project once for all tests of this process; return the cached assembly."""
-    folder = Path(tempfile.mkdtemp(prefix="hpc-assembly-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return find_assembly(PROJECT, folder)
-
-
-@functools.cache
 def assembly() -> Path:
     """Return a copy of the project's assembly with two workloads more, and a source bucket that is missing."""
-    made = synthesized().parent / "assembly"
-    shutil.copytree(synthesized(), made)
+    folder = Path(tempfile.mkdtemp(prefix="hpc-assembly-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    workloads = {"rehearsal.py": REHEARSAL, "echo.py": "def compute(item):\n    return item\n"}
+    made = copied(folder, workloads=workloads)
     template_path = made / "HpcStack.template.json"
     template = json.loads(template_path.read_text())
     functions = [
@@ -65,9 +58,6 @@ def assembly() -> Path:
     [start] = [each for each in functions if each["Handler"] == "lambdas.start.handler"]
     start["Environment"]["Variables"]["SOURCE_BUCKETS"] = MISSING_BUCKET
     template_path.write_text(json.dumps(template))
-    [workloads] = made.glob("asset.*/lambdas/workloads")
-    (workloads / "rehearsal.py").write_text(REHEARSAL)
-    (workloads / "echo.py").write_text("def compute(item):\n    return item\n")
     return made
 
 

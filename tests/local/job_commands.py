@@ -8,9 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from hpc_commands import HPC, PROJECT
+from assemblies import copied
+from hpc_commands import HPC
 
-from hpc.synthesis import WITH_JOBS, find_assembly
+from hpc.synthesis import WITH_JOBS
 
 # Tells its process id, then waits, or kills its process the first time or always.
 WORKLOAD = '''
@@ -49,8 +50,7 @@ def assembly() -> Path:
     """Synthesize once for all tests of this process."""
     folder = Path(tempfile.mkdtemp(prefix="hpc-jobs-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    made = folder / "assembly"
-    shutil.copytree(find_assembly(PROJECT, folder, variant=WITH_JOBS), made)
+    made = copied(folder, WITH_JOBS)
     template = made / "HpcStack.template.json"
     text = template.read_text()
     waits = json.dumps(json.dumps({"IntervalSeconds": 30}, separators=(",", ":"))[1:-1])[1:-1]

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hpc_commands import synthesized
+from assemblies import synthesized
 
 SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 

@@ -13,11 +13,9 @@ from typing import Any
 
 import job_commands
 import pytest
-from hpc_commands import PROJECT
+from assemblies import EXPRESS, PROJECT, synthesized
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-
-from hpc.synthesis import Variant, find_assembly
 
 sys.path.append(str(PROJECT / "benchmarks"))
 from soaking import Figures, Plan, Soak
@@ -33,11 +31,6 @@ LAWS = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-
-
-def express_assembly() -> Path:
-    context = {"hpc:child_type": "EXPRESS", "hpc:compute_timeout_seconds": 60}
-    return find_assembly(PROJECT, Path(tempfile.mkdtemp(prefix="hpc-express-")), variant=Variant(context))
 
 
 @st.composite
@@ -94,7 +87,7 @@ def test_standard_children_are_redriven_to_the_exact_result(plan: Plan) -> None:
 @given(plan=plans("lambda", 12))
 def test_express_children_are_redriven_to_the_exact_result(plan: Plan) -> None:
     """On a slower clock: an Express child has five minutes in all, and a minute for each attempt."""
-    soaked(plan, express_assembly())
+    soaked(plan, synthesized(EXPRESS))
 
 
 @pytest.mark.parametrize("back_end", ["batch", "batch_callback"])

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hpc_commands import PROJECT, digits, key_total
+from assemblies import synthesized
+from hpc_commands import digits, key_total
 
 from hpc.client import local_config, local_session
-from hpc.synthesis import WITH_JOBS, find_assembly
+from hpc.synthesis import WITH_JOBS
 from hpc_local.server import Connection, LocalServer
 from lambdas.testing import answer
 from lambdas.workloads import mandelbrot, option_price
@@ -62,7 +63,7 @@ class Stack:
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     home = tmp_path_factory.mktemp("home")
-    with LocalServer(home, find_assembly(PROJECT, home, variant=WITH_JOBS)) as connection:
+    with LocalServer(home, synthesized(WITH_JOBS)) as connection:
         yield connection
 
 

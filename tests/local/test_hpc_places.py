@@ -9,10 +9,10 @@ from pathlib import Path
 
 import job_commands
 import pytest
+from assemblies import EXPRESS, synthesized
 from aws_commands import OnAws, stand_ins
-from hpc_commands import PROJECT, call_with, result_of
+from hpc_commands import call_with, result_of
 
-from hpc.synthesis import Variant, find_assembly
 from hpc.workload_file import WorkloadFile
 from hpc_local.server import Connection, LocalServer
 
@@ -55,17 +55,12 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
                 folder = tmp_path_factory.mktemp(kind)
                 (folder / "sensitive.py").write_text(WORKLOAD)
                 overlay = WorkloadFile("sensitive", WORKLOAD.encode()).copy_to(folder)
-                made = express_assembly(folder) if kind == "express" else job_commands.assembly()
+                made = synthesized(EXPRESS) if kind == "express" else job_commands.assembly()
                 connection = servers.enter_context(LocalServer(folder, made, overlay=overlay))
                 served[kind] = Home(folder, connection, folder / "sensitive.py")
             return served[kind]
 
         yield home_of
-
-
-def express_assembly(folder: Path) -> Path:
-    context = {"hpc:child_type": "EXPRESS", "hpc:compute_timeout_seconds": 60}
-    return find_assembly(PROJECT, folder, variant=Variant(context))
 
 
 @dataclass(frozen=True)

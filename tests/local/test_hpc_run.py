@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from assemblies import PROJECT, synthesized
 from hpc_commands import (
     HPC,
-    PROJECT,
     assembly,
     call,
     command,
@@ -22,7 +22,6 @@ from hpc_commands import (
     hpc,
     key_total,
     result_of,
-    synthesized,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

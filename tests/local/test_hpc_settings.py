@@ -6,28 +6,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hpc_commands import PROJECT, REHEARSAL, call_with, result_of
+from assemblies import EXPRESS, copied
+from hpc_commands import REHEARSAL, call_with, result_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpc.synthesis import Variant, find_assembly
+from hpc.synthesis import Variant
 from hpc_local.server import LocalServer
 
+WORKLOADS = {"rehearsal.py": REHEARSAL}
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def assembly_of(folder: Path, **context: object) -> Path:
-    """Synthesize with these settings; the asset gets a workload that fails and waits when it is told to."""
-    made = find_assembly(PROJECT, folder, variant=Variant({f"hpc:{name}": value for name, value in context.items()}))
-    [workloads] = made.glob("asset.*/lambdas/workloads")
-    (workloads / "rehearsal.py").write_text(REHEARSAL)
-    return made
 
 
 @pytest.fixture(scope="module")
 def express(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     home = tmp_path_factory.mktemp("express")
-    made = assembly_of(home, child_type="EXPRESS", compute_timeout_seconds=60)
+    made = copied(home, EXPRESS, workloads=WORKLOADS)
     with LocalServer(home, made):
         yield home, made
 
@@ -35,7 +29,7 @@ def express(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pa
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     home = tmp_path_factory.mktemp("hasty")
-    made = assembly_of(home, compute_timeout_seconds=3)
+    made = copied(home, Variant({"hpc:compute_timeout_seconds": 3}), workloads=WORKLOADS)
     with LocalServer(home, made):
         yield home, made
 

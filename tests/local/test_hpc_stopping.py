@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from hpc_commands import HPC, assembly, command, environment, hpc, result_of, synthesized
+from assemblies import synthesized
+from hpc_commands import HPC, assembly, command, environment, hpc, result_of
 
 from hpc_local.server import LocalServer
 

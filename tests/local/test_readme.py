@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hpc_commands import PROJECT, environment
+from assemblies import PROJECT
+from hpc_commands import environment
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"(?P<before>[^\n]*)\n```(?P<language>\w*)\n(?P<text>.*?)```", re.DOTALL)
@@ -35,10 +36,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_in(copy: Path, text: str) -> subprocess.CompletedProcess[str]:
     # The environment is there already; making it once more is what `make` would do for a clone.
+    unmade = {"MAKEFLAGS": "", "MAKEOVERRIDES": ""}  # of the `make test` that runs this
     return subprocess.run(
         ["bash", "-euc", text.replace("make ", "make -o .venv/ready ")],
         cwd=copy,
-        env=environment(copy / ".hpc", PYTHONPATH=str(copy)),
+        env=environment(copy / ".hpc", PYTHONPATH=str(copy), **unmade),
         capture_output=True,
         text=True,
         check=False,

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -11,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from assemblies import EXPRESS, copied
 from aws_commands import deployed
 from browser import draw, needs_chromium
-from hpc_commands import PROJECT, REHEARSAL, assembly, call, call_with, environment
+from hpc_commands import REHEARSAL, assembly, call, call_with, environment
 from job_commands import assembly as assembly_with_jobs
 from job_commands import command, write_workload
 
-from hpc.synthesis import Variant, find_assembly
 from hpc_local.server import LocalServer
 
 GOOD = '[{"name": "good"}, {"name": "small", "size": 2}]'
@@ -169,11 +168,7 @@ def test_jobs_that_failed_are_counted_with_the_first_reason(
 def express(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Serve a home with one run of Express children, of which an item failed."""
     folder = tmp_path_factory.mktemp("express")
-    variant = Variant({"hpc:child_type": "EXPRESS", "hpc:compute_timeout_seconds": 60})
-    made = folder / "assembly"
-    shutil.copytree(find_assembly(PROJECT, folder, variant=variant), made)
-    [workloads] = made.glob("asset.*/lambdas/workloads")
-    (workloads / "rehearsal.py").write_text(REHEARSAL)
+    made = copied(folder, EXPRESS, workloads={"rehearsal.py": REHEARSAL})
     with LocalServer(folder, made):
         yield folder
 

@@ -77,7 +77,7 @@ def test_count_that_no_integer_holds_is_refused(home: Home) -> None:
 
 def test_data_nested_deeper_than_python_reads_fails_by_name(home: Home) -> None:
     wrapped: Any = {"x.$": "$"}
-    for _ in range(50):
+    for _ in range(300):
         wrapped = {"a": wrapped}
     again = {"Type": "Choice", "Choices": [{"Variable": "$", "IsPresent": True, "Next": "S"}], "Default": "S"}
     states = {"S": {"Type": "Pass", "Parameters": wrapped, "Next": "Again"}, "Again": again}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hpc.arguments import MAX_EXACT_INTEGER, execution_input, parse_json
 from hpc.cli import build_parser, main
-from hpc.errors import NotStartedError
+from hpc.errors import ExitCode, NotStartedError
 
 json_values = st.recursive(
     st.none()
@@ -186,3 +186,33 @@ def test_run_takes_every_percentage_exactly(percentage: float) -> None:
     value = input_of("--size=1", f"--tolerated-failure-percentage={percentage!r}")["tolerated_failure_percentage"]
     assert isinstance(value, int | float)
     assert math.isclose(value, percentage, rel_tol=0, abs_tol=0)
+
+
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--source", LONG],
+        ["run", "--items", f"{LONG}.csv"],
+        ["run", "--size", "1", "--assembly", LONG],
+        ["run", "--size", "1", "--workload", f"{LONG}.py"],
+        ["run", "--input", f"@{LONG}"],
+    ],
+)
+def test_name_that_no_file_can_have_is_that_of_no_file(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    assert main(arguments) == ExitCode.NOT_STARTED
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_home_that_no_folder_can_be_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path / LONG))
+    for command in (["runs"], ["run", "--size", "1"]):
+        assert main(command) == ExitCode.NOT_STARTED
+    assert len(capsys.readouterr().err.splitlines()) == 2

@@ -9,6 +9,7 @@ from hpc_local.integrations.parameters import service_model
 from hpc_local.protocol import ServiceError
 from hpc_local.protocol.faults import S3_FAULTS
 from hpc_local.protocol.messages import HttpRequest
+from hpc_local.protocol.scalars import parse_text
 from hpc_local.protocol.validation import find_bound_errors
 from hpc_local.protocol.xml_body import encode_error
 
@@ -41,3 +42,10 @@ def test_number_that_its_type_does_not_hold_is_refused(number: int) -> None:
     assert shape is not None
     (error,) = find_bound_errors({"mapRunArn": "arn", "toleratedFailureCount": number}, shape)
     assert error == "Value at 'toleratedFailureCount' failed to satisfy constraint: must be long, of 64 bits"
+
+
+@pytest.mark.parametrize("text", ["1" * 400, "9" * 15, "no time", "", "2026-13-01"])
+def test_text_that_is_no_moment_is_refused(text: str) -> None:
+    shape = service_model("s3").shape_for("IfModifiedSince")
+    with pytest.raises(ValueError, match="is not a timestamp"):
+        parse_text(shape, text)

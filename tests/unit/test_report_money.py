@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hpc.child_times import Children
@@ -71,6 +71,7 @@ def test_price_of_a_ledger_by_hand() -> None:
     assert [usd.low, usd.expected, usd.high] == pytest.approx([0.025 + 0.4e-6 + 120 * 0.0000133334] * 3)
 
 
+@example(batches=196, batch_size=1, seconds=1.1, memory_mib=1_769)
 @given(
     batches=st.integers(1, 500),
     batch_size=st.integers(1, 40),
@@ -95,7 +96,9 @@ def test_quote_of_a_run_whose_items_take_the_same_is_the_plan_of_it(
     )
     planned = estimate(computation, design, Quotas(), ASSUMPTIONS, PRICES)
     assert quoted is not None
-    assert quoted.usd.expected == pytest.approx(planned.usd.expected)
+    # Lambda bills whole milliseconds: the last digits of a time may be one of them.
+    millisecond = 0.001 * design.speed / (seconds * batch_size)
+    assert quoted.usd.expected == pytest.approx(planned.usd.expected, rel=max(1e-6, millisecond))
     assert quoted.seconds.expected == pytest.approx(planned.seconds.expected)
 
 

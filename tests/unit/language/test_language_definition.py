@@ -158,6 +158,7 @@ def test_wrong_state_is_refused_with_its_place(case):
             "/Foo: unknown field; allowed: Comment, QueryLanguage, StartAt, States, TimeoutSeconds,",
         ),
         ({"StartAt": LONG, "States": {LONG: PASS}}, f"/States/{LONG}: must be a name of 1 to 80 characters"),
+        ({"StartAt": "\ud800", "States": {"\ud800": PASS}}, "/States/\ud800: must be a name without halves of"),
     ],
 )
 def test_wrong_machine_is_refused(definition, message):

@@ -1,0 +1,30 @@
+"""Cloud assemblies of the project, each synthesized once for all processes of a test run."""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+from hpc.synthesis import PIPELINE, Variant, find_assembly
+
+PROJECT = Path(__file__).parents[2]
+EXPRESS = Variant({"hpc:child_type": "EXPRESS", "hpc:compute_timeout_seconds": 60})
+
+
+def synthesized(variant: Variant = PIPELINE) -> Path:
+    """Return the assembly of the present sources, which all tests share: none may change it."""
+    home = Path(os.environ["TEST_RUN_FOLDER"], f"assembly{variant.suffix}")
+    home.mkdir(exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # else each process would synthesize
+        return find_assembly(PROJECT, home, variant=variant)
+
+
+def copied(folder: Path, variant: Variant = PIPELINE, *, workloads: dict[str, str] | None = None) -> Path:
+    """Return a copy below ``folder`` that a test may change, with more workloads: file name -> source."""
+    made = folder / "assembly"
+    shutil.copytree(synthesized(variant), made)
+    for name, source in (workloads or {}).items():
+        [place] = made.glob("asset.*/lambdas/workloads")
+        (place / name).write_text(source)
+    return made
