@@ -22,7 +22,8 @@ MAX_INTERVAL_SECONDS = 99_999_999
 MAX_DELAY_SECONDS = 31_622_399
 MAX_ATTEMPTS = 99_999_999
 
-_LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"/\x00-\x1f\x7f-\x9f]+")
+_LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"/\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ def check_name(name: str, where: Where) -> None:
     """A state's name."""
     if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
         raise refuse(where, f"a name of 1 to {MAX_NAME_CHARACTERS} characters", name)
+    if _HALF_PAIR.search(name):
+        raise refuse(where, "a name without halves of surrogate pairs, which are not Unicode", name)
 
 
 def check_label(value: Json, where: Where) -> None:

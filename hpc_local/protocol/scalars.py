@@ -46,7 +46,7 @@ def parse_text(shape: Shape, text: str) -> Any:
 def _parse_timestamp(text: str) -> datetime:
     try:
         moment: datetime = parse_timestamp(text)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, RuntimeError) as error:  # the last of a time zone that can't be
         raise ValueError(f"{text!r} is not a timestamp") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
