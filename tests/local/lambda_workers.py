@@ -112,7 +112,7 @@ def is_alive(process_id: int) -> bool:
         return False
     if sys.platform != "linux":
         return True
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 

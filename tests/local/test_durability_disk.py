@@ -78,7 +78,8 @@ def test_execution_goes_on_when_the_journal_has_room_again(tmp_path: Path) -> No
         assert home.machines.abort_orphans() == 1
         home.machines.executions._journal.flush().result()
         before = home.map_run(failed.arn)
-        assert 0 < before["itemCounts"]["succeeded"] < len(texts)
+        # Children that end together are committed together: none may have been, or some, never all.
+        assert before["itemCounts"]["succeeded"] < len(texts)
         described = redrive(home, failed.arn)
         assert described["status"] == "SUCCEEDED"
         assert results(home, described) == sorted(texts)
