@@ -55,7 +55,7 @@ def handler(event: Any, _context: Any) -> None:
     InvalidInputError
         If the entry is not what is allowed.
     """
-    if not isinstance(event, dict) or set(event) != EVENT_KEYS or not isinstance(event["task_token"], str):
+    if not isinstance(event, dict) or set(event) != EVENT_KEYS or not _is_token(event["task_token"]):
         # Without the event: it holds a task token.
         raise InvalidEventError(f"notify takes {', '.join(sorted(EVENT_KEYS))}")
     if type(event["entry_count"]) is not int:
@@ -70,6 +70,10 @@ def handler(event: Any, _context: Any) -> None:
             callback.fail(FailureRequestedError.__name__, f"entry {entry.name} failed: {cause}")
     except TaskCancelled as reason:
         LOGGER.info("nobody waits for the plan any more: %s", reason)
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def read_entry(value: Any) -> Entry:

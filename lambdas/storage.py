@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from lambdas import json_text
 from lambdas.errors import ResultFileError, StorageAccessError, StorageUnavailableError
@@ -38,6 +38,8 @@ def named_errors(bucket: str, key: str) -> Iterator[None]:
             raise StorageUnavailableError(f"S3 answered {code} for s3://{bucket}/{key}") from error
         # 403 as well: without s3:ListBucket S3 answers that for a key that is not there.
         raise StorageAccessError(f"s3://{bucket}/{key} is missing, or access is denied: S3 answered {code}") from error
+    except (UnicodeEncodeError, ParamValidationError) as error:
+        raise StorageAccessError(f"bucket {bucket!r} and key {key!r} are no names of an object") from error
     except BotoCoreError as error:
         raise StorageUnavailableError(f"S3 could not be reached for s3://{bucket}/{key}: {error}") from error
 

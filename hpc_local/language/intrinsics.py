@@ -6,7 +6,6 @@ Grammar: ``States.<Name>(argument, ...)`` where an argument is a text in single 
 Differs from AWS: the wording of what a function refuses is ours (no refusal was recorded).
 """
 
-import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +13,7 @@ from functools import lru_cache
 from hpc_local.language import Json
 from hpc_local.language.errors import IntrinsicFailureError, StatesRuntimeError
 from hpc_local.language.intrinsic_functions import FUNCTIONS, ArgumentError, Implementation, Literal, unescape
-from hpc_local.language.json_text import compact
+from hpc_local.language.json_text import compact, parse
 from hpc_local.language.paths import Finder, MissingPathError, Path, PathSyntaxError, compile_path
 from hpc_local.language.scope import Scope
 
@@ -130,7 +129,10 @@ class _Parser:
                 raise IntrinsicSyntaxError(f"{error} in {self.text!r}") from None
             return _constant(Literal(match[1]))
         if match := self.take(_NUMBER):
-            return _constant(json.loads(match[0]))
+            try:
+                return _constant(parse(match[0]))
+            except ValueError as error:
+                raise IntrinsicSyntaxError(f"{error} in {self.text!r}") from None
         if match := self.take(_WORD):
             return _constant(_WORDS[match[0]])
         if match := self.take(_PATH):

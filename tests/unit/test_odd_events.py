@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lambdas import compare, compute, job_events, notify, runs, seals
-from lambdas.errors import InvalidEventError, ResultFileError
+from lambdas import compare, compute, job_events, notify, runs, seals, storage
+from lambdas.errors import InvalidEventError, ResultFileError, StorageAccessError
 
 CONTEXT: Any = None
 
@@ -80,3 +80,16 @@ def test_notify_refuses_an_entry_count_that_is_no_integer(count: Any) -> None:
     event = {"entry": {"name": "invoke1"}, "entry_count": count, "task_token": "t"}
     with pytest.raises(InvalidEventError, match="entry_count must be an integer"):
         notify.handler(event, CONTEXT)
+
+
+@pytest.mark.parametrize("token", ["", None, 1])
+def test_notify_refuses_a_token_that_is_none(token: Any) -> None:
+    event = {"entry": {"name": "invoke1"}, "entry_count": 1, "task_token": token}
+    with pytest.raises(InvalidEventError, match="notify takes"):
+        notify.handler(event, CONTEXT)
+
+
+@pytest.mark.parametrize("key", ["\ud800", ""])
+def test_key_that_no_object_can_have_is_named(pipeline: Callable[..., Any], key: str) -> None:
+    with pytest.raises(StorageAccessError, match="are no names of an object"):
+        storage.get_json("bucket", key)

@@ -119,6 +119,8 @@ def test_function_refuses_with_the_call_and_the_reason(text, reason):
         "States.Array('a',)",
         "States.Array(a)",
         "States.Array(.5)",
+        "States.Array(1e999)",
+        "States.Array(01)",
         "States.Array('a') ",
         "States.Array('\\n')",
         "States.Array($.a[)",
