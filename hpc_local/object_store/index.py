@@ -69,7 +69,10 @@ class Index:
 
     def _read(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._read_lock:
-            return self._reader.execute(query, values).fetchall()
+            try:
+                return self._reader.execute(query, values).fetchall()
+            except UnicodeEncodeError:
+                return []  # a name with half of a surrogate pair, which nothing here can have
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -31,8 +31,8 @@ def list_page(
     -----
     Cost is O(page): a group of keys with a common prefix is passed by one seek, however many keys it has.
     """
-    grouping = _Grouping(prefix.encode(), delimiter.encode())
-    lower = _decode_token(token) if token is not None else grouping.first_after(start_after.encode())
+    grouping = _Grouping(_as_bytes(prefix), _as_bytes(delimiter))
+    lower = _decode_token(token) if token is not None else grouping.first_after(_as_bytes(start_after))
     lower = max(lower, grouping.prefix)
     upper = _next_bound(grouping.prefix)
     page = Listing([], [], None)
@@ -87,6 +87,11 @@ def _next_bound(prefix: bytes) -> bytes | None:
     UTF-8 has no byte 0xFF, so the last byte can always be incremented.
     """
     return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else None
+
+
+def _as_bytes(text: str) -> bytes:
+    """Return the bytes of a text in the order of keys; no key begins with what is not Unicode."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _encode_token(lower: bytes) -> str:

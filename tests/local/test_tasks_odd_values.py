@@ -9,6 +9,7 @@ from state_machines import BUCKET, Home, open_home
 
 from hpc_local.protocol import ServiceError
 
+HALF = "\ud800"  # of a surrogate pair: JSON can carry it, UTF-8 can't
 CHILDREN = {
     "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
     "StartAt": "Child",
@@ -66,6 +67,42 @@ def test_arguments_of_a_map_that_are_no_object_are_refused(home: Home, field: st
     state = {"Type": "Map", "ItemProcessor": CHILDREN, field: described, "End": True}
     row = home.run(machine(state, QueryLanguage="JSONata"), [1])
     assert row.error == f"States.{field}Failed"
+
+
+@pytest.mark.parametrize(
+    ("field", "action", "place"),
+    [
+        ("ItemReader", "getObject", {"Bucket": HALF, "Key": "k"}),
+        ("ItemReader", "getObject", {"Bucket": BUCKET, "Key": HALF}),
+        ("ItemReader", "listObjectsV2", {"Bucket": HALF}),
+        ("ResultWriter", "putObject", {"Bucket": HALF, "Prefix": "p"}),
+        ("ResultWriter", "putObject", {"Bucket": BUCKET, "Prefix": HALF}),
+    ],
+)
+def test_place_of_a_map_that_holds_half_of_a_surrogate_pair_is_refused(
+    home: Home, field: str, action: str, place: dict[str, str]
+) -> None:
+    described: dict[str, Any] = {"Resource": f"arn:aws:states:::s3:{action}", "Parameters": place}
+    if action == "getObject":
+        described["ReaderConfig"] = {"InputType": "JSONL"}
+    row = home.run(machine({"Type": "Map", "ItemProcessor": CHILDREN, field: described, "End": True}), [1])
+    assert row.error == f"States.{field}Failed", row.cause
+
+
+def test_listing_of_a_prefix_that_holds_half_of_a_surrogate_pair_has_no_items(home: Home) -> None:
+    reader = {"Resource": "arn:aws:states:::s3:listObjectsV2", "Parameters": {"Bucket": BUCKET, "Prefix": HALF}}
+    row = home.run(machine({"Type": "Map", "ItemProcessor": CHILDREN, "ItemReader": reader, "End": True}))
+    assert (row.status, row.output) == ("SUCCEEDED", "[]"), row.cause
+
+
+@pytest.mark.parametrize(("bucket", "key"), [(HALF, "k"), (BUCKET, HALF)])
+@pytest.mark.parametrize("action", ["getObject", "headObject", "putObject"])
+def test_object_of_a_task_that_holds_half_of_a_surrogate_pair_is_refused(
+    home: Home, action: str, bucket: str, key: str
+) -> None:
+    state = {"Type": "Task", "Resource": f"arn:aws:states:::aws-sdk:s3:{action}", "End": True}
+    row = home.run(machine({**state, "Parameters": {"Bucket": bucket, "Key": key}}))
+    assert row.error.startswith("S3."), row.cause
 
 
 def test_count_that_no_integer_holds_is_refused(home: Home) -> None:

@@ -13,16 +13,22 @@ from hpc_local.object_store.records import Attributes, ObjectInfo, StoredObject
 
 # U+FFFD sorts after U+10000 in UTF-16, before it in UTF-8.
 TEXTS = st.text("ab/\x7fé\ufffd\U00010000", max_size=5)
+# What a definition can ask for has halves of surrogate pairs too, which no key has.
+ASKED = st.text("ab/\x7fé\ufffd\U00010000\ud800", max_size=5)
+
+
+def as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def definition(keys: set[str], prefix: str, delimiter: str, start_after: str) -> list[str]:
     """Everything that a listing has, as the API reference describes it, without regard to cost."""
     entries = set()
     for key in keys:
-        if key.startswith(prefix) and key.encode() > start_after.encode():
+        if key.startswith(prefix) and as_bytes(key) > as_bytes(start_after):
             at = key.find(delimiter, len(prefix)) if delimiter else -1
             entries.add(key if at < 0 else key[: at + len(delimiter)])
-    return sorted((entry for entry in entries if entry.encode() > start_after.encode()), key=str.encode)
+    return sorted((entry for entry in entries if as_bytes(entry) > as_bytes(start_after)), key=as_bytes)
 
 
 class Scans:
@@ -58,9 +64,9 @@ def pages(scan: Scans, prefix: str, delimiter: str, start_after: str, max_keys: 
 
 @given(
     keys=st.sets(TEXTS.filter(bool), max_size=30),
-    prefix=TEXTS,
-    delimiter=st.sampled_from(["", "/", "a", "é", "ab"]),
-    start_after=TEXTS,
+    prefix=ASKED,
+    delimiter=st.sampled_from(["", "/", "a", "é", "ab", "\ud800"]),
+    start_after=ASKED,
     max_keys=st.integers(1, 5),
 )
 @settings(max_examples=500)
