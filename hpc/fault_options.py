@@ -2,9 +2,9 @@
 
 import argparse
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,28 +84,33 @@ def described(injected: Mapping[str, int]) -> str:
 
 
 def faults_of(folder: Path, execution_arn: str) -> dict[str, Any] | None:
-    """Return the faults under which an execution ran on this machine, in all of its redrives; None if it did not.
+    """Return the faults under which one execution ran, as ``read_faults`` does; None if it ran under none."""
+    return read_faults(folder, naming=execution_arn).get(execution_arn)
 
-    Shape::
+
+def read_faults(folder: Path, *, naming: str = "") -> dict[str, dict[str, Any]]:
+    """Return the faults under which executions ran on this machine, in all of their redrives, by ARN.
+
+    Shape of each::
 
         {"specs": [{"seed": int, "rules": [...]}, ...], "injected": {<kind>: int, ...}}
+
+    Parameters
+    ----------
+    naming
+        Lines of the log that don't have this text are passed over.
     """
-    specs: list[Any] = []
-    injected: Counter[str] = Counter()
-    try:
-        with (folder / LOG).open(encoding="utf-8") as file:
-            for line in file:
-                entry = _entry(line) if execution_arn in line else {}
-                if execution_arn not in (entry.get("run"), entry.get("within")):
-                    continue
+    specs: defaultdict[str, list[Any]] = defaultdict(list)
+    injected: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    with suppress(FileNotFoundError), (folder / LOG).open(encoding="utf-8") as file:
+        for entry in (_entry(line) for line in file if naming in line):
+            for arn in {entry[name] for name in ("run", "within") if name in entry}:
                 if "spec" in entry:
-                    specs += [] if entry["spec"] in specs[-1:] else [entry["spec"]]
-                    injected.update({rule["kind"]: 0 for rule in entry["spec"]["rules"]})
+                    specs[arn] += [] if entry["spec"] in specs[arn][-1:] else [entry["spec"]]
+                    injected[arn].update({rule["kind"]: 0 for rule in entry["spec"]["rules"]})
                 else:
-                    injected[entry["kind"]] += 1
-    except FileNotFoundError:
-        return None
-    return {"specs": specs, "injected": dict(injected)} if specs else None
+                    injected[arn][entry["kind"]] += 1
+    return {arn: {"specs": each, "injected": dict(injected[arn])} for arn, each in specs.items()}
 
 
 def _entry(line: str) -> dict[str, Any]:

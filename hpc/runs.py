@@ -2,29 +2,38 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hpc.client import explained
+from hpc.client import Target, explained
 from hpc.console import emit_lines, say
 from hpc.errors import ExitCode, LostRunError
+from hpc.fault_options import described, read_faults
+from hpc.home import Home
 from hpc.progress import duration
-from hpc.reading import list_executions, open_stack
+from hpc.reading import list_executions, looks_twice, open_stack
 
 
+@looks_twice
 def runs(args: argparse.Namespace) -> int:
     """Print a line a run."""
-    with open_stack(args) as target, explained(LostRunError, "listing the runs"):
-        listed = list_executions(target, target.machine_arns, limit=args.limit, status=args.status)
-        if args.output == "json":
-            emit_lines((json.dumps(_document(run)) for run in listed), kept_in="hpc runs")
-        else:
-            emit_lines(_rows(listed, args.limit), kept_in="hpc runs")
+    with open_stack(args) as target:
+        emit_lines(_lines(target, args), kept_in="hpc runs")
     return ExitCode.SUCCEEDED
 
 
-def _document(run: dict[str, Any]) -> dict[str, Any]:
+def _lines(target: Target, args: argparse.Namespace) -> Iterator[str]:
+    faults = read_faults(Home.from_environment().folder) if target.is_local else {}
+    with explained(LostRunError, "listing the runs"):
+        listed = list_executions(target, target.machine_arns, limit=args.limit, status=args.status)
+        if args.output == "json":
+            yield from (json.dumps(_document(run, faults.get(run["executionArn"]))) for run in listed)
+        else:
+            yield from _rows(listed, args.limit, faults)
+
+
+def _document(run: dict[str, Any], faults: dict[str, Any] | None) -> dict[str, Any]:
     stopped = run.get("stopDate")
     return {
         "name": run["name"],
@@ -32,16 +41,19 @@ def _document(run: dict[str, Any]) -> dict[str, Any]:
         "execution_arn": run["executionArn"],
         "started": run["startDate"].astimezone(UTC).isoformat(),
         "seconds": round((stopped - run["startDate"]).total_seconds(), 3) if stopped else None,
+        "faults": faults,
     }
 
 
-def _rows(listed: Iterator[dict[str, Any]], limit: int) -> Iterator[str]:
+def _rows(listed: Iterator[dict[str, Any]], limit: int, faults: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     count = 0
     for count, run in enumerate(listed, 1):  # noqa: B007 - the last number is how many there were
         end = run.get("stopDate") or datetime.now(UTC)
         started = run["startDate"].astimezone(UTC)
         took = duration((end - run["startDate"]).total_seconds())
-        yield f"{run['name']:<36} {run['status']:<10} {started:%Y-%m-%d %H:%M:%S}Z  {took}"
+        had = faults.get(run["executionArn"])
+        mark = f"  rehearsed with faults: {described(had['injected'])}" if had is not None else ""
+        yield f"{run['name']:<36} {run['status']:<10} {started:%Y-%m-%d %H:%M:%S}Z  {took}{mark}"
     if count == 0:
         say("no runs")
     elif count == limit:
