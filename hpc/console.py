@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from hpc.errors import LostRunError
+from hpc.errors import LostRunError, UnansweredError
 
 
 def say(message: str) -> None:
@@ -32,11 +32,23 @@ def emit(result: str, *, kept_in: str) -> None:
 
 
 def emit_lines(lines: Iterable[str], *, kept_in: str) -> None:
-    """Write lines as they come; see ``emit``."""
+    """Write lines as they come; see ``emit``.
+
+    Raises
+    ------
+    LostRunError
+        Also if nothing answers any more when some are written, which a second try would write again.
+    """
+    is_begun = False
     try:
         for line in lines:
             sys.stdout.write(f"{line}\n")
+            is_begun = True
         sys.stdout.flush()
+    except UnansweredError as error:
+        if is_begun:
+            raise LostRunError(f"{error}; what was written is not all") from error
+        raise
     except OSError as error:
         # What is left in the buffer would fail once more, with a traceback, when the interpreter exits.
         with contextlib.suppress(OSError, ValueError):

@@ -13,7 +13,7 @@ from hpc.console import emit_lines, say
 from hpc.errors import ExitCode
 from hpc.failed_items import FailedItem, FailedItems
 from hpc.failures import describe_error
-from hpc.reading import open_run
+from hpc.reading import looks_twice, open_run
 from hpc.watch import Seen, Watch
 
 FIELDS = ("index", "input", "error", "cause", "attempts", "batch")
@@ -37,6 +37,7 @@ class Group:
             self.first.append(item)
 
 
+@looks_twice
 def failures(args: argparse.Namespace) -> int:
     """Print the failed items; that there are some is no failure of this command."""
     with open_run(args, has_items=True) as run:

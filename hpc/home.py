@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpc.errors import NotStartedError
+from hpc.files import is_file
+
+# What the local server keeps of executions, below the folder.
+STORE = "executions.sqlite"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,17 @@ class Home:
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise NotStartedError(f"HPC_HOME must be a folder that can be written to, got {self.folder}")
         return self.folder
+
+    def check_has_runs(self) -> None:
+        """Refuse a home where nothing ever ran.
+
+        Raises
+        ------
+        NotStartedError
+            If there is no store.
+        """
+        if not is_file(self.folder / STORE):
+            raise NotStartedError(f"nothing ran in {self.folder} yet: hpc run starts a run")
 
     def object_path(self, uri: str) -> str:
         """Return the file or folder of an object or prefix ``s3://bucket/key`` of the local server."""

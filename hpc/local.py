@@ -8,7 +8,6 @@ from pathlib import Path
 from hpc.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
 from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
-from hpc.files import is_file
 from hpc.home import Home
 from hpc.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_assembly
 from hpc_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach
@@ -20,7 +19,6 @@ OTHERS_PAUSE_SECONDS = 0.2
 # A report of 100,000 children is written in less.
 LONGEST_LOOK_SECONDS = 60
 LAST_ASSEMBLY = "last-assembly"
-STORE = "executions.sqlite"
 
 
 @contextmanager
@@ -125,8 +123,7 @@ def looking_target(home: Home) -> Iterator[Target]:
     NotStartedError
         If nothing ran yet, or what ran last can't be served any more.
     """
-    if not is_file(home.folder / STORE):
-        raise NotStartedError(f"nothing ran in {home.folder} yet: hpc run starts a run")
+    home.check_has_runs()
     connection = _attach(home.folder)
     if connection is not None:
         yield target_of(connection, guest_of=connection.assembly)

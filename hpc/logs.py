@@ -11,21 +11,26 @@ from hpc.items import find_batch
 from hpc.log_files import local_lines
 from hpc.log_groups import cloudwatch_lines
 from hpc.log_window import window_of
-from hpc.reading import Run, open_run
+from hpc.reading import Run, looks_twice, open_run
 
 
+@looks_twice
 def logs(args: argparse.Namespace) -> int:
     """Print the lines, log by log."""
-    home = Home.from_environment()
-    with open_run(args, has_items=True) as run, explained(LostRunError, "reading the logs"):
-        batch = None if args.index is None else int(find_batch(run, args.index)["batch"])
+    with open_run(args, has_items=True) as run:
+        emit_lines(_lines(run, args.index), kept_in="hpc logs")
+    return ExitCode.SUCCEEDED
+
+
+def _lines(run: Run, index: int | None) -> Iterator[str]:
+    with explained(LostRunError, "reading the logs"):
+        batch = None if index is None else int(find_batch(run, index)["batch"])
         window = window_of(run, of_batch=batch is not None)
         if run.target.is_local:
-            lines = local_lines(home.folder / "logs", run, window, batch)
+            lines = local_lines(Home.from_environment().folder / "logs", run, window, batch)
         else:
             lines = cloudwatch_lines(run, window, batch)
-        emit_lines(lines if batch is None else _some(lines, run, args.index, batch), kept_in="hpc logs")
-    return ExitCode.SUCCEEDED
+        yield from lines if index is None or batch is None else _some(lines, run, index, batch)
 
 
 def _some(lines: Iterator[str], run: Run, index: int, batch: int) -> Iterator[str]:

@@ -4,10 +4,10 @@ import argparse
 import heapq
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from itertools import islice
 from typing import Any
 
@@ -15,10 +15,12 @@ from botocore.exceptions import ClientError
 
 from hpc.arguments import shorten
 from hpc.client import Target, aws_target, execution_arn, explained
-from hpc.errors import LostRunError, NotStartedError
+from hpc.errors import LostRunError, NotStartedError, UnansweredError
 from hpc.fault_options import faults_of
 from hpc.home import Home
 
+# A command that looks: from its options to the exit code.
+Look = Callable[[argparse.Namespace], int]
 # The service's own limit of a page.
 PAGE = 1_000
 MISSING_CODES = {"NoSuchKey", "404", "AccessDenied", "403"}
@@ -89,6 +91,24 @@ class Run:
         return dict(json.loads(answer["definition"]))
 
 
+def looks_twice(look: Look) -> Look:
+    """Make a command that looks do so once more where the local server that it asked ends meanwhile.
+
+    Such a server ends with the command that hosts it: what became of the runs is on disk.
+    """
+
+    @wraps(look)
+    def look_twice(args: argparse.Namespace) -> int:
+        try:
+            return look(args)
+        except UnansweredError:
+            if args.aws:
+                raise
+            return look(args)
+
+    return look_twice
+
+
 @contextmanager
 def open_run(args: argparse.Namespace, *, has_items: bool = False) -> Iterator[Run]:
     """Find the execution that ``args.run`` names, or the latest one.
@@ -104,7 +124,9 @@ def open_run(args: argparse.Namespace, *, has_items: bool = False) -> Iterator[R
         If there is no such execution.
     """
     with open_stack(args) as target:
-        yield Run(target, find_run(target, args.run) if has_items else find_execution(target, args.run))
+        run = Run(target, find_run(target, args.run) if has_items else find_execution(target, args.run))
+        args.run = run.arn  # for a second look, also where a later one has become the latest
+        yield run
 
 
 def find_run(target: Target, named: str | None) -> str:

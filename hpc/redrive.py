@@ -21,6 +21,8 @@ def redrive(args: argparse.Namespace) -> int:
     """Redrive a run, follow it, print what came out."""
     home = Home.from_environment()
     rehearsal = read_rehearsal(args)
+    if not args.aws:
+        home.check_has_runs()
     with open_target(args, home, args.assembly) as target:
         run = Run(target, find_run(target, args.run))
         variant, overlay = (PIPELINE, None) if args.aws else _needs(home, run.settings)

@@ -11,12 +11,13 @@ from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
 from hpc.home import Home
 from hpc.items import find_item
-from hpc.reading import Run, open_run
+from hpc.reading import Run, looks_twice, open_run
 from hpc.workload_file import overlay_folder, read_workload_file
 
 PROGRAM = Path(__file__).with_name("replay_item.py")
 
 
+@looks_twice
 def replay(args: argparse.Namespace) -> int:
     """Compute the item; the exit code is 1 if the workload raises."""
     home = Home.from_environment()

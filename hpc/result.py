@@ -8,11 +8,12 @@ from hpc.errors import ExitCode, LostRunError
 from hpc.fault_options import faults_of
 from hpc.home import Home
 from hpc.orchestrate import orchestration_result
-from hpc.reading import open_run
+from hpc.reading import looks_twice, open_run
 from hpc.render import render_failure, render_json, render_text
 from hpc.watch import Ended, Watch
 
 
+@looks_twice
 def result(args: argparse.Namespace) -> int:
     """Print the result; exit with 1 where there is none."""
     home = Home.from_environment()

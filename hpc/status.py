@@ -13,13 +13,13 @@ from hpc.child_times import UNSUCCESSFUL
 from hpc.children import SlowChild, slowest_children
 from hpc.client import explained
 from hpc.console import emit
-from hpc.errors import ExitCode, LostRunError, UnansweredError
+from hpc.errors import ExitCode, LostRunError
 from hpc.failures import describe_error
 from hpc.fault_options import described
 from hpc.overview import Overview, OverviewReader
 from hpc.planning.table import usd
 from hpc.progress import duration
-from hpc.reading import Run, open_run
+from hpc.reading import Run, looks_twice, open_run
 from hpc.watch import Counts, Seen, Watch
 
 SHOWN_SLOWEST = 5
@@ -146,20 +146,10 @@ def _failed(statuses: Counter[str]) -> int:
     return sum(statuses[status] for status in UNSUCCESSFUL)
 
 
+@looks_twice
 def status(args: argparse.Namespace) -> int:
     """Show the status; a run that failed is no failure of this command."""
-    try:
-        return _show(args)
-    except UnansweredError:
-        if args.aws:
-            raise
-        # A local server ends with the command that hosts it: what became of the run is on disk.
-        return _show(args)
-
-
-def _show(args: argparse.Namespace) -> int:
     with open_run(args) as run:
-        args.run = run.name  # also where a later one has become the latest
         watch, overviews = Watch(run.target, run.arn), OverviewReader(run)
         found = _look(run, watch, overviews)
         if args.output == "text" and sys.stdout.isatty() and found.seen.status == "RUNNING":

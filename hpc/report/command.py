@@ -7,11 +7,12 @@ from pathlib import Path
 
 from hpc.console import emit
 from hpc.errors import ExitCode, NotStartedError
-from hpc.reading import open_run
+from hpc.reading import looks_twice, open_run
 from hpc.report.facts import collect
 from hpc.report.page import render
 
 
+@looks_twice
 def report(args: argparse.Namespace) -> int:
     """Write the file whole or not at all; what was at its place stays if that fails."""
     path = Path(args.out)
