@@ -180,11 +180,10 @@ def _array_size(properties: Mapping[str, Any]) -> int:
 
 
 def _environment(container: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, str]:
-    variables = {
-        each["name"]: each.get("value", "")
-        for source in (container, overrides)
-        for each in source.get("environment", ())
-    }
+    given = [each for source in (container, overrides) for each in source.get("environment", ())]
+    if not all(each.get("name") for each in given):  # the service's model asks for no name
+        raise client_error("Environment variables must have a name")
+    variables = {each["name"]: each.get("value", "") for each in given}
     reserved = sorted(name for name in variables if name.startswith(_RESERVED_PREFIX))
     if reserved:
         raise client_error(f"Environment variable names must not start with {_RESERVED_PREFIX}, got {reserved[0]}")

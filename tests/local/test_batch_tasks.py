@@ -113,6 +113,11 @@ def test_failed_job_fails_the_task_with_the_job_as_its_cause(tmp_path: Path) -> 
             "AWS_BATCH",
         ),
         (
+            {"ContainerOverrides": {"Environment": [{"Value": "x"}]}},
+            "Batch.ClientException",
+            "Environment variables must have a name",
+        ),
+        (
             {"ContainerOverrides": {"Environment": [{"Name": "X", "Value": "x" * 9_000}]}},
             "Batch.ClientException",
             "Container Overrides length must be at most 8192",
