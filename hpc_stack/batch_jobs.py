@@ -15,6 +15,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hpc_stack import run_keys
 from hpc_stack.handlers import ASSET_EXCLUDE, PROJECT_ROOT, allow, allow_objects
 
 # nobody of the Debian image.
@@ -136,12 +137,7 @@ class BatchJobs(Construct):
 
     def _define_job_role(self, results_bucket: s3.IBucket, source_buckets: Sequence[s3.IBucket]) -> iam.Role:
         role = iam.Role(self, "JobRole", assumed_by=tasks_of_account(self))
-        allow_objects(
-            role,
-            results_bucket,
-            reads=("runs/*", "uploads/*"),
-            writes=("runs/*/parts/*", "runs/*/batch/*", "runs/*/batch_callback/*"),
-        )
+        allow_objects(role, results_bucket, reads=("runs/*", "uploads/*"), writes=run_keys.JOB)
         for bucket in source_buckets:
             allow(role, ["s3:GetObject"], [bucket.arn_for_objects("*")])
         return role

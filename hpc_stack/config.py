@@ -73,9 +73,9 @@ class HpcConfig:
     # 1,769 MiB buys one whole vCPU.  Source of both: Lambda quotas and "Configure Lambda function memory".
     compute_memory_mib: int = setting(1_769, Whole(128, 10_240))
     compute_timeout_seconds: int = setting(900, Whole(1, 900))
-    # A Map Run starts no more than 10,000 children at once; an account has 1,000 concurrent Lambda environments.
     # False where this machine's packages serve: local runs, or workloads that need none.
     packages_layer: bool = setting(True, SWITCH)
+    # A Map Run starts no more than 10,000 children at once; an account has 1,000 concurrent Lambda environments.
     max_concurrency: int = setting(500, Whole(1, 10_000))
     child_type: str = setting("STANDARD", one_of("STANDARD", "EXPRESS"))
     # At least 15: an execution can be redriven for 14 days after its end, and a redrive reads the run's objects.

@@ -6,6 +6,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hpc_stack import run_keys
 from hpc_stack.acknowledgements import acknowledge, acknowledge_wildcards
 from hpc_stack.tasks import executions_arn, jobs_arn
 
@@ -31,8 +32,12 @@ def acknowledge_functions(
     acknowledge_wildcards(
         functions,
         {
-            results_bucket.arn_for_objects("runs/*"): f"{LATER}; Start and Sum write there, Compute and Sum read there",
-            results_bucket.arn_for_objects("runs/*/parts/*"): f"{LATER}; Compute writes long outputs there",
+            results_bucket.arn_for_objects("runs/*"): f"{LATER}; Start, Compute and Sum read there",
+            **{
+                results_bucket.arn_for_objects(key): f"{LATER}; {writer} writes {key} and nothing else there"
+                for writer, keys in (("Start", run_keys.START), ("Compute", run_keys.COMPUTE), ("Sum", run_keys.SUM))
+                for key in keys
+            },
             results_bucket.arn_for_objects("uploads/*"): "Start and Compute read data there, named by whoever puts it",
             **acknowledged_sources(source_buckets),
         },

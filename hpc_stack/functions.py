@@ -7,6 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from hpc_stack import run_keys
 from hpc_stack.handlers import Handlers, allow
 from hpc_stack.tasks import START_AND_SUM_TIMEOUT_SECONDS
 
@@ -54,7 +55,7 @@ class Functions(Construct):
             layers=layers,
             # runs/ as well: a redrive begins with what an earlier run left.
             reads=("runs/*", "uploads/*"),
-            writes=("runs/*",),
+            writes=run_keys.START,
         )
         self.compute = handlers.define(
             self,
@@ -65,7 +66,7 @@ class Functions(Construct):
             layers=layers,
             # uploads/ as well: an item may be one of the objects that a person put there, as in a source bucket.
             reads=("runs/*", "uploads/*"),
-            writes=("runs/*/parts/*",),
+            writes=run_keys.COMPUTE,
         )
         self.sum = handlers.define(
             self,
@@ -75,11 +76,9 @@ class Functions(Construct):
             memory_mib=START_AND_SUM_MEMORY_MIB,
             timeout=START_AND_SUM_TIMEOUT,
             reads=("runs/*",),
-            writes=("runs/*",),
+            writes=run_keys.SUM,
         )
         for bucket in source_buckets:
             for reader in (self.start, self.compute):
-                assert reader.role is not None
-                allow(reader.role, ["s3:GetObject"], [bucket.arn_for_objects("*")])
-            assert self.start.role is not None
-            allow(self.start.role, ["s3:ListBucket"], [bucket.bucket_arn])
+                allow(reader, ["s3:GetObject"], [bucket.arn_for_objects("*")])
+            allow(self.start, ["s3:ListBucket"], [bucket.bucket_arn])

@@ -87,27 +87,27 @@ class Handlers:
             role=role,
             layers=list(layers) or None,
         )
-        allow_objects(role, self.results_bucket, reads=reads, writes=writes)
+        allow_objects(function, self.results_bucket, reads=reads, writes=writes)
         return function
 
 
-def allow_objects(role: iam.IRole, bucket: s3.IBucket, *, reads: Sequence[str], writes: Sequence[str]) -> None:
-    """Give a role the rights on keys of a bucket, and to be told that a key is missing."""
+def allow_objects(grantee: iam.IGrantable, bucket: s3.IBucket, *, reads: Sequence[str], writes: Sequence[str]) -> None:
+    """Give a role, or that of a function, the rights on keys of a bucket, and to be told that a key is missing."""
     if reads:
-        allow(role, ["s3:GetObject"], [bucket.arn_for_objects(key) for key in reads])
+        allow(grantee, ["s3:GetObject"], [bucket.arn_for_objects(key) for key in reads])
         # For a missing key S3 answers 404, not 403, only to who may list it; it takes the key for s3:prefix then.
         # Source: ceph/ceph pull request 68577, which follows AWS in this.
-        allow(role, ["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": list(reads)}})
+        allow(grantee, ["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": list(reads)}})
     if writes:
-        allow(role, ["s3:PutObject", "s3:AbortMultipartUpload"], [bucket.arn_for_objects(key) for key in writes])
+        allow(grantee, ["s3:PutObject", "s3:AbortMultipartUpload"], [bucket.arn_for_objects(key) for key in writes])
 
 
 def allow(
-    role: iam.IRole,
+    grantee: iam.IGrantable,
     actions: Sequence[str],
     resources: Sequence[str],
     conditions: dict[str, dict[str, list[str]]] | None = None,
 ) -> None:
-    """Give a role one more right."""
+    """Give a role, or that of a function, one more right."""
     statement = iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)
-    role.add_to_principal_policy(statement)
+    grantee.grant_principal.add_to_principal_policy(statement)

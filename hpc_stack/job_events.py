@@ -48,10 +48,9 @@ class JobEvents(Construct):
             timeout=TIMEOUT,
             environment={"JOB_QUEUE": job_queue_arn, **machine_arns},
         )
-        assert function.role is not None
-        allow(function.role, ["states:SendTaskFailure"], list(machine_arns.values()))
-        allow(function.role, ["batch:ListJobs"], ["*"])
-        allow(function.role, ["batch:TerminateJob"], [jobs_arn(self)])
+        allow(function, ["states:SendTaskFailure"], list(machine_arns.values()))
+        allow(function, ["batch:ListJobs"], ["*"])
+        allow(function, ["batch:TerminateJob"], [jobs_arn(self)])
         target = targets.LambdaFunction(function, retry_attempts=RETRY_ATTEMPTS, max_event_age=MAX_EVENT_AGE)
         events.Rule(
             self,

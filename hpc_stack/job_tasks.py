@@ -69,10 +69,9 @@ class JobTasks(Construct):
             timeout=TIMEOUT,
             environment={"JOB_QUEUE": job_queue_arn, "JOB_DEFINITION": job_definition_arn},
         )
-        assert self.submit.role is not None
-        allow(self.submit.role, ["batch:SubmitJob"], [job_definition_revisions_arn, job_queue_arn])
-        allow(self.submit.role, ["batch:ListJobs"], ["*"])
-        allow(self.submit.role, ["batch:TerminateJob"], [jobs_arn(self)])
+        allow(self.submit, ["batch:SubmitJob"], [job_definition_revisions_arn, job_queue_arn])
+        allow(self.submit, ["batch:ListJobs"], ["*"])
+        allow(self.submit, ["batch:TerminateJob"], [jobs_arn(self)])
 
     def define_array_job(self, scope: Construct, name: str, *, run_path: str, times: JobTimes) -> ArrayJobTask:
         """Define the task of ``back_end`` "batch": one array job, whose children write the parts that Sum reads."""

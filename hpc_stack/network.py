@@ -51,7 +51,7 @@ class JobNetwork(Construct):
                     "@aws-cdk/aws-ec2:noSubnetRouteTableId", "Nothing here asks for a route table"
                 )
             self.subnets = ec2.SubnetSelection(subnets=given)
-            self.security_group = self._define_security_group("Jobs", "Jobs: HTTPS out, nothing in")
+            self.security_group = self._define_security_group()
             return
         subnet_type = ec2.SubnetType.PUBLIC if is_public else ec2.SubnetType.PRIVATE_ISOLATED
         vpc = ec2.Vpc(
@@ -65,12 +65,14 @@ class JobNetwork(Construct):
         )
         self.vpc = vpc
         self.subnets = ec2.SubnetSelection(subnet_type=subnet_type)
-        self.security_group = self._define_security_group("Jobs", "Jobs: HTTPS out, nothing in")
+        self.security_group = self._define_security_group()
         if not is_public:
             self._define_endpoints(vpc)
 
-    def _define_security_group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
-        group = ec2.SecurityGroup(self, construct_id, vpc=self.vpc, description=description, allow_all_outbound=False)
+    def _define_security_group(self) -> ec2.SecurityGroup:
+        group = ec2.SecurityGroup(
+            self, "Jobs", vpc=self.vpc, description="Jobs: HTTPS out, nothing in", allow_all_outbound=False
+        )
         group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "Services of AWS")
         return group
 

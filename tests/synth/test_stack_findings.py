@@ -59,7 +59,7 @@ def test_every_acknowledgement_has_its_own_reason(tmp_path: Path) -> None:
     app = make_checked_app(tmp_path)
     reasons = reasons_of(app)
     assert rules_of(reasons) == {"AwsSolutions-S1", "AwsSolutions-IAM5"}
-    assert len(reasons) == 9
+    assert len(reasons) == 16
     assert all(len(reason.split()) > 6 for reason in reasons.values())
     assert len(set(reasons.values())) == len(reasons)
 

@@ -92,7 +92,7 @@ def expected_statements(template: dict[str, Any]) -> dict[str, set[Statement]]:
         role("lambdas.start.handler"): {
             allow(WRITE_LOGS, log("lambdas.start.handler")),
             allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*"),
-            allow(WRITE, f"{bucket}/runs/*"),
+            allow(WRITE, *(f"{bucket}/runs/*/{file}" for file in ("run.json", "batches.jsonl", "items.jsonl"))),
             allow({"s3:ListBucket"}, bucket, rest=listing("runs/*", "uploads/*")),
         },
         role("lambdas.compute.handler"): {
@@ -103,7 +103,12 @@ def expected_statements(template: dict[str, Any]) -> dict[str, set[Statement]]:
         },
         role("lambdas.sum.handler"): {
             allow(WRITE_LOGS, log("lambdas.sum.handler")),
-            allow({"s3:GetObject", *WRITE}, f"{bucket}/runs/*"),
+            allow({"s3:GetObject"}, f"{bucket}/runs/*"),
+            allow(
+                WRITE,
+                *(f"{bucket}/runs/*/result{end}" for end in (".json", ".bin", "s.jsonl")),
+                *(f"{bucket}/runs/*/{file}" for file in ("failed.jsonl", "records.json")),
+            ),
             allow({"s3:ListBucket"}, bucket, rest=listing("runs/*")),
         },
         role("index.handler"): {allow(WRITE_LOGS, log("index.handler"))},
