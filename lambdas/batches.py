@@ -77,10 +77,16 @@ def tolerated_items(item_count: int, percentage: float) -> int:
 class Segment:
     """Neighbouring items that stay together."""
 
-    count: int
-    size_bytes: int
-    weight: float
+    count: int = 0
+    size_bytes: int = 0
+    weight: float = 0
     crc32: int = 0
+
+    def add(self, line: bytes, weight: float) -> None:
+        self.count += 1
+        self.size_bytes += len(line)
+        self.weight += weight
+        self.crc32 = add_line(self.crc32, line)
 
     def join(self, other: "Segment") -> None:
         self.count += other.count
@@ -108,11 +114,12 @@ class BatchForming:
     def add(self, line: bytes, weight: float) -> None:
         """Take the next item, by its line of items.jsonl, of ``weight`` 1 where items have none."""
         self.item_count += 1
-        segment = Segment(1, len(line), weight, add_line(0, line))
         last = self._segments[-1] if self._segments else None
         if last is not None and self._fits(last, weight):
-            last.join(segment)
+            last.add(line, weight)
             return
+        segment = Segment()
+        segment.add(line, weight)
         self._segments.append(segment)
         if self._batch_size is None and len(self._segments) > self.MAX_SEGMENTS:
             self._raise_bound()
@@ -151,7 +158,7 @@ class BatchForming:
     def _groups(self, *, weighted: bool) -> Iterator[Segment]:
         total = sum(segment.weight for segment in self._segments)
         together = max(1, ceil_div(len(self._segments), DEFAULT_BATCH_COUNT))
-        group, group_number, weight_before = Segment(0, 0, 0), 0, 0.0
+        group, group_number, weight_before = Segment(), 0, 0.0
         for position, segment in enumerate(self._segments):
             if weighted:
                 middle = (weight_before + segment.weight / 2) / total
@@ -160,7 +167,7 @@ class BatchForming:
                 number = position // together
             if group.count and number != group_number:
                 yield group
-                group = Segment(0, 0, 0)
+                group = Segment()
             group.join(segment)
             group_number = number
             weight_before += segment.weight

@@ -131,4 +131,9 @@ def shown(value: Any) -> str:
         text = json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         text = object.__repr__(value)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
+    return shortened(text, SHOWN_CHARACTERS)
+
+
+def shortened(text: str, characters: int) -> str:
+    """Return at most so many characters of a text, the last three of them dots where it is longer."""
+    return text if len(text) <= characters else f"{text[: characters - 3]}..."

@@ -36,8 +36,7 @@ def pointer(key: str, body: bytes) -> dict[str, Any]:
 
 def describe_error(error: BaseException) -> str:
     """Return ``"TypeName: message"``, shortened."""
-    text = f"{type(error).__name__}: {error}"
-    return text if len(text) <= MAX_ERROR_CHARACTERS else f"{text[: MAX_ERROR_CHARACTERS - 3]}..."
+    return json_text.shortened(f"{type(error).__name__}: {error}", MAX_ERROR_CHARACTERS)
 
 
 class PartWriter:

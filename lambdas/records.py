@@ -8,9 +8,8 @@ from lambdas import json_text, seals
 from lambdas.errors import InvalidEventError, ResultFileError
 from lambdas.json_text import shown
 from lambdas.part_reading import check_content
+from lambdas.parts import MAX_ERROR_CHARACTERS
 from lambdas.runs import Batch
-
-MAX_ERROR_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def _error_text(record: dict[str, Any]) -> str:
         # Lambda's cause is JSON text of its own.
         cause = json_text.parse(cause)["errorMessage"]
     text = ": ".join(str(word) for word in (record.get("Error", record["Status"]), cause) if word)
-    return text if len(text) <= MAX_ERROR_CHARACTERS else f"{text[: MAX_ERROR_CHARACTERS - 3]}..."
+    return json_text.shortened(text, MAX_ERROR_CHARACTERS)
 
 
 def _count(number: Any) -> int:

@@ -115,7 +115,8 @@ def read_lines(bucket: str, key: str, *, max_line_bytes: int, expected_bytes: in
     Raises
     ------
     ResultFileError
-        If a line is longer than ``max_line_bytes``.
+        If a line is longer than ``max_line_bytes`` and does not end in the block in which it begins: what is held in
+        memory has a bound, how long a line may be is for the caller to say.
     """
     rest = b""
     for block in read_blocks(bucket, key, expected_bytes=expected_bytes):
