@@ -121,18 +121,28 @@ def execution_input(args: argparse.Namespace, uploaded: str | None) -> str:
 
 def read_json(text_or_file: str, option: str) -> str:
     """Return the text of an option that is JSON itself or ``@FILE``; it is passed on as it was written."""
-    named = f"{option} {shorten(text_or_file)}"
-    text = text_or_file
-    if text_or_file.startswith("@"):
-        try:
-            text = Path(text_or_file[1:]).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise NotStartedError(f"{named} can't be read as a UTF-8 file: {error}") from error
+    text = read_text(text_or_file, option)
     try:
         parse_json(text)
     except ValueError as error:
-        raise NotStartedError(f"{named} must be JSON or @FILE: {error}") from error
+        raise NotStartedError(f"{option} {shorten(text_or_file)} must be JSON or @FILE: {error}") from error
     return text.strip()
+
+
+def read_text(text_or_file: str, option: str) -> str:
+    """Return the text of an option that is the text itself or ``@FILE``.
+
+    Raises
+    ------
+    NotStartedError
+        If the file can't be read.
+    """
+    if not text_or_file.startswith("@"):
+        return text_or_file
+    try:
+        return Path(text_or_file[1:]).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise NotStartedError(f"{option} {shorten(text_or_file)} can't be read as a UTF-8 file: {error}") from error
 
 
 def _exact_integer(text: str) -> int:

@@ -9,8 +9,7 @@ from types import FrameType
 
 from hpc.cli_command import Command
 from hpc.cli_looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS
-from hpc.cli_redrive import REDRIVE
-from hpc.cli_running import COMPLETION, NEW, ORCHESTRATE, RUN, SERVE, STOP
+from hpc.cli_running import COMPLETION, NEW, ORCHESTRATE, REDRIVE, RUN, SERVE, STOP
 from hpc.console import say
 from hpc.errors import CommandError
 from hpc.planning.options import PLAN

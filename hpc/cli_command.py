@@ -4,8 +4,12 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
-from hpc.arguments import plain_text
+from hpc.arguments import integer, json_text, plain_text
+
+# Adds something to a parser, or to a group of one.
+Option = Callable[["argparse._ActionsContainer"], None]
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Command:
     summary: str
     description: str
     examples: Sequence[str]
-    add_options: Callable[[argparse.ArgumentParser], None]
+    options: Sequence[Option]
     check: Callable[[argparse.Namespace], None] | None = None
 
     def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]", end: str) -> None:
@@ -41,7 +45,8 @@ class Command:
             allow_abbrev=False,
         )
         parser.set_defaults(command=self, parser=parser)
-        self.add_options(parser)
+        for add in self.options:
+            add(parser)
 
     def call(self, args: argparse.Namespace) -> int:
         """Run the command and return its exit code."""
@@ -60,28 +65,56 @@ class Command:
         return function
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Let the command be about a deployed stack."""
-    parser.add_argument(
-        "--aws", action="store_true", help="use the deployed stack, with boto3's region and credentials"
-    )
-    parser.add_argument("--stack-name", type=plain_text, metavar="NAME", help="with --aws (hpc:stack_name of cdk.json)")
+def option(*names: str, **settings: Any) -> Option:
+    """Return what adds one option or argument, given as to ``add_argument``."""
+
+    def add(options: "argparse._ActionsContainer") -> None:
+        options.add_argument(*names, **settings)
+
+    return add
 
 
-def add_assembly(options: "argparse._ActionsContainer", used: str = "run") -> None:
-    """Let the command use another cloud assembly than that of the sources."""
-    meaning = f"cloud assembly to {used} (synthesized when sources changed)"
-    options.add_argument("--assembly", metavar="DIR", help=meaning)
+def group(title: str, *options: Option) -> Option:
+    """Return what adds options under a title of their own."""
+
+    def add(parser: "argparse._ActionsContainer") -> None:
+        titled = parser.add_argument_group(title)
+        for each in options:
+            each(titled)
+
+    return add
 
 
-def add_run_name(parser: argparse.ArgumentParser) -> None:
-    """Let the command take the name of a run, or the latest run."""
-    parser.add_argument("run", type=plain_text, nargs="?", metavar="RUN", help="its name or ARN (the latest run)")
+def exactly_one(title: str, *options: Option) -> Option:
+    """Return what adds options under a title, one of which has to be given."""
+
+    def add(parser: "argparse._ActionsContainer") -> None:
+        exclusive = parser.add_argument_group(f"{title} (exactly one)").add_mutually_exclusive_group(required=True)
+        for each in options:
+            each(exclusive)
+
+    return add
 
 
-def add_output(parser: argparse.ArgumentParser, *forms: str, meaning: str) -> None:
-    """Let the command write other forms than text."""
-    parser.add_argument("--output", choices=("text", *forms), default="text", help=meaning)
+SIZE = option("--size", type=integer, metavar="N", help="the items 0 to N-1")
+ITEMS = option("--items", metavar="FILE", help="one item a line of a .jsonl file or a row of a .csv file")
+PARAMS = option("--params", type=json_text, metavar="JSON", help="object that every item is computed with ({})")
+RUN_OR_LATEST = option("run", type=plain_text, nargs="?", metavar="RUN", help="its name or ARN (the latest run)")
+# Where the command looks or runs.
+PLACE = (
+    option("--aws", action="store_true", help="use the deployed stack, with boto3's region and credentials"),
+    option("--stack-name", type=plain_text, metavar="NAME", help="with --aws (hpc:stack_name of cdk.json)"),
+)
+
+
+def assembly(used: str = "run") -> Option:
+    """Return what lets the command use another cloud assembly than that of the sources."""
+    return option("--assembly", metavar="DIR", help=f"cloud assembly to {used} (synthesized when sources changed)")
+
+
+def output(*forms: str, meaning: str) -> Option:
+    """Return what lets the command write other forms than text."""
+    return option("--output", choices=("text", *forms), default="text", help=f"form of {meaning} (text)")
 
 
 def _check_place(args: argparse.Namespace) -> None:

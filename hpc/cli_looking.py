@@ -3,10 +3,11 @@
 import argparse
 
 from hpc.arguments import integer, plain_text
-from hpc.cli_command import Command, add_output, add_place, add_run_name
+from hpc.cli_command import PLACE, RUN_OR_LATEST, Command, option, output
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 NO_SERVER = "Without --aws it looks at the runs of this machine; none of them need be running."
+LIST = "the list; json is one object a line"
 
 
 def _at_least_1(text: str) -> int:
@@ -16,60 +17,18 @@ def _at_least_1(text: str) -> int:
     return value
 
 
-def _add_runs_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--limit", type=_at_least_1, default=20, metavar="N", help="most runs to list (20)")
-    parser.add_argument("--status", choices=STATUSES, help="only runs of this status")
-    add_output(parser, "json", meaning="form of the list; json is one object a line (text)")
-    add_place(parser)
-
-
-def _add_status_options(parser: argparse.ArgumentParser) -> None:
-    add_run_name(parser)
-    add_output(parser, "json", meaning="form of the status (text)")
-    add_place(parser)
-
-
-def _add_result_options(parser: argparse.ArgumentParser) -> None:
-    add_run_name(parser)
-    add_output(parser, "json", meaning="form of the result (text)")
-    add_place(parser)
-
-
-def _add_failures_options(parser: argparse.ArgumentParser) -> None:
-    add_run_name(parser)
-    add_output(parser, "json", "csv", meaning="form of the list; json is one object a line (text)")
-    add_place(parser)
-
-
-def _add_replay_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=plain_text, metavar="RUN", help="its name or ARN")
-    parser.add_argument("index", type=integer, metavar="INDEX", help="number of the item")
-    parser.add_argument("--debug", action="store_true", help="stop at the workload's first line, under Python's pdb")
-    parser.add_argument("--workload", type=plain_text, metavar="FILE", help="a changed file of the same workload")
-    add_place(parser)
-
-
-def _add_logs_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("index", type=integer, nargs="?", metavar="INDEX", help="number of an item (the whole run)")
-    parser.add_argument("--run", type=plain_text, metavar="RUN", help="name or ARN of the run (the latest)")
-    add_place(parser)
-
-
-def _add_report_options(parser: argparse.ArgumentParser) -> None:
-    add_run_name(parser)
-    parser.add_argument(
-        "-o", "--out", type=plain_text, default="report.html", metavar="FILE", help="where to (report.html)"
-    )
-    add_place(parser)
-
-
 RUNS = Command(
     name="runs",
     function="hpc.runs:runs",
     summary="list the runs, the latest first",
     description=f"List the runs, the latest first.\n{NO_SERVER}",
     examples=("hpc runs --limit 5", "hpc runs --status FAILED --output json"),
-    add_options=_add_runs_options,
+    options=(
+        option("--limit", type=_at_least_1, default=20, metavar="N", help="most runs to list (20)"),
+        option("--status", choices=STATUSES, help="only runs of this status"),
+        output("json", meaning=LIST),
+        *PLACE,
+    ),
 )
 
 STATUS = Command(
@@ -81,7 +40,7 @@ STATUS = Command(
     "what AWS would have charged.\n"
     "On a terminal it follows a run that goes on; Ctrl-C ends the command, never the run.",
     examples=("hpc status", "hpc status run-20261122T041345-9c5dab --aws --output json"),
-    add_options=_add_status_options,
+    options=(RUN_OR_LATEST, output("json", meaning="the status"), *PLACE),
 )
 
 RESULT = Command(
@@ -90,7 +49,7 @@ RESULT = Command(
     summary="print the result of a run that has ended",
     description=f"Print what hpc run printed when the run ended.\n{NO_SERVER}",
     examples=("hpc result", "hpc result run-20261122T041345-9c5dab --output json"),
-    add_options=_add_result_options,
+    options=(RUN_OR_LATEST, output("json", meaning="the result"), *PLACE),
 )
 
 FAILURES = Command(
@@ -100,7 +59,7 @@ FAILURES = Command(
     description="List every failed item: index, input, error, cause, attempts of its batch.\n"
     "As text they are grouped by errors that differ in their numbers only.",
     examples=("hpc failures", "hpc failures --output csv > failed.csv"),
-    add_options=_add_failures_options,
+    options=(RUN_OR_LATEST, output("json", "csv", meaning=LIST), *PLACE),
 )
 
 REPLAY = Command(
@@ -114,7 +73,13 @@ REPLAY = Command(
         "hpc replay run-20261122T041345-9c5dab 27",
         "hpc replay run-20261122T041345-9c5dab 27 --debug --workload my_model.py",
     ),
-    add_options=_add_replay_options,
+    options=(
+        option("run", type=plain_text, metavar="RUN", help="its name or ARN"),
+        option("index", type=integer, metavar="INDEX", help="number of the item"),
+        option("--debug", action="store_true", help="stop at the workload's first line, under Python's pdb"),
+        option("--workload", type=plain_text, metavar="FILE", help="a changed file of the same workload"),
+        *PLACE,
+    ),
 )
 
 LOGS = Command(
@@ -126,7 +91,11 @@ LOGS = Command(
     "each time that it was. With --aws the lines come from CloudWatch Logs, else from files of this\n"
     "machine, where printed lines have no time of their own: those that may be of that time are shown.",
     examples=("hpc logs", "hpc logs 27 --run run-20261122T041345-9c5dab --aws"),
-    add_options=_add_logs_options,
+    options=(
+        option("index", type=integer, nargs="?", metavar="INDEX", help="number of an item (the whole run)"),
+        option("--run", type=plain_text, metavar="RUN", help="name or ARN of the run (the latest)"),
+        *PLACE,
+    ),
 )
 
 REPORT = Command(
@@ -137,5 +106,9 @@ REPORT = Command(
     "over time, durations and stragglers, failures, the cost beside what hpc plan says of the same run,\n"
     "settings. Its path goes to stdout.",
     examples=("hpc report", "hpc report run-20261122T041345-9c5dab -o /tmp/first.html"),
-    add_options=_add_report_options,
+    options=(
+        RUN_OR_LATEST,
+        option("-o", "--out", type=plain_text, default="report.html", metavar="FILE", help="where to (report.html)"),
+        *PLACE,
+    ),
 )

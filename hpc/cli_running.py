@@ -1,49 +1,28 @@
-"""The commands that start, stop and serve runs, and those about the command itself, as a person types them."""
+"""The commands that start runs, go on with, stop and serve them, and those about the command itself."""
 
 import argparse
 
-from hpc.arguments import integer, json_text, number, plain_text, port
-from hpc.cli_command import Command, add_assembly, add_output, add_place
-from hpc.fault_options import add_faults, check_faults
-from hpc.planning.options import add_budget, check_budget
+from hpc.arguments import integer, number, plain_text, port
+from hpc.cli_command import (
+    ITEMS,
+    PARAMS,
+    PLACE,
+    RUN_OR_LATEST,
+    SIZE,
+    Command,
+    assembly,
+    exactly_one,
+    group,
+    option,
+    output,
+)
+from hpc.fault_options import FAULTS, check_faults
+from hpc.planning.options import BUDGET, check_budget
 
 SHELLS = ("bash", "zsh", "fish")
 BACK_ENDS = ("lambda", "batch", "batch_callback")
 # Options of `hpc run` that are part of the execution input.
 INPUT_PARTS = ("back_end", "workload", "params", "batch_size", "max_concurrency", "tolerated_failure_percentage")
-
-
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    what = parser.add_argument_group("what to compute (exactly one)").add_mutually_exclusive_group(required=True)
-    what.add_argument("--size", type=integer, metavar="N", help="the items 0 to N-1")
-    what.add_argument("--items", metavar="FILE", help="one item a line of a .jsonl file or a row of a .csv file")
-    what.add_argument(
-        "--source", metavar="DIR", help="one item a file below DIR, or an object below s3://bucket/prefix"
-    )
-    what.add_argument(
-        "--input",
-        metavar="JSON|@FILE",
-        help="the whole execution input; the options below that are part of it can't be given beside it",
-    )
-    how = parser.add_argument_group("how to compute it (part of the execution input)")
-    how.add_argument(
-        "--workload", type=plain_text, metavar="NAME|FILE.py", help="one of lambdas/workloads (utf8_keys), or a file"
-    )
-    how.add_argument("--back-end", choices=BACK_ENDS, help="what computes: AWS Lambda, or jobs of AWS Batch (lambda)")
-    how.add_argument("--params", type=json_text, metavar="JSON", help="object that every item is computed with ({})")
-    how.add_argument("--batch-size", type=integer, metavar="N", help="items of one child execution (size / 1,000)")
-    how.add_argument(
-        "--max-concurrency", type=integer, metavar="N", help="child executions at a time (hpc:max_concurrency)"
-    )
-    how.add_argument(
-        "--tolerated-failure-percentage", type=number, metavar="P", help="items that may fail, 0 to 100 (0)"
-    )
-    add_output(parser, "json", meaning="form of the result (text)")
-    parser.add_argument("--detach", action="store_true", help="start the run, print its ARN and leave it running")
-    add_budget(parser)
-    add_faults(parser)
-    add_assembly(parser)
-    add_place(parser)
 
 
 def _check_run(args: argparse.Namespace) -> None:
@@ -52,37 +31,6 @@ def _check_run(args: argparse.Namespace) -> None:
     beside = [f"--{part.replace('_', '-')}" for part in INPUT_PARTS if getattr(args, part) is not None]
     if args.input is not None and beside:
         args.parser.error(f"--input is the whole execution input: give {', '.join(beside)} in it, not beside it")
-
-
-def _add_orchestrate_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--entries",
-        required=True,
-        metavar="JSON|@FILE",
-        help='list of {"name", "size"?, "workload"?, "params"?, "fail"?}, also as {"input": {"entries": [...]}}',
-    )
-    add_output(parser, "json", meaning="form of the result (text)")
-    add_faults(parser)
-    add_assembly(parser)
-    add_place(parser)
-
-
-def _add_stop_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=plain_text, metavar="RUN", help="its name or ARN, as hpc run printed it")
-    add_place(parser)
-
-
-def _add_new_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("workload_name", type=plain_text, metavar="NAME", help="like my_model: a-z, 0-9 and _")
-
-
-def _add_serve_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=port, default=0, metavar="P", help="port on 127.0.0.1 (any that is free)")
-    add_assembly(parser, used="serve")
-
-
-def _add_completion_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=SHELLS, help="whose script to print")
 
 
 RUN = Command(
@@ -100,7 +48,43 @@ RUN = Command(
         "hpc run --size 1024 --aws --detach",
         "hpc run --size 64 --workload squares --batch-size 8 --faults 'throttle Compute 5%; seed=7'",
     ),
-    add_options=_add_run_options,
+    options=(
+        exactly_one(
+            "what to compute",
+            SIZE,
+            ITEMS,
+            option("--source", metavar="DIR", help="one item a file below DIR, or an object below s3://bucket/prefix"),
+            option(
+                "--input",
+                metavar="JSON|@FILE",
+                help="the whole execution input; the options below that are part of it can't be given beside it",
+            ),
+        ),
+        group(
+            "how to compute it (part of the execution input)",
+            option(
+                "--workload",
+                type=plain_text,
+                metavar="NAME|FILE.py",
+                help="one of lambdas/workloads (utf8_keys), or a file",
+            ),
+            option("--back-end", choices=BACK_ENDS, help="what computes: AWS Lambda, or jobs of AWS Batch (lambda)"),
+            PARAMS,
+            option("--batch-size", type=integer, metavar="N", help="items of one child execution (size / 1,000)"),
+            option(
+                "--max-concurrency", type=integer, metavar="N", help="child executions at a time (hpc:max_concurrency)"
+            ),
+            option(
+                "--tolerated-failure-percentage", type=number, metavar="P", help="items that may fail, 0 to 100 (0)"
+            ),
+        ),
+        output("json", meaning="the result"),
+        option("--detach", action="store_true", help="start the run, print its ARN and leave it running"),
+        BUDGET,
+        FAULTS,
+        assembly(),
+        *PLACE,
+    ),
     check=_check_run,
 )
 
@@ -115,7 +99,31 @@ ORCHESTRATE = Command(
         """hpc orchestrate --entries '[{"name": "invoke1"}, {"name": "invoke2", "size": 64}]'""",
         "hpc orchestrate --entries @entries.json --output json",
     ),
-    add_options=_add_orchestrate_options,
+    options=(
+        option(
+            "--entries",
+            required=True,
+            metavar="JSON|@FILE",
+            help='list of {"name", "size"?, "workload"?, "params"?, "fail"?}, also as {"input": {"entries": [...]}}',
+        ),
+        output("json", meaning="the result"),
+        FAULTS,
+        assembly(),
+        *PLACE,
+    ),
+    check=check_faults,
+)
+
+REDRIVE = Command(
+    name="redrive",
+    function="hpc.redrive:redrive",
+    summary="go on with a run that did not succeed, or is not complete",
+    description="Go on with a run that failed, timed out or was stopped: batches that succeeded keep their\n"
+    "results, the others are computed again. For a run that came to its end with failed items, a new\n"
+    "run computes just those; its result is that of all items. Ctrl-C stops a local run and detaches\n"
+    "from one on AWS.",
+    examples=("hpc redrive", "hpc redrive run-20261122T041345-9c5dab --aws --output json"),
+    options=(RUN_OR_LATEST, output("json", meaning="the result"), FAULTS, assembly(), *PLACE),
     check=check_faults,
 )
 
@@ -125,7 +133,7 @@ STOP = Command(
     summary="stop a run",
     description="Stop a run that another command follows, or none.",
     examples=("hpc stop run-20261122T041345-9c5dab", "hpc stop run-20261122T041345-9c5dab --aws"),
-    add_options=_add_stop_options,
+    options=(option("run", type=plain_text, metavar="RUN", help="its name or ARN, as hpc run printed it"), *PLACE),
 )
 
 NEW = Command(
@@ -135,7 +143,7 @@ NEW = Command(
     description="Write NAME.py, a small workload with comments, and its test test_NAME.py into this folder.\n"
     "Nothing is overwritten.",
     examples=("hpc new my_model", "hpc run --size 100 --workload my_model.py"),
-    add_options=_add_new_options,
+    options=(option("workload_name", type=plain_text, metavar="NAME", help="like my_model: a-z, 0-9 and _"),),
 )
 
 SERVE = Command(
@@ -148,7 +156,10 @@ SERVE = Command(
         "hpc serve --port 4599",
         "aws stepfunctions list-state-machines   (in another terminal, after the printed exports)",
     ),
-    add_options=_add_serve_options,
+    options=(
+        option("--port", type=port, default=0, metavar="P", help="port on 127.0.0.1 (any that is free)"),
+        assembly("serve"),
+    ),
 )
 
 COMPLETION = Command(
@@ -159,5 +170,5 @@ COMPLETION = Command(
     'machine\'s runs. In .bashrc: eval "$(hpc completion bash)"; in .zshrc the same with zsh, after\n'
     "compinit; in config.fish: hpc completion fish | source.",
     examples=("hpc completion bash", "hpc completion fish > ~/.config/fish/completions/hpc.fish"),
-    add_options=_add_completion_options,
+    options=(option("shell", choices=SHELLS, help="whose script to print"),),
 )

@@ -8,24 +8,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpc.arguments import shorten
+from hpc.arguments import read_text
+from hpc.cli_command import option
 from hpc.console import say
 from hpc.errors import NotStartedError
 
 if TYPE_CHECKING:
     from hpc_local.server import Rehearsal
 
-HELP = (
-    "rehearse an outage on this machine, such as 'throttle Compute 5%%; crash Compute item=3; seed=7' "
-    "(docs/failures.md has the kinds)"
+FAULTS = option(
+    "--faults",
+    metavar="SPEC|@FILE",
+    help="rehearse an outage on this machine, such as 'throttle Compute 5%%; crash Compute item=3; seed=7' "
+    "(docs/failures.md has the kinds)",
 )
 # A line for each run that was rehearsed and for each fault, below the folder of the local server.
 LOG = Path("logs", "faults.jsonl")
-
-
-def add_faults(parser: argparse.ArgumentParser) -> None:
-    """Let the command rehearse an outage."""
-    parser.add_argument("--faults", metavar="SPEC|@FILE", help=HELP)
 
 
 def check_faults(args: argparse.Namespace) -> None:
@@ -44,18 +42,13 @@ def read_rehearsal(args: argparse.Namespace) -> "Rehearsal | None":
     Raises
     ------
     NotStartedError
-        If it is no fault spec.
+        If it is no fault spec, or the file can't be read.
     """
     if args.faults is None:
         return None
     from hpc_local.server import FaultSpec, FaultSpecError, Rehearsal  # noqa: PLC0415 - a run on AWS does without
 
-    text: str = args.faults
-    if text.startswith("@"):
-        try:
-            text = Path(text[1:]).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise NotStartedError(f"--faults {shorten(args.faults)} can't be read as a UTF-8 file: {error}") from error
+    text = read_text(args.faults, "--faults")
     try:
         return Rehearsal(FaultSpec.parse(text))
     except FaultSpecError as error:

@@ -1,50 +1,10 @@
-"""The command line of `hpc plan`."""
+"""`hpc plan` as a person types it, and the options of `hpc run` that go by an estimate."""
 
 import argparse
 
-from hpc.arguments import integer, json_text, number, plain_text, shorten
-from hpc.cli_command import Command, add_assembly, add_output
+from hpc.arguments import integer, number, plain_text, shorten
+from hpc.cli_command import ITEMS, PARAMS, SIZE, Command, assembly, exactly_one, group, option, output
 from hpc.planning.ranges import Range
-
-
-def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Give the parser its options."""
-    what = parser.add_argument_group("what to compute (exactly one)").add_mutually_exclusive_group(required=True)
-    what.add_argument("--size", type=integer, metavar="N", help="the items 0 to N-1")
-    what.add_argument("--items", metavar="FILE", help="one item a line of a .jsonl file or a row of a .csv file")
-    times = parser.add_argument_group("how long an item takes (exactly one)").add_mutually_exclusive_group(
-        required=True
-    )
-    times.add_argument("--seconds", type=seconds_range, metavar="S|LOW:S:HIGH", help="seconds on one vCPU, on average")
-    times.add_argument(
-        "--sample", type=integer, metavar="K", help="run K of the items on this machine and measure them"
-    )
-    parser.add_argument("--longest-seconds", type=number, metavar="S", help="of the slowest item (as --seconds)")
-    parser.add_argument("--memory-mib", type=integer, default=1_024, metavar="M", help="an item needs (1024)")
-    parser.add_argument(
-        "--result-bytes", type=number, default=0, metavar="B", help="of an item's result, if collected (0: combined)"
-    )
-    sample = parser.add_argument_group("with --sample")
-    sample.add_argument("--workload", type=plain_text, metavar="NAME", help="module of lambdas/workloads, or a file")
-    sample.add_argument("--params", type=json_text, metavar="JSON", help="object that every item is computed with ({})")
-    add_assembly(sample)
-    given = parser.add_argument_group("what is given")
-    given.add_argument("--batch-size", type=integer, metavar="N", help="items of one child execution (several)")
-    given.add_argument(
-        "--max-concurrency", type=integer, default=500, metavar="N", help="child executions at a time (500)"
-    )
-    given.add_argument(
-        "--architecture", choices=("arm64", "x86_64"), default="arm64", help="of Compute and of jobs (arm64)"
-    )
-    given.add_argument(
-        "--lambda-concurrency", type=integer, default=1_000, metavar="N", help="the account's quota (1000)"
-    )
-    given.add_argument("--fargate-vcpus", type=number, default=6, metavar="N", help="the account's quota (6)")
-    given.add_argument("--region", type=plain_text, default="us-east-1", metavar="NAME", help="(us-east-1)")
-    given.add_argument(
-        "--usd-per-hour", type=number, default=1, metavar="X", help="worth of a result an hour earlier (1)"
-    )
-    add_output(parser, "json", meaning="form of the plan (text)")
 
 
 def check_plan_options(args: argparse.Namespace) -> None:
@@ -56,17 +16,6 @@ def check_plan_options(args: argparse.Namespace) -> None:
     unused = [name for name in ("workload", "params", "assembly") if getattr(args, name) is not None]
     if unused:
         args.parser.error(f"{', '.join(f'--{name}' for name in unused)} can be given with --sample only")
-
-
-def add_budget(parser: argparse.ArgumentParser) -> None:
-    """Give `hpc run` the options that limit what a run costs."""
-    budget = parser.add_argument_group("with --aws, what it may cost")
-    budget.add_argument(
-        "--max-usd", type=number, metavar="X", help="don't start over it, stop the run when about so much is spent"
-    )
-    budget.add_argument(
-        "--seconds", type=seconds_range, metavar="S|LOW:S:HIGH", help="of an item, for the estimate before the start"
-    )
 
 
 def check_budget(args: argparse.Namespace) -> None:
@@ -93,6 +42,14 @@ def seconds_range(text: str) -> Range:
     return Range(*values)
 
 
+BUDGET = group(
+    "with --aws, what it may cost",
+    option("--max-usd", type=number, metavar="X", help="don't start over it, stop the run when about so much is spent"),
+    option(
+        "--seconds", type=seconds_range, metavar="S|LOW:S:HIGH", help="of an item, for the estimate before the start"
+    ),
+)
+
 PLAN = Command(
     name="plan",
     function="hpc.plan:plan",
@@ -105,6 +62,43 @@ PLAN = Command(
         "hpc plan --size 1024 --seconds 50:113:150 --longest-seconds 600 --memory-mib 1024",
         "hpc plan --items grid.csv --workload my_model.py --sample 20 --output json",
     ),
-    add_options=add_plan_options,
+    options=(
+        exactly_one("what to compute", SIZE, ITEMS),
+        exactly_one(
+            "how long an item takes",
+            option("--seconds", type=seconds_range, metavar="S|LOW:S:HIGH", help="seconds on one vCPU, on average"),
+            option("--sample", type=integer, metavar="K", help="run K of the items on this machine and measure them"),
+        ),
+        option("--longest-seconds", type=number, metavar="S", help="of the slowest item (as --seconds)"),
+        option("--memory-mib", type=integer, default=1_024, metavar="M", help="an item needs (1024)"),
+        option(
+            "--result-bytes",
+            type=number,
+            default=0,
+            metavar="B",
+            help="of an item's result, if collected (0: combined)",
+        ),
+        group(
+            "with --sample",
+            option("--workload", type=plain_text, metavar="NAME", help="module of lambdas/workloads, or a file"),
+            PARAMS,
+            assembly(),
+        ),
+        group(
+            "what is given",
+            option("--batch-size", type=integer, metavar="N", help="items of one child execution (several)"),
+            option(
+                "--max-concurrency", type=integer, default=500, metavar="N", help="child executions at a time (500)"
+            ),
+            option(
+                "--architecture", choices=("arm64", "x86_64"), default="arm64", help="of Compute and of jobs (arm64)"
+            ),
+            option("--lambda-concurrency", type=integer, default=1_000, metavar="N", help="the account's quota (1000)"),
+            option("--fargate-vcpus", type=number, default=6, metavar="N", help="the account's quota (6)"),
+            option("--region", type=plain_text, default="us-east-1", metavar="NAME", help="(us-east-1)"),
+            option("--usd-per-hour", type=number, default=1, metavar="X", help="worth of a result an hour earlier (1)"),
+        ),
+        output("json", meaning="the plan"),
+    ),
     check=check_plan_options,
 )

@@ -41,7 +41,7 @@ def execution(name: str) -> dict[str, Any]:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HPC_HOME", str(tmp_path))
-    entries = [{"spec": SPEC}, {"kind": "throttle"}, {"kind": "throttle"}]
+    entries: list[dict[str, Any]] = [{"spec": SPEC}, {"kind": "throttle"}, {"kind": "throttle"}]
     (tmp_path / LOG).parent.mkdir()
     (tmp_path / LOG).write_text(
         "".join(json.dumps({"run": arn("second"), "within": arn("second"), **entry}) + "\n" for entry in entries)
