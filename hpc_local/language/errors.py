@@ -1,8 +1,10 @@
 """Errors that an execution sees, and which of them a Retry or Catch entry matches.
 
-Differs from AWS: not known to.  Where its documentation and recorded executions disagree, the recordings decide:
-``States.ALL`` matches ``States.DataLimitExceeded`` of a task (documented as unmatched), and ``States.Runtime``
-isn't caught even by its own name.
+Where AWS's documentation and recorded executions disagree, the recordings decide: ``States.ALL`` matches
+``States.DataLimitExceeded`` of a task (documented as unmatched), and ``States.Runtime`` isn't caught even by its own
+name.
+
+Differs from AWS: not known to.
 """
 
 from collections.abc import Iterable, Mapping

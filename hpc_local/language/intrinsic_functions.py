@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from hpc_local.language.json_text import compact, parse
 # Source: AWS documentation, "Intrinsic functions for JSONPath states"
 MAX_RANGE_ITEMS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
+# Longer integers are neither read nor written here.
+_MAX_DIGITS = sys.int_info.default_max_str_digits
+_TOO_LONG = 10**_MAX_DIGITS
 HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
 
 Implementation = Callable[..., Json]
@@ -102,8 +106,8 @@ def _array_range(first: Json, last: Json, step: Json) -> Json:
     if stride == 0:
         raise ArgumentError("the step must not be 0")
     numbers = range(start, end + (1 if stride > 0 else -1), stride)
-    if len(numbers) > MAX_RANGE_ITEMS:
-        raise ArgumentError(f"a range has at most {MAX_RANGE_ITEMS} items, got {len(numbers)}")
+    if numbers[MAX_RANGE_ITEMS:]:  # they may be too many to be counted
+        raise ArgumentError(f"a range has at most {MAX_RANGE_ITEMS} items, got more from {start} to {end} by {stride}")
     return list(numbers)
 
 
@@ -180,7 +184,10 @@ def _math_random(start: Json, end: Json, seed: Json = None) -> Json:
 
 
 def _math_add(first: Json, second: Json) -> Json:
-    return _integer(first, "first") + _integer(second, "second")
+    total = _integer(first, "first") + _integer(second, "second")
+    if abs(total) >= _TOO_LONG:
+        raise ArgumentError(f"the sum has more than {_MAX_DIGITS} digits")
+    return total
 
 
 def _string_split(value: Json, delimiters: Json) -> Json:

@@ -149,4 +149,9 @@ def describe(error: BaseException) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else value_text(value)
+    if isinstance(value, str):
+        return f'"{value}"'
+    try:
+        return value_text(value)
+    except JException:  # it is, or holds, a number that is not finite
+        return str(value)

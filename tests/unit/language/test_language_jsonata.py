@@ -123,6 +123,7 @@ def test_function_as_a_value_is_an_unsupported_type(text):
         ("$eval('1')", "T1006: Attempted to invoke a non-function"),
         ("$error('boom')", "D3137: boom"),
         ("$string(1 / 0)", "D3001: Attempting to invoke string function on Infinity or NaN"),
+        ("$number('1e999')", "D1001: Number out of range: inf"),
         ("$uuid(1)", 'T0410: Argument 1 of function "uuid" does not match function signature'),
         ("$range('a', 1, 1)", 'T0410: Argument 1 of function "range" does not match function signature'),
         ("$hash('a', 'SHA')", "D3137: Hash algorithm 'SHA' must be one of SHA-1, SHA-384, SHA-256, SHA-512, MD5"),
