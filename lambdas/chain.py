@@ -11,11 +11,11 @@ from lambdas.coverage import Coverage
 from lambdas.errors import InvalidInputError, MissingResultsError, OverlappingResultsError, ResultFileError
 from lambdas.part_reading import NO_RESULT
 from lambdas.records import interpret
-from lambdas.reduction import Combining, RecordReader
+from lambdas.reduction import Blocks, Combining, RecordReader
 from lambdas.result_files import Place, ResultFile
 from lambdas.runs import RunSettings, read_settings
 
-# Sum reads the records of all of them at once.
+# Sum holds of each of them a batch at a time, all at once.
 MAX_RUNS = 100
 
 
@@ -63,7 +63,9 @@ class Link:
     reader: RecordReader
 
     @classmethod
-    def read(cls, bucket: str, settings: RunSettings, files: list[ResultFile], combining: Combining | None) -> "Link":
+    def read(
+        cls, blocks: Blocks, settings: RunSettings, files: list[ResultFile], combining: Combining | None
+    ) -> "Link":
         """Read all records, combine their results, and check that they cover every batch of the run.
 
         Raises
@@ -77,6 +79,7 @@ class Link:
             raise MissingResultsError(
                 f"the manifest lists no result files, run {settings.name} has {settings.item_count} items"
             )
+        bucket = blocks.bucket
         covered = coverage.read_coverage(bucket, settings)
         for file_number, file in enumerate(files):
             for place, value in result_files.stream_records(bucket, file, file_number):
@@ -85,7 +88,7 @@ class Link:
                     if covered.note(record, file.status, place) and combining is not None:
                         combining.take(record, settings.name)
         covered.check_complete()
-        return cls(settings, files, covered, RecordReader(bucket, settings, files))
+        return cls(settings, files, covered, RecordReader(blocks, settings, files))
 
     def indexes(self) -> Iterator[int]:
         """Yield the index of every item of a redrive."""
@@ -121,10 +124,11 @@ def read_links(
         If items have no result in one run and are not in the next, or the other way round.
     """
     links = []
+    blocks = Blocks(bucket)
     for settings in runs[:-1]:
         kept = record_files.find_kept_files(bucket, settings)
-        links.append(Link.read(bucket, settings, kept, combining))
-    links.append(Link.read(bucket, runs[-1], files, combining))
+        links.append(Link.read(blocks, settings, kept, combining))
+    links.append(Link.read(blocks, runs[-1], files, combining))
     for before, after in pairwise(links):
         _check_continued(before, after)
     return links

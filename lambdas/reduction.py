@@ -15,7 +15,7 @@ from lambdas.result_files import Place, ResultFile
 from lambdas.runs import RunSettings
 
 BLOCK_BYTES = 1024 * 1024
-MAX_BLOCKS = 16
+MAX_BLOCKS = 64
 
 
 class Combining:
@@ -45,27 +45,35 @@ class Combining:
                 ) from error
 
 
-class RecordReader:
-    """Reads records again by their place, through the few blocks that were used last.
+class Blocks:
+    """Result files in blocks, of which those are kept that were used last: by all runs of a chain together.
 
     Records stand in about the order in which their children ended, so neighbours are mostly in the same blocks.
     """
 
-    def __init__(self, bucket: str, settings: RunSettings, files: list[ResultFile]) -> None:
+    def __init__(self, bucket: str) -> None:
         self.bucket = bucket
-        self.run = settings.name
-        self._files = files
-        self._block = functools.lru_cache(maxsize=MAX_BLOCKS)(self._read_block)
+        self.read = functools.lru_cache(maxsize=MAX_BLOCKS)(self._read)
 
-    def _read_block(self, key: str, number: int) -> bytes:
+    def _read(self, key: str, number: int) -> bytes:
         return storage.read_range(self.bucket, key, number * BLOCK_BYTES, BLOCK_BYTES)[0]
+
+
+class RecordReader:
+    """Reads records of a run again by their place."""
+
+    def __init__(self, blocks: Blocks, settings: RunSettings, files: list[ResultFile]) -> None:
+        self.bucket = blocks.bucket
+        self.run = settings.name
+        self._blocks = blocks
+        self._files = files
 
     def record(self, place: Place) -> Record:
         """Return the record at ``place``."""
         file = self._files[place.file_number]
         begin, end = place.offset, place.offset + place.size_bytes
         numbers = range(begin // BLOCK_BYTES, (end - 1) // BLOCK_BYTES + 1)
-        data = b"".join(self._block(file.key, number) for number in numbers)
+        data = b"".join(self._blocks.read(file.key, number) for number in numbers)
         start = begin - numbers[0] * BLOCK_BYTES
         try:
             value = json_text.parse(data[start : start + place.size_bytes].decode())

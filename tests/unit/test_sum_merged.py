@@ -11,7 +11,7 @@ from disturbed_runs import FAILING, SOURCES, Disturbed, whole
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdas import batch_items, errors, indexed_items, item_sources, runs
+from lambdas import batch_items, chain, errors, indexed_items, item_sources, reduction, runs
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,24 @@ def test_percentage_is_of_all_items_of_the_first_run(disturbed: Disturbed) -> No
     assert again.state["run"]["tolerated_failure_count"] == 1
     assert again.output["failed"] == 1
     assert disturbed.next(run, {1, 7}).error.startswith("2 of 9 items failed, 20 % are tolerated; first of them 1, 7")
+
+
+def test_runs_that_complete_each_other_share_the_blocks_that_are_kept_in_memory(
+    disturbed: Disturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[reduction.Blocks] = []
+
+    def make(bucket: str) -> reduction.Blocks:
+        made.append(reduction.Blocks(bucket))
+        return made[-1]
+
+    expected = disturbed.first(set())
+    run = disturbed.next(disturbed.first({1, 2, 7}), {2, 7})
+    monkeypatch.setattr(reduction, "BLOCK_BYTES", 50)
+    monkeypatch.setattr(reduction, "MAX_BLOCKS", 2)
+    monkeypatch.setattr(chain, "Blocks", make)
+    assert whole(disturbed.next(run, set())) == whole(expected)
+    assert [blocks.read.cache_info().currsize for blocks in made] == [2]
 
 
 def test_batches_that_take_several_windows_and_invocations_keep_their_indexes(
