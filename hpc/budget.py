@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpc.arguments import read_json
+from hpc.arguments import execution_input
 from hpc.client import Target, explained
 from hpc.console import say
 from hpc.deployed import OnAws
@@ -62,7 +62,7 @@ def open_budget(args: argparse.Namespace, target: Target, home: Home) -> Budget:
     if not args.max_usd > 0:
         raise NotStartedError(f"--max-usd must be over 0, got {args.max_usd:g}")
     prices = read_prices(str(target.session.region_name))
-    given = json.loads(read_json(args.input, "--input")) if args.input is not None else _given(args)
+    given = json.loads(execution_input(args, None))
     if not isinstance(given, dict):
         raise NotStartedError("--input must be a JSON object")
     if given.get("back_end", "lambda") != "lambda":
@@ -126,11 +126,6 @@ def count_items(given: dict[str, Any], args: argparse.Namespace, home: Home) -> 
     # A workload that makes its own items may make any number of them of a size.
     functions = functions_of(workload, None, home)
     return None if functions is None or "items" in functions else size
-
-
-def _given(args: argparse.Namespace) -> dict[str, Any]:
-    fields = {"size": args.size, "workload": args.workload, "batch_size": args.batch_size, "back_end": args.back_end}
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _batch_size(given: dict[str, Any], item_count: int | None) -> int:

@@ -52,8 +52,10 @@ class Target:
     bucket: str
     pace: Pace
     is_local: bool
-    # The assembly of a local server that another command hosts, and may take away.
-    guest_of: str | None = None
+    # What a local server serves.
+    assembly: str = ""
+    # Of a local server that another command hosts, and may take away.
+    is_guest: bool = False
     outputs: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

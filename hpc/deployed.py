@@ -12,9 +12,7 @@ from typing import Any, Protocol
 
 from hpc.client import Target, explained
 from hpc.errors import LostRunError
-from hpc.home import Home
 
-LAST_ASSEMBLY = "last-assembly"
 # Source: CloudFormation reference, AWS::Lambda::Function: what a function has that names none.
 DEFAULT_FUNCTION: dict[str, Any] = {"MemorySize": 128, "Architectures": ["x86_64"], "Timeout": 3}
 
@@ -47,7 +45,7 @@ class Deployed(Protocol):
 
 def deployed(target: Target) -> Deployed:
     """Return what tells of the stack."""
-    return InAssembly(_assembly(target)) if target.is_local else OnAws(target)
+    return InAssembly(Path(target.assembly)) if target.is_local else OnAws(target)
 
 
 class OnAws:
@@ -101,12 +99,3 @@ class InAssembly:
     def is_spot(self, queue: str) -> bool:  # noqa: ARG002 - a stack has one
         environments = [each for each in self._resources.values() if each["Type"] == "AWS::Batch::ComputeEnvironment"]
         return any(each["Properties"]["ComputeResources"]["Type"] == "FARGATE_SPOT" for each in environments)
-
-
-def _assembly(target: Target) -> Path:
-    if target.guest_of is not None:
-        return Path(target.guest_of)
-    try:
-        return Path((Home.from_environment().folder / LAST_ASSEMBLY).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LostRunError(f"the assembly that was run can't be found: {error}") from error

@@ -10,17 +10,15 @@ from hpc.console import emit, say
 from hpc.errors import CommandError, ExitCode, LostRunError, UnansweredError
 from hpc.failed_jobs import failed_array_job, read_failed_children
 from hpc.failures import read_failures
-from hpc.fault_options import faults_of
 from hpc.home import Home
 from hpc.progress import open_view
+from hpc.reading import Run
 from hpc.render import render_failure, render_json, render_text
 from hpc.starting import follow_up, interrupted
-from hpc.watch import Ended, Watch
+from hpc.watch import Counts, Ended, Watch
 
 if TYPE_CHECKING:
     from hpc.budget import Budget
-
-UNSUCCESSFUL_COUNTS = ("failed", "timedOut", "aborted")
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class FollowedRun:
             self.target.stepfunctions.stop_execution(executionArn=self.arn, error="Hpc.MaxUsdPassed", cause=reason)
 
     def _locate(self, uri: str) -> str:
-        return self.home.object_path(uri) if self.target.is_local else uri
+        return self.home.place_of(uri, is_local=self.target.is_local)
 
     def _report(self, ended: Ended) -> None:
         failed_batches = self._describe_failed_batches(ended)
@@ -79,7 +77,7 @@ class FollowedRun:
             say(render_failure(ended))
         for line in failed_batches:
             say(line)
-        faults = faults_of(self.home.folder, self.arn) if self.target.is_local else None
+        faults = Run(self.target, self.arn).faults
         if self.args.output == "json":
             emit(render_json(ended, self.results, faults), kept_in=self.results)
         elif ended.status == "SUCCEEDED":
@@ -91,12 +89,12 @@ class FollowedRun:
         job = failed_array_job(ended.execution.get("cause"))
         if job is not None:
             return self._describe_failed_jobs(job)
-        if not ended.map_run or not any(ended.map_run["itemCounts"][name] for name in UNSUCCESSFUL_COUNTS):
+        if not ended.map_run or not Counts.of(ended.map_run["itemCounts"]).failed:
             return []
         try:
             return read_failures(self.target, self.name, ended.map_run).lines()
         except CommandError as error:
-            if isinstance(error, UnansweredError) and self.target.guest_of is not None:
+            if isinstance(error, UnansweredError) and self.target.is_guest:
                 raise
             # The run's own status is known and is what the command ends with.
             return [f"the failed batches can't be named: {error}"]

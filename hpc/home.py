@@ -52,9 +52,9 @@ class Home:
         if not is_file(self.folder / STORE):
             raise NotStartedError(f"nothing ran in {self.folder} yet: hpc run starts a run")
 
-    def object_path(self, uri: str) -> str:
-        """Return the file or folder of an object or prefix ``s3://bucket/key`` of the local server."""
-        return str(self.folder / "s3" / uri.removeprefix("s3://"))
+    def place_of(self, uri: str, *, is_local: bool) -> str:
+        """Return where a person finds ``s3://bucket/key``, object or prefix: of the local server it is on disk."""
+        return str(self.folder / "s3" / uri.removeprefix("s3://")) if is_local else uri
 
     def default_stack_name(self) -> str:
         """Return the name that ``cdk deploy`` gives the stack: context ``hpc:stack_name`` of cdk.json."""

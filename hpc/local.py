@@ -66,7 +66,7 @@ def local_target(
         if connection is not None:
             _check_same(connection, wanted, overlay)
             _check_faults(connection, faults)
-            yield target_of(connection, guest_of=connection.assembly)
+            yield target_of(connection, is_guest=True)
             return
         with ExitStack() as hosting:
             try:
@@ -126,7 +126,7 @@ def looking_target(home: Home) -> Iterator[Target]:
     home.check_has_runs()
     connection = _attach(home.folder)
     if connection is not None:
-        yield target_of(connection, guest_of=connection.assembly)
+        yield target_of(connection, is_guest=True)
         return
     # What was served last has the runs; the sources may have changed since, and a look needs no synthesis.
     with local_target(home, _last_assembly(home), is_brief=True) as target:
@@ -148,7 +148,7 @@ def attached_target(home: Home) -> Target:
     connection = attach(home.folder)
     if connection is None:
         raise _no_server(home)
-    return target_of(connection)
+    return target_of(connection, is_guest=True)
 
 
 def _no_server(home: Home) -> NotStartedError:
@@ -196,7 +196,7 @@ def _workload_of(overlay: str | Path | None) -> str:
     return f"the workload file {Path(overlay).name}" if overlay is not None else "no workload file"
 
 
-def target_of(connection: Connection, *, guest_of: str | None = None) -> Target:
+def target_of(connection: Connection, *, is_guest: bool = False) -> Target:
     """Return the stack of a server as something to call."""
     arn, bucket = from_outputs(connection.outputs, f"the cloud assembly {connection.assembly}")
     session = local_session(
@@ -212,7 +212,8 @@ def target_of(connection: Connection, *, guest_of: str | None = None) -> Target:
         bucket,
         LOCAL_PACE,
         is_local=True,
-        guest_of=guest_of,
+        assembly=connection.assembly,
+        is_guest=is_guest,
         outputs=connection.outputs,
     )
 

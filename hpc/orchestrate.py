@@ -11,8 +11,9 @@ from hpc.arguments import read_json, shorten
 from hpc.client import Target, explained
 from hpc.console import emit, say
 from hpc.errors import ExitCode, LostRunError, NotStartedError
-from hpc.fault_options import announced, described, faults_of, read_rehearsal
+from hpc.fault_options import announced, described, read_rehearsal
 from hpc.home import Home
+from hpc.reading import Run
 from hpc.render import render_failure, shorten_number
 from hpc.starting import interrupted, new_run_name, open_target
 from hpc.synthesis import WITH_JOBS
@@ -47,8 +48,7 @@ def print_entries(orchestration: "Orchestration", ended: Ended, finished: list[d
     """Print the entries that were finished, in the form that is asked for; return the exit code."""
     place = f"execution {orchestration.arn}"
     results = _results(ended, finished)
-    is_local = orchestration.target.is_local
-    faults = faults_of(Home.from_environment().folder, orchestration.arn) if is_local else None
+    faults = Run(orchestration.target, orchestration.arn).faults
     if ended.status != "SUCCEEDED":
         say(render_failure(ended))
     if orchestration.args.output == "json":
@@ -183,6 +183,6 @@ def _render_entry(result: dict[str, Any], target: Target) -> Iterator[str]:
             shown = shorten_number(total["total"]) if total["total"].isdecimal() else shorten(total["total"])
         else:
             file = total["total_file"]
-            place = Home.from_environment().object_path(file) if target.is_local else file
+            place = Home.from_environment().place_of(file, is_local=target.is_local)
             shown = f"sha256 {total['sha256'][:16]}..., {place}"
         yield f"  {back_end:<14}  {shown}"

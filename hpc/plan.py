@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from hpc.arguments import shorten
 from hpc.console import emit
 from hpc.errors import ExitCode, NotStartedError
 from hpc.planning.advice import MAX_BATCH_COUNT, Wishes, make_plan
@@ -58,7 +59,7 @@ def check_figures(args: argparse.Namespace) -> None:
     NotStartedError
         Naming the option, what was given and what is allowed.
     """
-    limits: tuple[tuple[str, float, float], ...] = (
+    limits = (
         ("size", 0, 2**53),
         ("sample", 1, 10_000),
         ("batch_size", 1, 2**53),
@@ -68,12 +69,14 @@ def check_figures(args: argparse.Namespace) -> None:
         ("fargate_vcpus", 0, 1_000_000),
         ("result_bytes", 0, 2**53),
         ("usd_per_hour", 0, 1_000_000),
-        ("longest_seconds", 0, 1e9),
+        ("longest_seconds", 0, 1_000_000_000),
     )
     for name, low, high in limits:
         value = getattr(args, name)
         if value is not None and not low <= value <= high:
-            raise NotStartedError(f"--{name.replace('_', '-')} must be {low:,g} to {high:,g}, got {value:,g}")
+            raise NotStartedError(
+                f"--{name.replace('_', '-')} must be {low:,} to {high:,}, got {shorten(f'{value:,}')}"
+            )
 
 
 def check_batch_size(batch_size: int | None, item_count: int) -> None:

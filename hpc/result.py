@@ -1,11 +1,11 @@
 """`hpc result`: what a run that has ended came to, as `hpc run` printed it."""
 
 import argparse
+from functools import partial
 
 from hpc.client import execution_arn
 from hpc.console import emit, say
 from hpc.errors import ExitCode, LostRunError
-from hpc.fault_options import faults_of
 from hpc.home import Home
 from hpc.orchestrate import orchestration_result
 from hpc.reading import looks_twice, open_run
@@ -25,17 +25,13 @@ def result(args: argparse.Namespace) -> int:
         if run.arn.startswith(execution_arn(run.target.outputs.get("OrchestratorArn", "none"), "")):
             say(run.name)
             return orchestration_result(run.target, ended, args)
-
-        def locate(uri: str) -> str:
-            return home.object_path(uri) if run.target.is_local else uri
-
+        locate = partial(home.place_of, is_local=run.target.is_local)
         results = locate(f"s3://{run.target.bucket}/{run.key('')}")
         if ended.status != "SUCCEEDED":
             say(f"{render_failure(ended)}\nwhich items failed: hpc failures {run.name}")
-        faults = faults_of(home.folder, run.arn) if run.target.is_local else None
         if args.output == "json":
-            emit(render_json(ended, results, faults), kept_in=results)
+            emit(render_json(ended, results, run.faults), kept_in=results)
         elif ended.status == "SUCCEEDED":
             say(run.name)
-            emit("\n".join(render_text(ended, results, locate, faults)), kept_in=results)
+            emit("\n".join(render_text(ended, results, locate, run.faults)), kept_in=results)
     return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED

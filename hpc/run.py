@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpc.arguments import execution_input
+from hpc.arguments import execution_input, read_json
 from hpc.client import Target, explained
 from hpc.console import say
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
@@ -36,10 +36,10 @@ def run(args: argparse.Namespace) -> int:
             try:
                 return command.run_on(target)
             except UnansweredError:
-                if target.guest_of is None or server_count == MAX_SERVERS:
+                if not target.is_guest or server_count == MAX_SERVERS:
                     raise
                 # The command that hosted the server has ended.  What became of the run is on disk.
-                command.assembly = Path(target.guest_of)
+                command.assembly = Path(target.assembly)
 
 
 class RunCommand:
@@ -49,7 +49,9 @@ class RunCommand:
         # What can be refused without a server is refused before there is one.
         self._items = check_items(args.items) if args.items is not None else None
         self._source = check_source(args.source) if args.source is not None else None
-        given = json.loads(execution_input(args, None)) if args.input is not None else {"back_end": args.back_end}
+        if args.input is not None:
+            args.input = read_json(args.input, "--input")  # once: @FILE may be a pipe, or change
+        given = json.loads(execution_input(args, None))
         needs_jobs = isinstance(given, dict) and given.get("back_end") in JOB_BACK_ENDS
         self._variant = WITH_JOBS if needs_jobs else PIPELINE
         self.assembly = Path(args.assembly) if args.assembly else None

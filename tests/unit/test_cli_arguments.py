@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hpc.arguments import MAX_EXACT_INTEGER, execution_input, parse_json
 from hpc.cli import build_parser, main
 from hpc.errors import ExitCode, NotStartedError
+from hpc.run import RunCommand
 
 json_values = st.recursive(
     st.none()
@@ -26,6 +27,15 @@ def input_of(*options: str) -> dict[str, object]:
     parsed = json.loads(execution_input(build_parser().parse_args(["run", *options]), uploaded=None))
     assert isinstance(parsed, dict)
     return parsed
+
+
+def test_input_file_is_read_once_because_it_may_be_a_pipe(tmp_path: Path) -> None:
+    file = tmp_path / "input.json"
+    file.write_text('{"size": 4}')
+    args = build_parser().parse_args(["run", "--input", f"@{file}"])
+    RunCommand(args)
+    file.unlink()
+    assert execution_input(args, uploaded=None) == '{"size": 4}'
 
 
 @given(json_values)
