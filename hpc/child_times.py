@@ -12,6 +12,7 @@ from typing import Any
 
 from hpc.children import list_children
 from hpc.client import Target
+from hpc.failures import name_items
 from hpc.jobs import WAITING, count_leaves, leaves
 from hpc.reading import Run
 from hpc.result_files import NoManifestError, manifest_key, read_records
@@ -66,7 +67,7 @@ class Children:
 
     @property
     def failed(self) -> int:
-        return sum(self.statuses[status] for status in UNSUCCESSFUL)
+        return count_failed(self.statuses)
 
     def add(self, status: str, started: datetime, stopped: datetime, name: str, share: str, *, id_: str = "") -> None:
         self.statuses[status] += 1
@@ -115,6 +116,11 @@ class Children:
             worked += min(running, limit) * (moment - before)
             running, before = running + change, moment
         return worked / passed if passed else 1.0
+
+
+def count_failed(statuses: Counter[str]) -> int:
+    """Return how many did not succeed, executions or jobs."""
+    return sum(statuses[status] for status in UNSUCCESSFUL)
 
 
 def read_children(run: Run, map_run: dict[str, Any], redriven: Sequence[datetime], now: datetime) -> Children:
@@ -187,10 +193,9 @@ def _add_record(children: Children, record: dict[str, Any], redriven: Sequence[d
 def _items(record: dict[str, Any]) -> str:
     try:
         batch = json.loads(record["Input"])["batch"]
-        first, count = int(batch["first"]), int(batch["count"])
+        return name_items(int(batch["first"]), int(batch["count"]))
     except (ValueError, KeyError, TypeError):
         return ""
-    return f"item {first}" if count == 1 else f"items {first} to {first + count - 1}"
 
 
 def _sample(record: dict[str, Any]) -> dict[str, str]:

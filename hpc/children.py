@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from hpc.client import Target
+from hpc.client import Target, has_code
 
 # The service's own limit of a page.
 PAGE = 1_000
@@ -35,7 +35,7 @@ def list_children(target: Target, map_run_arn: str, status: str) -> Iterator[dic
         for page in pages:
             yield from page["executions"]
     except ClientError as error:
-        if error.response["Error"].get("Code") != "StateMachineTypeNotSupported":
+        if not has_code(error, {"StateMachineTypeNotSupported"}):
             raise
 
 
@@ -59,7 +59,7 @@ def attempts(target: Target, execution_arn: str) -> int | None:
                     tried = 0
                 tried += event["type"] in SCHEDULED
     except ClientError as error:
-        if error.response["Error"].get("Code") in EXPRESS_CODES:
+        if has_code(error, EXPRESS_CODES):
             return None
         raise
     return tried

@@ -1,7 +1,8 @@
 """Clients: where runs happen, as plain boto3 clients of AWS or of the server on this machine."""
 
+import argparse
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from botocore.exceptions import (
 )
 
 from hpc.errors import CommandError, NotStartedError, UnansweredError
+from hpc.home import Home
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Pace:
 LOCAL_PACE = Pace(0.02, 0.5)
 # Source: docs:step-functions/latest/dg/service-quotas; DescribeMapRun refills at 1 a second, for the whole account.
 AWS_PACE = Pace(2, 15)
+# Of S3, for an object that is not there, or that one who may not list can't be told about.
+MISSING_CODES = {"NoSuchKey", "404", "AccessDenied", "403"}
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,16 @@ def aws_target(stack_name: str) -> Target:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
     arn, bucket = from_outputs(outputs, f"stack '{stack_name}'")
     return Target(session, config, None, arn, bucket, AWS_PACE, is_local=False, outputs=outputs)
+
+
+def named_stack(args: argparse.Namespace, home: Home) -> Target:
+    """Find the deployed stack that ``--stack-name`` names, or else cdk.json; raises as :func:`aws_target`."""
+    return aws_target(args.stack_name or home.default_stack_name())
+
+
+def has_code(error: ClientError, codes: Collection[str]) -> bool:
+    """Whether a service refused with one of the codes."""
+    return error.response["Error"].get("Code") in codes
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from hpc.children import attempts, list_children
 from hpc.client import explained
 from hpc.errors import LostRunError
+from hpc.failures import reported
 from hpc.items import batch_items, last_index, read_batches
 from hpc.reading import Run
 from hpc.result_files import NoManifestError, intact, manifest_key, read_records
@@ -99,7 +100,7 @@ class FailedItems:
             self.not_computed += batch["count"]
             return
         tried = attempts(self._run.target, record["ExecutionArn"])
-        error, cause = _reported(record)
+        error, cause = reported(record.get("Error", status), record.get("Cause", ""))
         culprit = CULPRIT.fullmatch(cause)
         if culprit is not None:
             self.not_computed += batch["count"] - 1
@@ -143,11 +144,10 @@ class FailedItems:
 
     def _from_sum(self) -> Iterator[FailedItem]:
         """Read what Sum wrote: jobs of AWS Batch leave no record of a child."""
-        key = self._run.key("failed.jsonl")
-        listed = self._run.target.s3.list_objects_v2(Bucket=self._run.target.bucket, Prefix=key, MaxKeys=1)
-        if not listed.get("KeyCount"):
+        if not self._run.has("failed.jsonl"):
             self.is_known = self._seen.status == "SUCCEEDED"
             return
+        key = self._run.key("failed.jsonl")
         body = self._run.target.s3.get_object(Bucket=self._run.target.bucket, Key=key)["Body"]
         with intact(self._run.target, key):
             failures = (json.loads(line) for line in body.iter_lines(chunk_size=65_536))
@@ -184,16 +184,6 @@ def _batch(record: dict[str, Any]) -> dict[str, Any]:
         raise LostRunError(
             f"the record of {record.get('ExecutionArn', 'a child')} does not name its batch: {error!r}"
         ) from error
-
-
-def _reported(record: dict[str, Any]) -> tuple[str, str]:
-    """Return error and cause, those of an exception that Lambda reports as JSON."""
-    error, cause = record.get("Error", record["Status"]), record.get("Cause", "")
-    try:
-        reported = json.loads(cause)
-        return str(reported.get("errorType", error)), str(reported["errorMessage"])
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return error, cause
 
 
 def _typed(text: str) -> tuple[str, str]:

@@ -1,21 +1,18 @@
 """Failed jobs of AWS Batch by index: from the cause of a run that failed to what a person reads."""
 
-import json
 from typing import Any
 
 from hpc.client import Target, explained
 from hpc.errors import LostRunError
+from hpc.json_objects import json_object
 
 SHOWN_CHILDREN = 10
 
 
 def failed_array_job(cause: str | None) -> dict[str, Any] | None:
     """Return the array job that a run failed with; the cause is then the job as DescribeJobs tells it."""
-    try:
-        job = json.loads(cause or "")
-    except ValueError:
-        return None
-    return job if isinstance(job, dict) and "JobId" in job and "ArrayProperties" in job else None
+    job = json_object(cause)
+    return job if "JobId" in job and "ArrayProperties" in job else None
 
 
 def read_failed_children(target: Target, job: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hpc.client import Target, explained
 from hpc.errors import LostRunError
+from hpc.json_objects import json_object
 from hpc.result_files import manifest_key, read_records
 
 SHOWN_FAILURES = 10
@@ -67,17 +68,19 @@ def describe_error(error: str | None, cause: str | None) -> str:
 
     The cause may be the JSON that Lambda reports an exception in, or the job of AWS Batch that failed.
     """
-    name, message = error or "", cause or ""
-    try:
-        reported = json.loads(message)
-    except ValueError:
-        reported = None
-    if isinstance(reported, dict) and "errorMessage" in reported:
-        name = str(reported.get("errorType", name))
-        message = str(reported["errorMessage"])
-    elif isinstance(reported, dict) and "JobId" in reported:
-        message = f"job {reported['JobId']} {reported.get('Status')}: {reported.get('StatusReason', 'no reason given')}"
+    name, message = reported(error or "", cause or "")
+    job = json_object(cause)
+    if "JobId" in job:
+        message = f"job {job['JobId']} {job.get('Status')}: {job.get('StatusReason', 'no reason given')}"
     return ": ".join(part for part in (name, message) if part) or "no error was given"
+
+
+def reported(error: str, cause: str) -> tuple[str, str]:
+    """Return error and cause, those of the exception where the cause is the JSON that Lambda reports one in."""
+    exception = json_object(cause)
+    if "errorMessage" not in exception:
+        return error, cause
+    return str(exception.get("errorType", error)), str(exception["errorMessage"])
 
 
 def name_batch(batch: dict[str, Any] | None) -> str:
@@ -87,8 +90,12 @@ def name_batch(batch: dict[str, Any] | None) -> str:
     first, count = batch.get("first"), batch.get("count")
     if not (isinstance(first, int) and isinstance(count, int)):
         return f"batch {batch.get('batch')}"
-    items = f"item {first}" if count == 1 else f"items {first} to {first + count - 1}"
-    return f"batch {batch.get('batch')} ({items})"
+    return f"batch {batch.get('batch')} ({name_items(first, count)})"
+
+
+def name_items(first: int, count: int) -> str:
+    """Return e.g. ``items 24 to 31``."""
+    return f"item {first}" if count == 1 else f"items {first} to {first + count - 1}"
 
 
 def _failed_batch(record: dict[str, Any]) -> FailedBatch:

@@ -1,7 +1,6 @@
 """`--faults`: the outage that a command rehearses on the server that it hosts, and what was said of one afterwards."""
 
 import argparse
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from hpc.arguments import read_text
 from hpc.cli_command import option
 from hpc.console import say
 from hpc.errors import NotStartedError
+from hpc.json_objects import json_object
 
 if TYPE_CHECKING:
     from hpc_local.server import Rehearsal
@@ -96,7 +96,8 @@ def read_faults(folder: Path, *, naming: str = "") -> dict[str, dict[str, Any]]:
     specs: defaultdict[str, list[Any]] = defaultdict(list)
     injected: defaultdict[str, Counter[str]] = defaultdict(Counter)
     with suppress(FileNotFoundError), (folder / LOG).open(encoding="utf-8") as file:
-        for entry in (_entry(line) for line in file if naming in line):
+        # A line that a kill has cut off is no object.
+        for entry in (json_object(line) for line in file if naming in line):
             for arn in {entry[name] for name in ("run", "within") if name in entry}:
                 if "spec" in entry:
                     specs[arn] += [] if entry["spec"] in specs[arn][-1:] else [entry["spec"]]
@@ -104,12 +105,3 @@ def read_faults(folder: Path, *, naming: str = "") -> dict[str, dict[str, Any]]:
                 else:
                     injected[arn][entry["kind"]] += 1
     return {arn: {"specs": each, "injected": dict(injected[arn])} for arn, each in specs.items()}
-
-
-def _entry(line: str) -> dict[str, Any]:
-    """Read a line of the log; one that a kill has cut off says nothing."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}

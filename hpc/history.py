@@ -1,6 +1,5 @@
 """Histories of executions: what came of each state, and what the states started elsewhere."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Any
 from hpc.children import PAGE, SCHEDULED
 from hpc.client import Target
 from hpc.failures import describe_error
+from hpc.json_objects import json_object
 
 SAMPLE_CHARACTERS = 4_000
 # From the one that a person has to know of to the one that says nothing.
@@ -187,7 +187,7 @@ class HistoryReader:
             visit.function = function["resource"]
             return
         task = event["taskScheduledEventDetails"]
-        parameters = _parsed(task.get("parameters"))
+        parameters = json_object(task.get("parameters"))
         if task["resourceType"] == "lambda":
             visit.function = str(parameters.get("FunctionName", ""))
             payload = parameters.get("Payload")
@@ -205,7 +205,7 @@ class HistoryReader:
             visit.began = None
 
     def _submitted(self, visit: Visit, task: dict[str, Any]) -> None:
-        output = _parsed(task.get("output"))
+        output = json_object(task.get("output"))
         payload = output.get("Payload") or {}
         if task["resourceType"] == "states" and "ExecutionArn" in output:
             self._history.executions.append((visit.name, str(output["ExecutionArn"])))
@@ -218,11 +218,8 @@ def error_text(error: str | None, cause: str | None) -> str:
     """Return an error to be read: of an exception that Lambda reports, its message and where it was raised."""
     if not error and not cause:
         return ""
-    try:
-        trace = json.loads(cause or "")["stackTrace"]
-        lines = [line.rstrip() for line in trace]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        lines = []
+    trace = json_object(cause).get("stackTrace")
+    lines = [str(line).rstrip() for line in trace] if isinstance(trace, list) else []
     return shortened("\n".join([describe_error(error, cause), *lines]))
 
 
@@ -230,14 +227,6 @@ def shortened(text: str) -> str:
     if len(text) <= SAMPLE_CHARACTERS:
         return text
     return f"{text[:SAMPLE_CHARACTERS]}... ({len(text):,} characters)"
-
-
-def _parsed(text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text or "")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str | None:

@@ -70,15 +70,13 @@ def _in_window(path: Path, window: Window) -> Iterator[str]:
 def _places(path: Path, window: Window) -> tuple[int, int]:
     """Return the bytes after the last stamp before the window, and before the first one after it."""
     begin = end = 0
-    is_after = False
     with path.open("rb") as file:
         for line in file:
             stamp = STAMP.search(line)
             moment = datetime.fromisoformat(stamp[0].decode()) if stamp else None
             if moment is not None and moment > window.end:
-                is_after = True
-            if not is_after:
-                end += len(line)
-                if moment is not None and moment < window.begin:
-                    begin = end
+                break
+            end += len(line)
+            if moment is not None and moment < window.begin:
+                begin = end
     return begin, end

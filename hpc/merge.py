@@ -28,8 +28,8 @@ def start_on_missing(run: Run, described: dict[str, Any], name: str) -> str:
     """
     missing = _missing(run, described)
     with explained(NotStartedError, f"redriving {run.name}"):
-        listed = run.target.s3.list_objects_v2(Bucket=run.target.bucket, Prefix=run.key("failed.jsonl"), MaxKeys=1)
-    if run.settings is None or not listed.get("KeyCount"):
+        is_there = run.has("failed.jsonl")
+    if run.settings is None or not is_there:
         raise NotStartedError(f"{run.name} can't be redriven: its files are gone from {run.target.bucket}")
     given = json.loads(described.get("input") or "{}")
     kept = {key: given[key] for key in KEPT_KEYS if key in given}

@@ -106,6 +106,7 @@ def supposed_children(counts: Counts, begin: datetime, now: datetime) -> Childre
     """Return children that took as long as those do that run now: Express ones tell no times before the end."""
     children = Children()
     started = counts.done + counts.running
+    end = begin + (now - begin) * counts.running / max(1, started)
     for _ in range(started):
-        children.add("RUNNING", begin, begin + (now - begin) * counts.running / started, "", "")
+        children.add("RUNNING", begin, end, "", "")
     return children

@@ -72,9 +72,8 @@ class TerminalView:
     """A bar that moves."""
 
     def __init__(self) -> None:
-        # Imported here: a run without a terminal need not wait for it.
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        from rich.console import Console  # noqa: PLC0415 - a run without a terminal need not wait for it
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - as above
 
         self._progress = Progress(
             TextColumn("{task.description}"),

@@ -14,16 +14,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from hpc.arguments import shorten
-from hpc.client import Target, aws_target, execution_arn, explained
+from hpc.children import PAGE
+from hpc.client import MISSING_CODES, Target, execution_arn, explained, has_code, named_stack
 from hpc.errors import LostRunError, NotStartedError, UnansweredError
 from hpc.fault_options import faults_of
 from hpc.home import Home
 
 # A command that looks: from its options to the exit code.
 Look = Callable[[argparse.Namespace], int]
-# The service's own limit of a page.
-PAGE = 1_000
-MISSING_CODES = {"NoSuchKey", "404", "AccessDenied", "403"}
 UNKNOWN_CODES = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
 # Source: "Start a new workflow from a running execution", Step Functions Developer Guide.
 STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
@@ -79,10 +77,15 @@ class Run:
             try:
                 answer = self.target.s3.get_object(Bucket=self.target.bucket, Key=self.key(file))
             except ClientError as error:
-                if error.response["Error"].get("Code") in MISSING_CODES:
+                if has_code(error, MISSING_CODES):
                     return None
                 raise
             return bytes(answer["Body"].read())
+
+    def has(self, file: str) -> bool:
+        """Whether there is such a file of the run; raises botocore's errors."""
+        listed = self.target.s3.list_objects_v2(Bucket=self.target.bucket, Prefix=self.key(file), MaxKeys=1)
+        return bool(listed.get("KeyCount"))
 
     def definition(self) -> dict[str, Any]:
         """Return the state machine as it was when the run started."""
@@ -168,7 +171,7 @@ def find_execution(target: Target, named: str | None) -> str:
             try:
                 target.stepfunctions.describe_execution(executionArn=arn)
             except ClientError as error:
-                if error.response["Error"].get("Code") not in UNKNOWN_CODES:
+                if not has_code(error, UNKNOWN_CODES):
                     raise
                 continue
             return arn
@@ -203,7 +206,7 @@ def open_stack(args: argparse.Namespace) -> Iterator[Target]:
     """
     home = Home.from_environment()
     if args.aws:
-        yield aws_target(args.stack_name or home.default_stack_name())
+        yield named_stack(args, home)
         return
     from hpc.local import looking_target  # noqa: PLC0415 - a look at AWS need not load the local server
 
@@ -249,7 +252,7 @@ def _started_by(target: Target, arn: str) -> str:
     try:
         given = json.loads(target.stepfunctions.describe_execution(executionArn=arn)["input"])
     except ClientError as error:
-        if error.response["Error"].get("Code") not in UNKNOWN_CODES:
+        if not has_code(error, UNKNOWN_CODES):
             raise
         return ""
     return str(given.get(STARTED_BY, "")) if isinstance(given, dict) else ""

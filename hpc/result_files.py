@@ -7,10 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from hpc.client import Target
+from hpc.client import MISSING_CODES, Target, has_code
 from hpc.errors import LostRunError
-
-MISSING_CODES = {"NoSuchKey", "404", "AccessDenied", "403"}
 
 
 class NoManifestError(LostRunError):
@@ -58,7 +56,7 @@ def _keys(target: Target, manifest: str, statuses: Sequence[str]) -> list[str]:
     try:
         body = target.s3.get_object(Bucket=target.bucket, Key=manifest)["Body"]
     except ClientError as error:
-        if error.response["Error"].get("Code") in MISSING_CODES:
+        if has_code(error, MISSING_CODES):
             raise NoManifestError(f"the Map Run left no manifest at s3://{target.bucket}/{manifest}") from error
         raise
     with intact(target, manifest):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpc.client import Target, aws_target, explained
+from hpc.client import Target, explained, named_stack
 from hpc.errors import CommandError, LostRunError
 from hpc.home import Home
 from hpc.synthesis import PIPELINE, Variant
@@ -33,7 +33,7 @@ def open_target(
 ) -> AbstractContextManager[Target]:
     """Find the deployed stack that ``args`` names, or a local server as ``local_target`` does."""
     if args.aws:
-        return nullcontext(aws_target(args.stack_name or home.default_stack_name()))
+        return nullcontext(named_stack(args, home))
     from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
 
     named = Path(assembly) if assembly else None

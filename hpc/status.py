@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hpc.child_times import UNSUCCESSFUL
+from hpc.child_times import count_failed
 from hpc.children import SlowChild, slowest_children
 from hpc.client import explained
 from hpc.console import emit
@@ -104,12 +104,9 @@ class Status:
 
     def _other_rows(self) -> list[tuple[str, str]]:
         """Return what a run on AWS Batch, and one that starts other executions, has beside or instead of a Map Run."""
-        rows = [
-            ("executions", f"{name} {_ended(statuses):,} of {statuses.total():,} done, {_failed(statuses):,} failed")
-            for name, statuses in self.overview.executions.items()
-        ]
+        rows = [("executions", f"{name} {_done(statuses)}") for name, statuses in self.overview.executions.items()]
         if jobs := self.overview.jobs:
-            rows.append(("jobs", f"{_ended(jobs):,} of {jobs.total():,} done, {_failed(jobs):,} failed"))
+            rows.append(("jobs", _done(jobs)))
             rows.append(("concurrency", f"{jobs['RUNNING'] + jobs['STARTING']:,} jobs"))
         return rows
 
@@ -138,12 +135,9 @@ class Status:
         return rows
 
 
-def _ended(statuses: Counter[str]) -> int:
-    return statuses["SUCCEEDED"] + _failed(statuses)
-
-
-def _failed(statuses: Counter[str]) -> int:
-    return sum(statuses[status] for status in UNSUCCESSFUL)
+def _done(statuses: Counter[str]) -> str:
+    failed = count_failed(statuses)
+    return f"{statuses['SUCCEEDED'] + failed:,} of {statuses.total():,} done, {failed:,} failed"
 
 
 @looks_twice

@@ -3,7 +3,7 @@
 import argparse
 
 from hpc.arguments import shorten
-from hpc.client import Target, aws_target, explained
+from hpc.client import Target, explained, named_stack
 from hpc.console import say
 from hpc.errors import ExitCode, NotStartedError
 from hpc.home import Home
@@ -13,7 +13,7 @@ from hpc.reading import find_execution
 def stop(args: argparse.Namespace) -> int:
     """Stop a run; one that has already ended stays as it is, which is said."""
     home = Home.from_environment()
-    target = aws_target(args.stack_name or home.default_stack_name()) if args.aws else _local_target(home)
+    target = named_stack(args, home) if args.aws else _local_target(home)
     arn = find_execution(target, args.run)
     with explained(NotStartedError, f"stopping {shorten(args.run)}"):
         status = target.stepfunctions.describe_execution(executionArn=arn)["status"]

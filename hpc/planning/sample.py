@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from hpc.children import list_children
 from hpc.client import Target, explained
 from hpc.errors import NotStartedError
 from hpc.failures import describe_error
@@ -132,10 +133,7 @@ def run_sample(target: Target, args: argparse.Namespace, path: Path, *, max_conc
 def child_seconds(target: Target, ended: Ended, count: int) -> list[float]:
     """Return the durations of the children but those that started first, which found cold workers."""
     assert ended.map_run is not None
-    pages = target.stepfunctions.get_paginator("list_executions")
     with explained(NotStartedError, "reading the times of the sample"):
-        children = [
-            child for page in pages.paginate(mapRunArn=ended.map_run["mapRunArn"]) for child in page["executions"]
-        ]
-    children.sort(key=lambda child: child["startDate"])
+        listed = list_children(target, ended.map_run["mapRunArn"], "SUCCEEDED")
+        children = sorted(listed, key=lambda child: child["startDate"])
     return [(child["stopDate"] - child["startDate"]).total_seconds() for child in children[-count:]]

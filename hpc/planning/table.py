@@ -112,8 +112,8 @@ def align(table: Sequence[Sequence[str]]) -> list[str]:
 def show_table(plan: Plan, computation: Computation, prices: Prices, notes: Sequence[str]) -> None:
     """Print the plan on a terminal."""
     from rich.console import Console  # noqa: PLC0415 - a plan without a terminal need not wait for it
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
 
     table = Table(box=None, pad_edge=False)
     for number, heading in enumerate(HEADINGS):

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from hpc.child_times import Children
+from hpc.child_times import Children, count_failed
 from hpc.history import StateFacts, error_text
 from hpc.report.facts import Facts
 from hpc.report.graph import Node, states
@@ -75,7 +75,7 @@ def _word(status: str) -> str:
 
 
 def _done(statuses: Counter[str]) -> str:
-    failed = sum(statuses[status] for status in ("FAILED", "TIMED_OUT", "ABORTED"))
+    failed = count_failed(statuses)
     done = f"{statuses['SUCCEEDED']:,} of {statuses.total():,}"
     return f"{done}, {failed:,} failed" if failed else done
 

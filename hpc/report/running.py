@@ -51,15 +51,15 @@ def _section(title: str, noun: str, facts: Facts, note: str) -> Iterator[str]:
     yield timeline_chart(children, begin, end, noun)
     yield "<figure><figcaption>Percentiles</figcaption>"
     yield table([], [[label, duration_text(percentile(durations, share))] for share, label in SHARES], numbers={1})
-    yield f"</figure></div><h3>Slowest {PLURALS[noun]}</h3>{_stragglers(noun, facts, children)}"
+    slowest = _stragglers(noun, facts, children, percentile(durations, 0.5))
+    yield f"</figure></div><h3>Slowest {PLURALS[noun]}</h3>{slowest}"
 
 
 def _have_run(children: Children) -> bool:
     return children.statuses.total() > children.statuses["PENDING"]
 
 
-def _stragglers(noun: str, facts: Facts, children: Children) -> str:
-    median = percentile(children.durations(), 0.5)
+def _stragglers(noun: str, facts: Facts, children: Children, median: float) -> str:
     rows = [
         [
             slow.name,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hpc.client import AWS_PACE, LOCAL_PACE, Pace
 from hpc.failures import describe_error, name_batch
+from hpc.history import error_text
 from hpc.progress import Meter, PlainView, duration
 from hpc.render import LONG_NUMBER_DIGITS, render_failure, render_json, render_text, shorten_number
 from hpc.watch import Counts, Ended
@@ -179,6 +180,12 @@ def test_describe_error_reads_what_lambda_reports(error: str | None, cause: str 
 def test_render_failure_is_one_line() -> None:
     failed = ended("FAILED", error="E", cause='{"errorType": "InvalidInputError", "errorMessage": "size is -1"}')
     assert render_failure(failed) == "run-1 FAILED after 1.2 s: InvalidInputError: size is -1"
+
+
+def test_cause_that_is_nested_too_deeply_to_be_read_is_shown_as_it_is() -> None:
+    cause = "[" * 20_000
+    assert describe_error("Error", cause) == f"Error: {cause}"
+    assert error_text("Error", cause).startswith("Error: [[[")
 
 
 @pytest.mark.parametrize(
