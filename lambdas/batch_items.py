@@ -40,6 +40,7 @@ class BatchItems:
         self._is_indexed = is_indexed
         self._items: list[Any] = []
         self._indexed: list[IndexedItem] = []
+        self._neighbour_ends: list[int] = []
         self._read_to = [begin]
 
     def slice(self, first: int, limit: int | None) -> Sequence[Any]:
@@ -50,15 +51,16 @@ class BatchItems:
             return range(first, end)
         if first == self._first + len(self._items):
             self._read_window(batch.key)
-        items = self._items[first - self._first : end - self._first]
-        return self._neighbours(first - self._first, items) if self._is_indexed else items
+        begin, end = first - self._first, end - self._first
+        return self._neighbours(begin, end) if self._is_indexed else self._items[begin:end]
 
-    def _neighbours(self, begin: int, items: list[Any]) -> Sequence[Any]:
+    def _neighbours(self, begin: int, end: int) -> Sequence[Any]:
         """Return of indexed items those that are neighbours; of a range, as the range that they were."""
-        indexed = self._indexed[begin : begin + len(items)]
-        first = indexed[0].index
-        count = next((count for count, item in enumerate(indexed) if item.index != first + count), len(indexed))
-        return items[:count] if indexed[0].has_value else range(first, first + count)
+        end = min(end, self._neighbour_ends[begin])
+        if self._indexed[begin].has_value:
+            return self._items[begin:end]
+        index = self._indexed[begin].index
+        return range(index, index + end - begin)
 
     def index(self, position: int) -> int:
         """Return the index of an item that ``slice`` returned."""
@@ -83,6 +85,7 @@ class BatchItems:
             if self._is_indexed:
                 self._indexed = [indexed_items.read_line(line) for line in lines]
                 self._items = [item.value for item in self._indexed]
+                self._neighbour_ends = neighbour_ends([item.index for item in self._indexed])
             else:
                 self._items = [json_text.parse(line.decode()) for line in lines]
         except ValueError as error:
@@ -96,6 +99,18 @@ class BatchItems:
                 f"s3://{self._bucket}/{key} has changed: the checksum of the items at byte {self._batch.offset} is "
                 f"{crc32}, that of batch {self._batch.number} was {self._batch.crc32}"
             )
+
+
+def neighbour_ends(indexes: list[int]) -> list[int]:
+    """Return for each position in a list the end of the indexes that follow on it one by one.
+
+    Found once for a window: a slice is asked for after every item that fails.
+    """
+    ends = list(range(1, len(indexes) + 1))
+    for position in reversed(range(len(indexes) - 1)):
+        if indexes[position + 1] == indexes[position] + 1:
+            ends[position] = ends[position + 1]
+    return ends
 
 
 def check_batch_key(run: str, batch: Batch) -> None:

@@ -1,6 +1,7 @@
 """Compute: results of a batch, bad items found, batches that need more than one invocation."""
 
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas import compute, errors, parts, seals, storage
+from lambdas.batch_items import BatchItems, ReadTo, neighbour_ends
+from lambdas.runs import Batch, add_line
 
 LONG_TEXT = "def compute(item): return 'x' * item\n"
 ADDITION = "def combine(a, b): return a + b\n"
@@ -212,6 +215,31 @@ def test_compute_reads_items_in_windows(pipeline: Any, make_workload: Any, monke
         items = ["x" * (index % 50) for index in range(40)]
         run = pipeline(items=items, workload=make_workload(source), batch_size=17)
         assert json.loads(run.run()["result"]) == items
+
+
+@given(st.lists(st.integers(0, 30), unique=True).map(sorted))
+def test_neighbours_end_where_an_index_is_left_out(indexes: list[int]) -> None:
+    for position, end in enumerate(neighbour_ends(indexes)):
+        follow = [index - indexes[position] == number for number, index in enumerate(indexes[position:])]
+        assert end - position == (follow.index(False) if False in follow else len(follow))
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_items_of_a_redrive_are_sliced_in_time_that_grows_with_their_number_only(s3: Any, step: int) -> None:
+    count = 20_000  # 36 s where every slice looks at all that follow
+    lines = [b'{"index":%d}\n' % index for index in range(0, count * step, step)]
+    crc32 = 0
+    for line in lines:
+        crc32 = add_line(crc32, line)
+    key, data = f"runs/sliced-{step}/items.jsonl", b"".join(lines)
+    s3.put_object(Bucket="results-bucket", Key=key, Body=data)
+    batch = Batch(0, 0, count, key, 0, len(data), crc32)
+    items = BatchItems("results-bucket", batch, 0, ReadTo(0, 0), is_indexed=True)
+    begin = time.process_time()
+    for position in range(count):
+        rest = items.slice(position, None)
+        assert (rest[0], len(rest)) == (position * step, count - position if step == 1 else 1)
+    assert time.process_time() - begin < 5
 
 
 def test_compute_names_an_items_file_that_changed(s3: Any, pipeline: Any) -> None:
