@@ -58,13 +58,14 @@ def _about(machine: Machine) -> str:
 
 def _data(state: StateFacts) -> str:
     parts = [("Error", state.error), ("Input", state.input), ("Output", state.output)]
-    return "".join(f"<div>{label}</div><pre>{escape(_indented(text))}</pre>" for label, text in parts if text)
+    return "".join(f"<div>{label}</div><pre>{escape(indented(text))}</pre>" for label, text in parts if text)
 
 
-def _indented(text: str) -> str:
+def indented(text: str) -> str:
+    """Return JSON as it is read best; what is none, or is nested too deeply, as it is."""
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -20,6 +20,7 @@ from hpc.reading import Run
 from hpc.report.charts import concurrency_chart, histogram_chart, percentile, timeline_chart
 from hpc.report.facts import Facts, Failures
 from hpc.report.graph import Node, draw_graph, states
+from hpc.report.machines import indented
 from hpc.report.outcomes import nodes
 from hpc.report.page import render
 from hpc.spent import Part
@@ -224,3 +225,9 @@ def test_error_of_a_state_is_the_message_and_then_where_it_was_raised() -> None:
     assert error_text("ValueError", json.dumps(cause)) == "ValueError: no\n  File a, line 1\n  File b, line 2"
     assert error_text("States.Timeout", None) == "States.Timeout"
     assert error_text(None, None) == ""
+
+
+def test_data_that_is_nested_too_deeply_to_be_indented_is_shown_as_it_is() -> None:
+    text = "[" * 1_900 + "]" * 1_900
+    assert indented(text) == text
+    assert indented("[1]") == "[\n  1\n]"
