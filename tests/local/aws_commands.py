@@ -1,6 +1,7 @@
 """Commands with `--aws`, against a local server and stand-ins that answer over HTTP the way the services do."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from subprocess import CompletedProcess
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from hpc_commands import hpc
+import pytest
+from hpc_commands import call_with, hpc
 
 from hpc_local.server import Connection, LocalServer
 
@@ -93,6 +95,20 @@ class OnAws:
 
     def __call__(self, *arguments: str) -> CompletedProcess[str]:
         return hpc(self.folder / "home", *arguments, "--aws", **self.settings())
+
+    def call(self, capture: pytest.CaptureFixture[str], *arguments: str) -> CompletedProcess[str]:
+        """Run a command in this process, which takes a tenth of the time."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HPC_HOME", str(self.folder / "home"))
+            self.set_up(patch)
+            return call_with(capture, *arguments, "--aws")
+
+    def set_up(self, patch: pytest.MonkeyPatch) -> None:
+        """Let commands of this process see the stack, and nothing of AWS besides."""
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for variable, value in self.settings().items():
+            patch.setenv(variable, value)
 
     def settings(self) -> dict[str, str]:
         """Return what boto3 reads."""

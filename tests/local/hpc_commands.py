@@ -13,34 +13,12 @@ from typing import Any
 
 import pytest
 from assemblies import copied
+from workload_sources import REHEARSAL
 
 from hpc.cli import main
 
 HPC = Path(sys.executable).with_name("hpc")
 MISSING_BUCKET = "a-bucket-that-is-missing"
-REHEARSAL = '''
-"""Fails and waits as its params say."""
-
-import os
-import time
-
-
-def compute(item, params):
-    if item in params.get("raise", []):
-        raise ValueError(f"{item} is bad")
-    if item in params.get("exit", []):
-        os._exit(3)
-    time.sleep(params.get("seconds", 0))
-    return item
-
-
-def combine(a, b):
-    return a + b
-
-
-def finish(result):
-    return result or 0
-'''
 
 
 @functools.cache

@@ -10,39 +10,9 @@ from pathlib import Path
 
 from assemblies import copied
 from hpc_commands import HPC
+from workload_sources import ENDING
 
 from hpc.synthesis import WITH_JOBS
-
-# Tells its process id, then waits, or kills its process the first time or always.
-WORKLOAD = '''
-"""Ends and waits as its params say."""
-
-import os
-import signal
-import time
-from pathlib import Path
-
-
-def compute(item, params):
-    folder = Path(params["folder"])
-    if item == params.get("at"):
-        first = not (folder / "killed").exists()
-        (folder / "killed").touch()
-        if first or params.get("always"):
-            os.kill(os.getpid(), signal.SIGKILL)
-    if params.get("seconds"):
-        (folder / f"{os.getpid()}.pid").touch()
-        time.sleep(params["seconds"])
-    return item
-
-
-def combine(a, b):
-    return a + b
-
-
-def finish(result):
-    return result or 0
-'''
 
 
 @functools.cache
@@ -69,7 +39,7 @@ def command(name: str, *rest: str) -> list[str]:
 
 def write_workload(folder: Path) -> str:
     path = folder / "ending.py"
-    path.write_text(WORKLOAD)
+    path.write_text(ENDING)
     return str(path)
 
 

@@ -111,8 +111,7 @@ def test_orchestration_on_aws_is_found_and_shown_again(
     call: Call, served: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with stand_ins(dict(served.outputs)) as stand_in:
-        for variable, value in OnAws(served, stand_in, tmp_path).settings().items():
-            monkeypatch.setenv(variable, value)
+        OnAws(served, stand_in, tmp_path).set_up(monkeypatch)
         done = call("orchestrate", "--entries", ENTRIES, "--output", "json", "--aws")
         result = result_of(done)
         assert (done.returncode, result["entries"][0]["totals"]["lambda"]) == (0, {"total": "14"})

@@ -12,21 +12,11 @@ import pytest
 from assemblies import EXPRESS, synthesized
 from aws_commands import OnAws, stand_ins
 from hpc_commands import call_with, result_of
+from workload_sources import SENSITIVE
 
 from hpc.workload_file import WorkloadFile
 from hpc_local.server import Connection, LocalServer
 
-WORKLOAD = """\
-def compute(item, params):
-    print("computing", item)
-    if item in params["bad"]:
-        raise ValueError(f"{item} is bad")
-    return item
-
-
-def combine(a, b):
-    return a + b
-"""
 BAD = (3, 17, 18)
 GIVEN = ("--size", "20", "--batch-size", "5", "--params", json.dumps({"bad": BAD}))
 BACK_ENDS = {"batch": "batch", "batch callback": "batch_callback"}
@@ -53,8 +43,8 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
             kind = "express" if place == "express children" else "jobs"
             if kind not in served:
                 folder = tmp_path_factory.mktemp(kind)
-                (folder / "sensitive.py").write_text(WORKLOAD)
-                overlay = WorkloadFile("sensitive", WORKLOAD.encode()).copy_to(folder)
+                (folder / "sensitive.py").write_text(SENSITIVE)
+                overlay = WorkloadFile("sensitive", SENSITIVE.encode()).copy_to(folder)
                 made = synthesized(EXPRESS) if kind == "express" else job_commands.assembly()
                 connection = servers.enter_context(LocalServer(folder, made, overlay=overlay))
                 served[kind] = Home(folder, connection, folder / "sensitive.py")
@@ -99,8 +89,7 @@ def place(
         options: tuple[str, ...] = ()
         if name == "aws":
             stand_in = stack.enter_context(stand_ins(dict(home.connection.outputs)))
-            for variable, value in OnAws(home.connection, stand_in, home.folder).settings().items():
-                monkeypatch.setenv(variable, value)
+            OnAws(home.connection, stand_in, home.folder).set_up(monkeypatch)
             options = ("--aws",)
 
         def call(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from hpc_commands import assembly, command, environment, hpc
+from hpc_commands import assembly, call, command, environment, hpc
 
 VARIABLES = [
     "AWS_ENDPOINT_URL",
@@ -130,8 +130,11 @@ def test_port_is_the_one_that_was_asked_for_and_a_taken_one_is_refused(serve: Se
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "http", "1.5", ""])
-def test_ports_that_there_are_not_are_refused(port: str, tmp_path: Path) -> None:
-    refused = hpc(tmp_path, "serve", f"--port={port}")
+def test_ports_that_there_are_not_are_refused(
+    port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    refused = call(capsys, "serve", f"--port={port}")
     assert refused.returncode == 2
     assert "argument --port" in refused.stderr
     assert not list(tmp_path.iterdir())

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from assemblies import EXPRESS, copied
-from hpc_commands import REHEARSAL, call_with, result_of
+from hpc_commands import call_with, result_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from workload_sources import REHEARSAL
 
 from hpc.synthesis import Variant
 from hpc_local.server import LocalServer

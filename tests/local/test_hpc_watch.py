@@ -11,21 +11,10 @@ from pathlib import Path
 import pytest
 from browser import draw, needs_chromium, opened
 from hpc_commands import call, hpc
+from workload_sources import SENSITIVE
 
 from hpc_local.server import LocalServer
 
-WORKLOAD = """\
-def compute(item, params):
-    value = item["value"] if isinstance(item, dict) else item
-    print("computing", value)
-    if value in params["bad"]:
-        raise ValueError(f"{value} is bad")
-    return value
-
-
-def combine(a, b):
-    return a + b
-"""
 PARAMS = ["--params", '{"bad": [3, 17, 18]}', "--batch-size", "5"]
 
 
@@ -33,7 +22,7 @@ PARAMS = ["--params", '{"bad": [3, 17, 18]}', "--batch-size", "5"]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Serve a home with three runs: items of a range tolerated, the same not tolerated, items of a file tolerated."""
     folder = tmp_path_factory.mktemp("watched")
-    (folder / "flaky.py").write_text(WORKLOAD)
+    (folder / "flaky.py").write_text(SENSITIVE)
     (folder / "items.jsonl").write_text("".join(f'{{"value": {value}}}\n' for value in range(20)))
     workload = ["--workload", str(folder / "flaky.py")]
     tolerant = ["--tolerated-failure-percentage", "20"]
@@ -52,75 +41,75 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def runs(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def runs(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> list[str]:
     """Return the names of the runs, the latest first."""
     monkeypatch.setenv("HPC_HOME", str(home))
-    done = call(capsys, "runs", "--output", "json")
+    done = call(capfd, "runs", "--output", "json")
     return [json.loads(line)["name"] for line in done.stdout.splitlines()]
 
 
-def test_runs_are_listed_the_latest_first(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    listed = call(capsys, "runs").stdout.splitlines()
+def test_runs_are_listed_the_latest_first(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    listed = call(capfd, "runs").stdout.splitlines()
     assert [line.split()[:2] for line in listed] == [
         [runs[0], "SUCCEEDED"],
         [runs[1], "FAILED"],
         [runs[2], "SUCCEEDED"],
     ]
-    assert len(call(capsys, "runs", "--limit", "1").stdout.splitlines()) == 1
-    assert call(capsys, "runs", "--status", "FAILED").stdout.split()[0] == runs[1]
+    assert len(call(capfd, "runs", "--limit", "1").stdout.splitlines()) == 1
+    assert call(capfd, "runs", "--status", "FAILED").stdout.split()[0] == runs[1]
 
 
-def test_result_of_the_latest_run_and_of_one_by_name_or_arn(
-    runs: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    latest = json.loads(call(capsys, "result", "--output", "json").stdout)
+def test_result_of_the_latest_run_and_of_one_by_name_or_arn(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    latest = json.loads(call(capfd, "result", "--output", "json").stdout)
     assert latest["execution_arn"].endswith(runs[0])
     assert latest["output"]["total_sum"] == str(sum(range(20)) - 38)
-    named = call(capsys, "result", runs[2])
+    named = call(capfd, "result", runs[2])
     assert "partial total 152" in named.stdout
-    assert call(capsys, "result", latest["execution_arn"]).returncode == 0
+    assert call(capfd, "result", latest["execution_arn"]).returncode == 0
 
 
-def test_result_of_a_failed_run_exits_with_1(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    done = call(capsys, "result", runs[1])
+def test_result_of_a_failed_run_exits_with_1(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    done = call(capfd, "result", runs[1])
     assert (done.returncode, done.stdout) == (1, "")
     assert f"hpc failures {runs[1]}" in done.stderr
 
 
-def test_status_of_an_ended_run_has_its_counts(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    status = json.loads(call(capsys, "status", "--output", "json").stdout)
+def test_status_of_an_ended_run_has_its_counts(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    status = json.loads(call(capfd, "status", "--output", "json").stdout)
     assert (status["name"], status["status"], status["slowest"]) == (runs[0], "SUCCEEDED", [])
     assert (status["map_run"]["succeeded"], status["map_run"]["total"]) == (4, 4)
     assert status["batches_per_second"] > 0
     assert (status["usd_so_far"] > 0, status["is_charged"]) == (True, False)
-    assert "if it were on AWS; nothing here" in call(capsys, "status").stdout
-    failed = call(capsys, "status", runs[1]).stdout
+    assert "if it were on AWS; nothing here" in call(capfd, "status").stdout
+    failed = call(capfd, "status", runs[1]).stdout
     assert "States.ExceedToleratedFailureThreshold" in failed
 
 
-def test_failures_name_each_item_with_its_input(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    done = call(capsys, "failures", "--output", "json")
+def test_failures_name_each_item_with_its_input(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    done = call(capfd, "failures", "--output", "json")
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert sorted((item["index"], item["input"]["value"], item["error"], item["cause"]) for item in found) == [
         (bad, bad, "ValueError", f"{bad} is bad") for bad in (3, 17, 18)
     ]
-    rows = list(csv.DictReader(io.StringIO(call(capsys, "failures", runs[2], "--output", "csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(call(capfd, "failures", runs[2], "--output", "csv").stdout)))
     assert sorted(int(row["index"]) for row in rows) == [3, 17, 18]
 
 
 def test_failures_of_a_failed_run_count_what_was_not_computed(
-    runs: list[str], capsys: pytest.CaptureFixture[str]
+    runs: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    done = call(capsys, "failures", runs[1])
+    done = call(capfd, "failures", runs[1])
     assert "ValueError: N is bad" in done.stdout
     assert "not computed: their batch ended before them" in done.stdout
     assert "the run FAILED: States.ExceedToleratedFailureThreshold" in done.stdout
 
 
 @pytest.mark.parametrize(("index", "code"), [(3, 1), (4, 0), (19, 0)])
-def test_replay_computes_one_item_of_either_kind_of_run(runs: list[str], home: Path, index: int, code: int) -> None:
+def test_replay_computes_one_item_of_either_kind_of_run(
+    runs: list[str], capfd: pytest.CaptureFixture[str], index: int, code: int
+) -> None:
     for run in (runs[0], runs[2]):
-        done = hpc(home, "replay", run, str(index))
+        done = call(capfd, "replay", run, str(index))
         assert done.returncode == code
         if code:
             assert f"ValueError: {index} is bad" in done.stderr
@@ -128,9 +117,11 @@ def test_replay_computes_one_item_of_either_kind_of_run(runs: list[str], home: P
             assert done.stdout.splitlines()[-1] == str(index)
 
 
-def test_replay_of_a_changed_workload_says_so(runs: list[str], home: Path, tmp_path: Path) -> None:
+def test_replay_of_a_changed_workload_says_so(
+    runs: list[str], capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "flaky.py").write_text("def compute(item):\n    return 'mended'\n")
-    done = hpc(home, "replay", runs[0], "3", "--workload", str(tmp_path / "flaky.py"))
+    done = call(capfd, "replay", runs[0], "3", "--workload", str(tmp_path / "flaky.py"))
     assert (done.returncode, done.stdout) == (0, '"mended"\n')
     assert "has changed since the run" in done.stderr
 
@@ -150,25 +141,30 @@ def test_replay_under_the_debugger_stops_at_the_first_line(runs: list[str], home
 
 
 @pytest.mark.parametrize("index", ["20", "-1"])
-def test_replay_refuses_an_item_that_the_run_does_not_have(runs: list[str], home: Path, index: str) -> None:
-    done = hpc(home, "replay", runs[0], "--", index)
+def test_replay_refuses_an_item_that_the_run_does_not_have(
+    runs: list[str], capfd: pytest.CaptureFixture[str], index: str
+) -> None:
+    done = call(capfd, "replay", runs[0], "--", index)
     assert done.returncode == 2
     assert f"0 to 19, got {index}" in done.stderr
 
 
-def test_logs_of_an_item_hold_what_its_batch_printed(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    lines = call(capsys, "logs").stdout.splitlines()
+def test_logs_hold_what_start_and_sum_said_and_those_of_an_item_what_its_batch_printed(
+    runs: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines = call(capfd, "logs").stdout.splitlines()
     assert any("run started" in line for line in lines)
     assert any("run summed" in line for line in lines)
-    assert call(capsys, "logs", "3", "--run", runs[2]).returncode == 0
+    printed = call(capfd, "logs", "3", "--run", runs[2]).stdout.splitlines()
+    assert [line for line in printed if line.startswith("computing")] == [f"computing {item}" for item in range(5)]
 
 
 @pytest.mark.parametrize("command", [("result",), ("status",), ("failures",), ("logs", "--run"), ("report",)])
 def test_run_that_does_not_exist_is_named(
-    runs: list[str], capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+    runs: list[str], capfd: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:
     for run in ("run-1", "arn:aws:states:us-east-1:000000000000:execution:Other:run-1"):
-        done = call(capsys, *command, run)
+        done = call(capfd, *command, run)
         assert (done.returncode, done.stdout) == (2, "")
         assert "Traceback" not in done.stderr
         assert run in done.stderr
@@ -176,20 +172,20 @@ def test_run_that_does_not_exist_is_named(
 
 @pytest.mark.parametrize("command", ["runs", "result", "status", "failures", "logs", "report"])
 def test_home_without_runs_is_named_and_not_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
     monkeypatch.setenv("HPC_HOME", str(tmp_path / "none"))
-    done = call(capsys, command)
+    done = call(capfd, command)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"nothing ran in {tmp_path / 'none'} yet" in done.stderr
     assert not (tmp_path / "none").exists()
 
 
 def test_report_is_one_file_and_its_path_is_printed(
-    runs: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    runs: list[str], capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for run in runs:
-        done = call(capsys, "report", run, "-o", str(tmp_path / "report.html"))
+        done = call(capfd, "report", run, "-o", str(tmp_path / "report.html"))
         assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'report.html'}\n")
         page = (tmp_path / "report.html").read_text(encoding="utf-8")
         assert run in page
@@ -199,19 +195,19 @@ def test_report_is_one_file_and_its_path_is_printed(
 
 
 def test_report_that_cannot_be_written_is_refused(
-    runs: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    runs: list[str], capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    done = call(capsys, "report", "-o", str(tmp_path / "missing" / "report.html"))
+    done = call(capfd, "report", "-o", str(tmp_path / "missing" / "report.html"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "--out must be a file that can be written" in done.stderr
 
 
 @needs_chromium
 def test_report_of_a_failed_run_is_drawn_by_a_browser_without_an_error_or_a_request(
-    runs: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    runs: list[str], capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     page = tmp_path / "report.html"
-    assert call(capsys, "report", runs[1], "-o", str(page)).returncode == 0
+    assert call(capfd, "report", runs[1], "-o", str(page)).returncode == 0
     drawn = draw(page, tmp_path, width_pixels=500, scheme="light", picture=tmp_path / "report.png")
     assert drawn.complaints == []
     assert drawn.width_pixels <= 500

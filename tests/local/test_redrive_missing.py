@@ -149,12 +149,13 @@ def test_run_whose_files_are_gone_is_refused(runs: Runs) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_run_on_aws_is_completed_by_another(tmp_path: Path) -> None:
+def test_run_on_aws_is_completed_by_another(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "items.jsonl").write_text('1\n2\n"three"\n4\n')
     with deployed(tmp_path, assembly()) as on_aws:
         options = ("--items", str(tmp_path / "items.jsonl"), "--workload", "squares", "--batch-size", "2")
-        first = result_of(on_aws("run", *options, "--tolerated-failure-percentage", "50", "--output", "json"))
-        done = on_aws("redrive", name_of(first), "--output", "json")
+        tolerant = ("--tolerated-failure-percentage", "50", "--output", "json")
+        first = result_of(on_aws.call(capfd, "run", *options, *tolerant))
+        done = on_aws.call(capfd, "redrive", name_of(first), "--output", "json")
     again = result_of(done)
     assert f"started {name_of(again)} on the 1 failed item of {name_of(first)}" in done.stderr
     assert (again["status"], again["map_run"]["total"]) == ("SUCCEEDED", 1)

@@ -1,22 +1,27 @@
 """`hpc report` and `hpc status` on every kind of run: nested machines, jobs of AWS Batch, Express children, AWS."""
 
+import io
 import json
 import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from assemblies import EXPRESS, copied
 from aws_commands import deployed
 from browser import draw, needs_chromium
-from hpc_commands import REHEARSAL, assembly, call, call_with, environment
+from hpc_commands import assembly, call_with, result_of
+from job_commands import arguments
 from job_commands import assembly as assembly_with_jobs
-from job_commands import command, write_workload
+from workload_sources import ENDING, REHEARSAL
 
+from hpc.cli import main
+from hpc.workload_file import WorkloadFile
 from hpc_local.server import LocalServer
 
 GOOD = '[{"name": "good"}, {"name": "small", "size": 2}]'
@@ -37,48 +42,68 @@ class Home:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """Serve a home whose jobs ran on servers that have ended; the job of the callback has been forgotten."""
+    """Serve a home whose jobs ran on a server that has ended; the job of the callback has been forgotten."""
     folder = tmp_path_factory.mktemp("home")
+    (folder / "ending.py").write_text(ENDING)
     params = json.dumps({"folder": str(folder), "at": 5, "always": True})
-    killed = ["--workload", write_workload(folder), "--params", params]
-    names = [
-        _start(folder, "orchestrate", "--entries", GOOD),
-        _start(folder, "orchestrate", "--entries", BAD),
-        _start(folder, "run", "--size", "40", "--batch-size", "2", "--back-end", "batch"),
-        _start(folder, "run", "--size", "10", "--back-end", "batch_callback"),
-        _start(folder, "run", "--size", "12", "--batch-size", "4", "--back-end", "batch", *killed),
-    ]
+    killed = ["--workload", str(folder / "ending.py"), "--params", params]
+    overlay = WorkloadFile("ending", ENDING.encode()).copy_to(folder)
+    with pytest.MonkeyPatch.context() as patch, LocalServer(folder, assembly_with_jobs(), overlay=overlay):
+        patch.setenv("HPC_HOME", str(folder))
+        names = [
+            _start("orchestrate", "--entries", GOOD),
+            _start("orchestrate", "--entries", BAD),
+            _start("run", "--size", "40", "--batch-size", "2", "--back-end", "batch"),
+            _start("run", "--size", "10", "--back-end", "batch_callback"),
+            _start("run", "--size", "12", "--batch-size", "4", "--back-end", "batch", *killed),
+        ]
     with closing(sqlite3.connect(folder / "executions.sqlite", isolation_level=None)) as connection:
         connection.execute("DELETE FROM jobs WHERE id IN (SELECT id FROM jobs ORDER BY stopped DESC LIMIT 1 OFFSET 2)")
     with LocalServer(folder, assembly_with_jobs()):
         yield Home(folder, *names)
 
 
-def _start(folder: Path, *options: str) -> str:
+def _start(*options: str) -> str:
     """Run a command to its end, and return the name of what it started."""
-    done = subprocess.run(command(*options), env=environment(folder), capture_output=True, text=True, check=False)
-    found = re.search(r"started (\S+?):?(?:\s|$)", done.stderr)
-    assert found is not None, done.stderr
+    said = io.StringIO()
+    with redirect_stderr(said), redirect_stdout(io.StringIO()):
+        main(arguments(*options))
+    found = re.search(r"started (\S+?):?(?:\s|$)", said.getvalue())
+    assert found is not None, said.getvalue()
     return found[1]
 
 
+class Looks:
+    """What `hpc` says of the runs of a home that is served."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str], folder: Path) -> None:
+        self._capture = capture
+        self.report = folder / "report.html"
+
+    def page(self, run: str) -> str:
+        self._call("report", run, "-o", str(self.report))
+        return self.report.read_text(encoding="utf-8")
+
+    def read(self, run: str) -> str:
+        """Return what a person reads of a report."""
+        return plain(self.page(run))
+
+    def status(self, *run: str) -> dict[str, Any]:
+        return result_of(self._call("status", *run, "--output", "json"))
+
+    def status_text(self, run: str) -> str:
+        return self._call("status", run).stdout
+
+    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        done = call_with(self._capture, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done
+
+
 @pytest.fixture
-def looked_at(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+def looks(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Looks:
     monkeypatch.setenv("HPC_HOME", str(home.folder))
-    return home
-
-
-def page_of(capture: pytest.CaptureFixture[str], folder: Path, run: str) -> str:
-    done = call(capture, "report", run, "-o", str(folder / "report.html"))
-    assert done.returncode == 0, done.stderr
-    return (folder / "report.html").read_text(encoding="utf-8")
-
-
-def status_of(capture: pytest.CaptureFixture[str], *run: str) -> dict[str, object]:
-    done = call(capture, "status", *run, "--output", "json")
-    assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
+    return Looks(capsys, tmp_path)
 
 
 def plain(page: str) -> str:
@@ -86,10 +111,8 @@ def plain(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("</style>")[2]))
 
 
-def test_report_of_an_orchestration_has_a_graph_for_each_machine(
-    looked_at: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    page = page_of(capsys, tmp_path, looked_at.orchestration)
+def test_report_of_an_orchestration_has_a_graph_for_each_machine(looks: Looks, home: Home) -> None:
+    page = looks.page(home.orchestration)
     graphs = re.findall(r'<h2 id="machine-\d">States of (?:Orchestrator)?([A-Z]\w+)</h2>', page)
     assert graphs == ["ComplexOrchestrator", "SyncNested", "CallbackNotify", "MapReduce"]
     assert page.count('<svg class="graph"') == 4
@@ -105,63 +128,49 @@ def test_report_of_an_orchestration_has_a_graph_for_each_machine(
     assert "task_token" not in page
 
 
-def test_report_of_an_orchestration_that_failed_has_what_was_caught_and_tried_again(
-    looked_at: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    read = plain(page_of(capsys, tmp_path, looked_at.failed_orchestration))
+def test_report_of_an_orchestration_that_failed_has_what_was_caught_and_tried_again(looks: Looks, home: Home) -> None:
+    read = looks.read(home.failed_orchestration)
     assert "FailureRequestedError: entry bad failed: on purpose" in read
     assert "SyncNested ! CAUGHT" in read
     assert "4 FAILED" in read  # begun anew three times
     assert "retries: SyncNested 3" in read
 
 
-def test_status_of_an_orchestration_counts_the_executions_of_each_machine(
-    looked_at: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = status_of(capsys, looked_at.orchestration)
-    executions = found["executions"]
-    assert isinstance(executions, dict)
-    assert executions["OrchestratorComplexOrchestrator"] == {"SUCCEEDED": 1}
-    assert executions["MapReduce"] == {"SUCCEEDED": 2}
-    failed = call(capsys, "status", looked_at.failed_orchestration).stdout
+def test_status_of_an_orchestration_counts_the_executions_of_each_machine(looks: Looks, home: Home) -> None:
+    found = looks.status(home.orchestration)
+    assert found["executions"]["OrchestratorComplexOrchestrator"] == {"SUCCEEDED": 1}
+    assert found["executions"]["MapReduce"] == {"SUCCEEDED": 2}
+    failed = looks.status_text(home.failed_orchestration)
     assert "OrchestratorSyncNested 4 of 4 done, 4 failed" in failed
 
 
-def test_jobs_that_ran_on_a_server_that_has_ended_are_drawn_and_priced(
-    looked_at: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    read = plain(page_of(capsys, tmp_path, looked_at.array))
+def test_jobs_that_ran_on_a_server_that_has_ended_are_drawn_and_priced(looks: Looks, home: Home) -> None:
+    read = looks.read(home.array)
     assert "Jobs at a time" in read
     assert "20 of 20 jobs" in read
     assert re.search(r"batch:(\d+) batch \1 ✓ SUCCEEDED", read)
     assert "Fargate vCPU-hours" in read
     assert "public_ipv4_hour" in read  # a price that is not confirmed
-    found = status_of(capsys, looked_at.array)
+    found = looks.status(home.array)
     assert found["jobs"] == {"SUCCEEDED": 20}
     assert found["is_charged"] is False
     # 20 jobs of a minute at least: 1/3 vCPU-hour.
-    usd = found["usd_so_far"]
-    assert isinstance(usd, float)
-    assert 0.33 * 0.01 < usd < 0.33 * 0.1
+    assert 0.33 * 0.01 < found["usd_so_far"] < 0.33 * 0.1
 
 
-def test_job_that_aws_batch_has_forgotten_is_named(
-    looked_at: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    read = plain(page_of(capsys, tmp_path, looked_at.callback))
+def test_job_that_aws_batch_has_forgotten_is_named(looks: Looks, home: Home) -> None:
+    read = looks.read(home.callback)
     assert "AWS Batch has forgotten job" in read
     assert "Without the jobs of 1 of the runs in it" in read
 
 
-def test_jobs_that_failed_are_counted_with_the_first_reason(
-    looked_at: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    read = plain(page_of(capsys, tmp_path, looked_at.killed))
+def test_jobs_that_failed_are_counted_with_the_first_reason(looks: Looks, home: Home) -> None:
+    read = looks.read(home.killed)
     # An array of three, submitted twice; the killed child fails both times.
     assert "2 of 6 failed jobs" in read
     assert "2 jobs failed, the first: " in read
     assert "which items failed is not known" in read
-    assert status_of(capsys, looked_at.killed)["jobs"] == {"SUCCEEDED": 4, "FAILED": 2}
+    assert looks.status(home.killed)["jobs"] == {"SUCCEEDED": 4, "FAILED": 2}
 
 
 @pytest.fixture(scope="module")
@@ -177,22 +186,27 @@ def test_run_of_express_children_is_drawn_and_priced_as_such(
     express: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HPC_HOME", str(express))
+    looks = Looks(capfd, tmp_path)
     failing = ["--params", '{"raise": [3]}', "--tolerated-failure-percentage", "20"]
     run = ["run", "--size", "10", "--batch-size", "1", "--workload", "rehearsal", *failing]
     assert call_with(capfd, *run, "--assembly", str(express / "assembly")).returncode == 0
-    read = plain(page_of(capfd, tmp_path, status_of(capfd)["name"]))  # type: ignore[arg-type]  # its name is text
+    status = looks.status()
+    read = looks.read(status["name"])
     assert "Express executions 10 10" in read
     assert "Child executions at a time" in read
     assert "ValueError: N is bad 1 3 1" in read
-    assert status_of(capfd)["usd_so_far"]
+    assert status["usd_so_far"] > 0
 
 
-def test_status_and_report_of_a_deployed_stack_estimate_the_bill(tmp_path: Path) -> None:
+def test_status_and_report_of_a_deployed_stack_estimate_the_bill(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     with deployed(tmp_path, assembly()) as on_aws:
-        assert on_aws("run", "--size", "20", "--batch-size", "5", "--workload", "squares").returncode == 0
-        status = on_aws("status")
+        run = ("run", "--size", "20", "--batch-size", "5", "--workload", "squares")
+        assert on_aws.call(capfd, *run).returncode == 0
+        status = on_aws.call(capfd, "status")
         assert "about $" in status.stdout
-        report = on_aws("report", "-o", str(tmp_path / "report.html"))
+        report = on_aws.call(capfd, "report", "-o", str(tmp_path / "report.html"))
         assert report.returncode == 0, report.stderr
     read = plain((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "estimated cost" in read
@@ -211,11 +225,11 @@ def test_status_and_report_of_a_deployed_stack_estimate_the_bill(tmp_path: Path)
     ],
 )
 def test_report_is_drawn_by_a_browser_without_an_error_or_a_request(
-    looked_at: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path, run: str, width_pixels: int, scheme: str
+    looks: Looks, home: Home, tmp_path: Path, run: str, width_pixels: int, scheme: str
 ) -> None:
-    page_of(capsys, tmp_path, getattr(looked_at, run))
+    looks.page(getattr(home, run))
     picture = tmp_path / "report.png"
-    drawn = draw(tmp_path / "report.html", tmp_path, width_pixels=width_pixels, scheme=scheme, picture=picture)
+    drawn = draw(looks.report, tmp_path, width_pixels=width_pixels, scheme=scheme, picture=picture)
     assert drawn.complaints == []
     assert drawn.width_pixels <= width_pixels
     assert picture.stat().st_size > 20_000
