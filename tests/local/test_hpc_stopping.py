@@ -13,7 +13,7 @@ from typing import IO
 
 import pytest
 from assemblies import synthesized
-from hpc_commands import HPC, assembly, command, environment, hpc, result_of
+from hpc_commands import HPC, assembly, call, command, environment, hpc, result_of
 
 from hpc_local.server import LocalServer
 
@@ -42,6 +42,16 @@ class Running:
     def end(self) -> tuple[int, str, str]:
         out, err = self.process.communicate(timeout=ENDS_WITHIN_SECONDS)
         return self.process.returncode, out, err
+
+
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Run a command to its end in this process, beside those that have one of their own."""
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    return lambda *arguments: call(capfd, *arguments)
 
 
 @pytest.fixture
@@ -105,14 +115,12 @@ def test_signal_stops_a_local_run_and_leaves_no_process(
     assert left_alive(processes) == set()
 
 
-def test_killed_command_leaves_no_process_and_its_home_works_again(
-    start: Callable[..., Running], tmp_path: Path
-) -> None:
+def test_killed_command_leaves_no_process_and_its_home_works_again(start: Callable[..., Running], here: Call) -> None:
     running = start(*FOREVER)
     processes = running.descendants()
     running.process.kill()
     assert left_alive(processes) == set()
-    assert hpc(tmp_path, "run", "--size", "3", "--output", "json").returncode == 0
+    assert here("run", "--size", "3", "--output", "json").returncode == 0
 
 
 def test_hpc_stop_stops_the_run_of_another_command(start: Callable[..., Running], tmp_path: Path) -> None:
@@ -125,44 +133,38 @@ def test_hpc_stop_stops_the_run_of_another_command(start: Callable[..., Running]
     assert (result["status"], result["output"], result["cause"]) == ("ABORTED", None, "stopped by hpc stop")
 
 
-def test_hpc_stop_says_what_it_was_given_when_there_is_no_such_run(
-    start: Callable[..., Running], tmp_path: Path
-) -> None:
-    alone = hpc(tmp_path, "stop", "run-1")
+def test_hpc_stop_says_what_it_was_given_when_there_is_no_such_run(start: Callable[..., Running], here: Call) -> None:
+    alone = here("stop", "run-1")
     assert alone.returncode == 2
     assert "no local server runs" in alone.stderr
     start(*FOREVER)
     for run in ("run-1", "arn:aws:states:us-east-1:111111111111:execution:Other:run-1", "no such name"):
-        done = hpc(tmp_path, "stop", run)
+        done = here("stop", run)
         assert done.returncode == 2
         assert run in done.stderr
         assert "Traceback" not in done.stderr
 
 
-def test_second_command_uses_the_server_of_the_first(start: Callable[..., Running], tmp_path: Path) -> None:
+def test_second_command_uses_the_server_of_the_first(start: Callable[..., Running], here: Call) -> None:
     first = start(*FOREVER)
-    second = hpc(tmp_path, "run", "--size", "5", "--workload", "squares", "--max-concurrency", "1", "--detach")
+    second = here("run", "--size", "5", "--workload", "squares", "--max-concurrency", "1", "--detach")
     name = second.stdout.strip().rpartition(":")[2]
     assert second.returncode == 0
     assert f"hpc stop {name}" in second.stderr
-    assert hpc(tmp_path, "stop", name).returncode == 0
-    assert (
-        hpc(tmp_path, "stop", second.stdout.strip()).stderr == f"{second.stdout.strip()} has already ended: ABORTED\n"
-    )
+    assert here("stop", name).returncode == 0
+    assert here("stop", second.stdout.strip()).stderr == f"{second.stdout.strip()} has already ended: ABORTED\n"
     assert first.process.poll() is None
 
 
-def test_server_lives_until_the_runs_of_other_commands_have_ended(
-    start: Callable[..., Running], tmp_path: Path
-) -> None:
+def test_server_lives_until_the_runs_of_other_commands_have_ended(start: Callable[..., Running], here: Call) -> None:
     host = start(*FOREVER)
     guest = start(*FOREVER)
-    assert hpc(tmp_path, "stop", host.run_name).returncode == 0
+    assert here("stop", host.run_name).returncode == 0
     lines = [host.stderr.readline() for _ in range(2)]
     while not lines[-1].startswith("still serving"):
         lines.append(host.stderr.readline())
     assert lines[-1] == f"still serving {guest.run_name} (Ctrl-C ends it)\n"
-    assert hpc(tmp_path, "stop", guest.run_name).returncode == 0
+    assert here("stop", guest.run_name).returncode == 0
     assert guest.end()[0] == 1
     assert host.end()[0] == 1
 
@@ -212,10 +214,10 @@ def test_run_with_other_sources_is_refused_while_a_server_runs(start: Callable[.
 
 
 @pytest.mark.parametrize("looking", [False, True])
-def test_command_waits_for_the_end_of_one_that_only_looks(tmp_path: Path, looking: bool) -> None:
+def test_command_waits_for_the_end_of_one_that_only_looks(tmp_path: Path, here: Call, looking: bool) -> None:
     """What only looks serves what ran last, which may lack what a run needs, and takes it away in a moment."""
     (tmp_path / "own.py").write_text("def compute(item):\n    return item\n")
-    first = hpc(tmp_path, "run", "--size", "3", "--workload", "squares")
+    first = here("run", "--size", "3", "--workload", "squares")
     assert first.returncode == 0, first.stderr
     following = ("runs",) if looking else ("run", "--size", "2", "--workload", str(tmp_path / "own.py"))
     with LocalServer(tmp_path, assembly(), is_brief=True):
@@ -230,7 +232,7 @@ def test_command_waits_for_the_end_of_one_that_only_looks(tmp_path: Path, lookin
     assert ("SUCCEEDED" if looking else "2 computed") in out
 
 
-def test_detach_is_refused_when_no_server_would_outlive_the_command(tmp_path: Path) -> None:
-    done = hpc(tmp_path, "run", "--size", "3", "--detach")
+def test_detach_is_refused_when_no_server_would_outlive_the_command(here: Call) -> None:
+    done = here("run", "--size", "3", "--detach")
     assert (done.returncode, done.stdout) == (2, "")
     assert "a local run ends with the command that hosts it" in done.stderr

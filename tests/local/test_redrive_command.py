@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hpc_commands import assembly, command, environment, hpc, result_of
+from hpc_commands import assembly, call, command, environment, result_of
 
 FLAKY = '''
 """Fails at some items until a file is there, and notes what it computes."""
@@ -36,12 +36,16 @@ def combine(a, b):
 class Run:
     """A run of 12 items by a workload that is no part of the project."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.capture = capture
         self.home = folder / "home"
         self.mended = folder / "mended"
         self.log = folder / "log"
         self.workload = folder / "flaky.py"
         self.workload.write_text(FLAKY)
+
+    def start(self, **params: object) -> subprocess.CompletedProcess[str]:
+        return call(self.capture, *self.arguments(**params))
 
     def arguments(self, **params: object) -> list[str]:
         given = json.dumps({"log": str(self.log), "mended": str(self.mended), **params})
@@ -51,20 +55,24 @@ class Run:
         ]
 
     def redrive(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return hpc(self.home, "redrive", "--assembly", str(assembly()), "--output", "json", *arguments)
+        return call(self.capture, "redrive", "--assembly", str(assembly()), "--output", "json", *arguments)
 
     def computed(self) -> list[int]:
-        return sorted(int(line) for line in self.log.read_text().split())
+        """Return the items in the order in which they were begun."""
+        return [int(line) for line in self.log.read_text().split()]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run(tmp_path)
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    run = Run(tmp_path, capfd)
+    monkeypatch.setenv("HPC_HOME", str(run.home))
+    return run
 
 
 def test_run_that_failed_is_redriven_and_computes_only_what_had_failed(run: Run) -> None:
-    failed = hpc(run.home, *run.arguments(bad=[3, 7]))
+    failed = run.start(bad=[3, 7])
     assert failed.returncode == 1
+    kept = result_of(failed)["map_run"]["succeeded"]
     before = run.computed()
     run.mended.touch()
     done = run.redrive()
@@ -72,10 +80,10 @@ def test_run_that_failed_is_redriven_and_computes_only_what_had_failed(run: Run)
     assert (done.returncode, result["status"]) == (0, "SUCCEEDED")
     assert result["output"]["result"] == str(sum(range(12)))
     assert result["map_run"]["succeeded"] == 12
-    # items that had succeeded are not computed again; what was in flight as the run failed may be
-    again = run.computed()
-    assert {item for item in again if again.count(item) > 1} >= {3, 7}
-    assert len(again) <= 12 + len(before)
+    # What was in flight as the run failed is computed once more, what had succeeded is not.
+    again = run.computed()[len(before) :]
+    assert {3, 7} <= set(again)
+    assert len(again) == len(set(again)) == 12 - kept
 
 
 def test_run_whose_command_was_killed_is_redriven_to_its_exact_result(run: Run) -> None:
@@ -97,7 +105,7 @@ def test_run_whose_command_was_killed_is_redriven_to_its_exact_result(run: Run) 
 
 
 def test_workload_file_that_changed_meanwhile_does_not_matter(run: Run) -> None:
-    hpc(run.home, *run.arguments(bad=[3]))
+    run.start(bad=[3])
     run.workload.write_text("raise RuntimeError('not the one that the run was started with')\n")
     run.mended.touch()
     assert result_of(run.redrive())["status"] == "SUCCEEDED"
@@ -107,26 +115,21 @@ def test_deployed_workload_that_changed_is_refused(run: Run) -> None:
     changed = run.log.parent / "assembly"
     shutil.copytree(assembly(), changed)
     options = ["--workload", "rehearsal", "--params", '{"raise": [2]}', "--batch-size", "1"]
-    failed = hpc(run.home, "run", "--size", "4", *options)
+    failed = call(run.capture, "run", "--size", "4", *options)
     assert failed.returncode == 1
     [workload] = changed.glob("asset.*/lambdas/workloads/rehearsal.py")
     workload.write_text(workload.read_text() + "# mended\n")
-    done = hpc(run.home, "redrive", "--assembly", str(changed))
+    done = call(run.capture, "redrive", "--assembly", str(changed))
     assert done.returncode == 1
     assert "WorkloadChangedError: workload rehearsal has changed since the run was started" in done.stderr
 
 
-def test_run_that_succeeded_is_refused(run: Run) -> None:
-    name = result_of(hpc(run.home, *run.arguments()))["execution_arn"].rpartition(":")[2]
+def test_run_that_succeeded_and_one_that_does_not_exist_are_refused_by_name(run: Run) -> None:
+    name = result_of(run.start())["execution_arn"].rpartition(":")[2]
     done = run.redrive(name)
-    assert done.returncode == 2
+    assert (done.returncode, done.stdout) == (2, "")
     assert f"{name} SUCCEEDED and is complete: there is nothing to redrive" in done.stderr
-    assert done.stdout == ""
-
-
-def test_run_that_does_not_exist_is_named(run: Run) -> None:
-    result_of(hpc(run.home, *run.arguments()))
     done = run.redrive("run-of-nobody")
-    assert done.returncode == 2
+    assert (done.returncode, done.stdout) == (2, "")
     assert "run-of-nobody" in done.stderr
     assert "Traceback" not in done.stderr
