@@ -3,7 +3,7 @@
 import argparse
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpc.client import Target, explained
 from hpc.console import emit, say
@@ -87,21 +87,14 @@ class FollowedRun:
 
     def _describe_failed_batches(self, ended: Ended) -> list[str]:
         job = failed_array_job(ended.execution.get("cause"))
-        if job is not None:
-            return self._describe_failed_jobs(job)
-        if not ended.map_run or not Counts.of(ended.map_run["itemCounts"]).failed:
-            return []
         try:
-            return read_failures(self.target, self.name, ended.map_run).lines()
+            if job is not None:
+                return read_failed_children(self.target, job)
+            if ended.map_run and Counts.of(ended.map_run["itemCounts"]).failed:
+                return read_failures(self.target, self.name, ended.map_run).lines()
         except CommandError as error:
             if isinstance(error, UnansweredError) and self.target.is_guest:
                 raise
             # The run's own status is known and is what the command ends with.
-            return [f"the failed batches can't be named: {error}"]
-
-    def _describe_failed_jobs(self, job: dict[str, Any]) -> list[str]:
-        try:
-            return read_failed_children(self.target, job)
-        except CommandError as error:
-            # As above; what is said of the run names the job.
-            return [f"the failed jobs can't be named: {error}"]
+            return [f"the failed {'batches' if job is None else 'jobs'} can't be named: {error}"]
+        return []

@@ -37,12 +37,6 @@ class Leaf:
     stopped: datetime | None
     reason: str
 
-    def seconds(self, now: datetime) -> float:
-        """Return how long it has run."""
-        if self.started is None:
-            return 0.0
-        return max(0.0, ((self.stopped or now) - self.started).total_seconds())
-
 
 def describe_jobs(target: Target, job_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Return the jobs that AWS Batch still knows: it forgets them 7 days after their end."""
