@@ -136,8 +136,9 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _service_error(error: ServiceError) -> StatesError:
+    name = f"{error.code.removesuffix('Exception')}Exception"  # as the SDK calls it
     return StatesError(
-        f"StepFunctions.{error.code}Exception",
+        f"StepFunctions.{name}",
         f"{error.message} (Service: AWSStepFunctions; Status Code: {error.status}; Error Code: {error.code};"
         f" Request ID: {uuid.uuid4()}; Proxy: null)",
     )

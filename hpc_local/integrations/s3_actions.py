@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
+from botocore.utils import parse_to_aware_datetime
+
 from hpc_local.execution.frames import Call
 from hpc_local.integrations.parameters import check_request, service_model
 from hpc_local.language import Json
@@ -55,7 +57,7 @@ class S3Task:
             given = {**given, "Body": b""}
         check_request("s3", self._action, given)
         try:
-            answer = await self._s3.handle(self._action, _request(given), self._principal)
+            answer = await self._s3.handle(self._action, _request(self._action, given), self._principal)
         except ServiceError as error:
             raise self._error(error) from error
         if self.resource in ("getObject", "headObject", "putObject"):
@@ -86,8 +88,11 @@ def _body_bytes(body: Json) -> bytes:
     return (body if isinstance(body, str) else compact(body)).encode(errors="replace")
 
 
-def _request(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Give the body as the stream that S3 takes, with the checksum that the SDK adds."""
+def _request(action: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Give moments and the body as S3 takes them, with the checksum that the SDK adds."""
+    shape = service_model("s3").operation_model(action).input_shape
+    moments = [name for name in parameters if shape and shape.members[name].type_name == "timestamp"]
+    parameters = {**parameters, **{name: parse_to_aware_datetime(parameters[name]) for name in moments}}
     if "Body" not in parameters:
         return parameters
     body: bytes = parameters["Body"]

@@ -85,7 +85,7 @@ def big_double(value: int) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def from_double(value: float) -> int | float:

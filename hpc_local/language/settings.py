@@ -6,6 +6,7 @@ Differs from AWS: the wording is recorded for Seconds, Timestamp, MaxConcurrency
 for the others it follows the nearest of these.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -141,15 +142,15 @@ def _read_long(field: str, kind: Kind, path: Path, value: Json) -> Json:
 
 def _read_number(field: str, kind: Kind, path: Path, value: Json) -> Json:
     """A count or percentage, also from a text such as "1" (recorded)."""
-    try:
-        number = int(_show(value)) if kind.form == INTEGER else float(_show(value))
-    except ValueError:
-        number = math.nan
-    if math.isnan(number):
-        raise StatesRuntimeError(
-            f'The {field} field refers to value "{_show(value)}" which is not a valid {kind.form}: {path.text}'
-        )
-    return number
+    text = _show(value)
+    with contextlib.suppress(ValueError):
+        if kind.form == INTEGER:
+            return int(text)
+        if not math.isnan(number := float(text)):
+            return number
+    raise StatesRuntimeError(
+        f'The {field} field refers to value "{text}" which is not a valid {kind.form}: {path.text}'
+    )
 
 
 def _checked(name: str, kind: Kind, value: Json, path: Path | None = None) -> Json:

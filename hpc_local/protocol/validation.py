@@ -15,7 +15,10 @@ _LIMITS = {"integer": 2**31, "long": 2**63}
 
 def find_errors(value: Any, shape: Shape) -> str:
     """Say what is wrong with ``value``: unknown and missing members, types, lower bounds.  Empty if nothing is."""
-    report = _VALIDATOR.validate(value, shape)
+    try:
+        report = _VALIDATOR.validate(value, shape)
+    except (OverflowError, RuntimeError) as error:  # botocore's, of a moment that no calendar has
+        return str(error)[:200]
     return report.generate_report() if report.has_errors() else ""
 
 

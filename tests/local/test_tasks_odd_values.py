@@ -8,6 +8,7 @@ import pytest
 from state_machines import BUCKET, Home, open_home
 
 from hpc_local.protocol import ServiceError
+from hpc_local.storage.executions import ExecutionRow
 
 HALF = "\ud800"  # of a surrogate pair: JSON can carry it, UTF-8 can't
 CHILDREN = {
@@ -105,9 +106,31 @@ def test_object_of_a_task_that_holds_half_of_a_surrogate_pair_is_refused(
     assert row.error.startswith("S3."), row.cause
 
 
-def test_count_that_no_integer_holds_is_refused(home: Home) -> None:
+@pytest.mark.parametrize("moment", ["2001-02-03T04:05:06Z", "2001-02-03", 981_173_106])
+def test_moment_of_an_object_is_a_text_or_a_number(home: Home, moment: Any) -> None:
+    def s3(action: str, **parameters: Any) -> ExecutionRow:
+        place = {"Bucket": BUCKET, "Key": "moment", **parameters}
+        resource = f"arn:aws:states:::aws-sdk:s3:{action}"
+        return home.run(machine({"Type": "Task", "Resource": resource, "Parameters": place, "End": True}))
+
+    assert s3("putObject", Body="b", Expires=moment).status == "SUCCEEDED"
+    expires = json.loads(s3("headObject", IfModifiedSince=moment).output)["Expires"]
+    assert expires.startswith("2001-02-03")
+    assert s3("getObject", IfUnmodifiedSince=moment).error == "S3.S3Exception"
+
+
+@pytest.mark.parametrize("moment", [10**400, 1e308, 2**63, "1e999"])
+def test_moment_that_no_calendar_has_is_refused(home: Home, moment: Any) -> None:
+    put = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:putObject", "End": True}
+    row = home.run(machine({**put, "Parameters": {"Bucket": BUCKET, "Key": "expires", "Expires": moment}}))
+    assert row.error == "States.Runtime"
+    assert "the parameters of s3 PutObject are not valid" in row.cause
+
+
+@pytest.mark.parametrize("count", [10**30, 10**400])
+def test_count_that_no_integer_holds_is_refused(home: Home, count: int) -> None:
     state = {"Type": "Map", "ItemsPath": "$.items", "ToleratedFailureCountPath": "$.n", "End": True}
-    row = home.run(machine({**state, "ItemProcessor": CHILDREN}), {"items": [1], "n": 10**30})
+    row = home.run(machine({**state, "ItemProcessor": CHILDREN}), {"items": [1], "n": count})
     assert row.error == "States.Runtime"
     assert "ToleratedFailureCount must be at most" in row.cause
 

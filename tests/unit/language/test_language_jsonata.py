@@ -143,6 +143,12 @@ def test_failure_is_an_error_with_the_code_of_jsonata(text, error):
     )
 
 
+@pytest.mark.parametrize("big", [10**400, -(10**400)])
+def test_integer_that_no_double_holds_is_not_finite(big):
+    assert "T2009: The values" in cause_of("'a' < $big", big=big)
+    assert "D3001: Attempting to invoke string function on Infinity or NaN" in cause_of("$string($big)", big=big)
+
+
 @pytest.mark.parametrize("text", ["$sort([2, null])", "$number('x')", "$toMillis('x')", "$formatInteger(1, '#')"])
 def test_failure_inside_the_library_is_an_error_of_the_expression(text):
     assert "threw an error during evaluation" in cause_of(text)
