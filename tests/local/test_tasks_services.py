@@ -96,6 +96,7 @@ async def _until(is_so: Callable[[], bool]) -> None:
             "State Machine Does Not Exist",
         ),
         ({"StateMachineArn": "PASSING", "Name": "a b"}, "StepFunctions.InvalidNameException", "Invalid Name"),
+        ({"StateMachineArn": "PASSING", "Name": "\ud800"}, "StepFunctions.ValidationException", "half of a surrogate"),
         ({"StateMachineArn": {"no": "text"}}, "States.Runtime", "Invalid type for parameter stateMachineArn"),
         ({"StateMachineArn": "PASSING", "Colour": 1}, "States.Runtime", "parameters Colour"),
         ({"Input": {}}, "States.Runtime", "parameters StateMachineArn of states:startExecution are missing"),
