@@ -5,13 +5,11 @@ A part has a line a batch: what Compute returns for it, as one JSON text.
 
 import dataclasses
 import logging
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from lambdas import compute, json_text, storage, workloads
-from lambdas.coverage import MAX_LINE_BYTES
-from lambdas.errors import InvalidEventError, ResultFileError, StorageAccessError, WorkloadError
+from lambdas import compute, coverage, json_text, storage, workloads
+from lambdas.errors import ResultFileError, StorageAccessError, WorkloadError
 from lambdas.object_writer import ObjectWriter
 from lambdas.parts import PartWriter, describe_error
 from lambdas.records import interpret
@@ -32,7 +30,7 @@ def write_part(bucket: str, settings: RunSettings, numbers: range, key: str) -> 
     StorageAccessError, StorageUnavailableError, ResultFileError
         If the run's files can't be read, or the part not written.
     """
-    batches = list(read_batches(bucket, settings, numbers))
+    batches = read_share(bucket, settings, numbers)
     if is_written(bucket, settings, batches, key):
         LOGGER.info("the part is there: s3://%s/%s", bucket, key)
         return
@@ -43,15 +41,15 @@ def write_part(bucket: str, settings: RunSettings, numbers: range, key: str) -> 
     LOGGER.info("wrote %d batches to s3://%s/%s", len(batches), bucket, key)
 
 
-def read_batches(bucket: str, settings: RunSettings, numbers: range) -> Iterator[Batch]:
-    """Yield lines ``numbers`` of batches.jsonl."""
-    key = run_key(settings.name, "batches.jsonl")
-    lines = storage.read_lines(bucket, key, max_line_bytes=MAX_LINE_BYTES)
-    try:
-        for number, line in zip(numbers, islice(lines, numbers.start, numbers.stop), strict=True):
-            yield Batch.from_json({**json_text.parse(line.decode()), "batch": number})
-    except (TypeError, ValueError, InvalidEventError) as error:
-        raise ResultFileError(f"s3://{bucket}/{key} is broken: {error}") from error
+def read_share(bucket: str, settings: RunSettings, numbers: range) -> list[Batch]:
+    """Return the batches ``numbers`` of a run."""
+    batches = list(islice(coverage.read_batches(bucket, settings.name), numbers.start, numbers.stop))
+    if len(batches) < len(numbers):
+        raise ResultFileError(
+            f"s3://{bucket}/{run_key(settings.name, 'batches.jsonl')} is broken: it has fewer than {numbers.stop} "
+            f"batches, run.json says {settings.batch_count}"
+        )
+    return batches
 
 
 def is_written(bucket: str, settings: RunSettings, batches: list[Batch], key: str) -> bool:

@@ -115,6 +115,16 @@ def test_start_refuses_an_unknown_back_end(pipeline: Any, back_end: Any) -> None
         pipeline(size=3, back_end=back_end).start()
 
 
+def test_job_names_a_file_of_batches_that_was_cut_off(pipeline: Any, s3: Any, caplog: pytest.LogCaptureFixture) -> None:
+    run = pipeline(size=100, workload="squares", back_end="batch")
+    run.start()
+    lines = run.text("batches.jsonl").splitlines(keepends=True)
+    s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/batches.jsonl", Body="".join(lines[:99]).encode())
+    assert [run_child(run, index) for index in (2, 3)] == [0, 1]
+    assert "batches.jsonl is broken: it has fewer than 100 batches, run.json says 100" in caplog.text
+    assert parts(s3, run) == ["2.jsonl"]
+
+
 @settings(max_examples=25, deadline=None)
 @given(size=st.integers(0, 40), batch_size=st.none() | st.integers(1, 41))
 def test_array_job_gives_the_closed_form(pipeline: Any, size: int, batch_size: int | None) -> None:
