@@ -1,8 +1,9 @@
-"""One home with real workers, in this process: the project's own handlers, an echo, and AWS's APIs over them."""
+"""One home with real workers, in this process: the project's handlers and job, an echo, and AWS's APIs over them."""
 
 import asyncio
 import contextlib
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc_local.arns import Account
+from hpc_local.batch.resources import JobDefinition, JobQueue
 from hpc_local.batch.service import BatchService
 from hpc_local.clock import Clock
 from hpc_local.engine import compose
@@ -35,7 +37,28 @@ RUN_SECONDS = 0.5
 PATIENT_SECONDS = 30.0
 STOP_SECONDS = 10.0
 ECHO = 'def handler(event, context):\n    return {"echo": event}\n'
-HANDLERS = {"Start": "lambdas.start.handler", "Compute": "lambdas.compute.handler", "Sum": "lambdas.sum.handler"}
+# Functions and state machines of the stack by logical id: the handler's module, the definition on record.
+HANDLERS = {
+    "FunctionsStart": "start",
+    "FunctionsCompute": "compute",
+    "FunctionsSum": "sum",
+    "JobTasksSubmit": "submit_job",
+    "OrchestratorNotify": "notify",
+    "OrchestratorCompare": "compare",
+}
+STACK_MACHINES = {
+    "MapReduceStateMachine": "map_reduce_with_jobs",
+    "OrchestratorCallbackNotifyStateMachine": "callback_notify",
+    "OrchestratorSyncNestedStateMachine": "sync_nested",
+}
+JOB_QUEUE = JobQueue(
+    name="jobs",
+    arn=ACCOUNT.arn("batch", "job-queue/jobs"),
+    priority=1,
+    compute_environments=(ACCOUNT.arn("batch", "compute-environment/fargate"),),
+    max_vcpus=4,
+)
+JOB_DEFINITION_ARN = ACCOUNT.arn("batch", "job-definition/compute:1")
 
 
 class Engine:
@@ -57,6 +80,7 @@ class Engine:
             "AWS_ENDPOINT_URL": f"http://{server.address}",
             "AWS_ACCESS_KEY_ID": KEY_ID,
             "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": ACCOUNT.region,
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -72,11 +96,12 @@ class Engine:
         batch = BatchService(
             account=ACCOUNT,
             clock=clock,
-            slots=1,
+            slots=2,
             log_folder=logs,
             base_environment=environment,
             on_change=lambda _job: None,
         )
+        batch.resources.add([JOB_QUEUE], [_job_definition(self.root / "code")])
         stack.callback(lambda: self.do(batch.stop()))
         self.services: dict[str, Service]
         self.machines, self.services = compose(
@@ -93,7 +118,17 @@ class Engine:
         shutil.copytree(PROJECT / "lambdas", code / "lambdas", ignore=shutil.ignore_patterns("__pycache__"))
         echo.mkdir()
         (echo / "app.py").write_text(ECHO)
-        for name, handler in {**HANDLERS, "Echo": "app.handler"}.items():
+        handlers = {name: f"lambdas.{module}.handler" for name, module in HANDLERS.items()}
+        environment = {
+            "RESULTS_BUCKET": BUCKET,
+            "SOURCE_BUCKETS": "",
+            "MAX_CONCURRENCY": "10",
+            "BACK_ENDS": "lambda,batch,batch_callback",
+            "MAX_ARRAY_SIZE": "10",
+            "JOB_QUEUE": JOB_QUEUE.arn,
+            "JOB_DEFINITION": JOB_DEFINITION_ARN,
+        }
+        for name, handler in {**handlers, "Echo": "app.handler"}.items():
             function = Function(
                 name=name,
                 arn=function_arn(name),
@@ -101,7 +136,7 @@ class Engine:
                 code=echo if name == "Echo" else code,
                 timeout_seconds=60,
                 memory_mib=128,
-                environment={"RESULTS_BUCKET": BUCKET, "SOURCE_BUCKETS": "", "MAX_CONCURRENCY": "10"},
+                environment=environment,
                 runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
             )
             self.runtime.register(function)
@@ -124,6 +159,16 @@ class Engine:
         assert row is not None
         return row
 
+    async def run_express(self, arn: str, input_text: str) -> dict[str, Any]:
+        """Run an Express execution to its end, which is ABORTED if it takes too long; nothing is kept of it."""
+        answering = asyncio.ensure_future(self.states("StartSyncExecution", stateMachineArn=arn, input=input_text))
+        done, _running = await asyncio.wait([answering], timeout=RUN_SECONDS)
+        if done:
+            return answering.result()
+        async with asyncio.timeout(STOP_SECONDS):
+            await self.machines.executions.stop_all("it takes too long")
+            return {**await answering, "status": "ABORTED"}
+
     async def history(self, arn: str) -> list[dict[str, Any]]:
         answer = await self.states("GetExecutionHistory", executionArn=arn, maxResults=1000)
         events: list[dict[str, Any]] = answer["events"]
@@ -134,17 +179,46 @@ def function_arn(name: str) -> str:
     return ACCOUNT.arn("lambda", f"function:{name}")
 
 
+def machine_arn(name: str) -> str:
+    return ACCOUNT.arn("states", f"stateMachine:{name}")
+
+
 @contextlib.contextmanager
 def open_engine(root: Path) -> Iterator[Engine]:
     with contextlib.ExitStack() as stack:
         yield Engine(root, stack)
 
 
-def pipeline(child_type: str = "STANDARD") -> dict[str, Any]:
-    """Return the definition that the stack deploys (a test of the stack compares it), with names that exist here."""
-    text = (PROJECT / "tests" / "synth" / "map_reduce.asl.json").read_text()
-    for name in HANDLERS:
-        text = text.replace(f"<Functions{name}.Arn>", function_arn(name))
-    text = text.replace("<AWS::Partition>", "aws").replace("<ResultsBucket>", BUCKET)
+def _job_definition(code: Path) -> JobDefinition:
+    variables = {"RESULTS_BUCKET": BUCKET, "HEARTBEAT_SECONDS": "60"}
+    return JobDefinition(
+        name="compute",
+        revision=1,
+        arn=JOB_DEFINITION_ARN,
+        container={
+            "image": "image",
+            "command": ["python", "-m", "lambdas.job"],
+            "environment": [{"name": name, "value": value} for name, value in variables.items()],
+            "resourceRequirements": [{"type": "VCPU", "value": "1"}],
+        },
+        retry_strategy={},
+        timeout={},
+        platform_capabilities=("FARGATE",),
+        code=code,
+    )
+
+
+def on_record(name: str, child_type: str = "STANDARD") -> dict[str, Any]:
+    """Return a definition that the stack deploys (a test of the stack compares it), with names that exist here."""
+    names = {
+        "AWS::Partition": "aws",
+        "ResultsBucket": BUCKET,
+        "BatchJobsJobQueue.JobQueueArn": JOB_QUEUE.arn,
+        "BatchJobsJobDefinition": JOB_DEFINITION_ARN,
+        **{f"{function}.Arn": function_arn(function) for function in HANDLERS},
+        **{machine: machine_arn(machine) for machine in STACK_MACHINES},
+    }
+    text = (PROJECT / "tests" / "synth" / f"{name}.asl.json").read_text()
+    text = re.sub(r"<([\w.:]+)>", lambda match: names[match[1]], text)
     definition: dict[str, Any] = json.loads(text.replace('"STANDARD"', json.dumps(child_type)))
     return definition

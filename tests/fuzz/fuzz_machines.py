@@ -1,11 +1,12 @@
-"""Small state machines of every state type in both query languages, to be mutated."""
+"""State machines to be mutated: small ones of every state type in both query languages, and those of the stack."""
 
+import json
 from typing import Any
 
-from fuzz_engine import ACCOUNT, BUCKET, function_arn
+from fuzz_engine import BUCKET, JOB_DEFINITION_ARN, JOB_QUEUE, STACK_MACHINES, function_arn, machine_arn, on_record
 
 INPUT = {"x": 1, "items": [1, 2, 3], "name": "n", "flag": True, "nested": {"list": [{"a": 1}, {"a": 2}]}}
-NESTED_ARN = ACCOUNT.arn("states", "stateMachine:nested")
+NESTED_ARN = machine_arn("nested")
 
 
 def _machine(*states: tuple[str, dict[str, Any]], **fields: Any) -> dict[str, Any]:
@@ -109,6 +110,45 @@ SERVICES = _machine(
         },
     ),
     ("Last", {"Type": "Pass", "InputPath": "$.nested"}),
+)
+JOBS = _machine(
+    (
+        "Submit",
+        {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::batch:submitJob.sync",
+            "Parameters": {
+                "JobName.$": "$.name",
+                "JobQueue": JOB_QUEUE.arn,
+                "JobDefinition": JOB_DEFINITION_ARN,
+                "ArrayProperties": {"Size": 2},
+                "ContainerOverrides": {"Command": ["true"], "Environment": [{"Name": "X", "Value.$": "$.name"}]},
+                "RetryStrategy": {"Attempts": 1},
+                "Timeout": {"AttemptDurationSeconds": 3_000},
+                "Tags": {"name.$": "$.name"},
+            },
+            "ResultSelector": {"status.$": "$.Status", "array.$": "$.ArrayProperties.StatusSummary"},
+            "ResultPath": "$.job",
+            "TimeoutSeconds": 3_000,
+            "Retry": _RETRY,
+        },
+    ),
+    (
+        "Callback",
+        {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "Parameters": {
+                "FunctionName": function_arn("OrchestratorNotify"),
+                "Payload": {"entry": {"name.$": "$.name"}, "entry_count": 1, "task_token.$": "$$.Task.Token"},
+            },
+            "HeartbeatSeconds": 2_000,
+            "TimeoutSeconds": 3_000,
+            "ResultPath": "$.plan",
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Last"}],
+        },
+    ),
+    ("Last", {"Type": "Pass", "OutputPath": "$.plan"}),
 )
 PARALLEL = _machine(
     (
@@ -224,18 +264,42 @@ MACHINES = {
     "choice": CHOICE,
     "task": TASK,
     "services": SERVICES,
+    "jobs": JOBS,
     "parallel": PARALLEL,
     "inline_map": INLINE_MAP,
     "distributed_map": DISTRIBUTED_MAP,
     "read_map": READ_MAP,
     "jsonata": JSONATA,
 }
+# Those that an Express state machine may have: none waits for another execution or has a Distributed Map.
+EXPRESS = ["pass", "wait", "choice", "task", "parallel", "inline_map", "jsonata"]
+# An entry of the orchestrator; definitions on record that submit jobs or start each other, with what they run on.
+_ENTRY = {"name": "one", "size": 3, "workload": "squares"}
+RUN = {"size": 3, "workload": "squares", "batch_size": 2}
+NESTED = {
+    "complex_orchestrator": [{"input": {"entries": [_ENTRY]}}],
+    "sync_nested": [{"entry": _ENTRY, "entry_count": 1}],
+    "callback_notify": [{"input": {"size": 3, "workload": "squares", "params": {}}}],
+    "map_reduce_with_jobs": [RUN | {"back_end": back_end} for back_end in ("batch", "batch_callback")],
+}
+# What tasks that submit jobs and start machines take.
+TASK_FIELDS = (
+    *("JobName", "JobQueue", "JobDefinition", "ArrayProperties", "Size", "ContainerOverrides", "Command"),
+    *("Environment", "Name", "Value", "RetryStrategy", "Attempts", "Timeout", "AttemptDurationSeconds", "Tags"),
+    *("PropagateTags", "FunctionName", "Payload", "InvocationType", "StateMachineArn", "Input", "TraceHeader"),
+)
 
 
 def prepare(engine: Any) -> None:
     """Put what the machines read and start."""
     engine.objects.put(BUCKET, "fuzz/items.csv", [b"a,b\n1,x\n2,y\n3,z\n"])
-    nested = '{"StartAt": "N", "States": {"N": {"Type": "Pass", "End": true}}}'
-    engine.machines.register(
-        arn=NESTED_ARN, name="nested", machine_type="STANDARD", role_arn="arn:role", definition=nested
-    )
+    started = {name: on_record(definition) for name, definition in STACK_MACHINES.items()}
+    started["nested"] = {"StartAt": "N", "States": {"N": {"Type": "Pass", "End": True}}}
+    for name, definition in started.items():
+        engine.machines.register(
+            arn=machine_arn(name),
+            name=name,
+            machine_type="STANDARD",
+            role_arn="arn:role",
+            definition=json.dumps(definition),
+        )

@@ -1,5 +1,6 @@
 """Definitions that were right before they were mutated: refused by name, or run to an end that the language names."""
 
+import copy
 import functools
 import itertools
 import json
@@ -10,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzz_engine import BUCKET, PATIENT_SECONDS, PROJECT, RUN_SECONDS, Engine, open_engine, pipeline
-from fuzz_inputs import HANG_SECONDS, bounded, inputs, mutate, no_error_logged, odd_values, text_of
-from fuzz_machines import INPUT, MACHINES, prepare
+from fuzz_engine import BUCKET, PATIENT_SECONDS, PROJECT, RUN_SECONDS, Engine, on_record, open_engine
+from fuzz_inputs import HANG_SECONDS, Draw, bounded, inputs, mutate, no_error_logged, odd_values, places, text_of
+from fuzz_machines import EXPRESS, INPUT, MACHINES, NESTED, RUN, TASK_FIELDS, prepare
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ ROLE_ARN = "arn:aws:iam::000000000000:role/tests"
 # Of services, of the functions here, and of whatever a Fail state says.
 SERVICE_ERROR = re.compile(r"(Lambda|S3|Sfn|StepFunctions|Batch|AWSBatch)\.\w+|Sandbox\.Timedout|Runtime\.\w+")
 FORBIDDEN = ("Runner.", "Runtime.Unavailable")
-PIPELINE = pipeline()
+CHILD_TYPES = ("STANDARD", "EXPRESS")
 STEADY_SECONDS = 5.0
 _numbers = itertools.count()
 
@@ -44,11 +45,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield opened
 
 
-async def create(engine: Engine, text: str) -> str | None:
+async def create(engine: Engine, text: str, machine_type: str = "STANDARD") -> str | None:
     """Make a state machine; None if it is refused, which only a modelled error may say."""
-    name = f"fuzz-{next(_numbers)}"
+    given = {"name": f"fuzz-{next(_numbers)}", "definition": text, "roleArn": ROLE_ARN, "type": machine_type}
     try:
-        answer = await engine.states("CreateStateMachine", name=name, definition=text, roleArn=ROLE_ARN)
+        answer = await engine.states("CreateStateMachine", **given)
     except ServiceError as error:
         if error.code not in modelled("CreateStateMachine") or error.status >= 500:
             raise
@@ -59,19 +60,24 @@ async def create(engine: Engine, text: str) -> str | None:
 async def check_end(engine: Engine, arn: str, text: str, payload: Any, seconds: float) -> dict[str, Any]:
     """Run an execution; its end, its error and its history have to be of the language."""
     row = await engine.run(arn, json.dumps(payload), seconds)
-    assert row.status in ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
-    if row.status == "SUCCEEDED":
-        json.loads(row.output or "", parse_constant=pytest.fail)
-    elif row.error is not None:
-        assert not row.error.startswith(FORBIDDEN), (row.error, row.cause)
-        is_known = (
-            row.error in PREDEFINED_NAMES or hasattr(handler_errors, row.error) or SERVICE_ERROR.fullmatch(row.error)
-        )
-        assert is_known or row.error in text + json.dumps(payload) or '"Fail"' in text, (row.error, row.cause)
     events = await engine.history(row.arn)
     assert [event["id"] for event in events] == list(range(1, len(events) + 1))
     assert all(event["previousEventId"] < event["id"] for event in events)
-    return {"status": row.status, "output": row.output and json.loads(row.output), "error": row.error}
+    ended = {"status": row.status, "output": row.output, "error": row.error, "cause": row.cause}
+    return checked(ended, text + json.dumps(payload))
+
+
+def checked(ended: dict[str, Any], told: str) -> dict[str, Any]:
+    """Return an end, its output read; ``told`` is all that could have named an error."""
+    status, error, output = ended["status"], ended.get("error"), ended.get("output")
+    assert status in ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+    if status == "SUCCEEDED":
+        json.loads(output or "", parse_constant=pytest.fail)
+    elif error is not None:
+        assert not error.startswith(FORBIDDEN), ended
+        is_known = error in PREDEFINED_NAMES or hasattr(handler_errors, error) or SERVICE_ERROR.fullmatch(error)
+        assert is_known or error in told or '"Fail"' in told, ended
+    return {"status": status, "output": output and json.loads(output), "error": error}
 
 
 def run(engine: Engine, text: str, payload: Any, seconds: float = RUN_SECONDS) -> dict[str, Any] | None:
@@ -96,11 +102,16 @@ def test_machine_to_be_mutated_runs_before_it_is(engine: Engine, name: str) -> N
 def test_mutated_definition_is_refused_or_its_execution_ends_in_an_error_of_the_language(
     engine: Engine, data: st.DataObject
 ) -> None:
-    machine = MACHINES[data.draw(st.sampled_from(sorted(MACHINES)))]
+    run(engine, *definition_and_payload(data, sorted(MACHINES)))
+
+
+def definition_and_payload(data: st.DataObject, names: list[str]) -> tuple[str, Any]:
+    """Draw a machine and its input, of which one or both are mutated, or neither is."""
+    machine = MACHINES[data.draw(st.sampled_from(names))]
     kind = data.draw(st.integers(0, 9))
     definition = machine if kind > 7 else mutate(data.draw, machine, most=3 if kind > 5 else 1)
     payload = mutate(data.draw, INPUT, names=tuple(INPUT)) if kind in (0, 6, 8) else INPUT
-    run(engine, text_of(data.draw, definition), data.draw(odd_values) if kind == 9 else payload)
+    return text_of(data.draw, definition), data.draw(odd_values) if kind == 9 else payload
 
 
 @functools.cache
@@ -120,21 +131,103 @@ def test_mutated_recorded_definition_is_refused_or_its_execution_ends_in_an_erro
     run(engine, text_of(data.draw, mutate(data.draw, definition, most=1)), case["input"])
 
 
+@inputs(200)
+@given(data=st.data())
+def test_mutated_definition_of_an_express_machine_ends_as_it_does_in_a_standard_one(
+    engine: Engine, data: st.DataObject
+) -> None:
+    text, payload = definition_and_payload(data, EXPRESS)
+    express = run_express(engine, text, payload)
+    if express is None:
+        return
+    standard = run(engine, text, payload)
+    assert standard is not None
+    if not {express["status"], standard["status"]} & {"ABORTED", "TIMED_OUT"}:
+        assert (express["status"], express["error"]) == (standard["status"], standard["error"])
+
+
+def run_express(engine: Engine, text: str, payload: Any) -> dict[str, Any] | None:
+    async def both() -> dict[str, Any] | None:
+        arn = await create(engine, text, "EXPRESS")
+        if arn is None:
+            return None
+        return checked(await engine.run_express(arn, json.dumps(payload)), text + json.dumps(payload))
+
+    with bounded(RUN_SECONDS + HANG_SECONDS), no_error_logged():
+        ended: dict[str, Any] | None = engine.do(both())
+    return ended
+
+
 @inputs(60)
 @given(data=st.data())
 def test_mutated_pipeline_that_succeeds_has_the_sum_of_what_its_run_was_told(
     engine: Engine, data: st.DataObject
 ) -> None:
-    definition = mutate(data.draw, PIPELINE, most=2)
-    ended = run(engine, json.dumps(definition), {"size": 3, "workload": "squares", "batch_size": 2})
-    result = ended and ended["status"] == "SUCCEEDED" and ended["output"]
-    if not isinstance(result, dict) or "result_file" not in result:
-        return  # the mutation has put something else in the place of Sum
-    folder = result["result_file"].removeprefix(f"s3://{BUCKET}/").rpartition("/")[0]
-    told = json.loads(read(engine, f"{folder}/run.json"))
-    size = told["item_count"]
-    assert result["total_sum"] == str(sum(index**2 for index in range(size))), told
-    assert (result["count"], result["failed"], result["complete"]) == (size, 0, True)
+    pipeline = on_record("map_reduce", data.draw(st.sampled_from(CHILD_TYPES)))
+    ended = run(engine, json.dumps(mutate(data.draw, pipeline, most=2)), RUN)
+    if ended is not None and ended["status"] == "SUCCEEDED":
+        check_results(engine, ended["output"])
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_definition_on_record_to_be_mutated_runs_before_it_is(engine: Engine, name: str) -> None:
+    for payload in NESTED[name]:
+        ended = run(engine, json.dumps(on_record(name)), payload, PATIENT_SECONDS)
+        assert ended is not None
+        assert ended["status"] == "SUCCEEDED", ended
+        assert check_results(engine, ended["output"]) == 1
+
+
+@inputs(16)
+@given(data=st.data())
+def test_mutated_machine_of_jobs_and_nested_machines_that_succeeds_has_the_sums_of_its_entries(
+    engine: Engine, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(sorted(NESTED)))
+    change = data.draw(st.sampled_from((mutate_arguments, mutate)))
+    definition = change(data.draw, on_record(name), most=1)
+    ended = run(engine, json.dumps(definition), data.draw(st.sampled_from(NESTED[name])), STEADY_SECONDS)
+    if ended is not None and ended["status"] == "SUCCEEDED":
+        check_results(engine, ended["output"])
+
+
+def mutate_arguments(draw: Draw, definition: Any, most: int) -> Any:
+    """Return a copy of a definition with changes in what one state gives to its task: seldom one that is refused."""
+    changed = copy.deepcopy(definition)
+    given = [(state, key) for state, key in places(changed) if key == "Parameters"]
+    state, key = draw(st.sampled_from(given))
+    state[key] = mutate(draw, state[key], names=TASK_FIELDS, most=most)
+    return changed
+
+
+def check_results(engine: Engine, output: Any) -> int:
+    """Check the answers of runs and of entries in an output, where the mutation has put nothing else in their place."""
+    count = 0
+    for container, key in places([output]):
+        found = container[key]
+        if isinstance(found, dict) and str(found.get("result_file")).startswith(f"s3://{BUCKET}/runs/"):
+            check_run(engine, found)
+            count += 1
+        elif isinstance(found, dict) and found.get("agree") is True:
+            # Of a total that is too long for its state there is the file, which the machine has compared.
+            totals = [total.get("total", sum_of(found["count"])) for total in found["totals"].values()]
+            assert totals == [sum_of(found["count"])] * 3, found
+            count += 1
+    return count
+
+
+def check_run(engine: Engine, result: dict[str, Any]) -> None:
+    """Compare what is told of a run, and its file, with what the run was told."""
+    key = result["result_file"].removeprefix(f"s3://{BUCKET}/")
+    size = json.loads(read(engine, f"{key.rpartition('/')[0]}/run.json"))["item_count"]
+    written = json.loads(read(engine, key))
+    expected = {"total_sum": sum_of(size), "count": size, "failed": 0, "complete": True}
+    assert expected.items() <= written.items(), written
+    assert "total_sum" not in result or result == written, result
+
+
+def sum_of(size: int) -> str:
+    return str(sum(index**2 for index in range(size)))
 
 
 def read(engine: Engine, key: str) -> str:
@@ -163,7 +256,7 @@ def plain_names(ended: dict[str, Any]) -> Any:
     return json.loads(json.dumps(ended).replace(" renamed", ""))
 
 
-def reworded(draw: Any, value: Any, holds_states: bool = False) -> Any:
+def reworded(draw: Draw, value: Any, holds_states: bool = False) -> Any:
     """Return a definition that means the same."""
     if isinstance(value, list):
         return [reworded(draw, item) for item in value]
@@ -180,6 +273,6 @@ def reworded(draw: Any, value: Any, holds_states: bool = False) -> Any:
     )
 
 
-def reworded_member(draw: Any, name: str, member: Any) -> Any:
+def reworded_member(draw: Draw, name: str, member: Any) -> Any:
     has_meaning = name in ("Parameters", "ItemSelector", "Arguments", "Output", "Result", "Assign", "ResultSelector")
     return member if has_meaning else reworded(draw, member, holds_states=name == "States")
