@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
+from stubs import deployed_stack
 
-from hpc.client import AWS_PACE, Target, local_config
+from hpc.client import Target
 from hpc.errors import LostRunError
 from hpc.failures import read_failures
 
@@ -18,12 +18,9 @@ FOLDER = "runs/run-1/map/6b0c"
 
 
 @pytest.fixture
-def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+def target() -> Iterator[Target]:
     with mock_aws():
-        session = boto3.Session(region_name="us-east-1")
-        target = Target(session, local_config(), None, "arn", BUCKET, AWS_PACE, is_local=False)
+        target = deployed_stack("arn")
         target.s3.create_bucket(Bucket=BUCKET)
         yield target
 

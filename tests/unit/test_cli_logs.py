@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
+from stubs import deployed_stack
 
-from hpc.client import AWS_PACE, Target, local_config, local_session
+from hpc.client import Target
 from hpc.log_groups import BEFORE_MILLISECONDS, cloudwatch_lines
 from hpc.log_lines import announcement, batch_lines
 from hpc.log_window import Window
@@ -75,10 +77,8 @@ def test_lines_of_a_batch_in_a_job_end_where_the_next_batch_is_announced() -> No
 
 @pytest.fixture
 def target() -> Target:
-    session = local_session(region="us-east-1", access_key_id="key", secret_access_key="secret")
     machine = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"
-    outputs = {"JobDefinitionArn": JOB_DEFINITION}
-    return Target(session, local_config(), None, machine, "results", AWS_PACE, is_local=False, outputs=outputs)
+    return replace(deployed_stack(machine), outputs={"JobDefinitionArn": JOB_DEFINITION})
 
 
 @pytest.fixture

@@ -4,22 +4,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 from moto import mock_aws
+from stubs import deployed_stack
 
-from hpc.client import AWS_PACE, Target, local_config
+from hpc.client import Target
 from hpc.errors import NotStartedError
 from hpc.uploads import WINDOW, check_items, check_source, upload_items, upload_source
 
 
 @pytest.fixture
-def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+def target() -> Iterator[Target]:
     with mock_aws():
-        session = boto3.Session(region_name="us-east-1")
-        target = Target(session, local_config(), None, "arn", "results", AWS_PACE, is_local=False)
+        target = deployed_stack("arn")
         target.s3.create_bucket(Bucket="results")
         yield target
 
