@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
-from emulator import ACCOUNT, REGION, search_path
+from emulator import ACCOUNT, REGION, run_to_end, search_path
 
 from hpc.client import local_config, local_session
 
@@ -59,16 +59,7 @@ class Account:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "CDK_DISABLE_VERSION_CHECK": "1",
         }
-        return subprocess.run(
-            command,
-            cwd=PROJECT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND_SECONDS,
-        )
+        return run_to_end(command, PROJECT, environment, COMMAND_SECONDS)
 
     def cdk(self, *arguments: str, app: str = f"{sys.executable} app.py") -> subprocess.CompletedProcess[str]:
         done = self.run(str(CDK), *arguments, "--app", app, "--progress", "events")

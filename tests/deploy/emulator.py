@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 PINS = tuple(Path(__file__).with_name(name) for name in ("requirements.txt", "package.json"))
@@ -29,6 +29,22 @@ class NotInstalledError(Exception):
 def search_path() -> str:
     """Where uv, npm and node are: beside the Python that runs the tests, before all others."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def run_to_end(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], timeout_seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that asks nobody anything."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_seconds,
+    )
 
 
 def install(cache: Path) -> Path:
@@ -60,16 +76,7 @@ def install(cache: Path) -> Path:
 def _install(folder: Path, *command: str) -> None:
     environment = {**os.environ, "PATH": search_path()}
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=INSTALL_SECONDS,
-        )
+        done = run_to_end(command, folder, environment, INSTALL_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotInstalledError(str(error)) from error
     if done.returncode != 0:
