@@ -46,6 +46,9 @@ def plans(draw: st.DrawFn, back_end: str, speed: float) -> Plan:
         rules += draw(
             st.lists(st.sampled_from(["crash Start", "timeout Sum", "s3_503 Sum 10%", "throttle Sum"]), max_size=2)
         )
+    else:
+        # One task submits all there is: a share of its few attempts would seldom be any.
+        rules += draw(st.sampled_from(([f"duplicate {state}"], [])))
     deaths = draw(st.lists(st.integers(0, batch_count - 1), min_size=1, max_size=2))
     rules.append(f"seed={draw(st.integers(0, 10**6))}")
     item = " item={}" if back_end == "lambda" else ""
