@@ -1,16 +1,21 @@
-"""Of every suite: the test run takes an interrupt as a terminal would give it.
+"""Of every suite: the test run takes an interrupt as a terminal would give it, and reads what never changes once.
 
 A shell that starts the run in the background has it ignore SIGINT, and so would every process that a test starts.
 """
 
+import functools
 import os
 import shutil
 import signal
 import tempfile
 
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# The models of services: each session reads its own, which is most of what a short command does.
+botocore.session.create_loader = functools.cache(create_loader)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+import boto3
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -30,6 +31,10 @@ RANGES = st.one_of(
 )
 
 
+# One for all examples: it reads the model of S3 once.
+SESSION = boto3.Session()
+
+
 class Pair:
     """One of our results beside moto's."""
 
@@ -49,10 +54,10 @@ class S3Comparison(RuleBasedStateMachine):
         self.resources = ExitStack()
         folder = Path(self.resources.enter_context(TemporaryDirectory()))
         store = self.resources.enter_context(closing(ObjectStore(folder, min_part_bytes=MIN_PART_BYTES)))
-        ours = new_client(self.resources.enter_context(served(store)))
+        ours = new_client(self.resources.enter_context(served(store)), kind=SESSION.client)
         self.resources.enter_context(patch("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", MIN_PART_BYTES))
         self.resources.enter_context(mock_aws())
-        self.sides = Pair(ours, new_client(None))
+        self.sides = Pair(ours, new_client(None, kind=SESSION.client))
         self.parts: dict[str, dict[int, str]] = {}
         self.call("create_bucket")
 
