@@ -1,7 +1,6 @@
 """Runs of the synthesized pipeline under faults, on a clock that makes their waits short."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import boto3
 from job_commands import assembly
+from states_endpoint import ended
 
 from hpc.client import local_config, local_session
 from hpc_local.clock import Clock
@@ -18,6 +18,7 @@ SIZE, BATCH_SIZE = 64, 8
 TOTAL = str(sum(index**2 for index in range(SIZE)))
 # Throttled calls wait a second and more: as many times as that may the clock be fast, and no time-out is near.
 SPEED = 30.0
+RUN_SECONDS = 120
 
 
 class Runs:
@@ -51,9 +52,7 @@ class Runs:
 
     def wait(self, arn: str) -> dict[str, Any]:
         """Return the description of a run when it has ended."""
-        while (described := self.client.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            time.sleep(0.02)
-        return dict(described)
+        return ended(self.client, arn, within_seconds=RUN_SECONDS)
 
     def run(self, **given: Any) -> dict[str, Any]:
         return self.wait(self.start(**given))

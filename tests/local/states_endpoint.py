@@ -61,14 +61,7 @@ class States:
 
     def ended(self, execution_arn: str) -> dict[str, Any]:
         """Wait until an execution has ended and describe it."""
-        described: list[dict[str, Any]] = []
-
-        def has_ended() -> bool:
-            described[:] = [self.client.describe_execution(executionArn=execution_arn)]
-            return bool(described[0]["status"] != "RUNNING")
-
-        wait_until(has_ended)
-        return described[0]
+        return ended(self.client, execution_arn)
 
     def run(self, arn: str, payload: Any = None) -> dict[str, Any]:
         """Run an execution to its end and describe it."""
@@ -88,6 +81,15 @@ class States:
 def serving(home: Path) -> Iterator[States]:
     with LocalServer(home, None, worker_count=1) as connection:
         yield States(connection)
+
+
+def ended(client: Any, execution_arn: str, *, within_seconds: float = WAITS_WITHIN_SECONDS) -> dict[str, Any]:
+    """Wait until an execution has ended and describe it, with any client of Step Functions."""
+    deadline = time.monotonic() + within_seconds
+    while (described := client.describe_execution(executionArn=execution_arn))["status"] == "RUNNING":
+        assert time.monotonic() < deadline, f"{execution_arn} has not ended"
+        time.sleep(0.01)
+    return dict(described)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

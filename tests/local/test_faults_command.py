@@ -139,4 +139,6 @@ def test_workers_that_are_killed_leave_no_trace_in_the_logs_of_those_that_go_on(
     )
     assert rehearsed.returncode == 1
     assert "InvalidAccessKeyId" not in rehearsed.stderr
-    assert "Traceback" not in "".join(path.read_text() for path in (home / "logs").rglob("*.log"))
+    logs = "".join(path.read_text() for path in (home / "logs").rglob("*.log"))
+    assert "START RequestId" in logs
+    assert "Traceback" not in logs

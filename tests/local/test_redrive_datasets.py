@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redrives import counts, files, machine, reader, records, redrive, wait
 from state_machines import BUCKET, Home, open_home
+from states_endpoint import wait_until
 
 
 @pytest.fixture
@@ -34,12 +35,15 @@ def stopped_run(home: Home, **fields: Any) -> str:
     states["Shape"] = {"Type": "Pass", "Parameters": {"redrives": 0, "key.$": "$"}, "Next": "Read"}
     arn = home.register("stopped", definition)
     execution = home.do(home.start(arn, None))
-    while not home.states("ListMapRuns", executionArn=execution.row.arn)["mapRuns"] or not counts(
-        home, execution.row.arn
-    ).get("running"):
-        pass
+    wait_until(lambda: is_running(home, execution.row.arn))
     home.states("StopExecution", executionArn=execution.row.arn)
     return str(execution.row.arn)
+
+
+def is_running(home: Home, execution_arn: str) -> bool:
+    """Whether a child runs."""
+    listed = home.states("ListMapRuns", executionArn=execution_arn)["mapRuns"]
+    return bool(listed) and "running" in counts(home, execution_arn)
 
 
 def test_children_that_never_started_are_read_from_the_dataset_at_their_positions(home: Home) -> None:
