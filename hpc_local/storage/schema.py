@@ -50,6 +50,7 @@ CREATE INDEX IF NOT EXISTS executions_by_machine ON executions (machine_arn, id)
 CREATE INDEX IF NOT EXISTS executions_by_status ON executions (machine_arn, status, id);
 CREATE INDEX IF NOT EXISTS executions_running ON executions (id) WHERE status = 'RUNNING';
 CREATE INDEX IF NOT EXISTS children_unsuccessful ON children (map_run, status, position) WHERE status <> 'SUCCEEDED';
+CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (stopped);
 """
 
 # By the version that they lead away from.

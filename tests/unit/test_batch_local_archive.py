@@ -84,3 +84,9 @@ def test_job_is_dropped_after_seven_days(tmp_path: Path) -> None:
         store.journal.flush().result()
         assert JobArchive(store).find(old.id) is None
         assert JobArchive(store).find(young.id) is not None
+
+
+def test_old_jobs_are_found_without_a_walk_through_all(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "store.sqlite")) as store:
+        (step,) = store.read("EXPLAIN QUERY PLAN DELETE FROM jobs WHERE stopped < ?", (1,))
+        assert "jobs_by_end" in step["detail"]
