@@ -15,6 +15,7 @@ from typing import Any
 
 from hpc_local.faults.text_form import TextFormError, quoted, read_text
 from hpc_local.language import Json
+from hpc_local.language.json_text import parse
 
 # kind: what happens.  The order is that of the documentation.
 KINDS: Mapping[str, str] = {
@@ -227,20 +228,6 @@ def shown(value: Any) -> str:
 
 def _load(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
-    except RecursionError:
-        raise FaultSpecError("a fault spec is not nested that deeply") from None
+        return parse(text, unique_names=True)
     except ValueError as error:
         raise FaultSpecError(f"a fault spec that begins with a brace must be JSON: {error}") from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {shown(next(name for name in names if names.count(name) > 1))} is given twice")
-    return value
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not a JSON value")

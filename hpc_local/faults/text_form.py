@@ -5,9 +5,10 @@
     KIND STATE [P%] [item=I[,I...]] [times=N|always] [seconds=S] [output=JSON]; ... [; seed=N]
 """
 
-import json
 import re
-from typing import Any, NoReturn
+from typing import Any
+
+from hpc_local.language.json_text import parse
 
 _QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _TOKEN = re.compile(rf"""\s*(;|(?:[^\s;'"]|{_QUOTED.pattern})+)""", re.DOTALL)
@@ -89,10 +90,6 @@ def _option(word: str) -> tuple[str, Any]:
 
 def _value(name: str, text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        return parse(text)
+    except ValueError as error:
         raise TextFormError(f"{name} can't be read: {text!r}") from error
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a JSON value")
