@@ -20,7 +20,7 @@ from hpc_local.execution.history import History
 from hpc_local.execution.machine import Machine
 from hpc_local.execution.redrive import TOKEN_COUNT, TOKEN_SECONDS
 from hpc_local.language import Json
-from hpc_local.language.errors import RUNTIME, TOO_DEEP, StatesError
+from hpc_local.language.errors import TOO_DEEP, StatesError, StatesRuntimeError
 from hpc_local.language.json_text import compact
 from hpc_local.storage.event import Event
 from hpc_local.storage.executions import ExecutionRow, ExecutionStore
@@ -209,20 +209,24 @@ class Executions:
             open_history(execution)
             if execution.requested_end is not None:
                 return execution.requested_end
-            return Ending("SUCCEEDED", compact(await self._run_definition(execution, json.loads(row.input))))
+            return Ending("SUCCEEDED", await self._output(execution))
         except StatesError as failure:
             return Ending(failure_status(failure), None, failure.name, failure.cause)
         except asyncio.CancelledError:
             if execution.requested_end is None:
                 raise
             return execution.requested_end
-        except (StorageError, RecursionError) as failure:
-            is_too_deep = isinstance(failure, RecursionError)
-            error, cause = (RUNTIME, TOO_DEEP) if is_too_deep else (STORAGE_FAILED, str(failure))
-            return Ending("FAILED", None, error, cause)
+        except StorageError as failure:
+            return Ending("FAILED", None, STORAGE_FAILED, str(failure))
         except Exception as failure:  # a fault of the runner: whoever waits for the execution must not wait for ever
             LOGGER.exception("execution %s", row.arn)
             return Ending("FAILED", None, INTERNAL_ERROR, f"{type(failure).__name__}: {failure}")
+
+    async def _output(self, execution: Execution) -> str:
+        try:
+            return compact(await self._run_definition(execution, json.loads(execution.row.input)))
+        except RecursionError:
+            raise StatesRuntimeError(TOO_DEEP) from None
 
     async def _close(self, execution: Execution, ending: Ending) -> None:
         close_history(execution.history, ending)

@@ -23,6 +23,11 @@ def escape_halves(text: str) -> str:
     return text if text.isascii() else _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
+def has_half(text: str) -> bool:
+    """Whether a text holds half of a surrogate pair, and so is no Unicode."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
+
+
 class NestedTooDeepError(ValueError):
     """JSON is nested deeper than Python reads it."""
 

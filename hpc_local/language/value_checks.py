@@ -8,7 +8,7 @@ from hpc_local.language import Json
 from hpc_local.language.comparisons import is_number, is_timestamp
 from hpc_local.language.intrinsics import IntrinsicSyntaxError, compile_intrinsic, is_intrinsic
 from hpc_local.language.invalid import InvalidDefinition
-from hpc_local.language.json_text import compact
+from hpc_local.language.json_text import compact, has_half
 from hpc_local.language.jsonata import JsonataSyntaxError, compile_expression, is_expression
 from hpc_local.language.jsonata import compile_template as compile_jsonata
 from hpc_local.language.paths import PathSyntaxError, compile_path
@@ -23,7 +23,6 @@ MAX_DELAY_SECONDS = 31_622_399
 MAX_ATTEMPTS = 99_999_999
 
 _LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"/\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def check_name(name: str, where: Where) -> None:
     """A state's name."""
     if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
         raise refuse(where, f"a name of 1 to {MAX_NAME_CHARACTERS} characters", name)
-    if _HALF_PAIR.search(name):
+    if has_half(name):
         raise refuse(where, "a name without halves of surrogate pairs, which are not Unicode", name)
 
 

@@ -3,7 +3,6 @@
 **Differs from AWS:** actions that are not in ``ACTIONS`` are refused by name.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from hpc_local.arns import Account
 from hpc_local.execution.machines import Machines
 from hpc_local.execution.task_tokens import TaskTokenError
 from hpc_local.language.invalid import InvalidDefinition
+from hpc_local.language.json_text import has_half
 from hpc_local.protocol import ServiceError
 from hpc_local.states_api import executions, history, machines, map_runs, redrive, tags, tasks, validation
 from hpc_local.states_api.context import Action, Context, Params, Result
@@ -41,7 +41,6 @@ ACTIONS: Mapping[str, Action] = {
     "UpdateStateMachine": machines.update_state_machine,
     "ValidateStateMachineDefinition": validation.validate_state_machine_definition,
 }
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class StatesService:
@@ -74,7 +73,7 @@ class StatesService:
 
 def _has_half_pair(value: Any) -> bool:
     if isinstance(value, str):
-        return not value.isascii() and _HALF_PAIR.search(value) is not None
+        return has_half(value)
     if isinstance(value, dict):
         return any(_has_half_pair(member) for member in value.values())
     return isinstance(value, list) and any(_has_half_pair(member) for member in value)
