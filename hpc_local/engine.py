@@ -60,6 +60,8 @@ class Settings:
         Folder with a workload that is not part of the assembly; functions find it in HPC_WORKLOADS_OVERLAY.
     faults : Rehearsal or None
         What goes wrong on purpose.
+    is_brief : bool
+        Whether it will hardly be asked to compute: nothing is made ready for it.
     """
 
     home: Path
@@ -72,6 +74,7 @@ class Settings:
     port: int = 0
     overlay: Path | None = None
     faults: Rehearsal | None = None
+    is_brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         if settings.faults is not None:
             stack.enter_context(settings.faults.logged(settings.home / "logs" / "faults.jsonl"))
         await runtime.start()
+        if not settings.is_brief:
+            runtime.warm_up()
         stack.push_async_callback(runtime.stop)
         objects = stack.enter_context(contextlib.closing(ObjectStore(settings.home / "s3")))
         store = stack.enter_context(contextlib.closing(Store(settings.home / "executions.sqlite")))

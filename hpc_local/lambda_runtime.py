@@ -62,11 +62,14 @@ class LambdaRuntime:
         self._fork_server = ForkServer(listener=self, log=self._log_folder / "workers.log")
 
     async def start(self) -> None:
-        """Open the Runtime API and start the process that forks the workers; does not wait until that one is warm."""
+        """Open the Runtime API."""
         self._log_folder.mkdir(parents=True, exist_ok=True)
         await self._api.start()
-        self._fork_server.start()
         self._is_running = True
+
+    def warm_up(self) -> None:
+        """Start the process that forks the workers, which the first invocation would; does not wait for it."""
+        self._fork_server.start()
 
     async def stop(self) -> None:
         """Kill and reap every process, close every socket; who still waits for a result gets `RuntimeStoppedError`."""

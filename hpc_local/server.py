@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,6 @@ class LocalServer:
         is_brief: bool = False,
     ) -> None:
         self._home = home
-        self._is_brief = is_brief
         self._settings = _Given(
             assembly=assembly,
             overlay=overlay,
@@ -114,6 +113,7 @@ class LocalServer:
             port=port,
             faults=faults,
             clock=clock,
+            is_brief=is_brief,
         )
         self._context = contextlib.ExitStack()
 
@@ -121,7 +121,7 @@ class LocalServer:
         with contextlib.ExitStack() as stack:
             self._home.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_locked(self._home))
-            connection = replace(stack.enter_context(_hosted(self._home, self._settings)), is_brief=self._is_brief)
+            connection = stack.enter_context(_hosted(self._home, self._settings))
             stack.enter_context(_published(self._home, connection))
             self._context = stack.pop_all()
         return connection
@@ -192,6 +192,7 @@ class _Given:
     port: int
     faults: Rehearsal | None
     clock: Clock | None
+    is_brief: bool
 
 
 @contextlib.contextmanager
@@ -212,6 +213,7 @@ def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
         port=given.port,
         faults=given.faults,
         clock=given.clock,
+        is_brief=given.is_brief,
     )
     started: Future[Running] = Future()
     stopping = threading.Event()
@@ -228,6 +230,7 @@ def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
             assembly=str(given.assembly.resolve()) if given.assembly else "",
             overlay=str(given.overlay) if given.overlay else None,
             faults=given.faults.spec.to_json() if given.faults else None,
+            is_brief=given.is_brief,
         )
     finally:
         stopping.set()

@@ -232,6 +232,14 @@ def test_command_waits_for_the_end_of_one_that_only_looks(tmp_path: Path, here: 
     assert ("SUCCEEDED" if looking else "2 computed") in out
 
 
+@pytest.mark.parametrize("is_brief", [False, True])
+def test_only_a_server_that_is_to_compute_starts_the_process_that_workers_come_from(
+    tmp_path: Path, is_brief: bool
+) -> None:
+    with LocalServer(tmp_path, assembly(), is_brief=is_brief):
+        assert (tmp_path / "logs/workers.log").exists() is not is_brief
+
+
 def test_detach_is_refused_when_no_server_would_outlive_the_command(here: Call) -> None:
     done = here("run", "--size", "3", "--detach")
     assert (done.returncode, done.stdout) == (2, "")
