@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthesis import GIVEN_SUBNETS, GIVEN_VPC, definition_of, synthesize_into, template_in
+from synthesis import GIVEN_SUBNETS, GIVEN_VPC, definition_of, synthesized_once, template_in
 
 # The app comes before aws_cdk everywhere: with it comes the setting of the node that aws_cdk runs on.
 from app import make_app, read_context
 
 
 @pytest.fixture(scope="session")
-def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return synthesize_into(tmp_path_factory.mktemp("assembly"))
+def assembly() -> Path:
+    return synthesized_once("synth-assembly")
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +33,9 @@ def batch_template(synthesize: Callable[..., dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def full_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def full_assembly() -> Path:
     """The stack with everything, as a person makes it."""
-    return synthesize_into(
-        tmp_path_factory.mktemp("assembly"), batch="true", orchestrator="true", packages_layer="false"
-    )
+    return synthesized_once("synth-full-assembly", batch="true", orchestrator="true", packages_layer="false")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Run the app, and read what it writes."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -46,6 +47,14 @@ def synthesize_into(outdir: Path, **context: str) -> Path:
     done = run_app(outdir, **context)
     assert done.returncode == 0, done.stderr
     return outdir
+
+
+def synthesized_once(name: str, **context: str) -> Path:
+    """Synthesize for all processes of a test run; none may change what is in the folder."""
+    folder = Path(os.environ["TEST_RUN_FOLDER"], name)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # else each process would synthesize
+        return folder if (folder / "manifest.json").exists() else synthesize_into(folder, **context)
 
 
 def template_in(assembly: Path) -> dict[str, Any]:
