@@ -1,6 +1,7 @@
 """`hpc serve`: a local server that stays, and how a shell reaches it."""
 
 import argparse
+import errno
 import shlex
 import threading
 from contextlib import ExitStack, suppress
@@ -11,6 +12,9 @@ from hpc.errors import ExitCode, NotStartedError
 from hpc.home import Home
 from hpc.synthesis import WITH_JOBS, check_assembly, find_assembly
 from hpc_local.server import Connection, LocalServer, ServerInUseError
+
+# A port that is taken, or that only root may have.
+PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -36,9 +40,9 @@ def _host(hosting: ExitStack, server: LocalServer, port: int, assembly: Path) ->
         return hosting.enter_context(server)
     except ServerInUseError as error:
         raise NotStartedError(f"{error}: stop it, or use another HPC_HOME") from error
-    except OSError as error:
-        raise NotStartedError(f"--port {port} can't be listened on: {error}") from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in PORT_ERRORS and error.filename is None:
+            raise NotStartedError(f"--port {port} can't be listened on: {error}") from error
         # An assembly may hold anything: what can't run here is named, whichever part of the server found it.
         raise NotStartedError(f"the local server can't run {assembly}: {type(error).__name__}: {error}") from error
 

@@ -129,6 +129,17 @@ def test_port_is_the_one_that_was_asked_for_and_a_taken_one_is_refused(serve: Se
     assert exports(serve("--port", str(port)))["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
 
 
+def test_home_that_can_not_be_written_is_named_and_not_the_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    (tmp_path / "logs").write_text("a file where a folder has to be")
+    refused = call(capsys, "serve", "--assembly", str(assembly()))
+    assert refused.returncode == 2
+    assert str(tmp_path / "logs") in refused.stderr
+    assert "--port" not in refused.stderr
+
+
 @pytest.mark.parametrize("port", ["65536", "-1", "http", "1.5", ""])
 def test_ports_that_there_are_not_are_refused(
     port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
