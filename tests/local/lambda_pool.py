@@ -29,7 +29,7 @@ class Machine:
     def __init__(self, worker_count: int = WORKER_COUNT, on_removed: Callable[[str], None] | None = None) -> None:
         self.now = 0.0
         self.loop = asyncio.new_event_loop()
-        self.loop.time = lambda: self.now  # type: ignore[method-assign]
+        self.loop.time = lambda: self.now  # type: ignore[method-assign]  # time stands still
         self.alive: dict[str, Worker] = {}
         self.polls: dict[str, asyncio.Task[Invocation | None]] = {}
         self.pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill, on_removed=on_removed)

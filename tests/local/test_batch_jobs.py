@@ -166,7 +166,7 @@ def test_terminated_job_ends_itself_or_is_killed(tmp_path: Path, source: str, ex
             job = await jobs.submit("wait")
             await started(jobs)
             await jobs.do("TerminateJob", jobId=job.id, reason="enough")
-            await job.ended.wait()  # type: ignore[union-attr]
+            await job.ended.wait()  # type: ignore[union-attr]  # it is no array
             (described,) = await jobs.describe(job.id)
             assert (described["status"], described["statusReason"]) == ("FAILED", "enough")
             assert described["container"]["exitCode"] == exit_code
@@ -182,7 +182,7 @@ def test_terminated_array_job_starts_no_child_any_more(tmp_path: Path) -> None:
             job = await jobs.submit("wait", arrayProperties={"size": 4})
             await started(jobs)
             await jobs.do("TerminateJob", jobId=job.id, reason="enough")
-            await job.ended.wait()  # type: ignore[union-attr]
+            await job.ended.wait()  # type: ignore[union-attr]  # it is no array
             (described,) = await jobs.describe(job.id)
             children = await jobs.children(described)
             assert [child["statusReason"] for child in [described, *children]] == ["enough"] * 5
@@ -252,7 +252,7 @@ def test_jobs_survive_the_death_of_the_process_that_forks_them(tmp_path: Path) -
             forking = jobs.service._processes._server.process_id
             assert forking is not None
             os.kill(forking, signal.SIGKILL)
-            await job.ended.wait()  # type: ignore[union-attr]
+            await job.ended.wait()  # type: ignore[union-attr]  # it is no array
             assert (await jobs.describe(job.id))[0]["container"]["exitCode"] == 137
             assert (await jobs.run("leave", containerOverrides=exit_with(0)))["status"] == "SUCCEEDED"
 

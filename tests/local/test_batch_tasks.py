@@ -61,7 +61,7 @@ def test_submitted_job_is_the_result_and_runs_on(tmp_path: Path) -> None:
             output = json.loads(row.output)
             assert set(output) == {"JobArn", "JobId", "JobName", "SdkHttpMetadata", "SdkResponseMetadata"}
             job = jobs.service.find(output["JobId"])
-            await job.ended.wait()  # type: ignore[union-attr]
+            await job.ended.wait()  # type: ignore[union-attr]  # it is no array
             assert job.status == "SUCCEEDED"
 
     run(scenario())

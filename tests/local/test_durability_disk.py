@@ -74,7 +74,7 @@ def committed_one_by_one(journal: Journal) -> Journal:
         wait([written])
         return written
 
-    journal.submit = submit_and_wait  # type: ignore[method-assign]
+    journal.submit = submit_and_wait  # type: ignore[method-assign]  # the same, one at a time
     return journal
 
 

@@ -202,7 +202,7 @@ def test_function_with_impossible_settings_is_refused(
     if "code" in change:
         change = {"code": workers.folder / "absent"}
     with pytest.raises(ValueError, match=message):
-        Function(name="f", arn="a", handler="h", memory_mib=1, environment={}, runtime="r", **(settings | change))  # type: ignore[arg-type]
+        Function(name="f", arn="a", handler="h", memory_mib=1, environment={}, runtime="r", **(settings | change))  # type: ignore[arg-type]  # they are wrong on purpose
 
 
 def test_python_of_the_workers_is_this_one(workers: Workers) -> None:

@@ -100,7 +100,7 @@ def dying(home: Home, write_count: int) -> None:
         left -= 1
         return submit(write)
 
-    journal.submit = submit_while_alive  # type: ignore[method-assign]
+    journal.submit = submit_while_alive  # type: ignore[method-assign]  # the same, up to a moment
 
 
 def result_of(home: Home, described: dict[str, Any]) -> Any:

@@ -95,7 +95,7 @@ def test_duration_follows_the_ramp_of_a_function(
         "ramp_seconds": 10.0,
     }
     simulated = simulate([seconds] * count, **quotas)  # type: ignore[arg-type] # one dict for two signatures
-    found = model(count, seconds, **quotas)  # type: ignore[arg-type]
+    found = model(count, seconds, **quotas)  # type: ignore[arg-type] # as above
     # A bound from below, and never by more than what a group of 1,000 environments takes to start.
     assert found <= simulated + 1e-5
     assert simulated - found <= 0.15 * simulated + 1.5

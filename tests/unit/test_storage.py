@@ -172,7 +172,7 @@ def test_journal_refuses_everything_after_a_write_has_failed_and_tells_once(tmp_
 def test_journal_commits_what_is_queued_when_it_closes_and_nothing_later(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite", lambda connection: connection.execute("CREATE TABLE t (x)") and None)
     for number in range(100):
-        journal.submit(lambda connection, number=number: connection.execute("INSERT INTO t VALUES (?)", (number,)))  # type: ignore[misc]
+        journal.submit(lambda connection, number=number: connection.execute("INSERT INTO t VALUES (?)", (number,)))  # type: ignore[misc]  # the result is not used
     journal.close()
     with pytest.raises(StorageError, match="closed"):
         journal.flush()
