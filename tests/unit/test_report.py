@@ -2,8 +2,10 @@
 
 import json
 import math
+import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -227,7 +229,18 @@ def test_error_of_a_state_is_the_message_and_then_where_it_was_raised() -> None:
     assert error_text(None, None) == ""
 
 
-def test_data_that_is_nested_too_deeply_to_be_indented_is_shown_as_it_is() -> None:
-    text = "[" * 1_900 + "]" * 1_900
+@pytest.fixture
+def _recursion_limit() -> Iterator[None]:
+    """Set the limit of a command: a library of other tests raises it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("_recursion_limit")
+@pytest.mark.parametrize("depth", [1_900, 100_000])
+def test_data_that_is_nested_too_deeply_to_be_indented_is_shown_as_it_is(depth: int) -> None:
+    text = "[" * depth + "]" * depth
     assert indented(text) == text
     assert indented("[1]") == "[\n  1\n]"
