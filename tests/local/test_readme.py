@@ -36,7 +36,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_in(copy: Path, text: str) -> subprocess.CompletedProcess[str]:
     # The environment is there already; making it once more is what `make` would do for a clone.
-    unmade = {"MAKEFLAGS": "", "MAKEOVERRIDES": ""}  # of the `make test` that runs this
+    unmade = {"MAKEFLAGS": "", "MAKEOVERRIDES": "", "ARGS": ""}  # of the `make test` that runs this
     return subprocess.run(
         ["bash", "-euc", text.replace("make ", "make -o .venv/ready ")],
         cwd=copy,

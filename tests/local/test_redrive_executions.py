@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,12 +85,15 @@ def test_retries_begin_anew_with_each_redrive(home: Home) -> None:
 
 
 def test_branches_that_succeeded_keep_their_results(home: Home) -> None:
-    def branch(name: str) -> dict[str, Any]:
+    def branch(name: str, **fields: Any) -> dict[str, Any]:
         begin = {"Type": "Pass", "Result": name, "ResultPath": "$.name", "Next": name}
-        return machine(f"Begin{name}", **{f"Begin{name}": begin, name: read_task(f"branch{name}", End=True)})
+        read = read_task(f"branch{name}", End=True, **fields)
+        return machine(f"Begin{name}", **{f"Begin{name}": begin, name: read})
 
-    waiting = machine("Pause", Pause={"Type": "Wait", "Seconds": 5000, "End": True})
-    state = {"Type": "Parallel", "Branches": [branch("A"), branch("B"), waiting], "End": True}
+    waiting = machine("Pause", Pause={"Type": "Wait", "Seconds": 3000, "End": True})
+    # It fails when the first branch has succeeded: a failure ends what still runs beside it.
+    failing = branch("B", Retry=[{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 500, "MaxAttempts": 1}])
+    state = {"Type": "Parallel", "Branches": [branch("A"), failing, waiting], "End": True}
     home.put("branchA", "first")
     failed = home.run(machine("Both", Both=state), {})
     before = home.events(failed.arn)
@@ -212,8 +216,19 @@ def test_definition_is_that_of_the_start(home: Home) -> None:
     assert json.loads(redrive(home, execution.row.arn)["output"]) == "old"
 
 
-def test_client_token_is_answered_before_anything_is_looked_at(home: Home) -> None:
-    failed = home.run(machine("Read", Read=read_task("token", End=True)))
+@pytest.fixture
+def unhurried(tmp_path: Path) -> Iterator[Home]:
+    """Open a home in whose real time a token is remembered for longer than a test takes."""
+    with open_home(tmp_path, speed=1.0) as opened:
+        yield opened
+
+
+def test_client_token_is_answered_before_anything_is_looked_at(unhurried: Home) -> None:
+    home = unhurried
+    hold = {"Type": "Wait", "Seconds": 2, "Next": "Read"}
+    states = {"First": read_task("first", Next="Hold"), "Hold": hold, "Read": read_task("token", End=True)}
+    failed = home.run(machine("First", **states))
+    home.put("first", "x")
     first = home.states("RedriveExecution", executionArn=failed.arn, clientToken="a")
     assert home.states("RedriveExecution", executionArn=failed.arn, clientToken="a") == first
     assert error_of(lambda: home.states("RedriveExecution", executionArn=failed.arn, clientToken="b"))[0] == (
@@ -232,7 +247,8 @@ def test_client_token_is_answered_before_anything_is_looked_at(home: Home) -> No
     )
 
 
-def test_only_the_last_ten_tokens_are_remembered(home: Home) -> None:
+def test_only_the_last_ten_tokens_are_remembered(unhurried: Home) -> None:
+    home = unhurried
     failed = home.run(machine("Read", Read=read_task("tokens", End=True)))
     for number in range(11):
         redrive(home, failed.arn, f"token-{number}")

@@ -10,6 +10,7 @@ import pytest
 from synthesis import ROOT, run_app
 
 CDK = ROOT / "node_modules/.bin/cdk"
+PACKAGE_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "aws/jsii/package-cache")
 
 needs_cdk_cli = pytest.mark.skipif(not CDK.exists(), reason="the CDK CLI is not installed: make node_modules/ready")
 
@@ -39,7 +40,13 @@ def test_cdk_cli_gives_the_template_that_python_gives_for_other_settings(tmp_pat
 
 
 def test_app_needs_no_node_on_path_and_no_home(tmp_path: Path) -> None:
-    bare = {"PATH": str(tmp_path / "empty"), "HOME": str(tmp_path / "home"), "CDK_OUTDIR": str(tmp_path / "out")}
+    bare = {
+        "PATH": str(tmp_path / "empty"),
+        "HOME": str(tmp_path / "home"),
+        "CDK_OUTDIR": str(tmp_path / "out"),
+        # What jsii unpacks below a home takes longer than the synthesis.
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(PACKAGE_CACHE),
+    }
     done = subprocess.run(
         [sys.executable, str(ROOT / "app.py")], cwd=tmp_path, env=bare, capture_output=True, text=True, check=False
     )
