@@ -5,6 +5,8 @@ PYTHON ?= python3
 REPORT ?= $(or $(HPC_HOME),.hpc)/report.html
 UV_VERSION := 0.13.9
 BIN := .venv/bin
+# One more than processors, because some tests wait; each takes half a gigabyte.
+TEST_PROCESSES = $(shell $(BIN)/python -c "import os; print(min(os.cpu_count() + 1, 8))")
 # A user's setting against byte code would make every command compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
@@ -18,14 +20,14 @@ run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
 
 test: .venv/dev-ready node_modules/ready lint
-	python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 soak: .venv/ready
 	python benchmarks/soak.py $(ARGS)
 
 # 100,000 odd inputs that nobody has tried; `make test` tries 5,000, the same ones each time.
 fuzz: .venv/dev-ready
-	FUZZ_TIMES=20 python -m pytest --numprocesses 3 --dist load tests/fuzz $(ARGS)
+	FUZZ_TIMES=20 python -m pytest --numprocesses $(TEST_PROCESSES) --dist load tests/fuzz $(ARGS)
 
 lint: .venv/dev-ready
 	ruff check .
