@@ -7,9 +7,11 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from lambda_workers import BASE_ENVIRONMENT, Workers, lambda_workers
+from states_endpoint import wait_until
 
 from hpc_local.lambda_function import Function
 
@@ -149,11 +151,24 @@ def test_replaced_function_runs_its_new_code(workers: Workers) -> None:
         assert workers.invoke(arn) == version
 
 
-def test_function_replaced_while_it_runs_ends_there_and_its_worker_is_not_used_again(workers: Workers) -> None:
-    old = "import time\ndef handler(event, context):\n    time.sleep(0.2)\n    return 'old'\n"
-    running = workers.start(workers.register("changing", old), None)
+def test_function_replaced_while_it_runs_ends_there_and_its_worker_is_not_used_again(
+    workers: Workers, tmp_path: Path
+) -> None:
+    old = """
+import pathlib, time
+
+def handler(event, context):
+    pathlib.Path(event, "began").touch()
+    while not pathlib.Path(event, "replaced").exists():
+        time.sleep(0.01)
+    return "old"
+"""
+    running = workers.start(workers.register("changing", old), str(tmp_path))
+    wait_until((tmp_path / "began").exists)
     new = workers.register("changing", "def handler(event, context):\n    return 'new'\n")
-    assert json.loads(running.result(timeout=30)) in ("old", "new")  # new if it was replaced before it was taken
+    assert workers.invoke(new) == "new"
+    (tmp_path / "replaced").touch()
+    assert json.loads(running.result(timeout=30)) == "old"
     assert [workers.invoke(new) for _ in range(3)] == ["new"] * 3
 
 
