@@ -112,9 +112,8 @@ class FailedItems:
 
     def _of_parts(self, record: dict[str, Any], batch: dict[str, Any]) -> Iterator[FailedItem]:
         for part in json.loads(record["Output"])["parts"]:
-            if part.get("failed_count"):
-                part = self._spilled(part["key"])  # noqa: PLW2901 - the same part, whole
-            failures = ((each["index"], *_typed(each["error"])) for each in part.get("failed", ()))
+            whole = self._spilled(part["key"]) if part.get("failed_count") else part
+            failures = ((each["index"], *_typed(each["error"])) for each in whole.get("failed", ()))
             # A workload's exception is not retried.
             yield from self._with_inputs(batch, failures, 1, by_position=True)
 

@@ -41,10 +41,7 @@ def is_redrive(run: Run) -> bool:
 def last_index(run: Run, batch: dict[str, Any]) -> int:
     """Return the index of a batch's last item."""
     last: int = batch["first"] + batch["count"] - 1
-    if is_redrive(run):
-        for last, _ in batch_items(run, batch):  # noqa: B007 - the last one is what is asked for
-            pass
-    return last
+    return max((index for index, _ in batch_items(run, batch)), default=last) if is_redrive(run) else last
 
 
 def read_batches(run: Run) -> Iterator[dict[str, Any]]:

@@ -2,11 +2,27 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.stub import Stubber
 
 from hpc.client import AWS_PACE, Target, local_config, local_session
+
+ACCOUNT = "us-east-1:000000000000"
+MACHINE = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"
+
+
+def ended_execution(status: str) -> dict[str, Any]:
+    """Return ``run-1`` of MACHINE as Step Functions tells of it."""
+    return {
+        "executionArn": f"arn:aws:states:{ACCOUNT}:execution:Machine:run-1",
+        "stateMachineArn": MACHINE,
+        "name": "run-1",
+        "status": status,
+        "startDate": datetime(2026, 11, 22, tzinfo=UTC),
+        "stopDate": datetime(2026, 11, 22, tzinfo=UTC),
+    }
 
 
 def deployed_stack(state_machine_arn: str) -> Target:

@@ -3,28 +3,17 @@
 import json
 from argparse import Namespace
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from stubs import answering, deployed_stack
+from stubs import MACHINE, answering, deployed_stack, ended_execution
 
 from hpc.errors import UnansweredError
 from hpc.follow import FollowedRun
 from hpc.home import Home
 
-ACCOUNT = "us-east-1:000000000000"
-MACHINE = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"
 FAILED_JOB = {"JobId": "job-1", "ArrayProperties": {"Size": 4}, "Status": "FAILED"}
-FAILED = {
-    "executionArn": f"arn:aws:states:{ACCOUNT}:execution:Machine:run-1",
-    "stateMachineArn": MACHINE,
-    "name": "run-1",
-    "status": "FAILED",
-    "startDate": datetime(2026, 11, 22, tzinfo=UTC),
-    "stopDate": datetime(2026, 11, 22, tzinfo=UTC),
-    "cause": json.dumps(FAILED_JOB),
-}
+FAILED = ended_execution("FAILED") | {"cause": json.dumps(FAILED_JOB)}
 
 
 def follow(home: Path, *, is_guest: bool) -> int:

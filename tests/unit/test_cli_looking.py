@@ -6,13 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.stub import Stubber
-from stubs import deployed_stack
+from stubs import MACHINE, deployed_stack, ended_execution
 
 from hpc import local, redrive
 from hpc.cli import build_parser
@@ -23,16 +22,7 @@ from hpc.home import Home
 from hpc.reading import looks_twice, open_run
 from hpc.runs import runs
 
-ACCOUNT = "us-east-1:000000000000"
-MACHINE = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"
-EXECUTION = {
-    "executionArn": f"arn:aws:states:{ACCOUNT}:execution:Machine:run-1",
-    "stateMachineArn": MACHINE,
-    "name": "run-1",
-    "status": "SUCCEEDED",
-    "startDate": datetime(2026, 11, 22, tzinfo=UTC),
-    "stopDate": datetime(2026, 11, 22, tzinfo=UTC),
-}
+EXECUTION = ended_execution("SUCCEEDED")
 Answer = Callable[[Stubber], None]
 
 
