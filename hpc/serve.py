@@ -3,9 +3,10 @@
 import argparse
 import errno
 import shlex
-import threading
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from hpc.console import emit, say
 from hpc.errors import ExitCode, NotStartedError
@@ -15,6 +16,7 @@ from hpc_local.server import Connection, LocalServer, ServerInUseError
 
 # A port that is taken, or that only root may have.
 PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
+SIGNAL_LOOK_SECONDS = 0.5
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -27,8 +29,14 @@ def serve(args: argparse.Namespace) -> int:
         with suppress(KeyboardInterrupt):
             emit(exports(connection), kept_in=str(folder / "server.json"))
             say(f"serving {connection.outputs.get('StateMachineArn', assembly)} (Ctrl-C ends it)")
-            threading.Event().wait()
+            wait_for_signal()
     return ExitCode.SUCCEEDED
+
+
+def wait_for_signal() -> NoReturn:
+    """Wait for the exception that a signal's handler raises."""
+    while True:  # a signal that comes between Python's last look for one and a wait does not end that wait
+        time.sleep(SIGNAL_LOOK_SECONDS)
 
 
 def _everything(home: Home, folder: Path) -> Path:
