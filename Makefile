@@ -22,7 +22,7 @@ run: .venv/ready
 test: .venv/dev-ready node_modules/ready lint
 	python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
-soak: .venv/ready
+soak: .venv/dev-ready
 	python benchmarks/soak.py $(ARGS)
 
 # 100,000 odd inputs that nobody has tried; `make test` tries 5,000, the same ones each time.

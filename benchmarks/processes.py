@@ -1,30 +1,27 @@
-"""Processes below a process, and whether they are gone."""
+"""Processes by their numbers: those below one, whether they are gone, and what they have open."""
 
-import subprocess
 import time
+from collections.abc import Collection
+
+import psutil
 
 POLL_SECONDS = 0.005
 GONE_SECONDS = 10
 
 
-class ProcessesLeftError(Exception):
+class ProcessesLeftError(AssertionError):
     """Processes did not end with the one that started them."""
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes below one, the oldest first."""
-    found = []
-    for child in _children(pid):
-        found += [child, *descendants(child)]
-    return found
+    """Return the processes below one; none if it has ended."""
+    try:
+        return [process.pid for process in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
-def _children(pid: int) -> list[int]:
-    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    return [int(text) for text in listed.stdout.split()]
-
-
-def wait_until_gone(pids: list[int]) -> None:
+def wait_until_gone(pids: Collection[int]) -> None:
     """Wait until processes have ended; raise if one is left."""
     deadline = time.monotonic() + GONE_SECONDS
     while left := [pid for pid in pids if is_alive(pid)]:
@@ -34,5 +31,13 @@ def wait_until_gone(pids: list[int]) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return listed.stdout.strip() not in ("", "Z", "Z+", "Zl", "Zs")
+    """Return whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def open_handles(pid: int) -> int:
+    """Return how many files, sockets and pipes a process has open."""
+    return int(psutil.Process(pid).num_fds())

@@ -1,4 +1,4 @@
-"""What a home holds of its runs: the items whose results are on disk, and a process's open handles."""
+"""What a home holds of its runs: the items whose results are on disk."""
 
 import json
 import sqlite3
@@ -56,9 +56,3 @@ class Committed:
         lines = (folder / "items.jsonl").read_text().splitlines()
         indexes = [json.loads(line)["index"] for line in lines]
         return [[indexes[position] for position in each] for each in ranges]
-
-
-def handles(pid: int) -> int:
-    """Return how many files, sockets and pipes a process has open; 0 where the system doesn't tell."""
-    folder = Path(f"/proc/{pid}/fd")
-    return len(list(folder.iterdir())) if folder.is_dir() else 0

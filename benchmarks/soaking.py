@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from processes import descendants, wait_until_gone
-from soaked_files import Committed, handles
+from processes import descendants, open_handles, wait_until_gone
+from soaked_files import Committed
 
 from hpc.client import local_config, local_session
 from hpc_local.server import Connection, attach
@@ -277,10 +277,10 @@ class Soak:
 
     def _check_handles(self, process: "subprocess.Popen[str]", client: Any, connection: Connection) -> None:
         """Compare the server's open handles before and after another run with faults."""
-        before = handles(process.pid)
+        before = open_handles(process.pid)
         self._start(client, connection, self._input() | {"size": min(self.plan.items, 200), "batch_size": 1})
         self._wait(process, client)
-        self.figures.handles = handles(process.pid)
+        self.figures.handles = open_handles(process.pid)
         if self.figures.handles > before + HANDLE_MARGIN:
             raise SoakError(f"the server has {self.figures.handles} open handles, it had {before}")
 

@@ -5,9 +5,7 @@ import contextlib
 import json
 import os
 import re
-import sys
 import threading
-import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -102,23 +100,3 @@ def lambda_workers(
         yield workers
     finally:
         workers.close()
-
-
-def is_alive(process_id: int) -> bool:
-    """True for a process that runs; False for none and for one that only waits to be reaped."""
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    if sys.platform != "linux":
-        return True
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
-def wait_until_dead(*process_ids: int) -> None:
-    deadline = time.monotonic() + 10
-    while alive := [process_id for process_id in process_ids if is_alive(process_id)]:
-        assert time.monotonic() < deadline, f"still alive: {alive}"
-        time.sleep(0.005)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from job_service import Jobs, open_jobs, run, statuses
-from lambda_workers import wait_until_dead
+from processes import wait_until_gone
 
 PRINT_ENVIRONMENT = "import json, os, sys; print(json.dumps([dict(os.environ), os.getcwd(), sys.argv]))"
 EXIT_WITH = "import os, sys; sys.exit(int(os.environ['CODE']))"
@@ -239,7 +239,7 @@ def test_every_process_ends_with_the_service(tmp_path: Path) -> None:
             await started(jobs)
             return [int(pid) for pid in (jobs.code / "pids").read_text().split()]
 
-    wait_until_dead(*run(scenario()))
+    wait_until_gone(run(scenario()))
 
 
 def test_jobs_survive_the_death_of_the_process_that_forks_them(tmp_path: Path) -> None:

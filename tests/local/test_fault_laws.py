@@ -6,7 +6,6 @@ many items.  What it checks at each stop: nothing that was on disk is computed a
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ import pytest
 from assemblies import EXPRESS, PROJECT, synthesized
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-
-sys.path.append(str(PROJECT / "benchmarks"))
 from soaking import Figures, Plan, Soak
 
 WORKLOAD = PROJECT / "benchmarks" / "soaked.py"

@@ -14,6 +14,7 @@ from typing import IO
 import pytest
 from assemblies import synthesized
 from hpc_commands import HPC, assembly, call, command, environment, hpc, result_of
+from processes import descendants, wait_until_gone
 
 from hpc_local.server import LocalServer
 
@@ -29,7 +30,7 @@ class Running:
     run_name: str
     stderr: IO[str]
 
-    def descendants(self) -> set[int]:
+    def descendants(self) -> list[int]:
         """Wait until a worker computes; return the processes that this one has started."""
         deadline = time.monotonic() + ENDS_WITHIN_SECONDS
         while time.monotonic() < deadline:
@@ -81,29 +82,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         process.communicate()
 
 
-def living() -> dict[int, int]:
-    """Return the parent of every process that is not a zombie."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
-    rows = [line.split() for line in listed.stdout.splitlines()]
-    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
-
-
-def descendants(ancestor: int) -> set[int]:
-    parents = living()
-    found = {ancestor}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {ancestor}
-
-
-def left_alive(processes: set[int]) -> set[int]:
-    """Return those of the processes that have not ended after a while."""
-    deadline = time.monotonic() + ENDS_WITHIN_SECONDS
-    while (left := processes & set(living())) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signal_stops_a_local_run_and_leaves_no_process(
     start: Callable[..., Running], number: signal.Signals, code: int
@@ -112,14 +90,14 @@ def test_signal_stops_a_local_run_and_leaves_no_process(
     processes = running.descendants()
     os.killpg(running.process.pid, number)  # the whole group, as a terminal does
     assert running.end() == (code, "", f"stopped {running.run_name}\n")
-    assert left_alive(processes) == set()
+    wait_until_gone(processes)
 
 
 def test_killed_command_leaves_no_process_and_its_home_works_again(start: Callable[..., Running], here: Call) -> None:
     running = start(*FOREVER)
     processes = running.descendants()
     running.process.kill()
-    assert left_alive(processes) == set()
+    wait_until_gone(processes)
     assert here("run", "--size", "3", "--output", "json").returncode == 0
 
 

@@ -12,7 +12,8 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
-from lambda_workers import is_alive, lambda_workers, wait_until_dead
+from lambda_workers import lambda_workers
+from processes import is_alive, wait_until_gone
 
 from hpc_local.lambda_runtime import FunctionError, LambdaRuntime, RuntimeStoppedError
 
@@ -56,7 +57,7 @@ def test_stop_kills_busy_workers_and_what_they_started(tmp_path: Path) -> None:
         workers.run(workers.runtime.stop())
         assert not is_alive(process_ids[0])
         assert not is_alive(process_ids[1])
-        wait_until_dead(process_ids[2])  # reaped by the system, not by us
+        wait_until_gone([process_ids[2]])  # reaped by the system, not by us
         for future in [running, *queued]:
             with pytest.raises(RuntimeStoppedError, match="the Lambda runtime was stopped"):
                 future.result(timeout=30)
@@ -90,7 +91,7 @@ def test_time_out_kills_the_worker_and_what_it_started(tmp_path: Path) -> None:
         _, *process_ids = read_process_ids(pipe)
         with pytest.raises(FunctionError, match=r"Sandbox\.Timedout"):
             running.result(timeout=30)
-        wait_until_dead(*process_ids)
+        wait_until_gone(process_ids)
         assert workers.invoke(workers.register("pids", PIDS))[1] not in process_ids
 
 
@@ -103,7 +104,7 @@ def test_cancelled_invocation_frees_its_worker_for_the_next(tmp_path: Path) -> N
         queued.cancel()
         running.cancel()
         workers.invoke(workers.register("pids", PIDS))
-        wait_until_dead(*process_ids)
+        wait_until_gone(process_ids)
         with pytest.raises(CancelledError):
             running.result(timeout=30)
         assert workers.log("stuck") == ""
@@ -160,7 +161,7 @@ def test_idle_workers_beyond_the_count_are_retired_the_longest_unused_first(tmp_
     with lambda_workers(tmp_path, worker_count=1) as workers:
         arns = [workers.register(f"function-{number}", PIDS) for number in range(3)]
         first = [workers.invoke(arn)[1] for arn in arns]
-        wait_until_dead(*first[:2])
+        wait_until_gone(first[:2])
         assert workers.invoke(arns[2])[1] == first[2]
 
 
@@ -197,7 +198,7 @@ def test_worker_that_died_while_it_waited_is_replaced(tmp_path: Path) -> None:
         for number in range(5):
             process_id = workers.invoke(arn)[1]
             os.kill(process_id, signal.SIGKILL)
-            wait_until_dead(process_id)
+            wait_until_gone([process_id])
             workers.invoke(workers.register(f"other-{number}", PIDS))  # its start is reported after the death
             seen.add(process_id)
         assert len(seen) == 5
@@ -210,7 +211,7 @@ def test_invocation_is_taken_by_a_new_parent_when_the_old_one_dies(tmp_path: Pat
         for _ in range(3):
             parent, process_id = workers.invoke(arn)
             os.kill(parent, signal.SIGKILL)
-            wait_until_dead(parent, process_id)
+            wait_until_gone([parent, process_id])
             parents.add(parent)
         assert len(parents) == 3
 
@@ -226,7 +227,7 @@ def test_death_of_the_parent_process_fails_what_runs_and_nothing_that_waits(tmp_
             running.result(timeout=30)
         for future in waiting:
             assert json.loads(future.result(timeout=30))[0] != parent
-        wait_until_dead(parent, process_id, grandchild)
+        wait_until_gone([parent, process_id, grandchild])
 
 
 def test_everybody_who_waits_is_told_when_no_parent_process_can_be_started(
@@ -262,7 +263,7 @@ def test_no_process_outlives_the_program_that_started_them(tmp_path: Path, numbe
         process_ids = read_process_ids(pipe)
         program.send_signal(number)
         assert program.wait(timeout=30) != 0
-    wait_until_dead(*process_ids)
+    wait_until_gone(process_ids)
 
 
 def test_workers_are_in_a_session_and_groups_of_their_own_that_no_terminal_interrupts(tmp_path: Path) -> None:

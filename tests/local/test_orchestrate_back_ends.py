@@ -11,7 +11,7 @@ import boto3
 import pytest
 from hpc_commands import digits, environment, key_total, result_of
 from job_commands import arguments, assembly, command, process_ids, write_workload
-from lambda_workers import wait_until_dead
+from processes import wait_until_gone
 
 from hpc.cli import main
 from hpc_local.server import Connection, LocalServer
@@ -101,7 +101,7 @@ def test_nothing_is_left_of_a_run_that_is_ended(tmp_path: Path, back_end: str, w
         finally:
             following.kill()
     assert following.returncode == (130 if way == "interrupt" else 1)
-    wait_until_dead(*pids)
+    wait_until_gone(pids)
 
 
 def clients(connection: Connection) -> tuple[Any, Any]:
@@ -138,5 +138,5 @@ def test_jobs_of_a_stopped_execution_end_while_the_server_goes_on(tmp_path: Path
             assert time.monotonic() < limit, "the job goes on"
             time.sleep(0.05)
         assert [job["jobName"] for job in failed] == [f"MapReduce-stopped-{back_end}"]
-        wait_until_dead(*pids)
+        wait_until_gone(pids)
         assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
