@@ -41,8 +41,8 @@ class Pace:
 LOCAL_PACE = Pace(0.02, 0.5)
 # Source: docs:step-functions/latest/dg/service-quotas; DescribeMapRun refills at 1 a second, for the whole account.
 AWS_PACE = Pace(2, 15)
-# Of S3, for an object that is not there, or that one who may not list can't be told about.
-MISSING_CODES = {"NoSuchKey", "404", "AccessDenied", "403"}
+# Of S3's GetObject, to one who may list; others are denied what is not there, and can't be told the difference.
+MISSING_CODES = {"NoSuchKey"}
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 from stubs import deployed_stack
 
 from hpc.client import Target
 from hpc.errors import LostRunError
 from hpc.failures import read_failures
+from hpc.reading import Run
 
 BUCKET = "results"
 MAP_RUN_ARN = "arn:aws:states:us-east-1:000000000000:mapRun:MapReduce/ComputeMap:6b0c"
@@ -88,6 +90,17 @@ def test_read_failures_says_so_when_a_record_does_not_name_its_batch(target: Tar
 def test_read_failures_fails_when_there_is_no_manifest(target: Target) -> None:
     with pytest.raises(LostRunError, match=f"no manifest at s3://{BUCKET}/{FOLDER}/manifest.json"):
         read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN})
+
+
+def test_run_whose_files_may_not_be_read_is_not_taken_for_one_without_files(target: Target) -> None:
+    run = Run(target, "arn:aws:states:eu-west-1:000000000000:execution:Machine:run-1")
+    with Stubber(target.s3) as s3:
+        for _ in range(2):
+            s3.add_client_error("get_object", "AccessDenied", "not yours", 403)
+        with pytest.raises(LostRunError, match=r"reading run.json: AccessDenied: not yours"):
+            assert run.settings
+        with pytest.raises(LostRunError, match="reading the failed batches: AccessDenied: not yours"):
+            read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN})
 
 
 def test_read_failures_fails_when_a_named_file_is_missing(target: Target) -> None:
