@@ -6,7 +6,7 @@ from collections.abc import Collection
 import psutil
 
 POLL_SECONDS = 0.005
-GONE_SECONDS = 10
+GONE_SECONDS = 60
 
 
 class ProcessesLeftError(AssertionError):

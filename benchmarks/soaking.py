@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.05
 # What ends an attempt after items of its batch were computed, or computes them twice.
 WASTING = ("crash", "timeout", "duplicate", "service_error", "wrong_output")
 MOST_STOPS = 200
-DEATH_SECONDS = 5
+DEATH_SECONDS = 60
 # Sockets that are being closed, a worker more: anything but what grows with the number of batches.
 HANDLE_MARGIN = 16
 HOST = """

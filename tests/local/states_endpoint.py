@@ -17,7 +17,7 @@ from hpc_local.server import Connection, LocalServer
 ROLE_ARN = "arn:aws:iam::000000000000:role/tests"
 MACHINE_ARN = "arn:aws:states:us-east-1:000000000000:stateMachine"
 EXECUTION_ARN = "arn:aws:states:us-east-1:000000000000:execution"
-WAITS_WITHIN_SECONDS = 20
+WAITS_WITHIN_SECONDS = 60
 
 
 def chain(**states: dict[str, Any]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def exports(process: "subprocess.Popen[str]") -> dict[str, str]:
 def test_server_serves_until_a_signal_which_is_success(serve: Serve, ending: signal.Signals) -> None:
     process = serve()
     process.send_signal(ending)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert out.count("export ") == len(VARIABLES)
 

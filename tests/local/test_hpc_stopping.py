@@ -19,7 +19,7 @@ from processes import descendants, wait_until_gone
 from hpc_local.server import LocalServer
 
 FOREVER = ["run", "--size", "4", "--workload", "rehearsal", "--params", '{"seconds": 600}', "--batch-size", "1"]
-ENDS_WITHIN_SECONDS = 10
+ENDS_WITHIN_SECONDS = 60
 
 
 @dataclass

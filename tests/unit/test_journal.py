@@ -25,6 +25,6 @@ def test_write_whose_waiter_is_gone_is_made_and_so_are_those_after_it(tmp_path: 
         assert cancelled.cancel()
         last = journal.submit(insert(2))
         gate.set()
-        last.result(timeout=10)
+        last.result(timeout=60)
         with contextlib.closing(journal.connect()) as reader:
             assert [number for (number,) in reader.execute("SELECT number FROM numbers")] == [1, 2]
