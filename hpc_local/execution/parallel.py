@@ -137,7 +137,10 @@ class _Group:
     async def run(self, concurrency: int) -> list[Json]:
         """Run the branches, at most ``concurrency`` at once; the first failure stops the others and is raised."""
         slots = asyncio.Semaphore(concurrency)
-        tasks = [asyncio.ensure_future(self._run_one(index, slots)) for index in range(len(self._branches))]
+        tasks = [
+            asyncio.ensure_future(self._run_one(index, slots, has_to_wait=index >= concurrency))
+            for index in range(len(self._branches))
+        ]
         try:
             results = await asyncio.gather(*tasks)
         except BaseException:
@@ -149,12 +152,12 @@ class _Group:
         self._cursor.last = max(ends, default=self._cursor.last)
         return list(results)
 
-    async def _run_one(self, index: int, slots: asyncio.Semaphore) -> Json:
+    async def _run_one(self, index: int, slots: asyncio.Semaphore, *, has_to_wait: bool) -> Json:
         own = self._cursors[index]
         async with slots:
             if self._failed:
                 return None  # its place came free by a failure, which ends the group
-            if self._freed:
+            if has_to_wait:
                 own.last = self._freed.pop(0)
             self._open.add(index)
             try:

@@ -111,6 +111,22 @@ def test_branches_that_succeeded_keep_their_results(home: Home) -> None:
     assert wait_exited["id"] > len(before)
 
 
+def test_branches_that_end_at_once_keep_their_results(home: Home) -> None:
+    at_once = [machine(name, **{name: {"Type": "Pass", "Result": name, "End": True}}) for name in ("First", "Last")]
+    branches = [at_once[0], machine("Read", Read=read_task("besides", End=True)), at_once[1]]
+    failed = home.run(machine("All", All={"Type": "Parallel", "Branches": branches, "End": True}))
+    assert failed.status == "FAILED"
+    (started,) = of_type(home.events(failed.arn), "ParallelStateStarted")
+    begun = [
+        *of_type(home.events(failed.arn), "PassStateEntered"),
+        *of_type(home.events(failed.arn), "TaskStateEntered"),
+    ]
+    assert [event["previousEventId"] for event in begun] == [started["id"]] * 3  # none has waited for another
+    home.put("besides", "read")
+    assert json.loads(redrive(home, failed.arn)["output"]) == ["First", {"body": "read"}, "Last"]
+    assert len(of_type(home.events(failed.arn), "PassStateEntered")) == 2
+
+
 def test_iterations_that_succeeded_keep_their_results_and_others_begin(home: Home) -> None:
     processor = machine("Item", Item=read_task("$.key", End=True))
     state = {"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": 1, "ItemProcessor": processor, "End": True}
