@@ -82,7 +82,8 @@ class Index:
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                if self._writer.in_transaction:  # a full disk, say, has made SQLite roll back by itself
+                    self._writer.execute("ROLLBACK")
                 raise
 
     def add_bucket(self, bucket: BucketInfo) -> None:

@@ -283,3 +283,13 @@ def test_commits_are_durable_before_they_return(root: Path) -> None:
     with closing(ObjectStore(root)) as store:
         assert store._index._writer.execute("PRAGMA synchronous").fetchone() == (2,)
         assert store._index._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_full_disk_is_told_and_leaves_the_store_usable(store: ObjectStore) -> None:
+    writer = store._index._writer
+    (page_count,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {page_count}")
+    with pytest.raises(sqlite3.OperationalError, match="database or disk is full"):
+        store.put("bkt", "k", [b"content"], metadata={"long": "x" * 100_000})
+    store.put("bkt", "k", [b"short"])
+    assert read(store, "k") == b"short"
