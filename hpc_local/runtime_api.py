@@ -24,6 +24,10 @@ _VERSION = "2018-06-01"
 _KEEP_ALIVE_SECONDS = 86_400
 
 
+class _DisconnectedError(Exception):
+    """The worker went away before its request was complete: its end tells what became of its invocation."""
+
+
 class RuntimeApi:
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
@@ -44,7 +48,10 @@ class RuntimeApi:
 
     async def _respond(self, scope: _Scope, receive: Any, send: Any) -> None:
         _, token, *path = scope["path"].split("/")
-        status, headers, body = await self._answer(scope, receive, token, path)
+        try:
+            status, headers, body = await self._answer(scope, receive, token, path)
+        except _DisconnectedError:
+            return
         if self._pool.is_dying(token):  # a refusal would only be logged as an error before the end
             await _wait_for_disconnect(receive)
             return
@@ -101,6 +108,8 @@ async def _read_body(receive: Any) -> bytes | None:
     chunks, size, more = [], 0, True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _DisconnectedError
         chunk = message.get("body", b"")
         size += len(chunk)
         if size <= MAXIMUM_RESPONSE_BYTES:

@@ -40,6 +40,23 @@ def handler(event, context):
 """
 
 
+# Dies in the middle of its post; the end of the connection has been noticed by then.
+CUT_SHORT = """
+import os, socket
+
+def handler(event, context):
+    address, _, token = os.environ["AWS_LAMBDA_RUNTIME_API"].partition("/")
+    path = f"/{token}/2018-06-01/runtime/invocation/{context.aws_request_id}/{event['operation']}"
+    head = f"POST {path} HTTP/1.1\\r\\nHost: {address}\\r\\nContent-Length: 100\\r\\n\\r\\n"
+    host, _, port = address.partition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head.encode() + b"12345")
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+    os._exit(7)
+"""
+
+
 @pytest.fixture(scope="module", params=["native client", "stand-in client"])
 def workers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     environment = {"HPC_PURE_RUNTIME_CLIENT": "1"} if request.param == "stand-in client" else {}
@@ -48,10 +65,11 @@ def workers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with lambda_workers(tmp_path_factory.mktemp("lambda"), environment=environment) as workers:
         workers.register("app", APP)
         workers.register("hasty", APP, timeout_seconds=0.25)
+        workers.register("cut", CUT_SHORT)
         yield workers
 
 
-APP_ARN, HASTY_ARN = function_arn("app"), function_arn("hasty")
+APP_ARN, HASTY_ARN, CUT_ARN = function_arn("app"), function_arn("hasty"), function_arn("cut")
 
 
 def test_exception_is_reported_by_its_class_with_the_document_of_the_runtime_client(workers: Workers) -> None:
@@ -88,6 +106,12 @@ def test_end_of_the_process_is_reported_as_exit_error(workers: Workers, event: d
     assert error.cause == (
         f'{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: {request_id} Error: {reason}"}}'
     )
+
+
+@pytest.mark.parametrize("operation", ["response", "error"])
+def test_post_of_a_worker_that_dies_meanwhile_is_not_its_outcome(workers: Workers, operation: str) -> None:
+    error = workers.failure(CUT_ARN, {"operation": operation})
+    assert (error.name, "exit status 7" in error.cause) == ("Runtime.ExitError", True)
 
 
 def test_time_out_is_reported_with_the_seconds_of_the_function(workers: Workers) -> None:
