@@ -158,7 +158,11 @@ class Scheduler:
         if job.array is not None and not job.array.started_at:
             job.array.started_at = job.started_at
         self._set(job, "STARTING")
-        self._processes.spawn(identity, job)
+        try:
+            self._processes.spawn(identity, job)
+        except OSError as error:  # such as a full disk; told as a process tells it: not while jobs are dispatched
+            asyncio.get_running_loop().call_soon(self.worker_failed, identity, str(error))
+            return
         self._set(job, "RUNNING")
         if "attemptDurationSeconds" in job.request.timeout:
             self._call_later(job, job.request.timeout["attemptDurationSeconds"], lambda: self._end(job, _OUT_OF_TIME))

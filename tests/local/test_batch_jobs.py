@@ -257,3 +257,21 @@ def test_jobs_survive_the_death_of_the_process_that_forks_them(tmp_path: Path) -
             assert (await jobs.run("leave", containerOverrides=exit_with(0)))["status"] == "SUCCEEDED"
 
     run(scenario())
+
+
+def test_job_whose_log_has_no_place_fails_as_one_that_cannot_start_and_the_next_ones_run(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_jobs(tmp_path, slots=1) as jobs:
+            place = tmp_path / "logs/jobs"
+            place.write_text("not a folder")
+            jobs.define("leave", "", retry_strategy={"attempts": 2})
+            job = await jobs.run("leave", arrayProperties={"size": 3})
+            children = await jobs.children(job)
+            assert [child["status"] for child in [job, *children]] == ["FAILED"] * 4
+            for attempt in [attempt for child in children for attempt in child["attempts"]]:
+                assert attempt["container"]["reason"].startswith("CannotStartContainerError: [Errno ")
+            assert [len(child["attempts"]) for child in children] == [2] * 3
+            place.unlink()
+            assert (await jobs.run("leave"))["status"] == "SUCCEEDED"
+
+    run(scenario())
