@@ -13,7 +13,8 @@ redrive the dataset is read again for children that never started, and one that 
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hpc_local.execution.frames import Step
@@ -33,7 +34,16 @@ from hpc_local.maps.dataset import Dataset
 from hpc_local.maps.dispatcher import Dispatcher, InputQueue
 from hpc_local.maps.item_reader import ObjectSource
 from hpc_local.maps.map_run import MapRun, MapRuns, MapRunSettings
-from hpc_local.maps.result_writer import Attempt, OpenWriter, Result, WriterSettings, formatted, write_results
+from hpc_local.maps.result_writer import (
+    Attempt,
+    ObjectWriter,
+    OpenWriter,
+    Result,
+    WriterSettings,
+    Written,
+    formatted,
+    write_results,
+)
 from hpc_local.maps.waiting import Waiting, all_children, remaining_children
 from hpc_local.maps.writer_settings import check_writable, writer_settings
 from hpc_local.protocol import ServiceError
@@ -174,7 +184,7 @@ async def _finish(state: State, writer: WriterSettings, map_run: MapRun, inputs:
         attempt = Attempt(row.arn, row.redrive_count, json.loads(row.success_files))
         results = _results(map_run, inputs, maps)
         try:
-            written = await asyncio.to_thread(write_results, writer, attempt, results, maps.open_writer)
+            written = await _write(writer, attempt, results, maps.open_writer)
         except (OSError, ServiceError) as error:
             raise ResultWriterFailedError(f"cannot write to s3://{writer.bucket}/{writer.prefix}: {error}") from error
         covered = maps.map_runs.store.covered(row)
@@ -185,6 +195,43 @@ async def _finish(state: State, writer: WriterSettings, map_run: MapRun, inputs:
     if writer.bucket is None:
         return _collect(state, writer, map_run, maps)
     return {"MapRunArn": map_run.row.arn, "ResultWriterDetails": {"Bucket": writer.bucket, "Key": key}}
+
+
+class _StoppedError(Exception):
+    """The execution was stopped while its results were written."""
+
+
+async def _write(
+    writer: WriterSettings, attempt: Attempt, results: Iterable[Result], open_writer: OpenWriter
+) -> Written:
+    """Write results in a thread; once this is cancelled none appears any more, and the thread ends before this does."""
+    stopped = threading.Event()
+
+    def check() -> None:
+        if stopped.is_set():
+            raise _StoppedError
+
+    def until_stopped() -> Iterator[Result]:
+        for result in results:
+            check()
+            yield result
+
+    @contextlib.contextmanager
+    def open_until_stopped(bucket: str, key: str, content_type: str) -> Iterator[ObjectWriter]:
+        with open_writer(bucket, key, content_type) as opened:
+            yield opened
+            check()
+
+    loop = asyncio.get_running_loop()
+    writing = loop.run_in_executor(None, write_results, writer, attempt, until_stopped(), open_until_stopped)
+    try:
+        await asyncio.wait([writing])
+    except asyncio.CancelledError:
+        stopped.set()
+        await asyncio.wait([writing])
+        writing.exception()  # of no interest any more, and asyncio warns of what nobody has looked at
+        raise
+    return writing.result()
 
 
 def _results(map_run: MapRun, inputs: InputQueue, maps: MapServices) -> Iterator[Result]:

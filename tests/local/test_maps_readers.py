@@ -1,8 +1,11 @@
 """Distributed Maps over files, listings and objects, and what becomes of the ones that can't be read or written."""
 
+import asyncio
 import gzip
 import json
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -209,6 +212,40 @@ def test_writer_config_alone_formats_the_output_of_the_state(
 ) -> None:
     row = home.run(machine(ResultWriter={"WriterConfig": config}), [[1, 2], 3])
     assert json.loads(row.output) == output
+
+
+@pytest.mark.parametrize("held", ["SUCCEEDED_0.json", "manifest.json"])
+def test_stopped_execution_writes_no_results_after_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    reached, released = threading.Event(), threading.Event()
+    writer = {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": BUCKET, "Prefix": "out/"}}
+    with open_home(tmp_path) as home:
+        open_writer = home.objects.open_writer
+
+        def open_and_hold(bucket: str, key: str, **settings: Any) -> Any:
+            if key.endswith(held):
+                reached.set()
+                assert released.wait(timeout=60)
+            return open_writer(bucket, key, **settings)
+
+        monkeypatch.setattr(home.objects, "open_writer", open_and_hold)
+        arn = home.register("stopped", machine(ResultWriter=writer))
+
+        async def stop_while_results_are_written() -> Any:
+            execution = await home.start(arn, [1, 2])
+            assert await asyncio.to_thread(reached.wait, 60)
+            home.machines.executions.stop(execution.row.arn, None, "enough")
+            for _ in range(100):  # what is cancelled learns of it before the thread goes on
+                await asyncio.sleep(0)
+            released.set()
+            row = await execution.ended
+            await asyncio.get_running_loop().shutdown_default_executor()
+            return row
+
+        assert home.do(stop_while_results_are_written()).status == "ABORTED"
+        keys = [info.key for info in home.objects.list(BUCKET, prefix="out/").objects]
+        assert not [key for key in keys if key.endswith((held, "manifest.json"))]
 
 
 def test_outputs_over_the_limit_of_a_payload_fail_the_map(home: Home) -> None:
