@@ -11,7 +11,7 @@ from hpc.cli_command import Command
 from hpc.cli_looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS
 from hpc.cli_running import COMPLETION, NEW, ORCHESTRATE, REDRIVE, RUN, SERVE, STOP
 from hpc.console import say
-from hpc.errors import CommandError
+from hpc.errors import CommandError, ExitCode
 from hpc.planning.options import PLAN
 
 EXIT_CODES = """\
@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CommandError as error:
         say(f"hpc {args.name}: {error}")
         return int(error.exit_code)
+    except OSError as error:  # of a file below HPC_HOME, say, which may hold anything
+        say(f"hpc {args.name}: {error}")
+        return int(ExitCode.FAILED)
     except InterruptedBySignalError as interrupt:
         return 128 + interrupt.signal_number
 

@@ -150,8 +150,8 @@ SERVE = Command(
     name="serve",
     function="hpc.serve:serve",
     summary="keep a local server running",
-    description="Serve the synthesized stack on loopback until Ctrl-C: AWS Step Functions and S3, for hpc run,\n"
-    "the AWS CLI and any SDK. What a shell needs to reach it is printed on stdout, with its key.",
+    description="Serve the synthesized stack on loopback until Ctrl-C: AWS Step Functions, S3 and AWS Batch,\n"
+    "for hpc run, the AWS CLI and any SDK. What a shell needs to reach it is printed on stdout,\nwith its key.",
     examples=(
         "hpc serve --port 4599",
         "aws stepfunctions list-state-machines   (in another terminal, after the printed exports)",

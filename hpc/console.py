@@ -42,7 +42,7 @@ def emit_lines(lines: Iterable[str], *, kept_in: str) -> None:
     is_begun = False
     try:
         for line in lines:
-            sys.stdout.write(f"{line}\n")
+            sys.stdout.write(f"{_printable(line)}\n")
             is_begun = True
         sys.stdout.flush()
     except UnansweredError as error:
@@ -54,3 +54,9 @@ def emit_lines(lines: Iterable[str], *, kept_in: str) -> None:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise LostRunError(f"the result can't be written to stdout ({error}); it is in {kept_in}") from error
+
+
+def _printable(text: str) -> str:
+    """Return a text with what stdout's encoding lacks escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

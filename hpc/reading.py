@@ -19,6 +19,7 @@ from hpc.client import MISSING_CODES, Target, execution_arn, explained, has_code
 from hpc.errors import LostRunError, NotStartedError, UnansweredError
 from hpc.fault_options import faults_of
 from hpc.home import Home
+from hpc.result_files import intact
 
 # A command that looks: from its options to the exit code.
 Look = Callable[[argparse.Namespace], int]
@@ -61,7 +62,10 @@ class Run:
             If it can't be read.
         """
         body = self.read("run.json")
-        return None if body is None else dict(json.loads(body))
+        if body is None:
+            return None
+        with intact(self.target, self.key("run.json")):
+            return dict(json.loads(body))
 
     @property
     def faults(self) -> dict[str, Any] | None:

@@ -35,8 +35,14 @@ def pointer(key: str, body: bytes) -> dict[str, Any]:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return ``"TypeName: message"``, shortened."""
-    return json_text.shortened(f"{type(error).__name__}: {error}", MAX_ERROR_CHARACTERS)
+    """Return ``"TypeName: message"``, shortened, and escaped where it can't be encoded."""
+    try:
+        message = str(error)
+    except Exception as own:
+        message = f"its message can't be read: {type(own).__name__}"
+    # Half of a surrogate pair would end the worker that sends it, and with it the batch.
+    text = f"{type(error).__name__}: {message}".encode(errors="backslashreplace").decode()
+    return json_text.shortened(text, MAX_ERROR_CHARACTERS)
 
 
 class PartWriter:

@@ -16,6 +16,8 @@ from hpc.report.page import render
 def report(args: argparse.Namespace) -> int:
     """Write the file whole or not at all; what was at its place stays if that fails."""
     path = Path(args.out)
+    if not path.name:
+        raise NotStartedError(f"--out must be a file that can be written, got {args.out!r}")
     with open_run(args) as run:
         page = render(collect(run))
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")

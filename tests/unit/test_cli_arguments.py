@@ -226,3 +226,26 @@ def test_home_that_no_folder_can_be_is_refused(
     for command in (["runs"], ["run", "--size", "1"]):
         assert main(command) == ExitCode.NOT_STARTED
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_file_that_stands_where_a_folder_of_the_home_is_needed_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home, workload = tmp_path / "home", tmp_path / "mine.py"
+    home.mkdir()
+    (home / "workloads").touch()
+    workload.write_text("def compute(item):\n    return item\n")
+    monkeypatch.setenv("HPC_HOME", str(home))
+    assert main(["run", "--size", "1", "--workload", str(workload)]) == ExitCode.FAILED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("hpc run: [Errno")
+    assert str(home / "workloads") in line
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_report_that_is_given_no_name_is_refused_before_anything_is_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    assert main(["report", "--out", name]) == ExitCode.NOT_STARTED
+    assert f"--out must be a file that can be written, got {name!r}" in capsys.readouterr().err

@@ -126,6 +126,22 @@ def test_compute_isolates_bad_items_under_tolerance(pipeline: Any, make_workload
     ]
 
 
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (r"ValueError('half \ud800 of a pair')", r"ValueError: half \ud800 of a pair"),
+        ("Odd()", "Odd: its message can't be read: RuntimeError"),
+    ],
+)
+def test_compute_tells_of_an_error_whose_message_is_no_text(
+    pipeline: Any, make_workload: Any, raised: str, told: str
+) -> None:
+    source = "class Odd(Exception):\n    def __str__(self): raise RuntimeError\n"
+    name = make_workload(f"{source}def compute(item):\n    if item == 3: raise {raised}\n    return item\n")
+    run = pipeline(size=5, workload=name, batch_size=5, tolerated_failure_percentage=50)
+    assert run.first_output()["parts"][0]["failed"] == [{"index": 3, "error": told}]
+
+
 @pytest.mark.parametrize("kind", BAD_ITEM)
 @settings(max_examples=20)
 @given(bad=st.sets(st.integers(0, 29)), file_items=st.booleans())
