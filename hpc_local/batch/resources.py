@@ -20,6 +20,8 @@ _RESERVED_PREFIX = "AWS_BATCH"
 ARRAY_SIZES = range(2, 10_001)
 _ATTEMPTS = range(1, 11)
 MIN_TIMEOUT_SECONDS = 60
+# Source: the type of the service model; Smithy specification, "Simple types".
+_MAX_INTEGER = 2**31 - 1
 MAX_OVERRIDES_BYTES = 8_192
 MAX_SUBMIT_BYTES = 30 * 1024
 _TAKEN = frozenset(
@@ -199,6 +201,6 @@ def _retry_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
 
 def _timeout(timeout: Mapping[str, Any]) -> Mapping[str, Any]:
     seconds = timeout.get("attemptDurationSeconds", MIN_TIMEOUT_SECONDS)
-    if seconds < MIN_TIMEOUT_SECONDS:
-        raise client_error(f"attemptDurationSeconds must be {MIN_TIMEOUT_SECONDS} or more, got {seconds}")
+    if not MIN_TIMEOUT_SECONDS <= seconds <= _MAX_INTEGER:
+        raise client_error(f"attemptDurationSeconds must be {MIN_TIMEOUT_SECONDS} to {_MAX_INTEGER}, got {seconds}")
     return timeout

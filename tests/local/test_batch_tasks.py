@@ -105,8 +105,13 @@ def test_failed_job_fails_the_task_with_the_job_as_its_cause(tmp_path: Path) -> 
         ({"JobDefinition": "other"}, "Batch.ClientException", "JobDefinition other not found."),
         ({"JobName": "a b"}, "Batch.ClientException", "Job name should match"),
         ({"ArrayProperties": {"Size": 1}}, "Batch.ClientException", "must be 2 to 10000, got 1"),
-        ({"Timeout": {"AttemptDurationSeconds": 59}}, "Batch.ClientException", "must be 60 or more, got 59"),
+        ({"Timeout": {"AttemptDurationSeconds": 59}}, "Batch.ClientException", "must be 60 to 2147483647, got 59"),
         ({"RetryStrategy": {"Attempts": 11}}, "Batch.ClientException", "attempts must be 1 to 10, got 11"),
+        (
+            {"Timeout": {"AttemptDurationSeconds": 10**400}},
+            "Batch.ClientException",
+            "must be 60 to 2147483647, got 1000",
+        ),
         (
             {"ContainerOverrides": {"Environment": [{"Name": "AWS_BATCH_X", "Value": ""}]}},
             "Batch.ClientException",
