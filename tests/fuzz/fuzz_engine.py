@@ -148,14 +148,22 @@ class Engine:
     async def run(self, arn: str, input_text: str, seconds: float = RUN_SECONDS) -> ExecutionRow:
         """Run an execution to its end, which is ABORTED if it takes too long."""
         answer = await self.states("StartExecution", stateMachineArn=arn, input=input_text)
-        execution = self.machines.executions.running.get(answer["executionArn"])
+        return await self._end(answer["executionArn"], seconds)
+
+    async def redrive(self, arn: str, seconds: float = RUN_SECONDS) -> ExecutionRow:
+        """Redrive an execution to its next end, which is ABORTED if it takes too long."""
+        await self.states("RedriveExecution", executionArn=arn)
+        return await self._end(arn, seconds)
+
+    async def _end(self, arn: str, seconds: float) -> ExecutionRow:
+        execution = self.machines.executions.running.get(arn)
         if execution is not None:
             done, _running = await asyncio.wait([execution.ended], timeout=seconds)
             if not done:
-                await self.states("StopExecution", executionArn=answer["executionArn"])
+                await self.states("StopExecution", executionArn=arn)
                 async with asyncio.timeout(STOP_SECONDS):
                     await execution.wait()
-        row = self.machines.executions.find(answer["executionArn"])
+        row = self.machines.executions.find(arn)
         assert row is not None
         return row
 

@@ -21,6 +21,7 @@ import hpc_local.language.jsonata_engine  # noqa: F401 - its library sets Python
 from hpc_local.integrations.parameters import service_model
 from hpc_local.language.errors import PREDEFINED_NAMES
 from hpc_local.protocol import ServiceError
+from hpc_local.storage.executions import ExecutionRow
 from lambdas import errors as handler_errors
 from lambdas.workloads import utf8_keys
 
@@ -66,11 +67,14 @@ async def create(engine: Engine, text: str, machine_type: str = "STANDARD") -> s
 async def check_end(engine: Engine, arn: str, text: str, payload: Any, seconds: float) -> dict[str, Any]:
     """Run an execution; its end, its error and its history have to be of the language."""
     row = await engine.run(arn, json.dumps(payload), seconds)
+    return await check_row(engine, row, text + json.dumps(payload))
+
+
+async def check_row(engine: Engine, row: ExecutionRow, told: str) -> dict[str, Any]:
     events = await engine.history(row.arn)
     assert [event["id"] for event in events] == list(range(1, len(events) + 1))
     assert all(event["previousEventId"] < event["id"] for event in events)
-    ended = {"status": row.status, "output": row.output, "error": row.error, "cause": row.cause}
-    return checked(ended, text + json.dumps(payload))
+    return checked({"status": row.status, "output": row.output, "error": row.error, "cause": row.cause}, told)
 
 
 def checked(ended: dict[str, Any], told: str) -> dict[str, Any]:
@@ -162,6 +166,34 @@ def run_express(engine: Engine, text: str, payload: Any) -> dict[str, Any] | Non
     with bounded(RUN_SECONDS + HANG_SECONDS), no_error_logged():
         ended: dict[str, Any] | None = engine.do(both())
     return ended
+
+
+@inputs(300)
+@given(data=st.data())
+def test_mutated_definition_that_failed_fails_again_when_it_is_redriven(engine: Engine, data: st.DataObject) -> None:
+    """Nothing that it works on has changed, so that it comes as far as before, each time."""
+    ends = run_and_redrive(engine, *definition_and_payload(data, sorted(MACHINES)), redrives=2)
+    for before, after in itertools.pairwise(ends):
+        assert "ABORTED" in (before["status"], after["status"]) or after == before
+
+
+def run_and_redrive(engine: Engine, text: str, payload: Any, redrives: int) -> list[dict[str, Any]]:
+    """Run a machine, and redrive it as often while it does not succeed; return its ends, none if it is refused."""
+
+    async def all_of_it() -> list[dict[str, Any]]:
+        arn = await create(engine, text)
+        if arn is None:
+            return []
+        told = text + json.dumps(payload)
+        row = await engine.run(arn, json.dumps(payload))
+        ends = [await check_row(engine, row, told)]
+        while ends[-1]["status"] != "SUCCEEDED" and len(ends) <= redrives:
+            ends.append(await check_row(engine, await engine.redrive(row.arn), told))
+        return ends
+
+    with bounded((redrives + 1) * RUN_SECONDS + HANG_SECONDS), no_error_logged():
+        ends: list[dict[str, Any]] = engine.do(all_of_it())
+    return ends
 
 
 @inputs(60)
