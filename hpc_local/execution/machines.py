@@ -148,8 +148,8 @@ class Machines:
         """
         definition = load(row.definition, self._check_resource)
         if row.type == "EXPRESS":
-            check_express(definition.fields)
-        return compile_program(definition.fields)
+            check_express(definition)
+        return compile_program(definition)
 
     def _check_resource(self, resource: str) -> str | None:
         try:

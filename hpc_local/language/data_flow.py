@@ -16,12 +16,12 @@ from typing import NamedTuple, Protocol
 
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError
-from hpc_local.language.jsonata import JsonataTemplate, States, states_of
+from hpc_local.language.jsonata import Filler, States, states_of
 from hpc_local.language.jsonata import compile_template as compile_jsonata
-from hpc_local.language.paths import Path, compile_path
+from hpc_local.language.paths import Finder, Path, compile_path
 from hpc_local.language.reference_paths import place
 from hpc_local.language.scope import NOTHING, Scope
-from hpc_local.language.templates import Template, compile_template
+from hpc_local.language.templates import compile_template
 
 # State types whose work gives a result; the output of the others is made from their input.
 WITH_RESULT = ("Task", "Parallel", "Map")
@@ -67,18 +67,18 @@ def _optional_path(fields: Mapping[str, Json], name: str) -> Path | None:
 @dataclass(frozen=True, slots=True)
 class _JsonPathCatcher:
     result_path: Path | None
-    assign: Template | None
+    assign: Finder | None
 
 
 @dataclass(frozen=True, slots=True)
 class _JsonPathFlow:
     input_path: Path | None  # None: the field is null
-    parameters: Template | None  # None: the field is absent
-    result_selector: Template | None
+    parameters: Finder | None  # None: the field is absent
+    result_selector: Finder | None
     result_path: Path | None
     output_path: Path | None
-    assign: Template | None
-    rule_assigns: tuple[Template | None, ...]
+    assign: Finder | None
+    rule_assigns: tuple[Finder | None, ...]
     catchers: tuple[_JsonPathCatcher, ...]
 
     @classmethod
@@ -103,10 +103,10 @@ class _JsonPathFlow:
         return _through(self.input_path, state_input, scope)
 
     def arguments(self, effective_input: Json, scope: Scope) -> Json:
-        return effective_input if self.parameters is None else self.parameters.fill(effective_input, scope)
+        return effective_input if self.parameters is None else self.parameters(effective_input, scope)
 
     def leave(self, state_input: Json, result: Json, scope: Scope) -> Left:
-        selected = result if self.result_selector is None else self.result_selector.fill(result, scope)
+        selected = result if self.result_selector is None else self.result_selector(result, scope)
         placed = state_input if self.result_path is None else place(self.result_path, state_input, selected)
         # Assign sees the result itself; assigned variables are seen from the next state on
         return _assigned(self.assign, result, _through(self.output_path, placed, scope), scope)
@@ -122,7 +122,7 @@ class _JsonPathFlow:
         return _assigned(chosen.assign, error.output, output, scope)
 
 
-def _optional_template(fields: Mapping[str, Json], name: str) -> Template | None:
+def _optional_template(fields: Mapping[str, Json], name: str) -> Finder | None:
     return compile_template(fields[name]) if name in fields else None
 
 
@@ -130,30 +130,30 @@ def _through(path: Path | None, value: Json, scope: Scope) -> Json:
     return {} if path is None else path.select(value, scope)
 
 
-def _assigned(assign: Template | None, document: Json, output: Json, scope: Scope) -> Left:
+def _assigned(assign: Finder | None, document: Json, output: Json, scope: Scope) -> Left:
     if assign is None:
         return Left(output, scope, NOTHING)
-    values = assign.fill(document, scope)
+    values = assign(document, scope)
     return Left(output, scope.assign(values), values)
 
 
 @dataclass(frozen=True, slots=True)
 class _JsonataExit:
-    output: JsonataTemplate | None
-    assign: JsonataTemplate | None
+    output: Filler | None
+    assign: Filler | None
 
     def leave(self, states: States, default_output: Json, scope: Scope) -> Left:
-        output = default_output if self.output is None else self.output.fill(states, scope)
+        output = default_output if self.output is None else self.output(states, scope)
         if self.assign is None:
             return Left(output, scope, NOTHING)
-        values = self.assign.fill(states, scope)
+        values = self.assign(states, scope)
         return Left(output, scope.assign(values), values)
 
 
 @dataclass(frozen=True, slots=True)
 class _JsonataFlow:
     has_result: bool
-    argument_template: JsonataTemplate | None
+    argument_template: Filler | None
     exit: _JsonataExit
     rule_exits: tuple[_JsonataExit, ...]
     catcher_exits: tuple[_JsonataExit, ...]
@@ -175,7 +175,7 @@ class _JsonataFlow:
     def arguments(self, effective_input: Json, scope: Scope) -> Json:
         if self.argument_template is None:
             return effective_input
-        return self.argument_template.fill(states_of(effective_input, scope), scope)
+        return self.argument_template(states_of(effective_input, scope), scope)
 
     def leave(self, state_input: Json, result: Json, scope: Scope) -> Left:
         more = {"result": result} if self.has_result else {}
@@ -198,5 +198,5 @@ def _exit(fields: Mapping[str, Json], prefix: str = "") -> _JsonataExit:
     return _JsonataExit(_optional_jsonata(fields, "Output", prefix), _optional_jsonata(fields, "Assign", prefix))
 
 
-def _optional_jsonata(fields: Mapping[str, Json], name: str, prefix: str = "") -> JsonataTemplate | None:
+def _optional_jsonata(fields: Mapping[str, Json], name: str, prefix: str = "") -> Filler | None:
     return compile_jsonata(fields[name], prefix + name) if name in fields else None

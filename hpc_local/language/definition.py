@@ -25,28 +25,11 @@ MAX_DEFINITION_BYTES = 1024 * 1024  # Source: AWS documentation, "Step Functions
 
 ResourceCheck = Callable[[str], str | None]  # a task's Resource -> why it can't be run, or None
 
-__all__ = ["Definition", "InvalidDefinition", "load", "states_of_workflow"]
+__all__ = ["InvalidDefinition", "load", "states_of_workflow"]
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A checked definition.
-
-    Attributes
-    ----------
-    fields : Mapping
-        The definition itself, as JSON.
-    query_language : str
-        What states use that don't name one.
-    """
-
-    fields: Mapping[str, Json]
-    query_language: str
-    timeout_seconds: int | None
-
-
-def load(source: str | Mapping[str, Json], check_resource: ResourceCheck | None = None) -> Definition:
-    """Check a definition, wholly.
+def load(source: str | Mapping[str, Json], check_resource: ResourceCheck | None = None) -> Mapping[str, Json]:
+    """Check a definition, wholly, and return its fields.
 
     Parameters
     ----------
@@ -66,13 +49,13 @@ def load(source: str | Mapping[str, Json], check_resource: ResourceCheck | None 
         raise InvalidDefinition("", "nested too deep") from None
 
 
-def _load(fields: Json, check_resource: ResourceCheck | None) -> Definition:
+def _load(fields: Json, check_resource: ResourceCheck | None) -> Mapping[str, Json]:
     language = fields.get("QueryLanguage", JSONPATH) if isinstance(fields, Mapping) else JSONPATH
     where = Where("", "", language == JSONATA)
     machine = check_fields(fields, "state machine", OBJECT_FIELDS["state machine"], where)
     loader = _Loader(machine_is_jsonata=language == JSONATA, check_resource=check_resource, names={}, labels={})
     loader.workflow(machine, where)
-    return Definition(machine, language, machine.get("TimeoutSeconds"))
+    return machine
 
 
 def states_of_workflow(workflow: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]]]:

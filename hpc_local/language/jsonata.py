@@ -114,27 +114,15 @@ def compile_expression(value: str, field: str) -> Expression:
         raise JsonataSyntaxError("", f"not JSONata: {text!r}: {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class JsonataTemplate:
-    """A JSON value with expressions anywhere in it (Arguments, Output, Assign, Items ...)."""
-
-    source: Json
-    fill: Filler
-    is_constant: bool
-
-
-def compile_template(source: Json, field: str) -> JsonataTemplate:
-    """Compile every expression of a value once.
+def compile_template(source: Json, field: str) -> Filler:
+    """Compile a JSON value with expressions anywhere in it (Arguments, Output, Assign, Items ...).
 
     Raises
     ------
     JsonataSyntaxError
         If one of them is not JSONata.
     """
-    filler = _compile(source, field, "")
-    if filler is None:
-        return JsonataTemplate(source, lambda _states, _scope: source, True)
-    return JsonataTemplate(source, filler, False)
+    return _compile(source, field, "") or (lambda _states, _scope: source)
 
 
 def _compile(source: Json, field: str, place: str) -> Filler | None:

@@ -54,8 +54,8 @@ def compile_value(source: Json, field: str, is_jsonata: bool) -> Evaluate:
         As errors name it: ``ItemReader/Arguments``.
     """
     if not is_jsonata:
-        return compile_template(source).fill
-    fill = compile_jsonata(source, field).fill
+        return compile_template(source)
+    fill = compile_jsonata(source, field)
     return lambda document, scope: fill(states_of(document, scope), scope)
 
 
@@ -75,7 +75,7 @@ def _jsonata_items(source: Json) -> Callable[[Json, Scope], list[Json]]:
     if is_expression(source):
         expression = compile_expression(source, "Items")
         return lambda document, scope: list(expression.expect("array", states_of(document, scope), scope))
-    fill = compile_jsonata(source, "Items").fill
+    fill = compile_jsonata(source, "Items")
     return lambda document, scope: list(fill(states_of(document, scope), scope))
 
 

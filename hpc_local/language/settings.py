@@ -39,7 +39,6 @@ class Kind:
     form: str
     least: float = 0
     most: float = math.inf
-    has_path: bool = True
 
 
 # No count of AWS's documentation comes near; more than this, SQLite can't keep.

@@ -6,7 +6,6 @@ Differs from AWS: not known to.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hpc_local.language import Json
@@ -24,35 +23,20 @@ class TemplateSyntaxError(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A compiled template.
-
-    Attributes
-    ----------
-    fill : callable
-        ``fill(document, scope)`` gives the value; raises only `StatesError`.
-    is_constant : bool
-        Whether nothing in it depends on the document or the scope.
-    """
-
-    source: Json
-    fill: Finder
-    is_constant: bool
-
-
-def compile_template(source: Json) -> Template:
+def compile_template(source: Json) -> Finder:
     """Compile a template (Parameters, ResultSelector, ItemSelector, Assign, BatchInput ...).
+
+    Returns
+    -------
+    callable
+        Fills the template; raises only `StatesError`.
 
     Raises
     ------
     TemplateSyntaxError
         If a ``.$`` key has no path or function, or stands beside the same key without ``.$``.
     """
-    filler = _compile(source, "")
-    if filler is None:
-        return Template(source, lambda _document, _scope: source, True)
-    return Template(source, filler, False)
+    return _compile(source, "") or (lambda _document, _scope: source)
 
 
 def _compile(source: Json, place: str) -> Finder | None:

@@ -244,14 +244,14 @@ def test_text_that_is_no_jsonata_is_refused(text):
 def test_template_evaluates_expressions_anywhere():
     source = {"a": "{% $states.input.x %}", "b": [1, "{% $v %}", {"c": "{% null %}"}], "d": "$.x", "e.$": "$"}
     seen = scope(v=[2])
-    filled = compile_template(source, "Output").fill(states_of({"x": 1}, seen), seen)
+    filled = compile_template(source, "Output")(states_of({"x": 1}, seen), seen)
     assert filled == {"a": 1, "b": [1, [2], {"c": None}], "d": "$.x", "e.$": "$"}
 
 
 def test_failing_expression_of_a_template_is_named_by_its_place():
     template = compile_template({"a": {"b": [[1, "{% $nope %}"]]}}, "Output")
     with pytest.raises(QueryEvaluationError, match=re.escape("for the field 'Output/a/b[0][1]' returned nothing")):
-        template.fill(states_of(None, scope()), scope())
+        template(states_of(None, scope()), scope())
 
 
 def test_wrong_expression_of_a_template_is_refused_with_its_place():

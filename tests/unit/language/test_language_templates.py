@@ -28,22 +28,22 @@ from hpc_local.language.templates import TemplateSyntaxError, compile_template
     ],
 )
 def test_template_is_filled(template, filled):
-    assert compile_template(template).fill({"a": {"b": 1}, "l": [1, 2]}, scope(v={"w": 5})) == filled
+    assert compile_template(template)({"a": {"b": 1}, "l": [1, 2]}, scope(v={"w": 5})) == filled
 
 
 def test_filled_template_keeps_the_order_of_keys():
     template = compile_template({"c.$": "$.x", "a": 1, "b.$": "$.y", "d": 2})
-    assert list(template.fill({"x": 1, "y": 2}, scope())) == ["c", "a", "b", "d"]
+    assert list(template({"x": 1, "y": 2}, scope())) == ["c", "a", "b", "d"]
 
 
-def test_template_without_paths_is_constant():
-    assert compile_template({"a": ["b", {"c": 1}]}).is_constant
-    assert not compile_template({"a": ["b", {"c.$": "$"}]}).is_constant
+def test_template_without_paths_is_not_copied():
+    constant = {"a": ["b", {"c": 1}]}
+    assert compile_template(constant)({}, scope()) is constant
 
 
 def test_missing_path_names_the_key_and_the_input():
     with pytest.raises(StatesRuntimeError) as caught:
-        compile_template({"a": {"b.$": "$.no"}}).fill({"x": "é"}, scope())
+        compile_template({"a": {"b.$": "$.no"}})({"x": "é"}, scope())
     assert caught.value.cause == (
         "The JSONPath '$.no' specified for the field 'b.$' could not be found in the input '{\"x\":\"é\"}'"
     )
@@ -52,7 +52,7 @@ def test_missing_path_names_the_key_and_the_input():
 def test_missing_argument_of_a_function_names_the_whole_function():
     template = compile_template({"a.$": "States.Array(States.JsonToString($.no))"})
     with pytest.raises(StatesRuntimeError) as caught:
-        template.fill({}, scope())
+        template({}, scope())
     assert caught.value.cause == (
         "The function 'States.Array(States.JsonToString($.no))' had the following error: The JsonPath argument for the"
         " field '$.no' could not be found in the input '{}'"
@@ -113,7 +113,7 @@ TEMPLATES = st.recursive(
 def test_fill_raises_only_states_errors_and_changes_nothing(source, document):
     before = copy.deepcopy((source, document))
     try:
-        compile_template(source).fill(document, scope(v=document))
+        compile_template(source)(document, scope(v=document))
     except StatesError as error:
         assert error.cause  # noqa: PT017  a value is as good as this error
     assert (source, document) == before
@@ -121,4 +121,4 @@ def test_fill_raises_only_states_errors_and_changes_nothing(source, document):
 
 @given(JSON)
 def test_constant_template_gives_itself(source):
-    assert compile_template(source).fill({}, scope()) == source
+    assert compile_template(source)({}, scope()) == source
