@@ -14,6 +14,7 @@ from hpc.deployed import OnAws
 from hpc.errors import LostRunError, NotStartedError
 from hpc.home import Home
 from hpc.plan import count_in_file
+from hpc.planning.advice import default_batch_size
 from hpc.planning.designs import ASSUMPTIONS, Computation, Design, Quotas
 from hpc.planning.estimate import estimate
 from hpc.planning.prices import Prices, read_prices
@@ -22,8 +23,6 @@ from hpc.planning.spending import Meter, Rates
 from hpc.planning.workload import functions_of
 from hpc.run_design import map_design
 from hpc.watch import Counts
-
-DEFAULT_BATCH_COUNT = 1_000
 
 
 @dataclass
@@ -132,4 +131,4 @@ def _batch_size(given: dict[str, Any], item_count: int | None) -> int:
     wished = given.get("batch_size")
     if isinstance(wished, int) and wished > 0:
         return wished
-    return max(1, -(-(item_count or 0) // DEFAULT_BATCH_COUNT))
+    return default_batch_size(item_count or 0)

@@ -113,6 +113,11 @@ def memory_sizes(needed_mib: int) -> list[int]:
     return sorted({needed_mib, max(needed_mib, MIB_PER_VCPU)})
 
 
+def default_batch_size(item_count: int) -> int:
+    """Return the batch size that Start takes where none is given (lambdas/batches.py)."""
+    return max(1, -(-item_count // DEFAULT_BATCH_COUNT))
+
+
 def _job_designs(computation: Computation, wishes: Wishes) -> list[Design]:
     # Jobs compute one item at a time: more vCPUs only bring more memory, so that the first size that has it is taken.
     size = next((size for size in JOB_SIZES if computation.memory_mib <= size[2]), None)
@@ -124,7 +129,7 @@ def _job_designs(computation: Computation, wishes: Wishes) -> list[Design]:
         Design(
             back_end=back_end,
             architecture=wishes.architecture,
-            batch_size=wishes.batch_size or max(1, -(-computation.item_count // DEFAULT_BATCH_COUNT)),
+            batch_size=wishes.batch_size or default_batch_size(computation.item_count),
             memory_mib=max(smallest, -(-computation.memory_mib // MIB_PER_GB) * MIB_PER_GB),
             vcpus=vcpus,
             max_concurrency=wishes.max_concurrency,

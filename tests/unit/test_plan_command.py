@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from hpc.cli import main
 from hpc.errors import NotStartedError
-from hpc.planning.advice import MAX_BATCH_COUNT, Wishes, candidates, make_plan
+from hpc.planning.advice import MAX_BATCH_COUNT, Wishes, candidates, default_batch_size, make_plan
 from hpc.planning.designs import ASSUMPTIONS, Computation, Quotas
 from hpc.planning.prices import PRICES_FILE, read_prices
 from hpc.planning.ranges import Range
 from hpc.planning.table import HEADINGS, lines, rows, show_table
+from lambdas import batches
 
 PROJECT = Path(__file__).parents[2]
 
@@ -244,3 +245,10 @@ def test_items_that_are_none_are_refused(
     (tmp_path / "items.csv").write_bytes(content)
     assert main(["plan", "--items", str(tmp_path / "items.csv"), "--seconds", "1"]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("item_count", [0, 1, 999, 1_000, 1_001, 123_456])
+def test_batches_are_planned_as_start_makes_them(item_count: int) -> None:
+    assert batches.range_batches(item_count, None)[0].count in (default_batch_size(item_count), item_count)
+    assert len(batches.range_batches(item_count, None)) == max(1, -(-item_count // default_batch_size(item_count)))
+    assert MAX_BATCH_COUNT == batches.MAX_BATCH_COUNT
