@@ -257,16 +257,14 @@ class Executions:
         for execution in self.running.values():
             execution.end(Ending("FAILED", None, STORAGE_FAILED, str(error)))
 
-    def abort_orphans(self) -> int:
-        """End what was RUNNING when its process died; return how many executions that were."""
-        orphans = self._store.running()
+    def abort_orphans(self) -> None:
+        """End what was RUNNING when its process died."""
         ending = Ending("ABORTED", None, None, RUNNER_DIED)
-        for row in orphans:
+        for row in self._store.running():
             history = History(self._clock.time, count=self._store.last_event_id(row.id))
             close_history(history, ending)
             self._store.append_events(row.id, history.drain())
             self._store.finish(replace(row, stopped=self._clock.time(), **ending._asdict()))
-        return len(orphans)
 
 
 def _snapshot(machine: Machine) -> str:

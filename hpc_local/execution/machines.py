@@ -158,10 +158,10 @@ class Machines:
             return str(error)
         return None
 
-    def abort_orphans(self) -> int:
-        """End what was running when its process died; return how many executions that were."""
+    def abort_orphans(self) -> None:
+        """End what was running when its process died."""
         self.map_runs.abort_orphans(self._clock.time())
-        return self.executions.abort_orphans()
+        self.executions.abort_orphans()
 
     def why_not_redrivable(self, row: ExecutionRow) -> str | None:
         """Return why an execution can't be redriven, in the service's words; None if it can."""
