@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from hpc.children import list_children
+from hpc.children import began, list_children
 from hpc.client import Target
 from hpc.failures import name_items
 from hpc.jobs import WAITING, count_leaves, leaves
@@ -99,6 +99,11 @@ class Children:
         """Return the durations in seconds, sorted."""
         return sorted(max(0.0, stop - start) for start, stop in zip(self.starts, self.stops, strict=True))
 
+    def succeeded_before(self, moment: datetime) -> int:
+        """Return how many had succeeded before a moment at which nothing ran."""
+        ended = zip(self.stops, self.failures, strict=True)
+        return sum(not failed and stop < moment.timestamp() for stop, failed in ended)
+
     def concurrency(self, moments: list[float]) -> list[int]:
         """Return how many children ran at each moment."""
         starts, stops = sorted(self.starts), sorted(self.stops)
@@ -145,8 +150,8 @@ def listed_children(target: Target, map_run: dict[str, Any], now: datetime) -> C
     children = Children()
     for status in LISTED_STATUSES:
         for child in list_children(target, map_run["mapRunArn"], status):
-            started = child.get("redriveDate") or child["startDate"]
-            children.add(status, started, child.get("stopDate", now), child["name"], "", id_=child["executionArn"])
+            stopped = child.get("stopDate", now)
+            children.add(status, began(child), stopped, child["name"], "", id_=child["executionArn"])
     if not children.starts:
         children.statuses.update({status: map_run["itemCounts"][count] for status, count in COUNTS.items()})
     return children

@@ -26,6 +26,12 @@ class SlowChild:
     attempts: int | None
 
 
+def began(described: dict[str, Any]) -> datetime:
+    """Return when what a service tells of, an execution or a Map Run, began: of one that was redriven the last time."""
+    moment: datetime = described.get("redriveDate") or described["startDate"]
+    return moment
+
+
 def list_children(target: Target, map_run_arn: str, status: str) -> Iterator[dict[str, Any]]:
     """Yield the children of one status, page by page; none of a Map Run whose Express children are not listed."""
     pages = target.stepfunctions.get_paginator("list_executions").paginate(
@@ -40,10 +46,10 @@ def list_children(target: Target, map_run_arn: str, status: str) -> Iterator[dic
 
 
 def slowest_children(target: Target, map_run_arn: str, count: int) -> list[SlowChild]:
-    """Return the running children that started first."""
+    """Return the running children that have run longest, since their last redrive."""
     running = list_children(target, map_run_arn, "RUNNING")
-    first = heapq.nsmallest(count, running, key=lambda child: (child["startDate"], child["name"]))
-    return [SlowChild(child["name"], child["startDate"], attempts(target, child["executionArn"])) for child in first]
+    first = heapq.nsmallest(count, running, key=lambda child: (began(child), child["name"]))
+    return [SlowChild(child["name"], began(child), attempts(target, child["executionArn"])) for child in first]
 
 
 def attempts(target: Target, execution_arn: str) -> int | None:

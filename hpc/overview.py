@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hpc.child_times import Children, listed_children, read_children, read_jobs
+from hpc.children import began
 from hpc.client import Target, explained
 from hpc.deployed import Deployed, deployed
 from hpc.errors import CommandError, LostRunError
@@ -45,6 +46,22 @@ class Overview:
     def jobs(self) -> Counter[str]:
         """Containers of jobs by status."""
         return sum((count_leaves(job) for part in self.parts for job in part.jobs), Counter())
+
+    def done_before_redrive(self, map_run: dict[str, Any]) -> int | None:
+        """Return how many batches were done for good as a Map Run was last redriven, None if nothing tells.
+
+        Express children that run tell no times, and an overview may be from before the redrive.
+        """
+        if not map_run.get("redriveCount"):
+            return 0
+        for part in self.parts:
+            read = part.work.seen.map_run or {}
+            if all(read.get(name) == map_run[name] for name in ("mapRunArn", "redriveCount")):
+                if not part.children.statuses["SUCCEEDED"] and read["itemCounts"]["succeeded"]:
+                    return None
+                final = int(map_run["itemCounts"].get("failuresNotRedrivable", 0))
+                return part.children.succeeded_before(began(map_run)) + final
+        return None
 
 
 class OverviewReader:
@@ -98,7 +115,7 @@ def children_so_far(run: Run, map_run: dict[str, Any], redriven: Sequence[dateti
     if not children.starts:
         children = read_children(run, map_run, redriven, now)
     if not children.starts:
-        children = supposed_children(Counts.of(map_run["itemCounts"]), map_run["startDate"], now)
+        children = supposed_children(Counts.of(map_run["itemCounts"]), began(map_run), now)
     return children
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hpc.child_times import count_failed
-from hpc.children import SlowChild, slowest_children
+from hpc.children import SlowChild, began, slowest_children
 from hpc.client import explained
 from hpc.console import emit
 from hpc.errors import ExitCode, LostRunError
@@ -28,7 +28,7 @@ SHOWN_NAME_CHARACTERS = 36
 
 @dataclass(frozen=True)
 class Status:
-    """One look at a run; every rate is over the whole time since its Map Run began."""
+    """One look at a run; every rate is over the whole time since its Map Run began, or was last redriven."""
 
     run: Run
     seen: Seen
@@ -47,12 +47,14 @@ class Status:
 
     @property
     def rate(self) -> float | None:
-        """Batches a second, None before the first is done."""
-        if self.seen.map_run is None or self.counts is None:
+        """Batches a second, None before the first is done, and where what was done before a redrive is not known."""
+        map_run = self.seen.map_run
+        before = self.overview.done_before_redrive(map_run) if map_run else None
+        if map_run is None or self.counts is None or before is None:
             return None
-        end = self.seen.map_run.get("stopDate") or self.now
-        taken = (end - self.seen.map_run["startDate"]).total_seconds()
-        return self.counts.done / taken if taken > 0 and self.counts.done else None
+        taken = ((map_run.get("stopDate") or self.now) - began(map_run)).total_seconds()
+        done = self.counts.done - before
+        return done / taken if taken > 0 and done > 0 else None
 
     @property
     def seconds_left(self) -> float | None:

@@ -14,11 +14,16 @@ from stubs import answering, deployed_stack
 
 from hpc.child_times import COUNTS, LISTED_STATUSES, listed_children, read_children
 from hpc.client import Target
-from hpc.overview import children_so_far
+from hpc.overview import Overview, children_so_far
 from hpc.reading import Run
+from hpc.spent import Part
+from hpc.status import Status
+from hpc.tree import Tree, Work
+from hpc.watch import Seen
 
 ACCOUNT = "us-east-1:000000000000"
 MACHINE = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"
+RUN = f"arn:aws:states:{ACCOUNT}:execution:Machine:run-1"
 MAP_RUN_ARN = f"arn:aws:states:{ACCOUNT}:mapRun:Machine/ComputeMap:1d4d6ad0"
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
 NOW = BEGIN + timedelta(seconds=100)
@@ -26,6 +31,10 @@ NOW = BEGIN + timedelta(seconds=100)
 
 def moment(seconds: float) -> datetime:
     return BEGIN + timedelta(seconds=seconds)
+
+
+# Of a Map Run that was redriven, beside its counts.
+REDRIVEN = {"redriveDate": moment(90), "redriveCount": 1}
 
 
 def map_run(**counts: int) -> dict[str, Any]:
@@ -106,9 +115,74 @@ def test_express_children_that_run_cost_what_as_many_as_run_now_have_cost(
         for _ in LISTED_STATUSES:
             states.add_client_error("list_executions", "StateMachineTypeNotSupported", "not of EXPRESS")
     s3.add_client_error("get_object", "NoSuchKey", "no manifest yet", 404)
-    run = Run(target, f"arn:aws:states:{ACCOUNT}:execution:Machine:run-1")
+    run = Run(target, RUN)
     children = children_so_far(run, map_run(succeeded=6, running=2), (), NOW)
     assert sum(children.durations()) == pytest.approx(200)
+
+
+def test_express_children_of_a_redrive_have_cost_nothing_while_the_run_was_idle(
+    target: Target, states: Stubber, s3: Stubber
+) -> None:
+    for _ in range(2):
+        for _ in LISTED_STATUSES:
+            states.add_client_error("list_executions", "StateMachineTypeNotSupported", "not of EXPRESS")
+    s3.add_client_error("get_object", "NoSuchKey", "no manifest yet", 404)
+    run = Run(target, RUN)
+    redriven = {**map_run(succeeded=6, running=2), **REDRIVEN}
+    assert sum(children_so_far(run, redriven, (moment(90),), NOW).durations()) == pytest.approx(20)
+
+
+def status_of(target: Target, shown: dict[str, Any], read: dict[str, Any] | None = None) -> Status:
+    """Look at a run whose Map Run is as shown, with an overview that was read of an earlier answer or of the same."""
+    execution = {"status": "RUNNING", "startDate": BEGIN}
+    run, read = Run(target, RUN), read or shown
+    children = children_so_far(run, read, (), NOW)
+    part = Part(Work(run, Seen(execution, read), {}, "Machine"), children, [])
+    return Status(run, Seen(execution, shown), [], Overview(Tree(), [part], "not asked"), NOW)
+
+
+def test_rate_is_over_the_time_since_the_map_run_began(target: Target, states: Stubber) -> None:
+    add_lists(states, SUCCEEDED=[child(number, "SUCCEEDED") for number in range(50)])
+    status = status_of(target, map_run(succeeded=50, pending=50))
+    assert (status.rate, status.seconds_left) == (pytest.approx(0.5), pytest.approx(100))
+
+
+def test_rate_of_a_redrive_is_of_what_was_done_since_then(target: Target, states: Stubber) -> None:
+    before = [child(number, "SUCCEEDED") for number in range(40)]
+    since = [child(9_300 + number, "SUCCEEDED") for number in range(20)]
+    again = [child(number, "SUCCEEDED", redriveDate=moment(90), stopDate=moment(95)) for number in range(40, 45)]
+    waiting = [child(number, "FAILED") for number in range(45, 50)]
+    running = [child(50, "RUNNING", redriveDate=moment(90))]
+    add_lists(states, SUCCEEDED=[*before, *since, *again], FAILED=waiting, RUNNING=running)
+    # Three of those that failed before can't be redriven; they are done, but not since then.
+    shown = {**map_run(succeeded=65, failed=3, running=1, pending=31), **REDRIVEN}
+    shown["itemCounts"] |= {"pendingRedrive": 5, "failuresNotRedrivable": 3}
+    status = status_of(target, shown)
+    assert (status.rate, status.seconds_left) == (pytest.approx(2.5), pytest.approx(32 / 2.5))
+
+
+def test_rate_of_a_redrive_is_not_told_before_something_is_done(target: Target, states: Stubber) -> None:
+    add_lists(states, SUCCEEDED=[child(0, "SUCCEEDED")], RUNNING=[child(1, "RUNNING", redriveDate=moment(90))])
+    status = status_of(target, {**map_run(succeeded=1, running=1), **REDRIVEN})
+    assert (status.rate, status.seconds_left) == (None, None)
+
+
+def test_rate_of_a_redrive_is_not_told_where_children_do_not_tell_when_they_ended(
+    target: Target, states: Stubber, s3: Stubber
+) -> None:
+    for _ in range(2):
+        for _ in LISTED_STATUSES:
+            states.add_client_error("list_executions", "StateMachineTypeNotSupported", "not of EXPRESS")
+    s3.add_client_error("get_object", "NoSuchKey", "no manifest yet", 404)
+    status = status_of(target, {**map_run(succeeded=7, running=1), **REDRIVEN})
+    assert (status.rate, status.seconds_left) == (None, None)
+
+
+def test_rate_of_a_redrive_is_not_told_from_an_overview_before_it(target: Target, states: Stubber) -> None:
+    add_lists(states, SUCCEEDED=[child(0, "SUCCEEDED")], RUNNING=[child(1, "RUNNING")])
+    earlier = map_run(succeeded=1, running=1)
+    status = status_of(target, {**map_run(succeeded=2), **REDRIVEN}, earlier)
+    assert status.rate is None
 
 
 def test_children_of_a_map_run_that_has_ended_come_from_its_result_files(target: Target, s3: Stubber) -> None:
@@ -125,7 +199,7 @@ def test_children_of_a_map_run_that_has_ended_come_from_its_result_files(target:
     lines = [record("first", "SUCCEEDED"), record("again", "SUCCEEDED", RedriveCount=1)]
     add_object(s3, "s.jsonl", "\n".join(lines).encode())
     add_object(s3, "p.jsonl", json.dumps({"Status": "PENDING", "Input": "{}"}).encode())
-    run = Run(target, f"arn:aws:states:{ACCOUNT}:execution:Machine:run-1")
+    run = Run(target, RUN)
     children = read_children(run, map_run(), (moment(20), moment(45), moment(70)), NOW)
     assert children.durations() == pytest.approx([5, 50])
     assert (children.statuses, children.redrives) == ({"SUCCEEDED": 2, "PENDING": 1}, 1)

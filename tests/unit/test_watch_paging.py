@@ -104,6 +104,18 @@ def test_slowest_children_are_the_running_ones_that_started_first(target: Target
     assert [(each.name, each.attempts) for each in slowest] == [("child-0", 2), ("child-1", None)]
 
 
+def test_child_that_was_redriven_is_as_slow_as_it_has_run_since_then(target: Target, states: Stubber) -> None:
+    redriven = {**child(0, "RUNNING"), "redriveDate": BEGIN + timedelta(seconds=60)}
+    add_pages(states, [redriven, child(50, "RUNNING")], mapRunArn=MAP_RUN, statusFilter="RUNNING")
+    for _ in range(2):
+        states.add_response("get_execution_history", history("TaskStateEntered", "LambdaFunctionScheduled"))
+    slowest = slowest_children(target, MAP_RUN, 2)
+    assert [(each.name, (each.started - BEGIN).total_seconds()) for each in slowest] == [
+        ("child-50", 50),
+        ("child-0", 60),
+    ]
+
+
 def test_attempts_are_those_of_the_last_time_the_state_was_entered(target: Target, states: Stubber) -> None:
     first = ("TaskStateEntered", "LambdaFunctionScheduled", "LambdaFunctionScheduled", "TaskStateExited")
     states.add_response("get_execution_history", history(*first, "TaskStateEntered", "LambdaFunctionScheduled"))
