@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+LOGGER = logging.getLogger(__name__)
 
 # The child searches where this process searches, whatever made it so: an installation, a checkout, user packages.
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from hpc_local.worker import main; main()"
@@ -95,20 +98,22 @@ class ForkServer:
         """One life of the process: from its start to its reaping."""
         if self._stopping:
             return
-        reason: str | None = f"see {self._log}"
+        reason = f"see {self._log}"
         try:
             reader = await self._launch()
-        except OSError as error:
-            reason = str(error)
-        else:
             with contextlib.suppress(ConnectionError):  # a way of reading its death
                 async for line in reader:
                     self._receive(json.loads(line))
+        except OSError as error:
+            reason = str(error)
+        except Exception:
+            LOGGER.exception("the process that workers are forked from is given up")
         finally:
             self._bury()
         was_ready, self._ready, self._life = self._ready, False, None
         if not self._stopping:
-            self._listener.server_lost(None if was_ready else reason)
+            with _logged():
+                self._listener.server_lost(None if was_ready else reason)
 
     async def _launch(self) -> asyncio.StreamReader:
         ours, theirs = socket.socketpair()
@@ -130,9 +135,11 @@ class ForkServer:
             self._process_ids[message["started"]] = message["pid"]
         elif "exited" in message:
             self._process_ids.pop(message["exited"], None)
-            self._listener.worker_exited(message["exited"], message["exit_code"])
+            with _logged():
+                self._listener.worker_exited(message["exited"], message["exit_code"])
         else:
-            self._listener.worker_failed(message["failed"], message["reason"])
+            with _logged():
+                self._listener.worker_failed(message["failed"], message["reason"])
 
     def _bury(self) -> None:
         if self._writer is not None:
@@ -147,6 +154,16 @@ class ForkServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """Tell the log what a listener failed with: the other workers live on, and it hears of their ends."""
+    try:
+        yield
+    except Exception:
+        # Without the identity, which may be a token.
+        LOGGER.exception("the end of a worker was not taken")
 
 
 def _start_process(channel: socket.socket, log_path: Path) -> subprocess.Popen[bytes]:

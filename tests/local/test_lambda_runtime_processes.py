@@ -15,6 +15,7 @@ import pytest
 from lambda_workers import lambda_workers
 from processes import is_alive, wait_until_gone
 
+from hpc_local.fork_server import ForkServer
 from hpc_local.lambda_runtime import FunctionError, LambdaRuntime, RuntimeStoppedError
 
 PIDS = """
@@ -242,6 +243,82 @@ def test_everybody_who_waits_is_told_when_no_parent_process_can_be_started(
                     future.result(timeout=30)
             monkeypatch.undo()
             assert workers.invoke(arn)  # the next one tries again
+
+
+class Deaf:
+    """A listener that notes what it is told and fails at it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.told: asyncio.Queue[tuple[str, int | str | None]] = asyncio.Queue()
+        self.server = ForkServer(listener=self, log=folder / "workers.log")
+        self._folder = folder
+
+    def spawn(self, identity: str) -> None:
+        self.server.spawn(
+            identity,
+            program={"command": ["sleep", "600"]},
+            code=self._folder,
+            environment={"PATH": os.defpath},
+            log=self._folder / "log",
+        )
+
+    async def spawn_and_kill(self, identity: str) -> None:
+        self.spawn(identity)
+        self.server.kill(identity)
+        assert await self.told.get() == (identity, -signal.SIGKILL)
+
+    def worker_exited(self, identity: str, exit_code: int) -> None:
+        self._fail(identity, exit_code)
+
+    def worker_failed(self, identity: str, reason: str) -> None:
+        self._fail(identity, reason)
+
+    def server_lost(self, reason: str | None) -> None:
+        self._fail("server", reason)
+
+    def _fail(self, identity: str, what: int | str | None) -> None:
+        self.told.put_nowait((identity, what))
+        raise RuntimeError(f"deaf to {identity}")
+
+
+def test_listener_that_fails_is_logged_and_hears_of_all_that_comes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        listener = Deaf(tmp_path)
+        await listener.spawn_and_kill("one")
+        parent = listener.server.process_id
+        await listener.spawn_and_kill("two")
+        assert parent is not None
+        assert listener.server.process_id == parent
+        os.kill(parent, signal.SIGKILL)
+        assert await listener.told.get() == ("server", None)
+        await listener.spawn_and_kill("three")
+        await listener.server.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+    assert [str(record.exc_info and record.exc_info[1]) for record in caplog.records] == [
+        f"deaf to {identity}" for identity in ("one", "two", "server", "three")
+    ]
+
+
+def test_report_that_the_parent_process_did_not_finish_is_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = tmp_path / "cut"
+    cut.write_text("#!/bin/sh\nprintf '{\"exi' >&0\n")
+    cut.chmod(0o700)
+
+    async def scenario() -> None:
+        listener = Deaf(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", str(cut))
+            listener.spawn("one")
+            assert await listener.told.get() == ("server", f"see {tmp_path / 'workers.log'}")
+        await listener.spawn_and_kill("two")
+        await listener.server.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
 PROGRAM = """
