@@ -10,16 +10,15 @@ names of errors follow the SDK's, ``Batch.ClientException``.
 
 import uuid
 
-from botocore.model import Shape
-
 from hpc_local.batch.details import describe
 from hpc_local.batch.service import BatchService
 from hpc_local.execution.frames import Call
-from hpc_local.integrations.parameters import check_parameters, check_request, metadata, service_model
+from hpc_local.integrations.parameters import check_parameters, check_request, metadata
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesError, TaskFailedError
 from hpc_local.language.json_text import check_size, compact
 from hpc_local.protocol import ServiceError
+from hpc_local.protocol.catalog import service_shape
 from hpc_local.protocol.naming import to_api_names, to_state_names
 
 _REQUIRED = ("JobDefinition", "JobName", "JobQueue")
@@ -52,13 +51,13 @@ class SubmitJobTask:
     async def submit(self, parameters: Json) -> dict[str, Json]:
         """Send the request and return the answer; raises :class:`StatesError` with the service's error."""
         check_parameters(parameters, required=_REQUIRED, optional=_OPTIONAL, of="batch:submitJob")
-        request = to_api_names(_shape("SubmitJobRequest"), parameters)
+        request = to_api_names(service_shape("batch", "SubmitJobRequest"), parameters)
         check_request("batch", "SubmitJob", request)
         try:
             answer = await self._batch.handle("SubmitJob", request, self._principal)
         except ServiceError as error:
             raise _service_error(error) from error
-        shown: dict[str, Json] = to_state_names(_shape("SubmitJobResponse"), answer)
+        shown: dict[str, Json] = to_state_names(service_shape("batch", "SubmitJobResponse"), answer)
         headers = {"connection": "keep-alive", "Content-Type": "application/json"}
         return {**shown, **metadata(headers, ("connection", "Content-Length", "Content-Type"), len(compact(shown)))}
 
@@ -86,7 +85,9 @@ class RunJobTask:
         except BaseException:
             self._batch.scheduler.terminate(job, f"the task of {call.frame.execution_arn} that ran this has ended")
             raise
-        described: dict[str, Json] = to_state_names(_shape("JobDetail"), describe(job, self._batch.account))
+        described: dict[str, Json] = to_state_names(
+            service_shape("batch", "JobDetail"), describe(job, self._batch.account)
+        )
         if job.status != "SUCCEEDED":
             raise TaskFailedError(compact(described))
         check_size(compact(described), self.resource_type)
@@ -97,10 +98,6 @@ def batch_tasks(batch: BatchService, principal: str) -> dict[str, SubmitJobTask 
     """Return the tasks by name."""
     submit = SubmitJobTask(batch, principal)
     return {"batch:submitJob": submit, "batch:submitJob.sync": RunJobTask(submit, batch)}
-
-
-def _shape(name: str) -> Shape:
-    return service_model("batch").shape_for(name)
 
 
 def _service_error(error: ServiceError) -> StatesError:

@@ -4,22 +4,12 @@ import uuid
 from collections.abc import Collection
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import cache
-
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
 
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesRuntimeError
 from hpc_local.language.json_text import compact, escape_halves, parse
+from hpc_local.protocol.catalog import service_model
 from hpc_local.protocol.validation import find_errors
-
-
-@cache
-def service_model(name: str) -> ServiceModel:
-    """Load botocore's own model of a service."""
-    loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
-    return ServiceModel(loader.load_service_model(name, "service-2"), name)
 
 
 def check_request(service: str, operation: str, request: dict[str, Json]) -> None:

@@ -17,11 +17,12 @@ from typing import Any
 from botocore.utils import parse_to_aware_datetime
 
 from hpc_local.execution.frames import Call
-from hpc_local.integrations.parameters import check_request, service_model
+from hpc_local.integrations.parameters import check_request
 from hpc_local.language import Json
 from hpc_local.language.errors import DataLimitExceededError, StatesError
 from hpc_local.language.json_text import MAX_PAYLOAD_BYTES, check_size, compact
 from hpc_local.protocol import Service, ServiceError
+from hpc_local.protocol.catalog import service_model
 from hpc_local.protocol.messages import RequestBody
 
 ACTIONS = ("GetObject", "HeadObject", "ListBuckets", "ListObjectsV2", "PutObject")

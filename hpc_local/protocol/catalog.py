@@ -21,17 +21,18 @@ _MODEL_NAMES = {"states": "stepfunctions"}
 
 @cache
 def load_api(signing_name: str) -> ServiceApi:
-    """Load the API of a service from botocore's own models, never from a user's ``~/.aws/models``."""
-    model = _load_model(_MODEL_NAMES.get(signing_name, signing_name))
+    """Load the API of a service from botocore's own models."""
+    model = service_model(_MODEL_NAMES.get(signing_name, signing_name))
     return _PROTOCOLS[model.resolved_protocol](model, _FAULTS.get(signing_name, JSON_FAULTS))
 
 
 def service_shape(service: str, name: str) -> Shape:
     """Return a shape of a service's model."""
-    return _load_model(service).shape_for(name)
+    return service_model(service).shape_for(name)
 
 
 @cache
-def _load_model(name: str) -> ServiceModel:
+def service_model(name: str) -> ServiceModel:
+    """Load botocore's own model of a service, never one from a user's ``~/.aws/models``."""
     loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
     return ServiceModel(loader.load_service_model(name, "service-2"), name)

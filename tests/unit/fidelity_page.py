@@ -13,7 +13,6 @@ from hpc_local.execution import history, limits, parallel
 from hpc_local.integrations.batch_job import batch_tasks
 from hpc_local.integrations.catalog import service_tasks
 from hpc_local.integrations.lambda_function import FunctionTask, InvokeTask
-from hpc_local.integrations.parameters import service_model
 from hpc_local.integrations.registry import Integrations
 from hpc_local.lambda_runtime import LambdaRuntime
 from hpc_local.language import definition, json_text, scope, value_checks
@@ -21,6 +20,7 @@ from hpc_local.language.choice import OPERATORS
 from hpc_local.language.fields import BOTH, JSONATA, JSONPATH, OBJECT_FIELDS, STATE_FIELDS, Field
 from hpc_local.language.intrinsic_functions import FUNCTIONS
 from hpc_local.maps import item_reader, map_run, result_writer
+from hpc_local.protocol.catalog import service_model
 from hpc_local.states_api.service import ACTIONS
 
 PROJECT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@
 import pytest
 from fidelity_page import PAGE, PROJECT, differences, integrations, page
 
-from hpc_local.integrations.parameters import service_model
+from hpc_local.protocol.catalog import service_model
 from hpc_local.states_api.service import ACTIONS
 
 

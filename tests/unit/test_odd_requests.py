@@ -5,8 +5,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from hpc_local import sigv4
-from hpc_local.integrations.parameters import service_model
 from hpc_local.protocol import ServiceError
+from hpc_local.protocol.catalog import service_model
 from hpc_local.protocol.faults import S3_FAULTS
 from hpc_local.protocol.messages import HttpRequest
 from hpc_local.protocol.scalars import parse_text
