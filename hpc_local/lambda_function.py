@@ -19,11 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from hpc_local.language.json_text import MAX_PAYLOAD_BYTES
+
 # The synchronous payload quota of 6 MiB, with the allowance that Lambda's own message shows.
 MAXIMUM_RESPONSE_BYTES = 6_291_556
-
-# Source: Step Functions quotas: input or output of a state or task.
-MAXIMUM_PAYLOAD_BYTES = 262_144
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +133,7 @@ def result_failure(result: bytes, content_type: str) -> FunctionError | None:
     that may hold one of them, or that the handler gave as bytes, is read here.  One that is over the limit of a state's
     payload is refused for its size, whatever it holds (recorded).
     """
-    if len(result) > MAXIMUM_PAYLOAD_BYTES:
+    if len(result) > MAX_PAYLOAD_BYTES:
         return None
     if content_type == "application/json" and b"NaN" not in result and b"Infinity" not in result:
         return None
