@@ -226,16 +226,16 @@ def check_binaries(folder: Path, target: Target) -> None:
 
 def check_size(layer: Path, code: Path) -> None:
     """Refuse what Lambda would refuse when it is deployed."""
-    sizes = {
-        name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        for name, folder in (("layer", layer), ("code", code))
-    }
+    sizes = {name: _size_bytes(folder) for name, folder in (("layer", layer), ("code", code))}
     if sum(sizes.values()) > MAX_UNZIPPED_BYTES:
-        packages = {
-            path.name: sum(file.stat().st_size for file in path.rglob("*")) for path in (layer / "python").iterdir()
-        }
+        packages = {path.name: _size_bytes(path) for path in (layer / "python").iterdir()}
         largest = sorted(packages, key=packages.__getitem__, reverse=True)[:3]
         raise LayerError(
             f"functions and layer may have {MAX_UNZIPPED_BYTES} bytes together, they have {sizes['code']} and "
             f"{sizes['layer']}; largest in the layer: {', '.join(f'{name} {packages[name]}' for name in largest)}"
         )
+
+
+def _size_bytes(root: Path) -> int:
+    """Return how much a file, or all the files of a folder, hold."""
+    return sum(path.stat().st_size for path in (root, *root.rglob("*")) if path.is_file())

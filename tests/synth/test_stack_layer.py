@@ -197,17 +197,20 @@ def test_a_library_for_the_functions_is_taken(tmp_path: Path, name: str) -> None
 
 
 def test_more_than_lambda_takes_is_refused_with_the_largest(tmp_path: Path) -> None:
-    for folder, size in (("layer/python/big", 200), ("layer/python/small", 1), ("code", 48)):
-        (tmp_path / folder).mkdir(parents=True)
-        os.truncate(_touched(tmp_path / folder / "data"), size * 1024 * 1024)
+    for name, size in (("big/inner/data", 197), ("small/data", 1), ("module.py", 2), ("least.py", 0)):
+        _make_file(tmp_path / "layer/python" / name, size)
+    _make_file(tmp_path / "code/data", 50)
     layer.check_size(tmp_path / "layer", tmp_path / "code")
-    os.truncate(tmp_path / "code/data", 50 * 1024 * 1024)
+    _make_file(tmp_path / "code/data", 51)
     with pytest.raises(
-        LayerError, match=r"may have 262144000 bytes together, .*largest in the layer: big 2097\d+, small"
+        LayerError,
+        match=r"may have 262144000 bytes together, they have 53477376 and 209715200; "
+        r"largest in the layer: big 206569472, module\.py 2097152, small 1048576$",
     ):
         layer.check_size(tmp_path / "layer", tmp_path / "code")
 
 
-def _touched(path: Path) -> Path:
+def _make_file(path: Path, mebibytes: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    return path
+    os.truncate(path, mebibytes * 1024 * 1024)
