@@ -3,12 +3,16 @@
 import asyncio
 import time
 
+# Linux stops its monotonic clock while the machine is suspended, and macOS doesn't.
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock:
-    """Wall clock in seconds since the epoch; ``speed`` above 1 makes waiting shorter by that factor.
+    """Wall clock in seconds since the epoch; with ``speed`` above 1 it runs, and waiting ends, so many times as fast.
 
-    Only waiting is scaled: time stamps of a fast clock advance ``speed`` times as fast from its creation on, so that
-    a 10 s Wait of the definition takes 10 s by the time stamps.
+    A 10 s Wait of a definition takes 10 s by the time stamps, then, at any speed.  The clock goes on while the machine
+    is suspended (waiting that is under way doesn't), and does not follow changes of the system's time: differences of
+    time stamps are durations.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
@@ -16,11 +20,11 @@ class Clock:
             raise ValueError(f"speed must be above 0, got {speed}")
         self._speed = speed
         self._wall_start = time.time()
-        self._monotonic_start = time.monotonic()
+        self._start = time.clock_gettime(_SINCE_BOOT)
 
     def time(self) -> float:
         """Seconds since the epoch; never goes backwards within one process."""
-        return self._wall_start + (time.monotonic() - self._monotonic_start) * self._speed
+        return self._wall_start + (time.clock_gettime(_SINCE_BOOT) - self._start) * self._speed
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._speed)
