@@ -91,6 +91,8 @@ class LocalServer:
         On entering, if the assembly holds something that can't run here.
     OSError
         On entering, if the port is taken.
+    Exception
+        On leaving, what its end failed with.
     """
 
     def __init__(
@@ -217,7 +219,8 @@ def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
     )
     started: Future[Running] = Future()
     stopping = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(settings, started, stopping)), name="server")
+    failures: list[BaseException] = []
+    thread = threading.Thread(target=_run, args=(settings, started, stopping, failures), name="server")
     thread.start()
     try:
         running = started.result()
@@ -235,14 +238,25 @@ def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
     finally:
         stopping.set()
         thread.join()
+        if failures:
+            raise failures[0]
+
+
+def _run(
+    settings: Settings, started: "Future[Running]", stopping: threading.Event, failures: list[BaseException]
+) -> None:
+    """Serve in this thread; what it fails with is told by ``started``, or by ``failures`` after that."""
+    try:
+        with asyncio.Runner() as runner:
+            runner.run(_serve(settings, started, stopping))
+    except BaseException as error:  # whatever it is: nobody may wait for a thread that is gone
+        if started.done():
+            failures.append(error)
+        else:
+            started.set_exception(error)
 
 
 async def _serve(settings: Settings, started: "Future[Running]", stopping: threading.Event) -> None:
-    try:
-        async with serve(settings) as running:
-            started.set_result(running)
-            await asyncio.to_thread(stopping.wait)
-    except Exception as error:
-        if started.done():
-            raise
-        started.set_exception(error)
+    async with serve(settings) as running:
+        started.set_result(running)
+        await asyncio.to_thread(stopping.wait)

@@ -1,16 +1,21 @@
 """`hpc serve` as a process: what it prints, who can use it, how it ends."""
 
+import errno
 import json
+import os
 import signal
 import socket
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import boto3
 import pytest
 from hpc_commands import assembly, call, command, environment, hpc
+
+from hpc_local.batch.service import BatchService
 
 VARIABLES = [
     "AWS_ENDPOINT_URL",
@@ -149,3 +154,34 @@ def test_ports_that_there_are_not_are_refused(
     assert refused.returncode == 2
     assert "argument --port" in refused.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_server_whose_event_loop_cannot_be_made_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    monkeypatch.setattr("asyncio.events.new_event_loop", fail)
+    refused = call(capfd, "serve", "--assembly", str(assembly()))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "Too many open files" in refused.stderr
+
+
+def test_end_that_fails_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> NoReturn:
+        raise KeyboardInterrupt
+
+    async def fail(_batch: BatchService) -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    monkeypatch.setattr("hpc.serve.wait_for_signal", interrupt)
+    monkeypatch.setattr(BatchService, "stop", fail)
+    ended = call(capfd, "serve", "--assembly", str(assembly()))
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("hpc serve: [Errno 5] Input/output error\n")
+    assert not (tmp_path / "server.json").exists()
