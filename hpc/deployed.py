@@ -1,6 +1,7 @@
 """What runs are billed for: memory and processor of functions, and whether jobs run on Spot.
 
-On AWS the services tell; of a run on this machine the cloud assembly that it was served from does.
+On AWS the services tell; of a run on this machine the cloud assembly that was served last does.  Both tell what
+there is now: nothing keeps what an older run had.
 """
 
 import json

@@ -57,18 +57,20 @@ def _rows(facts: Facts, spent: Spent) -> list[list[str]]:
 
 def _remarks(facts: Facts, spent: Spent) -> list[str]:
     so_far = " so far" if facts.root.status == "RUNNING" else ""
-    where = f"in {spent.prices.region}, at prices of {spent.prices.as_of}"
+    prices = f"in {spent.prices.region}, at prices of {spent.prices.as_of}"
     if facts.run.target.is_local:
         said = [
             f"This run was on this machine and cost nothing. On AWS it would have cost{so_far} what stands here, "
-            f"{where}, with a vCPU as fast as a core of this machine."
+            f"{prices}, with a vCPU as fast as a core of this machine."
         ]
     else:
-        said = [f"Counted from executions, children and jobs{so_far}, {where}; the bill itself is AWS's."]
+        said = [f"Counted from executions, children and jobs{so_far}, {prices}; the bill itself is AWS's."]
     said.append(
         "The quote is what hpc plan says of the same settings and the mean time of an item in this run, from low to "
         "high; S3 requests and logs are the plan's in both."
     )
+    where = "in the cloud assembly that was served last" if facts.run.target.is_local else "that are deployed now"
+    said.append(f"Memory and processor of functions are those {where}, also of a run from before they were changed.")
     if spent.forgotten:
         said.append(f"Without the jobs of {spent.forgotten:,} of the runs in it, which AWS Batch has forgotten.")
     if facts.tree.unread:

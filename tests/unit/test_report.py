@@ -6,7 +6,9 @@ import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,8 @@ from hpc.child_times import SLOWEST, Children
 from hpc.failed_items import FailedItem
 from hpc.failures_command import group_failures
 from hpc.history import History, StateFacts, error_text
+from hpc.planning.ledger import Ledger
+from hpc.planning.prices import read_prices
 from hpc.reading import Run
 from hpc.report.charts import concurrency_chart, histogram_chart, percentile, timeline_chart
 from hpc.report.facts import Facts, Failures
@@ -25,7 +29,7 @@ from hpc.report.graph import Node, draw_graph, states
 from hpc.report.machines import indented
 from hpc.report.outcomes import nodes
 from hpc.report.page import render
-from hpc.spent import Part
+from hpc.spent import Part, Spent
 from hpc.tree import Execution, Machine, Tree, Work
 from hpc.watch import Seen
 
@@ -188,6 +192,19 @@ def test_page_names_no_address_outside_itself() -> None:
     assert "http:" not in page
     assert "https:" not in page
     assert "default-src 'none'" in page
+
+
+@pytest.mark.parametrize(
+    ("is_local", "where"), [(False, "that are deployed now"), (True, "in the cloud assembly that was served last")]
+)
+def test_page_says_that_memory_is_the_present_one_not_what_an_older_run_had(
+    is_local: bool, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    facts = facts_of(children_of(3), [], SETTINGS)
+    run = replace(facts.run, target=replace(facts.run.target, is_local=is_local))
+    page = render(replace(facts, run=run, spent=Spent(read_prices("us-east-1"), Ledger(), [], 0)))
+    assert f"Memory and processor of functions are those {where}, also of a run from before they were changed." in page
 
 
 def test_page_of_a_run_without_children_says_so() -> None:
