@@ -83,7 +83,7 @@ def formatted(result: Result, transformation: str) -> Iterable[str]:
 
 
 class _ResultFiles:
-    """The files of one status: opened with the first record, rolled over past 5 GB."""
+    """The files of one status: opened with the first record, rolled over past 5 GB; they appear together."""
 
     def __init__(self, folder: str, status: str, settings: WriterSettings, open_writer: OpenWriter) -> None:
         self._base = f"{folder}/{status}" if folder else status
@@ -106,19 +106,22 @@ class _ResultFiles:
         opening = "" if self._is_lines else "[" if not self._size else ","
         self._put(opening + text + ("\n" if self._is_lines else ""))
         if self._size > MAX_FILE_BYTES:
-            self.finish()
+            self._end_file()
 
     def finish(self) -> None:
+        self._end_file()
+        self._stack.close()
+
+    def abandon(self, error: BaseException) -> None:
+        """Leave no file behind: the writer learns of the error and publishes nothing."""
+        self._stack.__exit__(type(error), error, error.__traceback__)
+
+    def _end_file(self) -> None:
         if self._writer is not None:
             if not self._is_lines:
                 self._put("]")
             self.files[-1]["Size"] = self._size
             self._writer = None
-            self._stack.close()
-
-    def abandon(self, error: BaseException) -> None:
-        """Leave no file behind: the writer learns of the error and publishes nothing."""
-        self._stack.__exit__(type(error), error, error.__traceback__)
 
     def _put(self, text: str) -> None:
         assert self._writer is not None

@@ -214,6 +214,31 @@ def test_writer_config_alone_formats_the_output_of_the_state(
     assert json.loads(row.output) == output
 
 
+def test_results_that_fill_several_files_appear_together_or_not_at_all(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc_local.maps.result_writer.MAX_FILE_BYTES", 1)
+    parameters = {"Bucket": BUCKET, "Prefix": "several/"}
+    config = {"Transformation": "COMPACT", "OutputType": "JSON"}
+    writer = {"Resource": "arn:aws:states:::s3:putObject", "Parameters": parameters, "WriterConfig": config}
+    open_writer = home.objects.open_writer
+
+    def open_but_the_last(bucket: str, key: str, **settings: Any) -> Any:
+        if key.endswith("SUCCEEDED_2.json"):
+            raise OSError("no room")
+        return open_writer(bucket, key, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.objects, "open_writer", open_but_the_last)
+        failed = home.run(machine(ResultWriter=writer, MaxConcurrency=1), [1, 2, 3])
+    assert failed.error == "States.ResultWriterFailed"
+    assert home.objects.list(BUCKET, prefix="several/").objects == []
+    row = home.run(machine(ResultWriter=writer, MaxConcurrency=1), [1, 2, 3])
+    manifest = json.loads(home.read(json.loads(row.output)["ResultWriterDetails"]["Key"]))
+    files = manifest["ResultFiles"]["SUCCEEDED"]
+    assert [(home.read(file["Key"]), file["Size"]) for file in files] == [("[1]", 3), ("[2]", 3), ("[3]", 3)]
+
+
 @pytest.mark.parametrize("held", ["SUCCEEDED_0.json", "manifest.json"])
 def test_stopped_execution_writes_no_results_after_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
