@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Connection:
     endpoint_url: str
     region: str
     access_key_id: str
-    secret_access_key: str
+    secret_access_key: str = field(repr=False)
     outputs: Mapping[str, str]
     assembly: str
     # Folder of a workload that is not part of the assembly.
@@ -133,7 +133,13 @@ class LocalServer:
 
 
 def attach(home: Path) -> Connection | None:
-    """Return the connection to the server that another process hosts for ``home``, or None."""
+    """Return the connection to the server that another process hosts for ``home``, or None.
+
+    Raises
+    ------
+    OSError
+        If this user may not look whether there is one.
+    """
     if not _is_locked(home):
         return None  # a server.json there was left by a process that was killed
     try:
@@ -147,7 +153,7 @@ def _is_locked(home: Path) -> bool:
     try:
         with (home / _LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except BlockingIOError:
         return True

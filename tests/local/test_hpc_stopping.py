@@ -16,7 +16,7 @@ from assemblies import synthesized
 from hpc_commands import HPC, assembly, call, command, environment, hpc, result_of
 from processes import descendants, wait_until_gone
 
-from hpc_local.server import LocalServer
+from hpc_local.server import LocalServer, attach
 
 FOREVER = ["run", "--size", "4", "--workload", "rehearsal", "--params", '{"seconds": 600}', "--batch-size", "1"]
 ENDS_WITHIN_SECONDS = 60
@@ -121,6 +121,18 @@ def test_hpc_stop_says_what_it_was_given_when_there_is_no_such_run(start: Callab
         assert done.returncode == 2
         assert run in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_file_in_the_place_of_the_home_has_no_server(
+    here: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.write_text("no folder")
+    monkeypatch.setenv("HPC_HOME", str(home))
+    assert attach(home) is None
+    done = here("stop", "run-1")
+    assert done.returncode == 2
+    assert f"no local server runs for {home}" in done.stderr
 
 
 def test_second_command_uses_the_server_of_the_first(start: Callable[..., Running], here: Call) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hpc_local.protocol import ServiceError
 from hpc_local.protocol.faults import JSON_FAULTS, S3_FAULTS
 from hpc_local.protocol.messages import HttpRequest
+from hpc_local.server import Connection
 from hpc_local.sigv4 import MAX_CLOCK_SKEW_SECONDS, Credential, authenticate, parse_authorization
 
 CREDENTIALS = {"AKIDALICE": Credential("alice's secret", "alice")}
@@ -198,6 +199,7 @@ def test_date_must_be_a_date_and_that_of_the_credential_scope() -> None:
 def test_secrets_are_not_shown() -> None:
     request = signed("s3", key=Credentials("AKIDBOB", "bob's secret", "bob's token"))
     shown = repr(CREDENTIALS) + repr(parse_authorization(request, S3_FAULTS))
+    shown += repr(Connection("http://127.0.0.1:1", "us-east-1", "AKIDALICE", "alice's secret", {}, ""))
     assert "'s secret" not in shown
     assert "'s token" not in shown
     assert request.headers["authorization"].rpartition("=")[2] not in shown
