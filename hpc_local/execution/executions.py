@@ -6,6 +6,7 @@ that can't be written down any more, because the disk is full say, ends as FAILE
 
 import asyncio
 import contextlib
+import heapq
 import json
 import logging
 import uuid
@@ -140,7 +141,13 @@ class Executions:
 
     def of_machine(self, machine_arn: str, status: str | None, before: int | None, limit: int) -> list[ExecutionRow]:
         """Return executions of a machine, newest first, from the one below row id ``before`` on."""
-        return self._store.of_machine(machine_arn, status, before, limit)
+        unstored = {row.id: row for row in self._unstored.values() if row.machine_arn == machine_arn}
+        stored = self._store.of_machine(machine_arn, status, before, limit + len(unstored))
+        found = [row for row in stored if row.id not in unstored]  # there they are still running
+        found += [
+            row for row in unstored.values() if status in (None, row.status) and (before is None or row.id < before)
+        ]
+        return heapq.nlargest(limit, found, key=lambda row: row.id)
 
     def has_running(self, machine_arn: str) -> bool:
         return any(execution.machine.row.arn == machine_arn for execution in self.running.values())

@@ -215,6 +215,45 @@ def test_full_disk_ends_every_execution_with_its_reason_and_starts_no_other(full
     asyncio.run(scenario())
 
 
+def test_executions_whose_end_is_not_stored_are_listed_with_it_in_pages_of_any_size(full_home: FullHome) -> None:
+    home = full_home
+
+    async def listed(arn: str, size: int, **wanted: Any) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        more: dict[str, Any] = {}
+        while True:
+            page = await home.call("ListExecutions", stateMachineArn=arn, maxResults=size, **wanted, **more)
+            assert len(page["executions"]) <= size
+            found += [(each["name"], each["status"]) for each in page["executions"]]
+            if "nextToken" not in page:
+                return found
+            more = {"nextToken": page["nextToken"]}
+
+    async def scenario() -> None:
+        arn = await create(home, "wait", chain(W={"Type": "Wait", "SecondsPath": "$"}))
+        other = await create(home, "other", chain(W=WAIT))
+        for number, seconds in enumerate([600, 0, 600, 600, 0, 600, 0]):
+            started = await home.call("StartExecution", stateMachineArn=arn, name=str(number), input=str(seconds))
+            if not seconds:
+                await home.machines.executions.running[started["executionArn"]].wait()
+        await home.call("StartExecution", stateMachineArn=other, name="of-another")
+        running = list(home.machines.executions.running.values())
+        await home.fill()
+        with pytest.raises(ServiceError, match="full"):
+            await home.call("StartExecution", stateMachineArn=arn, input=json.dumps("x" * 100_000))
+        async with asyncio.timeout(10):
+            for execution in running:
+                await execution.wait()
+        failed, succeeded = [(name, "FAILED") for name in "5320"], [(name, "SUCCEEDED") for name in "641"]
+        for size in (1, 2, 3, 100):
+            assert await listed(arn, size, statusFilter="RUNNING") == []
+            assert await listed(arn, size, statusFilter="FAILED") == failed
+            assert await listed(arn, size, statusFilter="SUCCEEDED") == succeeded
+            assert await listed(arn, size) == sorted(failed + succeeded, reverse=True)
+
+    asyncio.run(scenario())
+
+
 def test_full_disk_ends_a_map_run_whose_children_can_not_be_stored(full_home: FullHome) -> None:
     home = full_home
 
