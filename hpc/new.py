@@ -10,7 +10,9 @@ from pathlib import Path
 
 from hpc.console import emit
 from hpc.errors import ExitCode, NotStartedError
-from hpc.workload_file import NAME
+from hpc.files import is_file
+from hpc.home import Home
+from hpc.workload_file import DEPLOYED_FOLDER, NAME
 
 WORKLOAD = '''\
 """What this computes, in one line.
@@ -106,6 +108,8 @@ def new(args: argparse.Namespace) -> int:
         if os.path.lexists(file):
             raise NotStartedError(f"{file} is there, and nothing was written: take another name")
     check_name(name)
+    if is_file(Home.from_environment().project / (deployed := DEPLOYED_FOLDER / workload)):
+        raise NotStartedError(f"the project has a workload {name} of its own ({deployed}): take another name")
     try:
         _create(workload, WORKLOAD.format(name=name))
         try:

@@ -75,6 +75,7 @@ def test_new_overwrites_nothing_and_writes_nothing_then(
         ("random", "has a module random"),
         ("numpy", "has a module numpy"),
         ("lambdas", "has a module lambdas"),
+        ("squares", "the project has a workload squares of its own (lambdas/workloads/squares.py)"),
     ],
 )
 def test_new_refuses_names(here: Path, capsys: pytest.CaptureFixture[str], name: str, message: str) -> None:
