@@ -13,6 +13,10 @@ from hpc.workload_file import workload_name
 MAX_EXACT_INTEGER = 2**53
 SHOWN_CHARACTERS = 60
 MAX_PORT = 65_535
+# Of an execution input, by the service.
+MAX_INPUT_BYTES = 262_144
+# Read of a file that an option names: whitespace included, enough for an input; /dev/zero has no end.
+MAX_FILE_CHARACTERS = 16 * 1024 * 1024
 
 
 def shorten(text: str, limit: int = SHOWN_CHARACTERS) -> str:
@@ -59,12 +63,15 @@ def plain_text(text: str) -> str:
     return text
 
 
-def json_text(text: str) -> Any:
-    """Read JSON strictly."""
+def json_text(text: str) -> dict[str, Any]:
+    """Read a JSON object strictly."""
     try:
-        return parse_json(text)
+        value = parse_json(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"must be JSON, got '{shorten(text)}': {error}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"must be a JSON object, got '{shorten(text)}'")
+    return value
 
 
 def parse_json(text: str) -> Any:
@@ -135,14 +142,22 @@ def read_text(text_or_file: str, option: str) -> str:
     Raises
     ------
     NotStartedError
-        If the file can't be read.
+        If the file can't be read, or is far longer than what the service takes.
     """
     if not text_or_file.startswith("@"):
         return text_or_file
     try:
-        return Path(text_or_file[1:]).read_text(encoding="utf-8")
+        # An editor may have begun the file with a byte order mark.
+        with Path(text_or_file[1:]).open(encoding="utf-8-sig") as file:
+            text = file.read(MAX_FILE_CHARACTERS + 1)
     except (OSError, ValueError) as error:
         raise NotStartedError(f"{option} {shorten(text_or_file)} can't be read as a UTF-8 file: {error}") from error
+    if len(text) > MAX_FILE_CHARACTERS:
+        raise NotStartedError(
+            f"{option} {shorten(text_or_file)} is too long: it has over {MAX_FILE_CHARACTERS:,} characters, "
+            f"an execution input may have at most {MAX_INPUT_BYTES:,} bytes"
+        )
+    return text
 
 
 def _exact_integer(text: str) -> int:

@@ -31,8 +31,12 @@ class Home:
         Raises
         ------
         NotStartedError
-            If it can't be made or written to.
+            If it can't be made or written to, or app.py and the server, which pass its name on as text, can't find it.
         """
+        try:
+            str(self.folder).encode()
+        except UnicodeEncodeError:
+            raise NotStartedError(f"HPC_HOME must be a path in UTF-8, got {str(self.folder)!a}") from None
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:

@@ -48,8 +48,8 @@ def check_source(named: str) -> Path | None:
     if named.startswith("s3://"):
         return None
     path = Path(named)
-    if not is_folder(path):
-        raise NotStartedError(f"--source must be a folder or s3://bucket/prefix, got {shorten(named)}")
+    if not named or not is_folder(path):  # Path("") is the current folder, "" a variable that is not set
+        raise NotStartedError(f"--source must be a folder or s3://bucket/prefix, got '{shorten(named)}'")
     return path
 
 

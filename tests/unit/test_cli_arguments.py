@@ -2,13 +2,14 @@
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc.arguments import MAX_EXACT_INTEGER, execution_input, parse_json
+from hpc.arguments import MAX_EXACT_INTEGER, MAX_FILE_CHARACTERS, execution_input, parse_json, read_text
 from hpc.cli import build_parser, main
 from hpc.errors import ExitCode, NotStartedError
 from hpc.run import RunCommand
@@ -114,6 +115,23 @@ def test_execution_input_fails_when_the_file_is_not_utf8(tmp_path: Path) -> None
         execution_input(args, None)
 
 
+@pytest.mark.parametrize("option", ["--input", "--entries", "--faults"])
+def test_file_that_has_no_end_is_not_read_to_it(tmp_path: Path, option: str) -> None:
+    file = tmp_path / "endless"
+    file.touch()
+    os.truncate(file, MAX_FILE_CHARACTERS + 1)
+    with pytest.raises(
+        NotStartedError, match=r"has over 16,777,216 characters, an execution input may have at most 262,144"
+    ):
+        read_text(f"@{file}", option)
+
+
+def test_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "spec"
+    file.write_text("throttle Compute 5%", encoding="utf-8-sig")
+    assert read_text(f"@{file}", "--faults") == "throttle Compute 5%"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -138,6 +156,9 @@ def test_execution_input_fails_when_the_file_is_not_utf8(tmp_path: Path) -> None
         (["--size", "3", "--params", "{"], "argument --params: must be JSON, got '{'"),
         (["--size", "3", "--params", '{"a": NaN}'], "NaN is not a JSON value"),
         (["--size", "3", "--params", '{"a": 1, "a": 2}'], "the key 'a' is given twice"),
+        (["--size", "3", "--params", "null"], "argument --params: must be a JSON object, got 'null'"),
+        (["--size", "3", "--params", "[1]"], "argument --params: must be a JSON object, got '[1]'"),
+        (["--input", "{}", "--params", "null"], "argument --params: must be a JSON object, got 'null'"),
         (["--size", "3", "--workload", "\udcff"], "argument --workload: must be UTF-8 text"),
         (["--size", "3", "--output", "xml"], "invalid choice: 'xml'"),
         (["--size", "3", "--verbose"], "unrecognized arguments: --verbose"),
@@ -168,7 +189,8 @@ def test_run_exits_with_2_and_says_what_is_wrong(
         (["--input", '{"size": 99999999999999999999}'], "write it as a string"),
         (["--items", "no-such.csv"], "--items must be a file that can be read, got no-such.csv"),
         (["--items", "items.xlsx"], "--items must be a file that ends in .jsonl or .csv, got items.xlsx"),
-        (["--source", "no-such-folder"], "--source must be a folder or s3://bucket/prefix, got no-such-folder"),
+        (["--source", "no-such-folder"], "--source must be a folder or s3://bucket/prefix, got 'no-such-folder'"),
+        (["--source", ""], "--source must be a folder or s3://bucket/prefix, got ''"),
         (["--size", "3", "--assembly", "no-such-folder"], "--assembly must be a cloud assembly"),
     ],
 )
@@ -249,3 +271,12 @@ def test_report_that_is_given_no_name_is_refused_before_anything_is_read(
     monkeypatch.setenv("HPC_HOME", str(tmp_path))
     assert main(["report", "--out", name]) == ExitCode.NOT_STARTED
     assert f"--out must be a file that can be written, got {name!r}" in capsys.readouterr().err
+
+
+def test_home_whose_name_is_not_utf8_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path / "\udcff"))
+    assert main(["run", "--size", "1"]) == ExitCode.NOT_STARTED
+    assert "HPC_HOME must be a path in UTF-8, got '" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
