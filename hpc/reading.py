@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -21,8 +21,9 @@ from hpc.fault_options import faults_of
 from hpc.home import Home
 from hpc.result_files import intact
 
-# A command that looks: from its options to the exit code.
-Look = Callable[[argparse.Namespace], int]
+# What a look finds: of a command that only looks its exit code.
+Found = TypeVar("Found")
+Look = Callable[[argparse.Namespace], Found]
 UNKNOWN_CODES = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
 # Source: "Start a new workflow from a running execution", Step Functions Developer Guide.
 STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
@@ -98,14 +99,14 @@ class Run:
         return dict(json.loads(answer["definition"]))
 
 
-def looks_twice(look: Look) -> Look:
+def looks_twice(look: Look[Found]) -> Look[Found]:
     """Make a command that looks do so once more where the local server that it asked ends meanwhile.
 
     Such a server ends with the command that hosts it: what became of the runs is on disk.
     """
 
     @wraps(look)
-    def look_twice(args: argparse.Namespace) -> int:
+    def look_twice(args: argparse.Namespace) -> Found:
         try:
             return look(args)
         except UnansweredError:

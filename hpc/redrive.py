@@ -1,6 +1,7 @@
 """`hpc redrive`: from a run that is not complete to RedriveExecution, or to a run on what failed, and to a result."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hpc.fault_options import announced, read_rehearsal
 from hpc.follow import FollowedRun
 from hpc.home import Home
 from hpc.merge import needs_new_run, start_on_missing
-from hpc.reading import Run, find_run
+from hpc.reading import Run, find_run, looks_twice
 from hpc.starting import new_run_name, open_target
 from hpc.synthesis import PIPELINE, WITH_JOBS, Variant
 from hpc.workload_file import overlay_folder
@@ -21,17 +22,35 @@ def redrive(args: argparse.Namespace) -> int:
     """Redrive a run, follow it, print what came out."""
     home = Home.from_environment()
     rehearsal = read_rehearsal(args)
-    if not args.aws:
-        home.check_has_runs()
-    with open_target(args, home, args.assembly) as target:
-        run = Run(target, find_run(target, args.run))
-        variant, overlay = (PIPELINE, None) if args.aws else _needs(home, run.settings)
-        if (variant, overlay, rehearsal) == (PIPELINE, None, None):
-            return _redrive(args, home, run).follow()
-    with open_target(args, home, args.assembly, variant=variant, overlay=overlay, faults=rehearsal) as target:
-        followed = _redrive(args, home, Run(target, run.arn))
+    if args.aws:
+        with open_target(args, home, None) as target:
+            return _redrive(args, home, Run(target, find_run(target, args.run))).follow()
+    home.check_has_runs()
+    found = _look(args)
+    with open_target(
+        args, home, args.assembly, variant=found.variant, overlay=found.overlay, faults=rehearsal
+    ) as target:
+        followed = _redrive(args, home, Run(target, found.arn))
         with announced(rehearsal):
             return followed.follow()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A run on this machine, and what a server must have to go on with it."""
+
+    arn: str
+    variant: Variant
+    overlay: Path | None
+
+
+@looks_twice
+def _look(args: argparse.Namespace) -> _Found:
+    """Find the run; another command waits for the end of the server, because a run of its own would end with it."""
+    home = Home.from_environment()
+    with open_target(args, home, args.assembly, is_brief=True) as target:
+        run = Run(target, find_run(target, args.run))
+        return _Found(run.arn, *_needs(home, run.settings))
 
 
 def _needs(home: Home, settings: dict[str, Any] | None) -> tuple[Variant, Path | None]:

@@ -30,6 +30,7 @@ def open_target(
     overlay: Path | None = None,
     may_host: bool = True,
     faults: "Rehearsal | None" = None,
+    is_brief: bool = False,
 ) -> AbstractContextManager[Target]:
     """Find the deployed stack that ``args`` names, or a local server as ``local_target`` does."""
     if args.aws:
@@ -37,7 +38,9 @@ def open_target(
     from hpc.local import local_target  # noqa: PLC0415 - a run on AWS need not load the local server
 
     named = Path(assembly) if assembly else None
-    return local_target(home, named, variant=variant, overlay=overlay, may_host=may_host, faults=faults)
+    return local_target(
+        home, named, variant=variant, overlay=overlay, may_host=may_host, faults=faults, is_brief=is_brief
+    )
 
 
 def interrupted(target: Target, arn: str, args: argparse.Namespace) -> str:

@@ -6,9 +6,16 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hpc_commands import assembly, call, command, environment, result_of
+
+from hpc import redrive
+from hpc.client import Target
+from hpc.merge import needs_new_run
+from hpc.reading import find_run
+from hpc_local.server import attach
 
 FLAKY = '''
 """Fails at some items until a file is there, and notes what it computes."""
@@ -133,3 +140,29 @@ def test_run_that_succeeded_and_one_that_does_not_exist_are_refused_by_name(run:
     assert (done.returncode, done.stdout) == (2, "")
     assert "run-of-nobody" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_server_that_only_looks_for_the_run_is_one_whose_end_others_wait_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.start(bad=[3])
+    run.mended.touch()
+    seen = []
+
+    def is_brief() -> bool:
+        connection = attach(run.home)
+        assert connection is not None
+        return connection.is_brief
+
+    def find(target: Target, named: str | None) -> str:
+        seen.append(is_brief())
+        return find_run(target, named)
+
+    def go_on(described: dict[str, Any]) -> bool:
+        seen.append(is_brief())
+        return needs_new_run(described)
+
+    monkeypatch.setattr(redrive, "find_run", find)
+    monkeypatch.setattr(redrive, "needs_new_run", go_on)
+    assert result_of(run.redrive())["status"] == "SUCCEEDED"
+    assert seen == [True, False]
