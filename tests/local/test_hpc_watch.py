@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -200,6 +201,38 @@ def test_report_that_cannot_be_written_is_refused(
     done = call(capfd, "report", "-o", str(tmp_path / "missing" / "report.html"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "--out must be a file that can be written" in done.stderr
+
+
+def test_report_goes_to_where_a_link_leads_and_the_link_stays(
+    runs: list[str], capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    link, target = tmp_path / "link.html", tmp_path / "pages" / "report.html"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    for _ in range(2):  # at first it leads to nothing
+        done = call(capfd, "report", "-o", str(link))
+        assert (done.returncode, done.stdout) == (0, f"{link}\n")
+        assert runs[0] in target.read_text(encoding="utf-8")
+    assert link.readlink() == target
+    assert list(target.parent.iterdir()) == [target]
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    done = call(capfd, "report", "-o", str(tmp_path / "loop"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--out must be a file that can be written" in done.stderr
+    assert (tmp_path / "loop").is_symlink()
+
+
+def test_report_is_written_to_a_pipe_which_stays_one(
+    runs: list[str], capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        done = call(capfd, "report", "-o", str(pipe))
+        if not pipe.is_fifo():
+            reader.terminate()  # it waits for a writer that will never come
+        assert (done.returncode, pipe.is_fifo()) == (0, True)
+        assert runs[0] in reader.communicate()[0]
 
 
 @needs_chromium
