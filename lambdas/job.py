@@ -3,7 +3,8 @@
 Environment variables: ``RESULTS_BUCKET`` and ``RUN``; of a child of an array job ``AWS_BATCH_JOB_ARRAY_INDEX``; of a
 job with a task token ``TASK_TOKEN``, ``HEARTBEAT_SECONDS`` and ``AWS_BATCH_JOB_ID``.
 
-Exit status 0: the part is written, or nobody waits for it.  1: it could not be.  143: ended by SIGTERM.
+Exit status 0: the part is written, or nobody waits for it.  1: it could not be.  143: ended by SIGTERM.  Another: the
+workload's own.
 """
 
 import logging
@@ -110,9 +111,42 @@ def heartbeat_interval_seconds() -> float:
     return min(int(text) / HEARTBEATS_IN_TIMEOUT, MAX_INTERVAL_SECONDS)
 
 
+def run_and_exit() -> NoReturn:
+    """Run the job and end the process with its exit status."""
+    status = 1
+    try:
+        status = main()
+    except BaseException as reason:
+        status = _status_of(reason)
+    finally:
+        _exit(status)
+
+
+def _status_of(reason: BaseException) -> int:
+    """Return the status that the interpreter would exit with, and log what it would print."""
+    if not isinstance(reason, SystemExit):
+        LOGGER.critical("%s: %s", type(reason).__name__, reason, exc_info=reason)
+        return 1
+    if reason.code is None or isinstance(reason.code, int):
+        return (reason.code or 0) & 0xFF
+    LOGGER.critical("%s", reason.code)
+    return 1
+
+
+def _exit(status: int) -> NoReturn:
+    # The interpreter's own end waits for every thread that is no daemon and for every function that is called at exit:
+    # what a workload left behind would keep a job that has done its work, and its Fargate task, until the time-out.
+    try:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
 def _terminate(_signal_number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(EXIT_TERMINATED)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_exit()

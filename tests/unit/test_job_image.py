@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,11 +19,21 @@ from job_image import DOCKERFILE, ROOT, Dockerfile, complaints
 
 from hpc_local.server import Connection, LocalServer
 from hpc_stack.batch_jobs import COMMAND, USER
-from lambdas import start, storage
+from lambdas import start, storage, workloads
 from lambdas import sum as sum_
 
 BUCKET = "results-bucket"
 TOKEN = "a-task-token-that-nobody-may-see"
+# Leaves behind what an interpreter waits for when it ends: a thread, and a function that is called at exit.
+LINGERING = """
+import atexit, os, signal, threading, time
+
+def compute(item):
+    print("computed", item, end="")
+    threading.Thread(target=time.sleep, args=(86_400,)).start()
+    atexit.register(time.sleep, 86_400)
+    {end}
+"""
 
 
 def test_dockerfile_has_no_complaint() -> None:
@@ -219,6 +230,65 @@ def test_job_ends_at_sigterm_and_answers_nothing(start_job: Any, tasks: Any) -> 
     status, output = ended(process)
     assert status == 143, output
     assert [action for action, _ in tasks.calls] == ["SendTaskHeartbeat"]
+
+
+@pytest.fixture
+def add_workload(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tuple[str, str]]]:
+    """Return its name, and its folder: as for the image, not below pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="hpc-workloads-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        monkeypatch.setattr(workloads, "__path__", [*workloads.__path__, name])
+
+        def add(source: str) -> tuple[str, str]:
+            path = folder / f"made_{uuid.uuid4().hex}.py"
+            path.write_text(source)
+            path.chmod(0o644)
+            return path.stem, name
+
+        yield add
+    workloads.load.cache_clear()
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ("return item", 0),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143),
+        ("raise SystemExit", 0),
+        ("raise SystemExit(7)", 7),
+        ("raise SystemExit('why it left')", 1),
+        ("raise KeyboardInterrupt('why it left')", 1),
+    ],
+)
+def test_job_ends_when_it_is_done_whatever_its_workload_leaves_behind(
+    start_job: Any, add_workload: Any, end: str, expected: int
+) -> None:
+    workload, folder = add_workload(LINGERING.format(end=end))
+    run = f"lingering-{workload}"
+    new_run(run, "batch", size=2, workload=workload)
+    status, output = ended(start_job(RUN=run, AWS_BATCH_JOB_ARRAY_INDEX="0", HPC_WORKLOADS_OVERLAY=folder))
+    assert status == expected, output
+    assert "computed 0" in output
+    assert ("why it left" in output) == ("why it left" in end)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_job_with_a_token_ends_when_it_has_answered(start_job: Any, add_workload: Any, tasks: Any) -> None:
+    workload, folder = add_workload(LINGERING.format(end="return item"))
+    new_run("answered", "batch_callback", size=1, workload=workload)
+    process = start_job(
+        RUN="answered",
+        TASK_TOKEN=TOKEN,
+        HEARTBEAT_SECONDS="3600",
+        AWS_BATCH_JOB_ID="job-10",
+        AWS_ENDPOINT_URL_SFN=tasks.url,
+        HPC_WORKLOADS_OVERLAY=folder,
+    )
+    status, output = ended(process)
+    assert status == 0, output
+    assert [action for action, _ in tasks.calls] == ["SendTaskHeartbeat", "SendTaskSuccess"]
 
 
 @pytest.mark.usefixtures("handlers")
