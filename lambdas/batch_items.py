@@ -4,12 +4,12 @@ A batch counts its items by their position in the run; ``index`` says under whic
 is the same but in a redrive.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from lambdas import indexed_items, json_text, storage
 from lambdas.errors import InvalidEventError, ResultFileError
-from lambdas.indexed_items import IndexedItem
 from lambdas.runs import Batch, add_line
 
 WINDOW_BYTES = 4 * 1024 * 1024
@@ -38,33 +38,46 @@ class BatchItems:
         self._batch = batch
         self._first = first
         self._is_indexed = is_indexed
-        self._items: list[Any] = []
-        self._indexed: list[IndexedItem] = []
+        self._lines: list[bytes] = []
+        self._indexes: list[int] = []
         self._neighbour_ends: list[int] = []
         self._read_to = [begin]
 
     def slice(self, first: int, limit: int | None) -> Sequence[Any]:
-        """Return neighbours from position ``first`` on: at most ``limit``, and from a file at most one window."""
+        """Return neighbours from position ``first`` on: at most ``limit``, and from a file at most one window.
+
+        Items of a file are read from their lines each time: a try that failed may have changed those that it had.
+        """
         batch = self._batch
         end = batch.end if limit is None else min(first + limit, batch.end)
         if batch.key is None:
             return range(first, end)
-        if first == self._first + len(self._items):
+        if first == self._first + len(self._lines):
             self._read_window(batch.key)
-        begin, end = first - self._first, end - self._first
-        return self._neighbours(begin, end) if self._is_indexed else self._items[begin:end]
+        begin, end = first - self._first, min(end - self._first, len(self._lines))
+        with self._named_errors(batch.key, self._read_to[begin].offset):
+            if self._is_indexed:
+                return self._neighbours(begin, end)
+            return [json_text.parse(line.decode()) for line in self._lines[begin:end]]
 
     def _neighbours(self, begin: int, end: int) -> Sequence[Any]:
         """Return of indexed items those that are neighbours; of a range, as the range that they were."""
         end = min(end, self._neighbour_ends[begin])
-        if self._indexed[begin].has_value:
-            return self._items[begin:end]
-        index = self._indexed[begin].index
+        if indexed_items.read_line(self._lines[begin]).has_value:
+            return [indexed_items.read_line(line).value for line in self._lines[begin:end]]
+        index = self._indexes[begin]
         return range(index, index + end - begin)
+
+    @contextmanager
+    def _named_errors(self, key: str, offset: int) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            raise ResultFileError(f"s3://{self._bucket}/{key} is broken near byte {offset}: {error}") from error
 
     def index(self, position: int) -> int:
         """Return the index of an item that ``slice`` returned."""
-        return self._indexed[position - self._first].index if self._is_indexed else position
+        return self._indexes[position - self._first] if self._is_indexed else position
 
     def read_to(self, position: int) -> ReadTo:
         """Return where an item begins in the file."""
@@ -73,7 +86,7 @@ class BatchItems:
     def _read_window(self, key: str) -> None:
         begin, crc32 = self._read_to[-1]
         end = self._batch.offset + self._batch.size_bytes
-        self._first += len(self._items)
+        self._first += len(self._lines)
         data, _, _ = storage.read_range(self._bucket, key, begin, min(WINDOW_BYTES, end - begin))
         lines = data.split(b"\n")
         # After the last line end comes nothing, or an item that the window cut off: the next window begins with it.
@@ -81,15 +94,11 @@ class BatchItems:
         lines = lines[: self._batch.end - self._first]
         if not lines:
             raise ResultFileError(f"s3://{self._bucket}/{key} holds no whole item {self._first} at byte {begin}")
-        try:
-            if self._is_indexed:
-                self._indexed = [indexed_items.read_line(line) for line in lines]
-                self._items = [item.value for item in self._indexed]
-                self._neighbour_ends = neighbour_ends([item.index for item in self._indexed])
-            else:
-                self._items = [json_text.parse(line.decode()) for line in lines]
-        except ValueError as error:
-            raise ResultFileError(f"s3://{self._bucket}/{key} is broken near byte {begin}: {error}") from error
+        self._lines = lines
+        if self._is_indexed:
+            with self._named_errors(key, begin):
+                self._indexes = [indexed_items.read_line(line).index for line in lines]
+            self._neighbour_ends = neighbour_ends(self._indexes)
         self._read_to = [ReadTo(begin, crc32)]
         for line in lines:
             begin, crc32 = begin + len(line) + 1, add_line(crc32, line + b"\n")

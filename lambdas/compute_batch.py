@@ -1,12 +1,13 @@
 """One batch of one run: its items computed until they are done or the time is up, bad items found and named."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from lambdas.batch_items import BatchItems
-from lambdas.contract import Workload
+from lambdas.contract import Workload, check_params
 from lambdas.errors import ItemFailedError, ItemTooLongError, StorageUnavailableError, WorkloadError
 from lambdas.parts import PartWriter, describe_error
 from lambdas.runs import Batch, RunSettings
@@ -19,9 +20,9 @@ NO_RESULT = object()
 class BatchRun:
     """Computes a batch from ``parts.next`` on.
 
-    A workload with ``compute_batch`` is asked for all remaining items at once.  If it fails, asking for a single item
-    shows whether that one is to blame; if not, twice as many are asked for each time it goes well.  ``limit`` is how
-    many items to ask for, None for all.
+    A workload is asked for all remaining items at once.  After a failure it is asked for a single item, which of
+    ``compute_batch`` shows whether that one is to blame, then for twice as many each time it goes well: so what is read
+    and computed again is not more than a few times the whole.  ``limit`` is how many items to ask for, None for all.
     """
 
     settings: RunSettings
@@ -33,6 +34,9 @@ class BatchRun:
     limit: int | None = None
     has_progress: bool = False
     longest_seconds: float = 0
+
+    def __post_init__(self) -> None:
+        self.params = copy.deepcopy(self.settings.params)
 
     def compute(self) -> bool:
         """Return whether all items of the batch are done; if not, ``parts.next`` is where to go on.
@@ -48,9 +52,17 @@ class BatchRun:
         """
         with self.time_limit.enforced():
             while self.parts.next < self.batch.end:
-                if not self._has_time() or not self._compute_slice():
+                if not self._has_time():
+                    return False
+                is_time_left = self._compute_slice()
+                check_params(self.workload, self._function, self.params, self.settings.params)
+                if not is_time_left:
                     return False
         return True
+
+    @property
+    def _function(self) -> str:
+        return "compute" if self.workload.computes_one_by_one else "compute_batch"
 
     def _has_time(self) -> bool:
         # The first item of an invocation is always tried: only so is each invocation a step forward.  What the next
@@ -68,7 +80,7 @@ class BatchRun:
             try:
                 if results is None:
                     first_index = self.items.index(self.parts.next)
-                    results = self._timed(self.workload.results, items, first_index, self.settings.params)
+                    results = self._timed(self.workload.results, items, first_index, self.params)
                 value = self._timed(next, results, NO_RESULT)
                 if value is not NO_RESULT:
                     value = self.parts.checked(value)
@@ -91,6 +103,7 @@ class BatchRun:
             self.parts.add(value)
             self.has_progress = True
             if self.parts.next == end and self.workload.computes_one_by_one:
+                self._ask_for_more()
                 return True
         return False
 
@@ -104,6 +117,9 @@ class BatchRun:
         if has_more or self.parts.next < end:
             given = "more results than items" if has_more else f"no result for item {self.items.index(self.parts.next)}"
             raise WorkloadError(f"workload {self.workload.name} must give one result an item, it gave {given}")
+        self._ask_for_more()
+
+    def _ask_for_more(self) -> None:
         self.limit = self.limit and 2 * self.limit
 
     def _handle_failure(self, error: Exception, *, is_alone: bool) -> None:
@@ -134,4 +150,4 @@ class BatchRun:
     def _fail(self, error: str) -> None:
         self.parts.fail(error)
         self.has_progress = True
-        self.limit = None
+        self.limit = 1

@@ -4,7 +4,6 @@ Each protocol has all that its function may take. What stands before the ``/`` c
 rest a function names what it wants, and gets that by name. It may have more arguments if they have defaults.
 """
 
-import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -111,17 +110,36 @@ class Workload:
     def _results_one_by_one(
         self, compute: Function, items: Sequence[Any], first: int, params: dict[str, Any]
     ) -> Iterator[Any]:
-        if not compute.named & {"index", "seed"}:
-            offered = {"params": params} if compute.named else {}
-            return map(functools.partial(compute.call, **offered), items)
-        return self._results_by_index(compute, items, first, params)
-
-    def _results_by_index(
-        self, compute: Function, items: Sequence[Any], first: int, params: dict[str, Any]
-    ) -> Iterator[Any]:
-        seed = run_seed(self.name, params)
+        call = self._call_of(compute, params)
         for index, item in enumerate(items, first):
-            yield compute(item, params=params, index=index, seed=item_seed(seed, index))
+            try:
+                result = call(item, index)
+            except StopIteration as error:  # it would be taken for the end of the items
+                raise RuntimeError("compute raised StopIteration") from error
+            yield result
+
+    def _call_of(self, compute: Function, params: dict[str, Any]) -> Callable[[Any, int], Any]:
+        """Return how to compute an item with its index; seeds are made for those who ask for them."""
+        if compute.named & {"index", "seed"}:
+            seed = run_seed(self.name, params)
+            return lambda item, index: compute(item, params=params, index=index, seed=item_seed(seed, index))
+        offered = {"params": params} if compute.named else {}
+        return lambda item, _: compute.call(item, **offered)
+
+
+def check_params(workload: Workload, function: str, params: dict[str, Any], given: dict[str, Any]) -> None:
+    """Refuse params that are not what they were: what an item gives would depend on what was computed before it.
+
+    Raises
+    ------
+    WorkloadError
+        Naming the function that was called with them.
+    """
+    if params != given:
+        raise WorkloadError(
+            f"{function} of workload {workload.name} changed its params, which are those of all items: "
+            "it must change a copy"
+        )
 
 
 def read_workload(module: ModuleType, name: str, sha256: str) -> Workload:

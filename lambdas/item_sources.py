@@ -1,5 +1,6 @@
 """Items that are not a range: from a list, a file, a prefix or a workload to a stream of JSON lines."""
 
+import copy
 import csv
 import math
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdas import json_text, storage
-from lambdas.contract import Workload
+from lambdas.contract import Workload, check_params
 from lambdas.errors import InvalidInputError, ResultFileError, WorkloadError
 from lambdas.inputs import RunInput, S3Place
 from lambdas.parts import describe_error
@@ -122,10 +123,12 @@ def _workload_items(workload: Workload, run_input: RunInput) -> Iterator[Item]:
 def _named_errors(workload: Workload, run_input: RunInput) -> Iterator[Any]:
     """Yield what the workload's ``items`` yields; an exception there names the workload."""
     assert workload.items is not None
+    params = copy.deepcopy(run_input.params)
     try:
-        yield from workload.items(run_input.size, params=run_input.params)
+        yield from workload.items(run_input.size, params=params)
     except Exception as error:
         raise WorkloadError(f"items of workload {workload.name} raised: {describe_error(error)}") from error
+    check_params(workload, "items", params, run_input.params)
 
 
 def _weighted_item(workload: str, index: int, pair: tuple[Any, ...]) -> Item:

@@ -1,5 +1,6 @@
 """Sum: from the result files of a run to its answer."""
 
+import copy
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,7 +140,8 @@ class Answer:
         """Return the result as a state has it, and the file that has it whatever its length."""
         if self.workload.finish is not None:
             with self._named_errors():
-                value = self.workload.finish(value, params=self.settings.params)
+                # A copy: the settings are those of every invocation that is still to come here.
+                value = self.workload.finish(value, params=copy.deepcopy(self.settings.params))
         if isinstance(value, bytes):
             value = iter([value])
         if isinstance(value, Iterator):

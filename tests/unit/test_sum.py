@@ -222,6 +222,15 @@ def test_sum_finishes_once_with_the_value_or_the_stream(
         assert run.text("results.jsonl") == "0\n1\n2\n3\n4\n"
 
 
+def test_sum_has_the_same_result_when_it_is_invoked_again_whatever_finish_changed(
+    pipeline: Any, make_workload: Any
+) -> None:
+    finish = "def finish(result, params):\n    params['by'] += 1\n    return result * params['by']\n"
+    run = pipeline(size=5, workload=make_workload(PLAIN + ADDITION + finish), params={"by": 2})
+    assert run.run()["result"] == "30"
+    assert run.sum()["result"] == "30"
+
+
 def test_sum_stores_bytes_that_finish_returns(pipeline: Any, make_workload: Any) -> None:
     run = pipeline(size=5, workload=make_workload(PLAIN + "def finish(results): return bytes(results)\n"), batch_size=2)
     output = run.run()
