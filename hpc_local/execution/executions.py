@@ -1,7 +1,8 @@
 """Live executions: started, watched, stopped, and written to the store as they go.
 
-**Differs from AWS:** an execution whose process died is ABORTED with the cause "runner died" at the next start; one
-that can't be written down any more, because the disk is full say, ends as FAILED with ``Runner.StorageFailed``.
+**Differs from AWS:** an execution whose process died is ABORTED with the cause "runner died" at the next start, as of
+what it wrote last; one that can't be written down any more, because the disk is full say, ends as FAILED with
+``Runner.StorageFailed``.
 """
 
 import asyncio
@@ -265,13 +266,17 @@ class Executions:
             execution.end(Ending("FAILED", None, STORAGE_FAILED, str(error)))
 
     def abort_orphans(self) -> None:
-        """End what was RUNNING when its process died."""
-        ending = Ending("ABORTED", None, None, RUNNER_DIED)
+        """End what was RUNNING when its process died, as of its last sign of life: when it died nothing tells."""
         for row in self._store.running():
-            history = History(self._clock.time, count=self._store.last_event_id(row.id))
-            close_history(history, ending)
-            self._store.append_events(row.id, history.drain())
-            self._store.finish(replace(row, stopped=self._clock.time(), **ending._asdict()))
+            # The system's time may have been set back since.
+            self._abort(row, min(self._clock.time(), self._store.last_sign(row)))
+
+    def _abort(self, row: ExecutionRow, stopped: float) -> None:
+        ending = Ending("ABORTED", None, None, RUNNER_DIED)
+        history = History(lambda: stopped, count=self._store.last_event_id(row.id))
+        close_history(history, ending)
+        self._store.append_events(row.id, history.drain())
+        self._store.finish(replace(row, stopped=stopped, **ending._asdict()))
 
 
 def _snapshot(machine: Machine) -> str:

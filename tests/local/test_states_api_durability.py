@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from state_machines import open_home
 from states_endpoint import States, chain, refused, serving, wait_until
 
 from hpc_local.arns import Account
@@ -119,6 +120,32 @@ def test_killed_server_leaves_a_map_run_whose_counts_add_up(tmp_path: Path) -> N
         assert len({child["name"] for child in children}) == len(children)
         oldest = children[-1]["executionArn"]
         assert states.chain_of(oldest)[-1] == (4, 3, "ExecutionSucceeded")
+
+
+def test_killed_executions_stopped_when_they_last_wrote_something_not_at_the_next_start(tmp_path: Path) -> None:
+    state = {"Type": "Map", "Label": "L", "ItemProcessor": BY_ITEM, "ToleratedFailureCount": 1}
+    with open_home(tmp_path, speed=20) as home:
+        mapping = home.register("map", chain(M=state))
+        waiting = home.register("wait", chain(A={"Type": "Pass"}, W=WAIT))
+        of_map, of_wait = (home.do(home.start(*each)).row.arn for each in ((mapping, [0, 1, 600]), (waiting, None)))
+        while stored_children(tmp_path) < 2:
+            home.do(asyncio.sleep(0.01))
+        map_run = home.map_run(of_map)["mapRunArn"]
+        children = home.states("ListExecutions", mapRunArn=map_run, statusFilter="SUCCEEDED")["executions"]
+        last_signs = {
+            of_map: max(child["stopDate"] for child in children),
+            of_wait: home.events(of_wait)[-1]["timestamp"],
+        }
+    with open_home(tmp_path) as home:
+        home.machines._clock._wall_start += 3600
+        home.machines.abort_orphans()
+        home.machines.executions._journal.flush().result()
+        for execution, last_sign in last_signs.items():
+            described = home.states("DescribeExecution", executionArn=execution)
+            assert (described["status"], described["stopDate"]) == ("ABORTED", last_sign)
+            assert home.events(execution)[-1]["timestamp"] == last_sign
+        described = home.states("DescribeMapRun", mapRunArn=map_run)
+        assert (described["status"], described["stopDate"]) == ("ABORTED", last_signs[of_map])
 
 
 def test_deletion_that_a_kill_cut_off_is_finished(tmp_path: Path) -> None:

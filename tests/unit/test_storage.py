@@ -5,6 +5,7 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hpc_local.storage.child_log import SEGMENT_BYTES, ChildLog
 from hpc_local.storage.executions import ExecutionRow, ExecutionStore
 from hpc_local.storage.journal import Journal, StorageError
 from hpc_local.storage.machines import MachineRow, MachineStore
-from hpc_local.storage.map_runs import ChildRecord, MapRunStore
+from hpc_local.storage.map_runs import ChildRecord, MapRunRow, MapRunStore
 from hpc_local.storage.schema import VERSION, StoreVersionError
 from hpc_local.storage.store import Store
 
@@ -237,3 +238,45 @@ def test_streamed_records_do_not_hold_back_what_others_see(store: Store) -> None
     executions.insert(row, "definition").result()
     assert executions.find("meanwhile") is not None
     assert len(list(records)) == 599
+
+
+def test_last_sign_of_an_execution_is_the_latest_of_all_that_it_wrote(store: Store) -> None:
+    executions, map_runs = ExecutionStore(store), MapRunStore(store)
+    row = ExecutionRow(
+        id=store.next_execution_id(), arn="signs", machine_arn="m", name="n", status="RUNNING", started=3, input="1"
+    )
+    executions.insert(row, "definition").result()
+    assert executions.last_sign(row) == 3
+    executions.append_events(row.id, [{**event(1), "timestamp": 4.5}, {**event(2), "timestamp": 5.5}]).result()
+    assert executions.last_sign(row) == 5.5
+    map_run = MapRunRow(
+        id=store.next_map_run_id(),
+        arn="map run",
+        uuid="",
+        execution=row.id,
+        child_machine_arn="",
+        child_type="STANDARD",
+        status="RUNNING",
+        started=6.5,
+        max_concurrency=0,
+        tolerated_failure_count=0,
+        tolerated_failure_percentage=0,
+    )
+    map_runs.save(map_run).result()
+    assert executions.last_sign(row) == 6.5
+
+    async def end_children() -> None:
+        ends = [child(position)._replace(stopped=stopped) for position, stopped in enumerate((8.5, 7.5))]
+        await map_runs.append(map_run.id, ends, 2)
+
+    asyncio.run(end_children())
+    assert executions.last_sign(row) == 8.5
+    map_runs.save(replace(map_run, redriven=9.5)).result()
+    assert executions.last_sign(row) == 9.5
+    assert executions.last_sign(replace(row, redriven=10.5)) == 10.5
+    for now, stopped in ((9.25, 9.25), (100, 9.5)):
+        map_runs.save(replace(map_run, redriven=9.5)).result()
+        map_runs.abort_running(now)
+        store.journal.flush().result()
+        (aborted,) = map_runs.of_execution(row.id)
+        assert (aborted.status, aborted.stopped) == ("ABORTED", stopped)
