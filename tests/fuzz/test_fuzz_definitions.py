@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hpc_local.language.jsonata_engine  # noqa: F401 - its library sets Python's limit of recursion: before a test does
-from hpc_local.integrations.parameters import service_model
 from hpc_local.language.errors import PREDEFINED_NAMES
 from hpc_local.protocol import ServiceError
+from hpc_local.protocol.catalog import service_model
 from hpc_local.storage.executions import ExecutionRow
 from lambdas import errors as handler_errors
 from lambdas.workloads import utf8_keys

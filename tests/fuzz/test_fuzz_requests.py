@@ -27,7 +27,7 @@ from fuzz_requests import (
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hpc_local.integrations.parameters import service_model
+from hpc_local.protocol.catalog import service_model
 from hpc_local.protocol.faults import BATCH_FAULTS, JSON_FAULTS, S3_FAULTS, Fault, Faults
 
 HEADERS = (
