@@ -19,7 +19,7 @@ PROGRAM = Path(__file__).with_name("replay_item.py")
 
 @looks_twice
 def replay(args: argparse.Namespace) -> int:
-    """Compute the item; the exit code is 1 if the workload raises."""
+    """Compute the item; the exit code is 1 if the workload raises, 130 if the debugger is left before."""
     home = Home.from_environment()
     with open_run(args, has_items=True) as run:
         if run.settings is None:

@@ -12,6 +12,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+# As after Ctrl-C: nothing was computed, and the person knows.
+EXIT_LEFT = 130
+
 
 def main(task_file: str, sha256: str) -> int:
     """Compute the item of a task; return the exit code."""
@@ -29,23 +32,27 @@ def main(task_file: str, sha256: str) -> int:
     if workload.sha256 != sha256:
         sys.stderr.write(f"workload {workload.name} has changed since the run\n")
     try:
-        results = list(_compute(workload, task))
+        results = _compute(workload, task)
     except Exception:
         # Frames of this file and of the pipeline say nothing about the item.
         _print_own_traceback(workload)
         return 1
+    if results is None:
+        return EXIT_LEFT
     sys.stdout.write(f"{_shown(results, json_text)}\n")
     return 0
 
 
-def _compute(workload: Any, task: dict[str, Any]) -> Any:
+def _compute(workload: Any, task: dict[str, Any]) -> list[Any] | None:
+    """Return the results; None if a person has left the debugger before."""
     items = [task["item"]]
     if not task["debug"]:
         return list(workload.results(items, task["index"], task["params"]))
     code = (workload.compute or workload.compute_batch).call.__code__
     debugger = pdb.Pdb()
     debugger.rcLines.extend([f"tbreak {code.co_filename}:{_first_line(code)}", "continue"])
-    return debugger.runcall(lambda: list(workload.results(items, task["index"], task["params"])))
+    results: list[Any] | None = debugger.runcall(lambda: list(workload.results(items, task["index"], task["params"])))
+    return results
 
 
 def _first_line(code: Any) -> int:

@@ -127,18 +127,27 @@ def test_replay_of_a_changed_workload_says_so(
     assert "has changed since the run" in done.stderr
 
 
-def test_replay_under_the_debugger_stops_at_the_first_line(runs: list[str], home: Path) -> None:
-    environment = {"HPC_HOME": str(home), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(
-        [Path(sys.executable).with_name("hpc"), "replay", runs[2], "4", "--debug"],
-        input="p item\nc\n",
-        env=environment,
+def debug(home: Path, run: str, commands: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [Path(sys.executable).with_name("hpc"), "replay", run, "4", "--debug"],
+        input=commands,
+        env={"HPC_HOME": str(home), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_replay_under_the_debugger_stops_at_the_first_line(runs: list[str], home: Path) -> None:
+    done = debug(home, runs[2], "p item\nc\n")
     assert done.returncode == 0, done.stderr
     assert "(Pdb) 4" in done.stdout
+
+
+@pytest.mark.parametrize("commands", ["q\n", ""])
+def test_replay_ends_quietly_when_the_debugger_is_left(runs: list[str], home: Path, commands: str) -> None:
+    done = debug(home, runs[2], commands)
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 @pytest.mark.parametrize("index", ["20", "-1"])
