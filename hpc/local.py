@@ -8,6 +8,7 @@ from pathlib import Path
 from hpc.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
 from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
+from hpc.files import is_file
 from hpc.home import Home
 from hpc.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_assembly
 from hpc_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach
@@ -108,9 +109,14 @@ def _host(
     except FaultSpecError as error:
         raise NotStartedError(f"--faults: {error}") from error
     except Exception as error:
-        # An assembly may hold anything: what can't run here is named, whichever part of the server found it.
-        raise NotStartedError(f"the local server can't run {assembly}: {type(error).__name__}: {error}") from error
-    (folder / LAST_ASSEMBLY).write_text(connection.assembly, encoding="utf-8")
+        # An assembly may hold anything, and so may the folder: what can't run here is named, whichever part of the
+        # server found it.
+        raise NotStartedError(
+            f"the local server of {folder} can't run {assembly}: {type(error).__name__}: {error}"
+        ) from error
+    unfinished = folder / f"{LAST_ASSEMBLY}.tmp"  # there is one server of a folder
+    unfinished.write_text(connection.assembly, encoding="utf-8")
+    unfinished.replace(folder / LAST_ASSEMBLY)
     return connection
 
 
@@ -134,13 +140,14 @@ def looking_target(home: Home) -> Iterator[Target]:
 
 
 def _last_assembly(home: Home) -> Path | None:
+    """Return what was served last, None if it is gone or not known: a full disk may have left an empty file."""
     try:
         assembly = Path((home.folder / LAST_ASSEMBLY).read_text(encoding="utf-8"))
+        # One with jobs and orchestrator shows their executions too.
+        with_jobs = assembly.with_name(f"{assembly.name}{WITH_JOBS.suffix}")
     except (OSError, ValueError):
         return None
-    # One with jobs and orchestrator shows their executions too.
-    with_jobs = assembly.with_name(f"{assembly.name}{WITH_JOBS.suffix}")
-    return next((folder for folder in (with_jobs, assembly) if (folder / "manifest.json").is_file()), None)
+    return next((folder for folder in (with_jobs, assembly) if is_file(folder / "manifest.json")), None)
 
 
 def attached_target(home: Home) -> Target:

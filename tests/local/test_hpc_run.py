@@ -263,5 +263,27 @@ def test_run_fails_when_home_is_not_writable(tmp_path: Path) -> None:
     assert "HPC_HOME must be a folder that can be written to" in done.stderr
 
 
+def test_assembly_to_look_with_is_kept_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    kept, before = tmp_path / "last-assembly", tmp_path / "before"
+    kept.write_text("of before")
+    before.hardlink_to(kept)
+    assert call(capfd, "run", "--size", "1").returncode == 0
+    assert Path(kept.read_text()) == assembly().resolve()
+    assert before.read_text() == "of before"  # it was not written over, which a full disk would have cut off
+
+
+def test_home_whose_store_is_broken_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path))
+    (tmp_path / "executions.sqlite").write_text("no database " * 1_000)
+    done = call(capfd, "run", "--size", "1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"the local server of {tmp_path} can't run {assembly()}: DatabaseError: " in done.stderr
+
+
 def test_assembly_of_the_tests_has_the_rehearsal_workload() -> None:
     assert list(assembly().glob("asset.*/lambdas/workloads/rehearsal.py"))

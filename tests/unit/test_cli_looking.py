@@ -18,10 +18,11 @@ from hpc.cli import build_parser
 from hpc.cli_looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS
 from hpc.client import Target, explained
 from hpc.errors import LostRunError, NotStartedError, UnansweredError
-from hpc.home import Home
+from hpc.home import STORE, Home
 from hpc.reading import looks_twice, open_run
 from hpc.runs import runs
 
+LONG = "n" * 300
 EXECUTION = ended_execution("SUCCEEDED")
 Answer = Callable[[Stubber], None]
 
@@ -135,3 +136,22 @@ def test_redrive_where_nothing_ran_is_refused_before_anything_is_synthesized(
     monkeypatch.setattr(redrive, "open_target", synthesized)
     with pytest.raises(NotStartedError, match=r"nothing ran in .* yet: hpc run starts a run"):
         redrive.redrive(build_parser().parse_args(["redrive"]))
+
+
+@pytest.mark.parametrize("kept", ["", "/", "\0", LONG, f"/{LONG}"])
+def test_look_where_the_last_assembly_is_not_known_is_one_with_that_of_the_sources(
+    kept: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / STORE).touch()
+    (tmp_path / local.LAST_ASSEMBLY).write_text(kept)
+    served: list[Path | None] = []
+
+    @contextmanager
+    def serve(_home: Home, assembly: Path | None, *, is_brief: bool) -> Iterator[Target]:
+        assert is_brief
+        served.append(assembly)
+        yield deployed_stack(MACHINE)
+
+    monkeypatch.setattr(local, "local_target", serve)
+    with local.looking_target(Home(tmp_path, tmp_path)):
+        assert served == [None]
