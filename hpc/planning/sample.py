@@ -11,14 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from hpc.arguments import shorten
 from hpc.children import list_children
 from hpc.client import Target, explained
-from hpc.errors import NotStartedError
-from hpc.failures import describe_error
+from hpc.errors import CommandError, NotStartedError
+from hpc.failed_items import FailedItems
+from hpc.failures import SHOWN_CAUSE_CHARACTERS, describe_error
 from hpc.home import Home
 from hpc.local import local_target
 from hpc.planning.ranges import Range
 from hpc.planning.workload import DEFAULT_WORKLOAD, functions_of
+from hpc.reading import Run
 from hpc.uploads import upload_items
 from hpc.watch import Ended, Watch
 from hpc.workload_file import read_workload_file, workload_name
@@ -126,8 +129,21 @@ def run_sample(target: Target, args: argparse.Namespace, path: Path, *, max_conc
     ended = Watch(target, target.execution_arn(name)).wait(lambda *_: None)
     if ended.status != "SUCCEEDED":
         reason = describe_error(ended.execution.get("error"), ended.execution.get("cause"))
-        raise NotStartedError(f"the sample {ended.status}: {reason}")
+        raise NotStartedError("\n".join([f"the sample {ended.status}: {reason}", *_failed_item(target, name, ended)]))
     return ended
+
+
+def _failed_item(target: Target, name: str, ended: Ended) -> list[str]:
+    """Return a line for an item that failed, none where the sample did not fail at one."""
+    try:
+        failed = next(iter(FailedItems(Run(target, target.execution_arn(name)), ended)), None)
+    except CommandError as error:  # the sample's own reason is known
+        return [f"  the failed item can't be named: {error}"]
+    if failed is None:
+        return []
+    # By its value: its index is one of the sample.
+    cause = shorten(f"{failed.error}: {failed.cause}", SHOWN_CAUSE_CHARACTERS)
+    return [f"  item {shorten(json.dumps(failed.input, ensure_ascii=False))}: {cause}"]
 
 
 def child_seconds(target: Target, ended: Ended, count: int) -> list[float]:
