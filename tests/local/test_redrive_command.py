@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hpc_commands import assembly, call, command, environment, result_of
+from hpc_commands import assembly, call, command, environment, hpc, result_of
 
 from hpc import redrive
 from hpc.client import Target
@@ -60,6 +60,12 @@ class Run:
             *("run", "--size", "12", "--batch-size", "1", "--output", "json"),
             *("--workload", str(self.workload), "--params", given),
         ]
+
+    def killed_in_start(self, **params: object) -> str:
+        """Return the name of a run whose command was killed before Start wrote anything."""
+        killed = hpc(self.home, *self.arguments(**params), "--faults", "kill_runner Start")
+        assert killed.returncode == -signal.SIGKILL
+        return killed.stderr.split()[1]
 
     def redrive(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return call(self.capture, "redrive", "--assembly", str(assembly()), "--output", "json", *arguments)
@@ -166,3 +172,39 @@ def test_server_that_only_looks_for_the_run_is_one_whose_end_others_wait_for(
     monkeypatch.setattr(redrive, "needs_new_run", go_on)
     assert result_of(run.redrive())["status"] == "SUCCEEDED"
     assert seen == [True, False]
+
+
+def test_run_that_was_killed_in_start_is_redriven_with_the_copy_of_its_workload_file(run: Run) -> None:
+    run.killed_in_start()
+    run.workload.write_text("raise RuntimeError('not the one that the run was started with')\n")
+    done = run.redrive()
+    assert (done.returncode, result_of(done)["output"]["result"]) == (0, str(sum(range(12))))
+
+
+def test_run_that_was_killed_in_start_with_one_of_two_versions_of_a_file_is_refused(run: Run) -> None:
+    name = run.killed_in_start()
+    run.workload.write_text(FLAKY + "# another version\n")
+    assert run.start().returncode == 0
+    done = run.redrive(name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{name} can't be redriven: it ended in Start, and 2 versions of its workload flaky are in" in done.stderr
+
+
+@pytest.mark.parametrize("is_in_start", [False, True])
+def test_run_whose_copy_of_the_workload_file_is_gone_is_refused_before_a_redrive_is_used_up(
+    run: Run, *, is_in_start: bool
+) -> None:
+    if is_in_start:
+        run.killed_in_start()
+    else:
+        run.start(bad=[3])
+        run.mended.touch()
+    kept = run.home / "workloads"
+    kept.rename(run.home / "elsewhere")
+    done = run.redrive()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "can't be redriven: the copy of its workload file flaky.py is gone from" in done.stderr
+    (run.home / "elsewhere").rename(kept)
+    done = run.redrive()
+    assert "(redrive 1)" in done.stderr
+    assert result_of(done)["status"] == "SUCCEEDED"

@@ -3,14 +3,21 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_commands import deployed
-from hpc_commands import call_with, result_of
-from job_commands import assembly
+from hpc_commands import call_with, environment, result_of
+from job_commands import assembly, command
+
+from hpc import redrive
+from hpc.client import Target
+from hpc.starting import open_target
+from hpc.synthesis import PIPELINE, WITH_JOBS, Variant
 
 SOURCE = '''
 """Fails at the items that a file names, and notes what it computes."""
@@ -54,6 +61,17 @@ class Runs:
 
     def redrive(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return call_with(self.capture, "redrive", "--assembly", str(assembly()), "--output", "json", *arguments)
+
+    def killed(self, *arguments: str) -> None:
+        """Run a command that is killed before Start has written anything."""
+        killed = subprocess.run(
+            [*command(*arguments), "--faults", "kill_runner Start"],
+            env=environment(self.home),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
 
     def computed(self) -> list[int]:
         return sorted(int(line) for line in self.log.read_text().split())
@@ -131,6 +149,33 @@ def test_run_on_aws_batch_is_completed_there(runs: Runs, back_end: str) -> None:
     output = result_of(runs.redrive())["output"]
     assert runs.computed() == [1, 4]
     assert [row[0] for row in json.loads(output["result"])] == list(range(6))
+
+
+def test_run_on_what_failed_that_was_killed_in_start_goes_on(runs: Runs) -> None:
+    runs.bad(1)
+    first = result_of(runs.run("--size", "4", "--tolerated-failure-percentage", "50"))
+    assert first["output"]["failed"] == 1
+    runs.bad()
+    runs.killed("redrive")
+    done = runs.redrive()
+    assert "(redrive 1)" in done.stderr
+    output = result_of(done)["output"]
+    assert (output["complete"], output["count"], runs.computed()) == (True, 4, [1])
+
+
+def test_run_on_aws_batch_that_was_killed_in_start_goes_on_with_jobs(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variants = []
+
+    def opened(*given: Any, variant: Variant = PIPELINE, **options: Any) -> AbstractContextManager[Target]:
+        variants.append(variant)
+        return open_target(*given, variant=variant, **options)
+
+    runs.killed("run", "--back-end", "batch", "--workload", "squares", "--size", "4")
+    monkeypatch.setattr(redrive, "open_target", opened)
+    assert result_of(runs.redrive())["output"]["result"] == "14"
+    assert variants == [PIPELINE, WITH_JOBS]
 
 
 def test_run_whose_files_are_gone_is_refused(runs: Runs) -> None:
