@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from itertools import islice
+from types import UnionType
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -27,6 +28,13 @@ Look = Callable[[argparse.Namespace], Found]
 UNKNOWN_CODES = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
 # Source: "Start a new workflow from a running execution", Step Functions Developer Guide.
 STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
+# What commands go by; the rest of run.json is shown, or has a default.
+NEEDED_SETTINGS: dict[str, type | UnionType] = {
+    "workload": str,
+    "workload_sha256": str,
+    "params": dict,
+    "tolerated_failure_percentage": int | float,
+}
 MACHINE = re.compile(r"arn:[\w-]+:states:[\w-]+:\d+:stateMachine:[\w-]+")
 
 
@@ -66,7 +74,11 @@ class Run:
         if body is None:
             return None
         with intact(self.target, self.key("run.json")):
-            return dict(json.loads(body))
+            settings = dict(json.loads(body))
+            for key, kind in NEEDED_SETTINGS.items():
+                if not isinstance(settings[key], kind):
+                    raise TypeError(f"{key} is {settings[key]!r:.100}")
+        return settings
 
     @property
     def faults(self) -> dict[str, Any] | None:

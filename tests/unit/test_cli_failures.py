@@ -103,8 +103,12 @@ def test_run_whose_files_may_not_be_read_is_not_taken_for_one_without_files(targ
             read_failures(target, "run-1", {"mapRunArn": MAP_RUN_ARN})
 
 
-@pytest.mark.parametrize("body", [b'{"x', b"[1]", b"\xff"])
-def test_settings_that_are_no_json_object_are_named(target: Target, body: bytes) -> None:
+LACKING = b'{"workload": "squares", "workload_sha256": "12", "params": {}}'
+ODD = b'{"workload": "squares", "workload_sha256": 12, "params": {}, "tolerated_failure_percentage": 0}'
+
+
+@pytest.mark.parametrize("body", [b'{"x', b"[1]", b"\xff", b"{}", b"[]", b"null", LACKING, ODD])
+def test_settings_that_are_not_those_of_a_run_are_named(target: Target, body: bytes) -> None:
     target.s3.put_object(Bucket=BUCKET, Key="runs/run-1/run.json", Body=body)
     run = Run(target, "arn:aws:states:eu-west-1:000000000000:execution:Machine:run-1")
     with pytest.raises(LostRunError, match=f"s3://{BUCKET}/runs/run-1/run.json is broken"):
