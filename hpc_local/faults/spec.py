@@ -33,6 +33,7 @@ KINDS: Mapping[str, str] = {
 S3_KINDS = ("s3_500", "s3_503")
 PROCESS_KINDS = ("crash", "timeout", *S3_KINDS)
 ALWAYS = "always"
+MAX_SECONDS = 99_999_999  # as of TimeoutSeconds in Amazon States Language
 _RULE_FIELDS = ("kind", "state", "percentage", "item", "times", "seconds", "output")
 _SHOWN_CHARACTERS = 80
 
@@ -196,8 +197,8 @@ def _times(where: str, value: Any) -> int | None:
 
 
 def _seconds(where: str, value: Any) -> float:
-    if not _is_number(value) or not 0 < value < math.inf:
-        raise FaultSpecError(f"{where}: seconds must be a number above 0, got {shown(value)}")
+    if not _is_number(value) or not 0 < value <= MAX_SECONDS:
+        raise FaultSpecError(f"{where}: seconds must be a number above 0, at most {MAX_SECONDS}, got {shown(value)}")
     return _plain(value)
 
 

@@ -32,7 +32,7 @@ def read_text(text: str) -> dict[str, Any]:
         if len(words) == 1 and words[0].startswith("seed="):
             if "seed" in spec:
                 raise TextFormError("seed is given twice")
-            spec["seed"] = _value("seed", words[0].removeprefix("seed="))
+            spec["seed"] = _value(words[0].removeprefix("seed="))
         else:
             spec["rules"].append(_rule(words))
     return spec
@@ -78,18 +78,26 @@ def _rule(words: list[str]) -> dict[str, Any]:
 
 def _option(word: str) -> tuple[str, Any]:
     if word.endswith("%"):
-        return "percentage", _value("a percentage", word.removesuffix("%"))
+        return "percentage", _value(word.removesuffix("%"))
     name, separator, text = word.partition("=")
     if not separator or name not in _OPTIONS:
         allowed = ", ".join(["P%", *(f"{option}=" for option in _OPTIONS)])
         raise TextFormError(f"options of a rule are {allowed}, got {word!r}")
     if name == "item":
-        return name, [_value(name, part) for part in text.split(",")]
-    return name, text if text == "always" else _value(name, text)
+        return name, [_value(part) for part in text.split(",")]
+    return name, _output(text) if name == "output" else _value(text)
 
 
-def _value(name: str, text: str) -> Any:
+def _value(text: str) -> Any:
+    """Return a number; what is none stays text, as ``always``, and whoever checks the spec says what is allowed."""
+    try:
+        return parse(text)
+    except ValueError:
+        return text
+
+
+def _output(text: str) -> Any:
     try:
         return parse(text)
     except ValueError as error:
-        raise TextFormError(f"{name} can't be read: {text!r}") from error
+        raise TextFormError(f"output must be JSON, got {text!r}") from error
