@@ -10,7 +10,7 @@ from types import FrameType
 from hpc.cli_command import Command
 from hpc.cli_looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS
 from hpc.cli_running import COMPLETION, NEW, ORCHESTRATE, REDRIVE, RUN, SERVE, STOP
-from hpc.console import say
+from hpc.console import open_closed_streams, say
 from hpc.errors import CommandError, ExitCode
 from hpc.planning.options import PLAN
 
@@ -41,6 +41,7 @@ class InterruptedBySignalError(KeyboardInterrupt):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; argparse itself exits with 2 for bad arguments."""
+    open_closed_streams()
     parser = build_parser()
     if COMPLETION_VARIABLE in os.environ:
         from hpc.completion import complete  # noqa: PLC0415 - only a shell that completes a line needs it

@@ -8,6 +8,22 @@ from collections.abc import Iterable
 from hpc.errors import LostRunError, UnansweredError
 
 
+def open_closed_streams() -> None:
+    """Open stdin, stdout and stderr where the caller closed them, so that no file or socket gets their numbers.
+
+    Such a stdout is one that nothing can be written to: a result must not be lost unsaid.
+    """
+    for number, (name, flags) in enumerate(
+        {"stdin": os.O_RDONLY, "stdout": os.O_RDONLY, "stderr": os.O_WRONLY}.items()
+    ):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, flags), True)  # it gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8"))
+
+
 def say(message: str) -> None:
     """Write a message for the person at the terminal."""
     with contextlib.suppress(OSError):  # stderr is gone, so there is nobody to tell

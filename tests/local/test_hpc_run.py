@@ -223,6 +223,26 @@ def test_run_says_where_the_result_is_when_stdout_is_gone(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_run_whose_caller_closed_streams_goes_to_its_end(tmp_path: Path, closed: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" "$@" {closed}', *command("run", "--size", "10")],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert list(tmp_path.glob("s3/*/runs/*/result.json")), done.stderr
+    has_stdout, has_stderr = (stream not in closed.split() for stream in (">&-", "2>&-"))
+    assert done.returncode == (0 if has_stdout else 1), done.stderr
+    assert ("total" in done.stdout) is has_stdout
+    assert (f"can't be written to stdout ([Errno 9] Bad file descriptor); it is in {tmp_path}" in done.stderr) is (
+        has_stderr and not has_stdout
+    )
+    assert "Traceback" not in done.stderr
+
+
 def test_progress_is_live_on_a_terminal_and_plain_elsewhere(tmp_path: Path) -> None:
     options = ["run", "--size", "20", "--workload", "rehearsal", "--params", '{"seconds": 0.05}', "--batch-size", "1"]
     terminal, stderr = pty.openpty()
