@@ -46,12 +46,14 @@ class Index:
     ------
     ValueError
         If the file was made by another version.
+    OSError
+        If it can't be opened: it is broken, or the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
         self._read_lock = threading.Lock()
         self._write_lock = threading.Lock()
-        with ExitStack() as resources:
+        with _named(path), ExitStack() as resources:
             self._writer = resources.enter_context(closing(_connect(path)))
             self._writer.execute("PRAGMA journal_mode = WAL")
             (version,) = self._writer.execute("PRAGMA user_version").fetchone()
@@ -164,6 +166,17 @@ class Index:
     def part_tokens(self) -> set[str]:
         """Return the names of the files of all parts."""
         return {token for (token,) in self._read("SELECT token FROM parts")}
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let what SQLite can't open be an error that names the file and, if it is broken, what helps."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        is_broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        remedy = "; put HPC_HOME back from a copy, or use another one" if is_broken else ""
+        raise OSError(f"cannot open {path}: {error}{remedy}") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

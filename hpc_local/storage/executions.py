@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hpc_local.storage.event import Event
 from hpc_local.storage.journal import text
 from hpc_local.storage.machines import save_definition
-from hpc_local.storage.store import Store, pack, unpack
+from hpc_local.storage.store import Store, pack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ class ExecutionStore:
             "SELECT blob FROM events WHERE execution = ? AND first <= ? ORDER BY first DESC LIMIT 1",
             (execution_id, event_id),
         )
-        return unpack(row[0]) if row else []  # type: ignore[return-value]  # a segment of events holds dicts
+        return self._store.unpack(row[0]) if row else []  # type: ignore[return-value]  # a segment of events holds dicts
 
 
 def _execute(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> None:

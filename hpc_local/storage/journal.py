@@ -14,9 +14,18 @@ from pathlib import Path
 
 Write = Callable[[sqlite3.Connection], None]
 
+_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
 
 class StorageError(Exception):
-    """The journal could not be written (a full disk, say); nothing is accepted after that."""
+    """The store can't be opened, read or written (a full disk, say); once a write failed no other is accepted."""
+
+
+def failure(attempt: str, path: Path, error: Exception) -> StorageError:
+    """Return the error that names the file and, if it is broken, what helps."""
+    is_broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
+    remedy = "; put HPC_HOME back from a copy, or use another one" if is_broken else ""
+    return StorageError(f"cannot {attempt} {path}: {error}{remedy}")
 
 
 def text(value: str | None) -> bytes | None:
@@ -38,26 +47,38 @@ class Journal:
 
     Attributes
     ----------
+    path : Path
+        The file.
     on_failure : callable or None
         Called once, in the journal's thread, when a write has failed.
+
+    Raises
+    ------
+    StorageError
+        If the file can't be opened: it is broken, or the disk is full.
     """
 
     def __init__(self, path: Path, prepare: Write) -> None:
-        self._path = path
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self.on_failure: Callable[[StorageError], None] | None = None
         self._queue: queue.SimpleQueue[tuple[Write, Future[None]] | None] = queue.SimpleQueue()
         self._failure: StorageError | None = None
         self._is_closed = False
         self._accepting = threading.Lock()  # what is queued behind the end would be lost, and waited for for ever
-        with contextlib.closing(self.connect()) as connection:
-            prepare(connection)
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        with contextlib.ExitStack() as opened:
+            try:
+                connection = opened.enter_context(contextlib.closing(self.connect()))
+                prepare(connection)
+            except sqlite3.Error as error:
+                raise failure("open", path, error) from error
+            opened.pop_all()  # the thread closes it
+        self._thread = threading.Thread(target=self._run, args=(connection,), name="journal", daemon=True)
         self._thread.start()
 
     def connect(self) -> sqlite3.Connection:
         """Open a connection for reading (the writer thread has its own)."""
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         connection.text_factory = _decode
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -77,7 +98,7 @@ class Journal:
         future: Future[None] = Future()
         with self._accepting:
             if self._is_closed:
-                raise StorageError(f"cannot write {self._path}: it is closed")
+                raise StorageError(f"cannot write {self.path}: it is closed")
             self._queue.put((write, future))
         return future
 
@@ -92,8 +113,8 @@ class Journal:
             self._queue.put(None)
         self._thread.join()
 
-    def _run(self) -> None:
-        with contextlib.closing(self.connect()) as connection:
+    def _run(self, connection: sqlite3.Connection) -> None:
+        with contextlib.closing(connection):
             closing = False
             while not closing:
                 entry = self._queue.get()
@@ -125,7 +146,7 @@ class Journal:
                 future.set_result(None)
 
     def _fail(self, connection: sqlite3.Connection, error: Exception) -> None:
-        self._failure = StorageError(f"cannot write {self._path}: {error}")
+        self._failure = failure("write", self.path, error)
         self._failure.__cause__ = error
         if connection.in_transaction:
             with contextlib.suppress(sqlite3.Error):  # the failure that matters is known already

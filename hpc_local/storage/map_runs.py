@@ -6,7 +6,6 @@ without a row was in flight, everything above is pending.
 """
 
 import asyncio
-import contextlib
 import itertools
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hpc_local.storage.event import Event
-from hpc_local.storage.store import Store, pack, unpack
+from hpc_local.storage.store import Store, pack
 
 
 class ChildRecord(NamedTuple):
@@ -196,7 +195,7 @@ class MapRunStore:
 
     def positions(self, map_run: int, first: int, limit: int) -> list[int]:
         """Return positions of children that have ended, from ``first`` on."""
-        with contextlib.closing(self._store.connect()) as reader:
+        with self._store.reader() as reader:
             rows = reader.execute(
                 "SELECT position FROM children WHERE map_run = ? AND position >= ? ORDER BY position LIMIT ?",
                 (map_run, first, limit),
@@ -205,7 +204,7 @@ class MapRunStore:
 
     def unsuccessful(self, map_run: int, first: int, limit: int) -> list[ChildRecord]:
         """Return children that have ended and did not succeed, from position ``first`` on, in their order."""
-        with contextlib.closing(self._store.connect()) as reader:
+        with self._store.reader() as reader:
             rows = reader.execute(
                 "SELECT position, segment, slot FROM children WHERE map_run = ? AND status <> 'SUCCEEDED'"
                 " AND position >= ? ORDER BY position LIMIT ?",
@@ -215,7 +214,7 @@ class MapRunStore:
             by_segment = sorted(rows, key=lambda row: int(row["segment"]))
             for segment, of_segment in itertools.groupby(by_segment, key=lambda row: int(row["segment"])):
                 (blob,) = reader.execute("SELECT blob FROM segments WHERE id = ?", (segment,)).fetchone()
-                records = unpack(blob)
+                records = self._store.unpack(blob)
                 found += [_record(records[row["slot"]]) for row in of_segment]
         return sorted(found, key=lambda record: record.position)
 
@@ -225,7 +224,7 @@ class MapRunStore:
             " WHERE children.map_run = ? AND position = ?",
             (map_run, position),
         )
-        return _record(unpack(row["blob"])[row["slot"]]) if row else None
+        return _record(self._store.unpack(row["blob"])[row["slot"]]) if row else None
 
     def ended(self, map_run: int, wanted: ChildFilter, limit: int) -> list[ChildRow]:
         """Return children that have ended, that of the highest position first."""
@@ -248,7 +247,7 @@ class MapRunStore:
 
         Those that succeeded up to ``covered_segment`` are left out.
         """
-        with contextlib.closing(self._store.connect()) as reader:
+        with self._store.reader() as reader:
             current = reader.execute(
                 "SELECT segment, slot FROM children WHERE map_run = ? AND (segment > ? OR status <> 'SUCCEEDED')"
                 " ORDER BY segment, slot",
@@ -258,7 +257,7 @@ class MapRunStore:
             for wanted, slot in current:
                 if wanted != segment:
                     (blob,) = reader.execute("SELECT blob FROM segments WHERE id = ?", (wanted,)).fetchone()
-                    segment, rows = wanted, unpack(blob)
+                    segment, rows = wanted, self._store.unpack(blob)
                 yield _record(rows[slot])
 
     def append(self, map_run: int, records: list[ChildRecord], started_children: int) -> "asyncio.Future[None]":

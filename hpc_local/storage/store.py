@@ -1,15 +1,16 @@
 """One home's store: the SQLite file that everything which outlives the process is kept in."""
 
+import contextlib
 import itertools
 import json
 import sqlite3
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpc_local.storage.journal import Journal, StorageError
+from hpc_local.storage.journal import Journal, StorageError, failure
 from hpc_local.storage.schema import prepare
 
 
@@ -25,10 +26,22 @@ class Store:
         self._segment_ids = itertools.count(self._next_id("segments"))
 
     def connect(self) -> sqlite3.Connection:
-        """Open a connection of one's own: a query that is read slowly holds back what its connection sees."""
+        """Open a connection for reading."""
         connection = self.journal.connect()
         connection.row_factory = sqlite3.Row
         return connection
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection of one's own: a query that is read slowly holds back what its connection sees.
+
+        Raises
+        ------
+        StorageError
+            If the store can't be read.
+        """
+        with self._named(), contextlib.closing(self.connect()) as connection:
+            yield connection
 
     def read(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
         """Return all rows of a short answer, as committed.
@@ -36,12 +49,27 @@ class Store:
         Raises
         ------
         StorageError
-            If the store is closed.
+            If the store is closed, or can't be read.
         """
-        with self._reading:
+        with self._reading, self._named():
             if self._reader is None:
                 raise StorageError("cannot read the store: it is closed")
             return self._reader.execute(query, values).fetchall()
+
+    def unpack(self, blob: bytes) -> list[list[object]]:
+        """Return what was packed; raises :class:`StorageError` if that is broken."""
+        try:
+            return unpack(blob)
+        except (zlib.error, ValueError) as error:
+            raise StorageError(f"cannot read {self.journal.path}: a segment in it is broken: {error}") from error
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let what SQLite can't read be an error that names the file."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise failure("read", self.journal.path, error) from error
 
     def read_one(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
         """Return the first row, or None; raises what ``read`` raises."""

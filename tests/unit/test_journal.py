@@ -1,6 +1,7 @@
 """The journal: writes in their order, and waiters that stop waiting."""
 
 import contextlib
+import sqlite3
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -28,3 +29,19 @@ def test_write_whose_waiter_is_gone_is_made_and_so_are_those_after_it(tmp_path: 
         last.result(timeout=60)
         with contextlib.closing(journal.connect()) as reader:
             assert [number for (number,) in reader.execute("SELECT number FROM numbers")] == [1, 2]
+
+
+def test_journal_that_is_open_needs_no_further_connection_to_write(tmp_path: Path) -> None:
+    class ConnectsOnce(Journal):
+        """Has room for the files of one connection."""
+
+        is_full = False
+
+        def connect(self) -> sqlite3.Connection:
+            if self.is_full:
+                raise sqlite3.OperationalError("database or disk is full")
+            self.is_full = True
+            return super().connect()
+
+    with contextlib.closing(ConnectsOnce(tmp_path / "journal.sqlite", prepare)) as journal:
+        journal.submit(insert(1)).result(timeout=20)

@@ -279,6 +279,23 @@ def test_index_of_another_version_is_refused(root: Path) -> None:
         ObjectStore(root)
 
 
+BROKEN = {
+    "half of it": lambda content: content[: len(content) // 2],
+    "nothing of a database": lambda _content: b"no database" * 1000,
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_broken_index_is_refused_by_its_name_with_what_helps(root: Path, broken: str) -> None:
+    ObjectStore(root).close()
+    path = root / ".index.sqlite"
+    path.write_bytes(BROKEN[broken](path.read_bytes()))
+    with pytest.raises(OSError, match=r"malformed|not a database") as refused:
+        ObjectStore(root)
+    assert f"cannot open {path}: " in str(refused.value)
+    assert "put HPC_HOME back from a copy" in str(refused.value)
+
+
 def test_commits_are_durable_before_they_return(root: Path) -> None:
     with closing(ObjectStore(root)) as store:
         assert store._index._writer.execute("PRAGMA synchronous").fetchone() == (2,)

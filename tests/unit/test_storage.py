@@ -152,6 +152,77 @@ def test_store_of_a_later_version_is_refused(tmp_path: Path) -> None:
         Store(path)
 
 
+BROKEN = {
+    "half of it": lambda content: content[: len(content) // 2],
+    "a header of something else": lambda content: b"x" * 100 + content[100:],
+    "nothing of a database": lambda _content: b"no database" * 1000,
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_broken_store_is_refused_by_its_name_with_what_helps(tmp_path: Path, broken: str) -> None:
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    path.write_bytes(BROKEN[broken](path.read_bytes()))
+    with pytest.raises(StorageError, match=r"malformed|not a database") as refused:
+        Store(path)
+    assert f"cannot open {path}: " in str(refused.value)
+    assert "put HPC_HOME back from a copy" in str(refused.value)
+
+
+def test_store_that_has_no_room_for_its_tables_is_refused_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+
+    def prepare(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA max_page_count = 1")
+        connection.execute("CREATE TABLE t (x)")
+
+    with pytest.raises(StorageError, match=rf"^cannot open {path}: database or disk is full$"):
+        Journal(path, prepare)
+
+
+def test_pages_that_are_broken_are_told_with_the_name_of_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with contextlib.closing(Store(path)) as store:
+        store.journal.submit(lambda connection: connection.execute("CREATE TABLE t (x)") and None).result()
+        (page,) = store.read_one("SELECT rootpage FROM sqlite_master WHERE name = 't'")
+        (size_bytes,) = store.read_one("PRAGMA page_size")
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size_bytes : page * size_bytes] = b"\xff" * size_bytes
+    path.write_bytes(content)
+    with contextlib.closing(Store(path)) as store:
+        with pytest.raises(StorageError, match=f"^cannot read {path}: .*malformed.*copy"):
+            store.read("SELECT * FROM t")
+        with pytest.raises(StorageError, match=f"^cannot read {path}: .*malformed.*copy"), store.reader() as reader:
+            reader.execute("SELECT * FROM t").fetchall()
+        with pytest.raises(StorageError, match=f"^cannot write {path}: .*malformed.*copy"):
+            store.journal.submit(lambda connection: connection.execute("INSERT INTO t VALUES (1)") and None).result()
+
+
+def test_broken_segments_are_told_as_such(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    map_runs, executions = MapRunStore(store), ExecutionStore(store)
+    asyncio.run(_append(map_runs, 77, [child(0)._replace(status="FAILED")]))
+    executions.append_events(10**6, [event(1)])
+    for table in ("segments", "events"):
+        store.journal.submit(
+            lambda connection, table=table: connection.execute(f"UPDATE {table} SET blob = x'0011'") and None  # type: ignore[misc]  # the result is not used
+        ).result()
+    for read in (
+        lambda: map_runs.child(77, 0),
+        lambda: map_runs.unsuccessful(77, 0, 10),
+        lambda: list(map_runs.records(77)),
+        lambda: list(executions.events(10**6)),
+    ):
+        with pytest.raises(StorageError, match=r"^cannot read .*store\.sqlite: a segment in it is broken: "):
+            read()
+    store.close()
+
+
+async def _append(map_runs: MapRunStore, map_run: int, records: list[ChildRecord]) -> None:
+    await map_runs.append(map_run, records, len(records))
+
+
 def test_journal_refuses_everything_after_a_write_has_failed_and_tells_once(tmp_path: Path) -> None:
     told: list[StorageError] = []
     has_told = threading.Event()
@@ -265,11 +336,8 @@ def test_last_sign_of_an_execution_is_the_latest_of_all_that_it_wrote(store: Sto
     map_runs.save(map_run).result()
     assert executions.last_sign(row) == 6.5
 
-    async def end_children() -> None:
-        ends = [child(position)._replace(stopped=stopped) for position, stopped in enumerate((8.5, 7.5))]
-        await map_runs.append(map_run.id, ends, 2)
-
-    asyncio.run(end_children())
+    ends = [child(position)._replace(stopped=stopped) for position, stopped in enumerate((8.5, 7.5))]
+    asyncio.run(_append(map_runs, map_run.id, ends))
     assert executions.last_sign(row) == 8.5
     map_runs.save(replace(map_run, redriven=9.5)).result()
     assert executions.last_sign(row) == 9.5
