@@ -12,6 +12,8 @@ from hpc.result_files import manifest_key, read_records
 
 SHOWN_FAILURES = 10
 SHOWN_CAUSE_CHARACTERS = 300
+# More than the orchestrator has; each doubles the backslashes of those inside it.
+MAX_NESTED_EXECUTIONS = 10
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,29 @@ def read_failures(target: Target, run_name: str, map_run: dict[str, Any]) -> Fai
 def describe_error(error: str | None, cause: str | None) -> str:
     """Return one line for an error name and its cause.
 
-    The cause may be the JSON that Lambda reports an exception in, or the job of AWS Batch that failed.
+    The cause may be the JSON that Lambda reports an exception in, the job of AWS Batch or the execution that failed.
     """
-    name, message = reported(error or "", cause or "")
-    job = json_object(cause)
-    if "JobId" in job:
-        message = f"job {job['JobId']} {job.get('Status')}: {job.get('StatusReason', 'no reason given')}"
+    error, cause = first_failure(error or "", cause or "")
+    name, message = reported(error, cause)
+    failed = json_object(cause)
+    if "JobId" in failed:
+        message = f"job {failed['JobId']} {failed.get('Status')}: {failed.get('StatusReason', 'no reason given')}"
+    elif "ExecutionArn" in failed:
+        message = f"execution {failed.get('Name')} {failed.get('Status')}"
     return ": ".join(part for part in (name, message) if part) or "no error was given"
+
+
+def first_failure(error: str, cause: str) -> tuple[str, str]:
+    """Return error and cause of the innermost execution, where the cause is one that a task had started and waited for.
+
+    The service tells it as DescribeExecution does, with an error and a cause of its own.
+    """
+    for _ in range(MAX_NESTED_EXECUTIONS):
+        inner = json_object(cause)
+        if "ExecutionArn" not in inner or not inner.keys() & {"Error", "Cause"}:
+            break
+        error, cause = str(inner.get("Error", error)), str(inner.get("Cause", ""))
+    return error, cause
 
 
 def reported(error: str, cause: str) -> tuple[str, str]:

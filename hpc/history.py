@@ -7,7 +7,7 @@ from typing import Any
 
 from hpc.children import PAGE, SCHEDULED
 from hpc.client import Target
-from hpc.failures import describe_error
+from hpc.failures import describe_error, first_failure
 from hpc.json_objects import json_object
 
 SAMPLE_CHARACTERS = 4_000
@@ -218,7 +218,7 @@ def error_text(error: str | None, cause: str | None) -> str:
     """Return an error to be read: of an exception that Lambda reports, its message and where it was raised."""
     if not error and not cause:
         return ""
-    trace = json_object(cause).get("stackTrace")
+    trace = json_object(first_failure(error or "", cause or "")[1]).get("stackTrace")
     lines = [str(line).rstrip() for line in trace] if isinstance(trace, list) else []
     return shortened("\n".join([describe_error(error, cause), *lines]))
 

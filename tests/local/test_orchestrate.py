@@ -75,6 +75,14 @@ def test_entry_told_to_fail_shows_its_error_and_cause_at_the_top(capsys: pytest.
     assert failed[0].endswith("FailureRequestedError: entry bad failed: no more paper")
 
 
+def test_entry_whose_run_fails_shows_why_at_the_top(capsys: pytest.CaptureFixture[str]) -> None:
+    done = orchestrate(capsys, [{"name": "bad", "workload": "nosuch"}])
+    assert done.returncode == 1
+    [failed] = [line for line in done.stderr.splitlines() if "FAILED" in line]
+    assert ": InvalidInputError: workload must be one of " in failed
+    assert failed.endswith(', got "nosuch"')
+
+
 def test_no_entries_are_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     done = orchestrate(capsys, [])
     assert done.returncode == 0

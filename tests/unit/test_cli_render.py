@@ -177,6 +177,51 @@ def test_describe_error_reads_what_lambda_reports(error: str | None, cause: str 
     assert describe_error(error, cause) == shown
 
 
+def started_execution(**fields: Any) -> str:
+    """What the task that waited for an execution has as its cause."""
+    return json.dumps({**fields, "ExecutionArn": "arn:aws:states:r:1:execution:M:inner", "Name": "inner"})
+
+
+RAISED = json.dumps({"errorMessage": "size", "errorType": "InvalidInputError", "stackTrace": ["  File sum.py\n"]})
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"Status": "FAILED", "Error": "E", "Cause": "why"}, "E: why"),
+        ({"Status": "FAILED", "Error": "InvalidInputError", "Cause": RAISED}, "InvalidInputError: size"),
+        (
+            {"Status": "FAILED", "Error": "States.TaskFailed", "Cause": '{"JobId": "7", "Status": "FAILED"}'},
+            "States.TaskFailed: job 7 FAILED: no reason given",
+        ),
+        ({"Status": "ABORTED", "Cause": "no longer wanted"}, "States.TaskFailed: no longer wanted"),
+        ({"Status": "FAILED", "Error": "E"}, "E"),
+        ({"Status": "TIMED_OUT"}, "States.TaskFailed: execution inner TIMED_OUT"),
+        ({"Status": "FAILED", "Error": 1, "Cause": {}}, "1: {}"),
+    ],
+)
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_describe_error_follows_the_executions_that_were_waited_for(
+    fields: dict[str, Any], shown: str, depth: int
+) -> None:
+    cause = started_execution(**fields)
+    for _ in range(depth - 1):
+        cause = started_execution(Status="FAILED", Error="States.TaskFailed", Cause=cause)
+    assert describe_error("States.TaskFailed", cause) == shown
+
+
+def test_describe_error_follows_no_more_executions_than_a_person_would() -> None:
+    cause = "why"
+    for _ in range(12):
+        cause = started_execution(Status="FAILED", Error="E", Cause=cause)
+    assert describe_error("States.TaskFailed", cause) == "E: execution inner FAILED"
+
+
+def test_error_text_has_the_trace_of_the_execution_that_was_waited_for() -> None:
+    cause = started_execution(Status="FAILED", Error="InvalidInputError", Cause=RAISED)
+    assert error_text("States.TaskFailed", cause) == "InvalidInputError: size\n  File sum.py"
+
+
 def test_render_failure_is_one_line() -> None:
     failed = ended("FAILED", error="E", cause='{"errorType": "InvalidInputError", "errorMessage": "size is -1"}')
     assert render_failure(failed) == "run-1 FAILED after 1.2 s: InvalidInputError: size is -1"
