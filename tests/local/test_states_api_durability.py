@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redrives import redrive
 from state_machines import open_home
 from states_endpoint import States, chain, refused, serving, wait_until
 
@@ -146,6 +147,25 @@ def test_killed_executions_stopped_when_they_last_wrote_something_not_at_the_nex
             assert home.events(execution)[-1]["timestamp"] == last_sign
         described = home.states("DescribeMapRun", mapRunArn=map_run)
         assert (described["status"], described["stopDate"]) == ("ABORTED", last_signs[of_map])
+
+
+def test_broken_segments_fail_the_calls_that_need_them_and_a_redrive_by_name(tmp_path: Path) -> None:
+    state = {"Type": "Map", "Label": "L", "ItemProcessor": BY_ITEM}
+    with open_home(tmp_path) as home:
+        failed = home.run(chain(M=state), ["no seconds"]).arn
+        map_run = home.map_run(failed)["mapRunArn"]
+        (child,) = home.states("ListExecutions", mapRunArn=map_run)["executions"]
+    with contextlib.closing(sqlite3.connect(tmp_path / "executions.sqlite")) as connection:
+        connection.execute("UPDATE segments SET blob = x'0011'")
+        connection.commit()
+    with open_home(tmp_path) as home:
+        for action in ("DescribeExecution", "GetExecutionHistory"):
+            with pytest.raises(ServiceError, match=r"executions\.sqlite: a segment in it is broken") as caught:
+                home.states(action, executionArn=child["executionArn"])
+            assert (caught.value.code, caught.value.status) == ("InternalFailure", 500)
+        described = redrive(home, failed)
+        assert (described["status"], described["error"]) == ("FAILED", "Runner.StorageFailed")
+        assert "a segment in it is broken" in described["cause"]
 
 
 def test_deletion_that_a_kill_cut_off_is_finished(tmp_path: Path) -> None:
