@@ -63,7 +63,7 @@ def plain_text(text: str) -> str:
     return text
 
 
-def json_text(text: str) -> dict[str, Any]:
+def json_object_text(text: str) -> dict[str, Any]:
     """Read a JSON object strictly."""
     try:
         value = parse_json(text)

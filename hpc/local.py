@@ -109,15 +109,16 @@ def _host(
     except FaultSpecError as error:
         raise NotStartedError(f"--faults: {error}") from error
     except Exception as error:
-        # An assembly may hold anything, and so may the folder: what can't run here is named, whichever part of the
-        # server found it.
-        raise NotStartedError(
-            f"the local server of {folder} can't run {assembly}: {type(error).__name__}: {error}"
-        ) from error
+        raise unservable(folder, assembly, error) from error
     unfinished = folder / f"{LAST_ASSEMBLY}.tmp"  # there is one server of a folder
     unfinished.write_text(connection.assembly, encoding="utf-8")
     unfinished.replace(folder / LAST_ASSEMBLY)
     return connection
+
+
+def unservable(folder: Path, assembly: Path, error: Exception) -> NotStartedError:
+    """Name what can't run: an assembly may hold anything, so may the folder, and any part of the server may find it."""
+    return NotStartedError(f"the local server of {folder} can't run {assembly}: {type(error).__name__}: {error}")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import NoReturn
 from hpc.console import emit, say
 from hpc.errors import ExitCode, NotStartedError
 from hpc.home import Home
+from hpc.local import unservable
 from hpc.synthesis import WITH_JOBS, check_assembly, find_assembly
 from hpc_local.server import Connection, LocalServer, ServerInUseError
 
@@ -25,7 +26,7 @@ def serve(args: argparse.Namespace) -> int:
     folder = home.create()
     assembly = check_assembly(Path(args.assembly)) if args.assembly else _everything(home, folder)
     with ExitStack() as hosting:
-        connection = _host(hosting, LocalServer(folder, assembly, port=args.port), args.port, assembly)
+        connection = _host(hosting, folder, assembly, args.port)
         with suppress(KeyboardInterrupt):
             emit(exports(connection), kept_in=str(folder / "server.json"))
             say(f"serving {connection.outputs.get('StateMachineArn', assembly)} (Ctrl-C ends it)")
@@ -43,16 +44,15 @@ def _everything(home: Home, folder: Path) -> Path:
     return find_assembly(home.project, folder, variant=WITH_JOBS).resolve()
 
 
-def _host(hosting: ExitStack, server: LocalServer, port: int, assembly: Path) -> Connection:
+def _host(hosting: ExitStack, folder: Path, assembly: Path, port: int) -> Connection:
     try:
-        return hosting.enter_context(server)
+        return hosting.enter_context(LocalServer(folder, assembly, port=port))
     except ServerInUseError as error:
         raise NotStartedError(f"{error}: stop it, or use another HPC_HOME") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno in PORT_ERRORS and error.filename is None:
             raise NotStartedError(f"--port {port} can't be listened on: {error}") from error
-        # An assembly may hold anything: what can't run here is named, whichever part of the server found it.
-        raise NotStartedError(f"the local server can't run {assembly}: {type(error).__name__}: {error}") from error
+        raise unservable(folder, assembly, error) from error
 
 
 def exports(connection: Connection) -> str:
