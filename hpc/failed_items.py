@@ -12,7 +12,7 @@ from hpc.children import attempts, list_children
 from hpc.client import explained
 from hpc.errors import LostRunError
 from hpc.failures import reported
-from hpc.items import batch_items, last_index, read_batches
+from hpc.items import batch_items, has_lost_files, last_index, read_batches
 from hpc.reading import Run
 from hpc.result_files import NoManifestError, intact, manifest_key, read_records
 from hpc.watch import Seen
@@ -45,7 +45,8 @@ class FailedItems:
     not_computed : int
         Items without an error of their own: their batch ended at another one, or was stopped, or never started.
     is_known : bool
-        False of a run on AWS Batch that did not come to Sum, which alone names its failed items.
+        False of a run on AWS Batch that did not come to Sum, which alone names its failed items, and of one whose
+        files are gone.
     """
 
     def __init__(self, run: Run, seen: Seen) -> None:
@@ -65,7 +66,9 @@ class FailedItems:
         """
         settings = self._run.settings
         if settings is None:
-            return  # Start failed: there is no item
+            # Where Start failed there is no item.
+            self.is_known = not has_lost_files(self._run)
+            return
         with explained(LostRunError, "reading the failed items"):
             if settings.get("back_end", "lambda") != "lambda":
                 yield from self._from_sum()

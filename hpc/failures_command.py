@@ -13,6 +13,7 @@ from hpc.console import emit_lines, say
 from hpc.errors import ExitCode
 from hpc.failed_items import FailedItem, FailedItems
 from hpc.failures import describe_error
+from hpc.items import check_has_files
 from hpc.reading import looks_twice, open_run
 from hpc.watch import Seen, Watch
 
@@ -41,6 +42,7 @@ class Group:
 def failures(args: argparse.Namespace) -> int:
     """Print the failed items; that there are some is no failure of this command."""
     with open_run(args, has_items=True) as run:
+        check_has_files(run)
         seen = Watch(run.target, run.arn).look()
         items = FailedItems(run, seen)
         if args.output == "json":

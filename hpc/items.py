@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from hpc.children import PAGE
 from hpc.client import explained
 from hpc.errors import LostRunError, NotStartedError
 from hpc.reading import Run
@@ -54,6 +55,35 @@ def read_batches(run: Run) -> Iterator[dict[str, Any]]:
                 yield dict(json.loads(line))
 
 
+def check_has_files(run: Run) -> None:
+    """Refuse a run whose files were removed since it began: without them nothing is known of its items.
+
+    Raises
+    ------
+    LostRunError
+        If they were.
+    """
+    if has_lost_files(run):
+        raise LostRunError(
+            f"the files of {run.name} are gone: there is no s3://{run.target.bucket}/{run.key('run.json')} any more "
+            "(a stack keeps results for hpc:results_expire_after_days)"
+        )
+
+
+def has_lost_files(run: Run) -> bool:
+    """Whether a run has no settings though its Start wrote them."""
+    if run.settings is not None or not run.is_of_pipeline:
+        return False
+    with explained(LostRunError, "reading the history"):
+        pages = run.target.stepfunctions.get_paginator("get_execution_history").paginate(
+            executionArn=run.arn, includeExecutionData=False, PaginationConfig={"PageSize": PAGE}
+        )
+        # Start is the first state.
+        has_begun = any(event["type"] == "TaskStateExited" for page in pages for event in page["events"])
+    # Start may have written them since they were looked for.
+    return has_begun and run.read("run.json") is None
+
+
 def find_batch(run: Run, index: int) -> dict[str, Any]:
     """Return the batch that has the item.
 
@@ -61,8 +91,11 @@ def find_batch(run: Run, index: int) -> dict[str, Any]:
     ------
     NotStartedError
         If the run has no such item.
+    LostRunError
+        If its files are gone.
     """
     if run.settings is None:
+        check_has_files(run)
         raise NotStartedError(f"{run.name} has no items: Start did not form its batches")
     last = -1
     for batch in read_batches(run):

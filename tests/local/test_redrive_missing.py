@@ -194,6 +194,36 @@ def test_run_whose_files_are_gone_is_refused(runs: Runs) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("back_end", ["lambda", "batch"])
+@pytest.mark.parametrize("asked", [("failures",), ("logs", "1")], ids=lambda asked: asked[0])
+def test_run_whose_files_are_gone_is_not_taken_for_one_without_items(
+    runs: Runs, asked: tuple[str, ...], back_end: str
+) -> None:
+    runs.bad(1)
+    failed = result_of(runs.run("--size", "4", "--back-end", back_end))
+    shutil.rmtree(failed["results"])
+    done = call_with(runs.capture, *asked)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"the files of {name_of(failed)} are gone: there is no s3://" in done.stderr
+
+
+def test_report_of_a_run_whose_files_are_gone_does_not_say_that_no_item_failed(runs: Runs) -> None:
+    runs.bad(1)
+    shutil.rmtree(result_of(runs.run("--size", "4"))["results"])
+    page = runs.folder / "report.html"
+    assert call_with(runs.capture, "report", "-o", str(page)).returncode == 0
+    assert "which items failed is not known" in page.read_text(encoding="utf-8")
+
+
+def test_run_of_which_start_failed_has_no_failed_item(runs: Runs) -> None:
+    runs.bad()
+    name = name_of(result_of(runs.run("--size", "-1")))
+    done = call_with(runs.capture, "failures")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "0 items failed")
+    done = call_with(runs.capture, "logs", "1")
+    assert (done.returncode, done.stderr) == (2, f"hpc logs: {name} has no items: Start did not form its batches\n")
+
+
 def test_run_on_aws_is_completed_by_another(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "items.jsonl").write_text('1\n2\n"three"\n4\n')
     with deployed(tmp_path, assembly()) as on_aws:
