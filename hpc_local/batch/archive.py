@@ -14,7 +14,7 @@ from hpc_local.batch.jobs import AnyJob, ArrayJob, Attempt, Job
 from hpc_local.batch.resources import JobDefinition, JobQueue, JobRequest
 from hpc_local.batch.retry import Exit
 from hpc_local.storage.journal import StorageError
-from hpc_local.storage.store import Store, pack, unpack
+from hpc_local.storage.store import Store, pack
 
 # Source: AWS Batch user guide, "Job states": ended jobs are kept for 7 days.
 KEPT_MILLISECONDS = 7 * 24 * 3_600 * 1_000
@@ -44,7 +44,7 @@ class JobArchive:
 
     def _find(self, job_id: str) -> AnyJob | None:
         row = self._store.read_one("SELECT blob FROM jobs WHERE id = ?", (job_id,))
-        return _from(job_id, unpack(row[0])) if row is not None else None
+        return _from(job_id, self._store.unpack(row[0])) if row is not None else None
 
 
 def _to(job: AnyJob) -> list[Any]:

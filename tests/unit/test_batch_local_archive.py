@@ -1,6 +1,7 @@
 """Ended jobs on disk: told of by another server just as by the one that ran them."""
 
 import asyncio
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hpc_local.batch.jobs import AnyJob, ArrayJob, Attempt, Job
 from hpc_local.batch.retry import Exit
 from hpc_local.batch.service import BatchService
 from hpc_local.clock import Clock
+from hpc_local.storage.journal import StorageError
 from hpc_local.storage.store import Store
 
 
@@ -63,6 +65,17 @@ def test_ended_job_is_told_of_by_the_next_server_as_by_its_own(tmp_path: Path, a
         expected = told(first, job.id)
     with closing(Store(tmp_path / "store.sqlite")) as store:
         assert told(service(tmp_path, store), job.id) == expected
+
+
+def test_job_whose_record_is_broken_is_named_by_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with closing(Store(path)) as store:
+        job = ended(Job(request("job"), 5))
+        JobArchive(store).keep(job)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE jobs SET blob = x'0011'")
+    with closing(Store(path)) as store, pytest.raises(StorageError, match=rf"cannot read {path}: .* is broken"):
+        told(service(tmp_path, store), job.id)
 
 
 def test_task_token_of_an_ended_job_is_not_kept(tmp_path: Path) -> None:
