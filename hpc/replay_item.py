@@ -78,4 +78,8 @@ def _shown(results: list[Any], json_text: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2]))
+    status = main(sys.argv[1], sys.argv[2])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The interpreter's own end would wait for threads that the workload left behind.
+    os._exit(status)

@@ -127,26 +127,41 @@ def test_replay_of_a_changed_workload_says_so(
     assert "has changed since the run" in done.stderr
 
 
-def debug(home: Path, run: str, commands: str) -> "subprocess.CompletedProcess[str]":
+def replay(home: Path, run: str, *options: str, commands: str = "") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [Path(sys.executable).with_name("hpc"), "replay", run, "4", "--debug"],
+        [Path(sys.executable).with_name("hpc"), "replay", run, "4", *options],
         input=commands,
         env={"HPC_HOME": str(home), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
 
 
+def test_replay_ends_when_the_item_is_computed_whatever_the_workload_leaves_behind(
+    runs: list[str], home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "flaky.py").write_text(
+        "import threading, time\n"
+        "def compute(item):\n"
+        "    print('computing', end=' ')\n"
+        "    threading.Thread(target=time.sleep, args=(120,)).start()\n"
+        "    return item\n"
+    )
+    done = replay(home, runs[2], "--workload", str(tmp_path / "flaky.py"))
+    assert (done.returncode, done.stdout) == (0, "computing 4\n")
+
+
 def test_replay_under_the_debugger_stops_at_the_first_line(runs: list[str], home: Path) -> None:
-    done = debug(home, runs[2], "p item\nc\n")
+    done = replay(home, runs[2], "--debug", commands="p item\nc\n")
     assert done.returncode == 0, done.stderr
     assert "(Pdb) 4" in done.stdout
 
 
 @pytest.mark.parametrize("commands", ["q\n", ""])
 def test_replay_ends_quietly_when_the_debugger_is_left(runs: list[str], home: Path, commands: str) -> None:
-    done = debug(home, runs[2], commands)
+    done = replay(home, runs[2], "--debug", commands=commands)
     assert (done.returncode, done.stderr) == (130, "")
 
 
