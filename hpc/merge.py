@@ -1,9 +1,12 @@
 """A run on the failed items of another, which AWS can't redrive: it computes those, and its Sum merges the results."""
 
 import json
+from contextlib import closing
 from typing import Any
 
-from hpc.client import explained
+from botocore.exceptions import ClientError
+
+from hpc.client import MISSING_CODES, explained, has_code
 from hpc.errors import NotStartedError
 from hpc.reading import Run
 
@@ -24,13 +27,10 @@ def start_on_missing(run: Run, described: dict[str, Any], name: str) -> str:
     Raises
     ------
     NotStartedError
-        If there is none, or the files of the run are gone.
+        If there is none, or the files of the run are gone or don't name it.
     """
     missing = _missing(run, described)
-    with explained(NotStartedError, f"redriving {run.name}"):
-        is_there = run.has("failed.jsonl")
-    if run.settings is None or not is_there:
-        raise NotStartedError(f"{run.name} can't be redriven: its files are gone from {run.target.bucket}")
+    _check_names_items(run)
     given = json.loads(described.get("input") or "{}")
     kept = {key: given[key] for key in KEPT_KEYS if key in given}
     with explained(NotStartedError, f"redriving {run.name}"):
@@ -40,6 +40,22 @@ def start_on_missing(run: Run, described: dict[str, Any], name: str) -> str:
             input=json.dumps({"redrive_of": run.name} | kept),
         )
     return f"started {name} on {missing} of {run.name}"
+
+
+def _check_names_items(run: Run) -> None:
+    """Refuse a run that does not name its failed items: the new run would fail, and be the latest one."""
+    with explained(NotStartedError, f"redriving {run.name}"):
+        try:
+            body = run.target.s3.get_object(Bucket=run.target.bucket, Key=run.key("failed.jsonl"))["Body"]
+        except ClientError as error:
+            if not has_code(error, MISSING_CODES):
+                raise
+            body = None
+        if run.settings is None or body is None:
+            raise NotStartedError(f"{run.name} can't be redriven: its files are gone from {run.target.bucket}")
+        with closing(body):
+            if not body.read(1):
+                raise NotStartedError(f"{run.name} can't be redriven: its failed.jsonl is empty")
 
 
 def _missing(run: Run, described: dict[str, Any]) -> str:

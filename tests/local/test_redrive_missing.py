@@ -224,6 +224,17 @@ def test_run_of_which_start_failed_has_no_failed_item(runs: Runs) -> None:
     assert (done.returncode, done.stderr) == (2, f"hpc logs: {name} has no items: Start did not form its batches\n")
 
 
+def test_run_whose_file_of_failed_items_was_emptied_is_refused_before_another_is_started(runs: Runs) -> None:
+    runs.bad(1)
+    first = result_of(runs.run("--size", "4", "--tolerated-failure-percentage", "50"))
+    (Path(first["results"]) / "failed.jsonl").write_text("")
+    done = runs.redrive()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{name_of(first)} can't be redriven: its failed.jsonl is empty" in done.stderr
+    listed = call_with(runs.capture, "runs", "--output", "json").stdout.splitlines()
+    assert [json.loads(line)["name"] for line in listed] == [name_of(first)]
+
+
 def test_run_on_aws_is_completed_by_another(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "items.jsonl").write_text('1\n2\n"three"\n4\n')
     with deployed(tmp_path, assembly()) as on_aws:
