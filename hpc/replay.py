@@ -10,7 +10,7 @@ from pathlib import Path
 from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
 from hpc.home import Home
-from hpc.items import find_item
+from hpc.items import check_has_files, find_item
 from hpc.reading import Run, looks_twice, open_run
 from hpc.workload_file import overlay_folder, read_workload_file
 
@@ -23,6 +23,7 @@ def replay(args: argparse.Namespace) -> int:
     home = Home.from_environment()
     with open_run(args, has_items=True) as run:
         if run.settings is None:
+            check_has_files(run)
             raise NotStartedError(f"{run.name} has no items: Start did not form its batches")
         task = {
             "workload": run.settings["workload"],

@@ -195,14 +195,14 @@ def test_run_whose_files_are_gone_is_refused(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("back_end", ["lambda", "batch"])
-@pytest.mark.parametrize("asked", [("failures",), ("logs", "1")], ids=lambda asked: asked[0])
+@pytest.mark.parametrize("asked", [("failures",), ("logs", "1"), ("replay", "{run}", "1")], ids=lambda asked: asked[0])
 def test_run_whose_files_are_gone_is_not_taken_for_one_without_items(
     runs: Runs, asked: tuple[str, ...], back_end: str
 ) -> None:
     runs.bad(1)
     failed = result_of(runs.run("--size", "4", "--back-end", back_end))
     shutil.rmtree(failed["results"])
-    done = call_with(runs.capture, *asked)
+    done = call_with(runs.capture, *(word.format(run=name_of(failed)) for word in asked))
     assert (done.returncode, done.stdout) == (1, "")
     assert f"the files of {name_of(failed)} are gone: there is no s3://" in done.stderr
 
