@@ -54,9 +54,10 @@ def answer_for_job(job: dict[str, Any]) -> dict[str, Any]:
     # The token of a job that was replaced may be the other one's as well: events are delivered twice now and then.
     if "TASK_TOKEN" not in variables or job.get("statusReason") == job_control.REPLACED:
         return {"answered": False}
-    if not isinstance(variables["TASK_TOKEN"], str):
-        raise InvalidEventError("the job's TASK_TOKEN must be a text")  # botocore's own error would show it
-    callback = TaskCallback(step_functions_client(), variables["TASK_TOKEN"], interval_seconds=0)
+    token = variables["TASK_TOKEN"]
+    if not isinstance(token, str) or not token:
+        raise InvalidEventError("the job's TASK_TOKEN must be a text, not empty")  # botocore's own error would show it
+    callback = TaskCallback(step_functions_client(), token, interval_seconds=0)
     try:
         callback.fail("JobFailed", describe(job, container))
     except TaskCancelled:

@@ -68,10 +68,11 @@ def test_events_whose_detail_is_of_another_kind_are_refused(kind: str, detail: A
         job_events.handler({"detail-type": kind, "detail": detail}, CONTEXT)
 
 
-def test_token_that_is_no_text_is_refused_and_not_shown() -> None:
-    container = {"environment": [{"name": "TASK_TOKEN", "value": ["a-task-token-that-nobody-may-see"]}]}
+@pytest.mark.parametrize("token", [["a-task-token-that-nobody-may-see"], ""])
+def test_token_that_is_none_is_refused_and_not_shown(token: Any) -> None:
+    container = {"environment": [{"name": "TASK_TOKEN", "value": token}]}
     event = {"detail-type": "Batch Job State Change", "detail": {"jobId": "job-1", "container": container}}
-    with pytest.raises(InvalidEventError, match=r"TASK_TOKEN must be a text$"):
+    with pytest.raises(InvalidEventError, match=r"TASK_TOKEN must be a text, not empty$"):
         job_events.handler(event, CONTEXT)
 
 
