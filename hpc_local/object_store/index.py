@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc_local.object_store.records import Attributes, BucketInfo, Checksum, ObjectInfo, Part, StoredObject, Upload
+from hpc_local.sqlite_errors import describe
 
 _VERSION = 1
 
@@ -170,13 +171,11 @@ class Index:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Let what SQLite can't open be an error that names the file and, if it is broken, what helps."""
+    """Let what SQLite can't open be an error that names the file."""
     try:
         yield
     except sqlite3.Error as error:
-        is_broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        remedy = "; put HPC_HOME back from a copy, or use another one" if is_broken else ""
-        raise OSError(f"cannot open {path}: {error}{remedy}") from error
+        raise OSError(describe("open", path, error)) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -12,20 +12,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-Write = Callable[[sqlite3.Connection], None]
+from hpc_local.sqlite_errors import describe
 
-_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+Write = Callable[[sqlite3.Connection], None]
 
 
 class StorageError(Exception):
     """The store can't be opened, read or written (a full disk, say); once a write failed no other is accepted."""
-
-
-def failure(attempt: str, path: Path, error: Exception) -> StorageError:
-    """Return the error that names the file and, if it is broken, what helps."""
-    is_broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
-    remedy = "; put HPC_HOME back from a copy, or use another one" if is_broken else ""
-    return StorageError(f"cannot {attempt} {path}: {error}{remedy}")
 
 
 def text(value: str | None) -> bytes | None:
@@ -71,7 +64,7 @@ class Journal:
                 connection = opened.enter_context(contextlib.closing(self.connect()))
                 prepare(connection)
             except sqlite3.Error as error:
-                raise failure("open", path, error) from error
+                raise StorageError(describe("open", path, error)) from error
             opened.pop_all()  # the thread closes it
         self._thread = threading.Thread(target=self._run, args=(connection,), name="journal", daemon=True)
         self._thread.start()
@@ -146,7 +139,7 @@ class Journal:
                 future.set_result(None)
 
     def _fail(self, connection: sqlite3.Connection, error: Exception) -> None:
-        self._failure = failure("write", self.path, error)
+        self._failure = StorageError(describe("write", self.path, error))
         self._failure.__cause__ = error
         if connection.in_transaction:
             with contextlib.suppress(sqlite3.Error):  # the failure that matters is known already

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpc_local.storage.journal import Journal, StorageError, failure
+from hpc_local.sqlite_errors import describe
+from hpc_local.storage.journal import Journal, StorageError
 from hpc_local.storage.schema import prepare
 
 
@@ -59,7 +60,7 @@ class Store:
     def unpack(self, blob: bytes) -> list[list[object]]:
         """Return what was packed; raises :class:`StorageError` if that is broken."""
         try:
-            return unpack(blob)
+            return json.loads(zlib.decompress(blob).decode("utf-8", "surrogatepass"))  # type: ignore[no-any-return]  # what pack() was given
         except (zlib.error, ValueError) as error:
             raise StorageError(f"cannot read {self.journal.path}: a segment in it is broken: {error}") from error
 
@@ -69,7 +70,7 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            raise failure("read", self.journal.path, error) from error
+            raise StorageError(describe("read", self.journal.path, error)) from error
 
     def read_one(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
         """Return the first row, or None; raises what ``read`` raises."""
@@ -103,7 +104,3 @@ def pack(value: object) -> bytes:
     return zlib.compress(
         json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"), 1
     )
-
-
-def unpack(blob: bytes) -> list[list[object]]:
-    return json.loads(zlib.decompress(blob).decode("utf-8", "surrogatepass"))  # type: ignore[no-any-return]  # what pack() was given

@@ -59,7 +59,7 @@ LAYERS = (
         "invocation_log",
         "log_streams",
     },
-    {"lambda_function", "runtime_client", "language", "arns", "clock", "loopback"},
+    {"lambda_function", "runtime_client", "language", "arns", "clock", "loopback", "sqlite_errors"},
 )
 
 

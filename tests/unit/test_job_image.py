@@ -168,6 +168,11 @@ def new_run(name: str, back_end: str, **execution_input: Any) -> dict[str, Any]:
     return start.handler({"input": value, "name": name}, None)
 
 
+def of_task(tasks: Any) -> dict[str, str]:
+    """Return the variables of a job with a token, which answers to the Step Functions of a test."""
+    return {"TASK_TOKEN": TOKEN, "HEARTBEAT_SECONDS": "3600", "AWS_ENDPOINT_URL_SFN": tasks.url}
+
+
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
     output, _ = process.communicate(timeout=60)
     return process.returncode, output
@@ -186,13 +191,7 @@ def test_children_of_an_array_job_compute_a_run(start_job: Any) -> None:
 @pytest.mark.usefixtures("handlers")
 def test_job_with_a_token_computes_a_run(start_job: Any, tasks: Any) -> None:
     state = new_run("callback", "batch_callback")
-    process = start_job(
-        RUN="callback",
-        TASK_TOKEN=TOKEN,
-        HEARTBEAT_SECONDS="3600",
-        AWS_BATCH_JOB_ID="job-7",
-        AWS_ENDPOINT_URL_SFN=tasks.url,
-    )
+    process = start_job(RUN="callback", AWS_BATCH_JOB_ID="job-7", **of_task(tasks))
     status, output = ended(process)
     assert status == 0, output
     assert TOKEN not in output
@@ -218,13 +217,7 @@ def test_job_ends_at_sigterm_and_answers_nothing(start_job: Any, tasks: Any) -> 
     # Minutes of work.
     value = {"items": [400_000] * 50, "workload": "utf8_keys", "back_end": "batch_callback"}
     start.handler({"input": value, "name": "terminated"}, None)
-    process = start_job(
-        RUN="terminated",
-        TASK_TOKEN=TOKEN,
-        HEARTBEAT_SECONDS="3600",
-        AWS_BATCH_JOB_ID="job-9",
-        AWS_ENDPOINT_URL_SFN=tasks.url,
-    )
+    process = start_job(RUN="terminated", AWS_BATCH_JOB_ID="job-9", **of_task(tasks))
     assert tasks.heard.wait(30)
     process.send_signal(signal.SIGTERM)
     status, output = ended(process)
@@ -278,14 +271,7 @@ def test_job_ends_when_it_is_done_whatever_its_workload_leaves_behind(
 def test_job_with_a_token_ends_when_it_has_answered(start_job: Any, add_workload: Any, tasks: Any) -> None:
     workload, folder = add_workload(LINGERING.format(end="return item"))
     new_run("answered", "batch_callback", size=1, workload=workload)
-    process = start_job(
-        RUN="answered",
-        TASK_TOKEN=TOKEN,
-        HEARTBEAT_SECONDS="3600",
-        AWS_BATCH_JOB_ID="job-10",
-        AWS_ENDPOINT_URL_SFN=tasks.url,
-        HPC_WORKLOADS_OVERLAY=folder,
-    )
+    process = start_job(RUN="answered", AWS_BATCH_JOB_ID="job-10", HPC_WORKLOADS_OVERLAY=folder, **of_task(tasks))
     status, output = ended(process)
     assert status == 0, output
     assert [action for action, _ in tasks.calls] == ["SendTaskHeartbeat", "SendTaskSuccess"]

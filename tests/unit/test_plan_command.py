@@ -249,6 +249,5 @@ def test_items_that_are_none_are_refused(
 
 @pytest.mark.parametrize("item_count", [0, 1, 999, 1_000, 1_001, 123_456])
 def test_batches_are_planned_as_start_makes_them(item_count: int) -> None:
-    assert batches.range_batches(item_count, None)[0].count in (default_batch_size(item_count), item_count)
-    assert len(batches.range_batches(item_count, None)) == max(1, -(-item_count // default_batch_size(item_count)))
+    assert batches.range_batches(item_count, None) == batches.range_batches(item_count, default_batch_size(item_count))
     assert MAX_BATCH_COUNT == batches.MAX_BATCH_COUNT

@@ -100,9 +100,21 @@ def test_child_that_was_redriven_has_run_since_then(target: Target, states: Stub
     assert listed_children(target, map_run(running=1), NOW).durations() == pytest.approx([3])
 
 
-def test_express_children_that_are_not_listed_are_counted(target: Target, states: Stubber) -> None:
+def refuse_lists(states: Stubber) -> None:
+    """Answer one look at the children of a Map Run as the service does where they are Express ones."""
     for _ in LISTED_STATUSES:
         states.add_client_error("list_executions", "StateMachineTypeNotSupported", "not of EXPRESS")
+
+
+def leave_untold(states: Stubber, s3: Stubber) -> None:
+    """Let nothing tell of Express children: they are looked for twice, and run, so that there are no result files."""
+    refuse_lists(states)
+    refuse_lists(states)
+    s3.add_client_error("get_object", "NoSuchKey", "no manifest yet", 404)
+
+
+def test_express_children_that_are_not_listed_are_counted(target: Target, states: Stubber) -> None:
+    refuse_lists(states)
     children = listed_children(target, map_run(succeeded=7, failed=1, running=2, pending=5), NOW)
     assert +children.statuses == Counter(SUCCEEDED=7, FAILED=1, RUNNING=2, PENDING=5)
     assert children.durations() == []
@@ -111,10 +123,7 @@ def test_express_children_that_are_not_listed_are_counted(target: Target, states
 def test_express_children_that_run_cost_what_as_many_as_run_now_have_cost(
     target: Target, states: Stubber, s3: Stubber
 ) -> None:
-    for _ in range(2):
-        for _ in LISTED_STATUSES:
-            states.add_client_error("list_executions", "StateMachineTypeNotSupported", "not of EXPRESS")
-    s3.add_client_error("get_object", "NoSuchKey", "no manifest yet", 404)
+    leave_untold(states, s3)
     run = Run(target, RUN)
     children = children_so_far(run, map_run(succeeded=6, running=2), (), NOW)
     assert sum(children.durations()) == pytest.approx(200)
@@ -123,10 +132,7 @@ def test_express_children_that_run_cost_what_as_many_as_run_now_have_cost(
 def test_express_children_of_a_redrive_have_cost_nothing_while_the_run_was_idle(
     target: Target, states: Stubber, s3: Stubber
 ) -> None:
-    for _ in range(2):
-        for _ in LISTED_STATUSES:
-            states.add_client_error("list_executions", "StateMachineTypeNotSupported", "not of EXPRESS")
-    s3.add_client_error("get_object", "NoSuchKey", "no manifest yet", 404)
+    leave_untold(states, s3)
     run = Run(target, RUN)
     redriven = {**map_run(succeeded=6, running=2), **REDRIVEN}
     assert sum(children_so_far(run, redriven, (moment(90),), NOW).durations()) == pytest.approx(20)
@@ -170,10 +176,7 @@ def test_rate_of_a_redrive_is_not_told_before_something_is_done(target: Target, 
 def test_rate_of_a_redrive_is_not_told_where_children_do_not_tell_when_they_ended(
     target: Target, states: Stubber, s3: Stubber
 ) -> None:
-    for _ in range(2):
-        for _ in LISTED_STATUSES:
-            states.add_client_error("list_executions", "StateMachineTypeNotSupported", "not of EXPRESS")
-    s3.add_client_error("get_object", "NoSuchKey", "no manifest yet", 404)
+    leave_untold(states, s3)
     status = status_of(target, {**map_run(succeeded=7, running=1), **REDRIVEN})
     assert (status.rate, status.seconds_left) == (None, None)
 
