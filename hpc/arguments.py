@@ -98,7 +98,7 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def execution_input(args: argparse.Namespace, uploaded: str | None) -> str:
+def execution_input(args: argparse.Namespace, uploaded: str | None, expected_usd: float | None = None) -> str:
     """Return the execution input as JSON text.
 
     Parameters
@@ -107,6 +107,8 @@ def execution_input(args: argparse.Namespace, uploaded: str | None) -> str:
         What ``hpc run`` was given.
     uploaded
         Where the files that ``--items`` or ``--source`` names were put, ``s3://bucket/key``.
+    expected_usd
+        What the run is expected to cost: a stack may have a limit.  An input that is given as it is stays so.
     """
     if args.input is not None:
         return read_json(args.input, "--input")
@@ -120,6 +122,7 @@ def execution_input(args: argparse.Namespace, uploaded: str | None) -> str:
         "batch_size": args.batch_size,
         "max_concurrency": args.max_concurrency,
         "tolerated_failure_percentage": args.tolerated_failure_percentage,
+        "expected_usd": expected_usd,
     }
     # An absent option is left out: its default is Start's to give.
     given = {name: value for name, value in fields.items() if value is not None}

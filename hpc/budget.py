@@ -31,6 +31,8 @@ class Budget:
 
     max_usd: float
     meter: Meter
+    # None where the number of items is not known before the start.
+    expected_usd: float | None = None
     is_passed: bool = field(default=False, init=False)
 
     def guard(
@@ -70,13 +72,20 @@ def open_budget(args: argparse.Namespace, target: Target, home: Home) -> Budget:
     design = deployed_design(target, _batch_size(given, item_count))
     if item_count is None:
         say("the number of items is not known before the start: --max-usd is held while the run goes on")
+        expected_usd = None
     else:
-        check_estimate(args, item_count, design, prices)
-    return Budget(args.max_usd, Meter(Rates.of(design, ASSUMPTIONS, prices)))
+        expected_usd = check_estimate(args, item_count, design, prices)
+    return Budget(args.max_usd, Meter(Rates.of(design, ASSUMPTIONS, prices)), expected_usd)
 
 
-def check_estimate(args: argparse.Namespace, item_count: int, design: Design, prices: Prices) -> None:
-    """Refuse a run that is expected to cost more than the limit; without times, one whose children alone do."""
+def check_estimate(args: argparse.Namespace, item_count: int, design: Design, prices: Prices) -> float:
+    """Return what a run is expected to cost; without times, what its children alone do.
+
+    Raises
+    ------
+    NotStartedError
+        If that is more than the limit.
+    """
     seconds = args.seconds or Range.exactly(0)
     computation = Computation(
         item_count=item_count, seconds_per_item=seconds, longest_seconds=seconds, memory_mib=design.memory_mib
@@ -90,6 +99,7 @@ def check_estimate(args: argparse.Namespace, item_count: int, design: Design, pr
     if found.usd.expected > args.max_usd:
         raise NotStartedError(f"{text}; --max-usd is ${args.max_usd:g}")
     say(text)
+    return found.usd.expected
 
 
 def deployed_design(target: Target, batch_size: int) -> Design:

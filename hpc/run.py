@@ -110,7 +110,7 @@ class RunCommand:
             target.stepfunctions.start_execution(
                 stateMachineArn=target.state_machine_arn,
                 name=self._name,
-                input=execution_input(self._args, uploaded),
+                input=execution_input(self._args, uploaded, self._budget.expected_usd if self._budget else None),
             )
         self._is_started = True
         if not self._args.detach:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from hpc_stack.setting_rules import BUCKET_NAME, SWITCH, Names, Rule, Text, Whole, one_of
+from hpc_stack.setting_rules import BUCKET_NAME, SWITCH, Dollars, Names, Rule, Text, Whole, one_of
 
 PREFIX = "hpc:"
 
@@ -41,6 +41,8 @@ FARGATE_MEMORY_MIB: Mapping[float, range | tuple[int, ...]] = {
 CHILDREN_PER_SLOT = 4
 MAX_ARRAY_SIZE = 10_000
 MIN_ARRAY_SIZE = 2
+# Start before a run's job and Sum after it, each up to its time-out of 900 s, with room for their retries.
+START_AND_SUM_SECONDS = 3_600
 
 ECR_HOST = ".dkr.ecr."
 IMAGE = r"|[a-z0-9][A-Za-z0-9._:/-]{0,250}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})"
@@ -77,6 +79,11 @@ class HpcConfig:
     packages_layer: bool = setting(True, SWITCH)
     # A Map Run starts no more than 10,000 children at once; an account has 1,000 concurrent Lambda environments.
     max_concurrency: int = setting(500, Whole(1, 10_000))
+    # Above 2^53 Step Functions, whose numbers are doubles, does not keep integers apart.
+    max_items: int = setting(100_000_000, Whole(1, 2**53))
+    # An hour more than the longest job that the default settings wait for.
+    run_timeout_seconds: int = setting(90_000, Whole(60, 31_536_000))
+    max_usd: float = setting(0, Dollars(1_000_000))
     child_type: str = setting("STANDARD", one_of("STANDARD", "EXPRESS"))
     # At least 15: an execution can be redriven for 14 days after its end, and a redrive reads the run's objects.
     results_expire_after_days: int = setting(30, Whole(15, 3_650))
@@ -149,6 +156,12 @@ class HpcConfig:
                     f"{PREFIX}{name} must be under {PREFIX}batch_run_timeout_seconds, "
                     f"{self.batch_run_timeout_seconds}; got {getattr(self, name)}"
                 )
+        if self.batch and self.run_timeout_seconds < self.batch_run_timeout_seconds + START_AND_SUM_SECONDS:
+            raise ConfigError(
+                f"{PREFIX}run_timeout_seconds must be {START_AND_SUM_SECONDS:,} more than "
+                f"{PREFIX}batch_run_timeout_seconds, {self.batch_run_timeout_seconds}, or longer: Start and Sum may "
+                f"take as long; got {self.run_timeout_seconds}"
+            )
 
     def _check_network(self) -> None:
         if bool(self.vpc_id) != bool(self.subnet_ids):

@@ -18,6 +18,7 @@ from hpc_stack.tasks import (
     TASK_MARGIN_SECONDS,
     FunctionTask,
     define_function_task,
+    execution_start,
 )
 
 RESULT_WRITER_FLAG = "@aws-cdk/aws-stepfunctions:useDistributedMapResultWriterV2"
@@ -45,6 +46,8 @@ class MapReduce(Construct):
         Type of the child executions.
     log_retention : logs.RetentionDays
         How long the execution log is kept.
+    run_timeout_seconds : int
+        After which a run ends as ``States.Timeout``, done or not: what it may cost has an end.
     other_back_ends : Mapping[str, sfn.TaskStateBase], optional
         Input's ``back_end`` -> the task that computes the batches in the place of the map.
 
@@ -71,6 +74,7 @@ class MapReduce(Construct):
         compute_timeout_seconds: int,
         child_type: sfn.StateMachineType,
         log_retention: logs.RetentionDays,
+        run_timeout_seconds: int = 90_000,
         other_back_ends: Mapping[str, sfn.TaskStateBase] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -84,7 +88,11 @@ class MapReduce(Construct):
             start_function,
             START_AND_SUM_TIMEOUT_SECONDS,
             payload=sfn.TaskInput.from_object(
-                {"input": sfn.JsonPath.entire_payload, "name": sfn.JsonPath.string_at("$$.Execution.Name")}
+                {
+                    "input": sfn.JsonPath.entire_payload,
+                    "name": sfn.JsonPath.string_at("$$.Execution.Name"),
+                    "started": execution_start(),
+                }
             ),
         )
         compute = define_function_task(
@@ -102,6 +110,7 @@ class MapReduce(Construct):
             definition=start.next(self._choose_back_end(compute_map, other_back_ends, sum_)),
             comment="Start forms the batches of a run, ComputeMap computes them, Sum combines the results",
             log_retention=log_retention,
+            timeout_seconds=run_timeout_seconds,
         )
         if results_bucket.encryption_key is not None:
             # The reader and the writer of the map get no rights on the key from aws-cdk-lib (aws-cdk issue 32144).

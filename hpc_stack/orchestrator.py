@@ -28,6 +28,7 @@ from hpc_stack.tasks import (
     after_seconds,
     define_callback_task,
     define_function_task,
+    execution_start,
 )
 
 MEMORY_MIB = 512
@@ -55,6 +56,8 @@ class Orchestrator(Construct):
         What each of an entry's three back ends may take.
     retry_interval_seconds
         First wait before an entry that failed is tried again.
+    run_timeout_seconds
+        What all entries together may take.
 
     Attributes
     ----------
@@ -75,6 +78,7 @@ class Orchestrator(Construct):
         max_concurrency: int,
         times: JobTimes,
         retry_interval_seconds: int,
+        run_timeout_seconds: int,
         log_retention: logs.RetentionDays,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -83,6 +87,7 @@ class Orchestrator(Construct):
         self._job_tasks = job_tasks
         self._times = times
         self._log_retention = log_retention
+        self._run_timeout_seconds = run_timeout_seconds
         self._define_functions(handlers)
         self.callback_notify = self._define_callback_notify(map_reduce)
         self.sync_nested = self._define_sync_nested()
@@ -215,6 +220,7 @@ class Orchestrator(Construct):
                     "input": run,
                     # Keys are under runs/<this execution>/<back end>/.
                     "name": sfn.JsonPath.format(f"{{}}/{back_end}", sfn.JsonPath.string_at("$$.Execution.Name")),
+                    "started": execution_start(),
                 }
             ),
             result_path=result_path,
@@ -261,10 +267,20 @@ class Orchestrator(Construct):
             },
             max_concurrency=max_concurrency,
         ).item_processor(sync_nested)
-        return self._define_machine(scope, entries, "Every entry on every back end")
+        return self._define_machine(
+            scope, entries, "Every entry on every back end", timeout_seconds=self._run_timeout_seconds
+        )
 
-    def _define_machine(self, scope: Construct, definition: sfn.IChainable, comment: str) -> sfn.StateMachine:
-        return define_state_machine(scope, definition=definition, comment=comment, log_retention=self._log_retention)
+    def _define_machine(
+        self, scope: Construct, definition: sfn.IChainable, comment: str, *, timeout_seconds: int | None = None
+    ) -> sfn.StateMachine:
+        return define_state_machine(
+            scope,
+            definition=definition,
+            comment=comment,
+            log_retention=self._log_retention,
+            timeout_seconds=timeout_seconds,
+        )
 
 
 def run_input() -> dict[str, Any]:

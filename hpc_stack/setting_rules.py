@@ -33,10 +33,27 @@ class Whole:
         return f"a whole number from {self.minimum:,} to {self.maximum:,}"
 
     def read(self, given: object) -> int:
-        value = int(given) if isinstance(given, str) and re.fullmatch(r"[0-9]{1,9}", given) else given
+        value = int(given) if isinstance(given, str) and re.fullmatch(r"[0-9]{1,18}", given) else given
         if not isinstance(value, int) or isinstance(value, bool) or not self.minimum <= value <= self.maximum:
             raise ValueError(given)
         return value
+
+
+@dataclass(frozen=True)
+class Dollars:
+    """An amount of money; 0 is no limit."""
+
+    maximum: int
+
+    @property
+    def allowed(self) -> str:
+        return f"a number of dollars up to {self.maximum:,}, with 6 decimals at most, or 0 for no limit"
+
+    def read(self, given: object) -> float:
+        text = given if isinstance(given, str) else repr(given) if type(given) in (int, float) else ""
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text, re.ASCII) or float(text) > self.maximum:
+            raise ValueError(given)
+        return float(text)
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,17 @@ class HpcStack(cdk.Stack):
             source_buckets=self._source_buckets,
             compute_memory_mib=config.compute_memory_mib,
             compute_timeout=cdk.Duration.seconds(config.compute_timeout_seconds),
-            start_environment={"MAX_CONCURRENCY": str(config.max_concurrency), **back_ends},
+            start_environment={**self._describe_caps(), **back_ends},
             layers=self._define_layers(),
         )
         findings.acknowledge_functions(functions, self._results_bucket, self._source_buckets)
         return functions
+
+    def _describe_caps(self) -> dict[str, str]:
+        """Return what Start has to know of the most that a run may ask for."""
+        config = self._config
+        caps = {"MAX_CONCURRENCY": str(config.max_concurrency), "MAX_ITEMS": str(config.max_items)}
+        return caps if not config.max_usd else {**caps, "MAX_USD": f"{config.max_usd:.6f}"}
 
     def _define_layers(self) -> list[lambda_.LayerVersion]:
         if not self._config.packages_layer:
@@ -119,6 +125,7 @@ class HpcStack(cdk.Stack):
             compute_timeout_seconds=config.compute_timeout_seconds,
             child_type=sfn.StateMachineType[config.child_type],
             log_retention=self._log_retention,
+            run_timeout_seconds=config.run_timeout_seconds,
             other_back_ends=back_ends,
         )
         cdk.CfnOutput(self, "StateMachineArn", value=map_reduce.state_machine.state_machine_arn)
@@ -199,6 +206,7 @@ class HpcStack(cdk.Stack):
             max_concurrency=config.orchestrator_max_concurrency,
             times=JobTimes(job_seconds, min(config.callback_heartbeat_seconds, job_seconds // 2)),
             retry_interval_seconds=config.orchestrator_retry_interval_seconds,
+            run_timeout_seconds=config.run_timeout_seconds,
             log_retention=self._log_retention,
         )
         cdk.CfnOutput(self, "OrchestratorArn", value=orchestrator.complex_orchestrator.state_machine_arn)

@@ -83,6 +83,11 @@ def after_seconds(seconds: int) -> sfn.Timeout:
     return sfn.Timeout.duration(cdk.Duration.seconds(seconds))
 
 
+def execution_start() -> str:
+    """Return the path of when the execution was started, which tells it from a later one of the same name."""
+    return sfn.JsonPath.string_at("$$.Execution.StartTime")
+
+
 class FunctionTask(tasks.LambdaInvoke):
     """``LambdaInvoke`` that may invoke the function itself, and not also each of its versions and aliases."""
 

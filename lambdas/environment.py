@@ -1,8 +1,12 @@
 """What the stack tells the functions: environment variables, read when they are needed and checked."""
 
 import os
+import re
 
 from lambdas.errors import ConfigurationError
+
+# Step Functions treats JSON numbers as doubles: above this, neighbouring integers are one number to it.
+MAX_ITEMS = 2**53
 
 
 def results_bucket() -> str:
@@ -10,9 +14,24 @@ def results_bucket() -> str:
     return variable("RESULTS_BUCKET")
 
 
-def default_max_concurrency() -> int:
-    """Parallel child executions of a run whose input names no ``max_concurrency``."""
+def max_concurrency() -> int:
+    """Parallel child executions that a run may ask for, and has if its input names no ``max_concurrency``."""
     return _number("MAX_CONCURRENCY", 1, 10_000)
+
+
+def max_items() -> int:
+    """Items that a run may have; the setting ``hpc:max_items``."""
+    return _number("MAX_ITEMS", 1, MAX_ITEMS) if "MAX_ITEMS" in os.environ else MAX_ITEMS
+
+
+def max_usd() -> float | None:
+    """What a run may be expected to cost; the setting ``hpc:max_usd``, None where it sets no limit."""
+    text = os.environ.get("MAX_USD", "")
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text, re.ASCII):
+        raise ConfigurationError(f"environment variable MAX_USD must be a number of dollars, got {text!r}")
+    return float(text)
 
 
 def source_buckets() -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The execution input: from what a person sent to checked values, or to an error that says what is allowed."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,15 @@ from lambdas.errors import InvalidEventError, InvalidInputError
 from lambdas.json_text import shown
 
 DEFAULT_WORKLOAD = "utf8_keys"
-# Step Functions treats JSON numbers as doubles: above this, neighbouring integers are one number to it.
-MAX_SIZE = 2**53
+MAX_SIZE = environment.MAX_ITEMS
 MAX_CONCURRENCY = 10_000
 DATA_KEYS = ("size", "items", "source", "redrive_of")
-OTHER_KEYS = ("workload", "params", "batch_size", "tolerated_failure_percentage", "max_concurrency", "back_end")
+OTHER_KEYS = (
+    *("workload", "params", "batch_size", "tolerated_failure_percentage", "max_concurrency", "back_end"),
+    "expected_usd",
+)
 # Whatever else there is, a redrive has from the run whose failed items it computes.
-REDRIVE_KEYS = ("redrive_of", "batch_size", "max_concurrency")
+REDRIVE_KEYS = ("redrive_of", "batch_size", "max_concurrency", "expected_usd")
 # What computes the batches: child executions of the map, one array job, or one job that returns a task token.
 BACK_ENDS = ("lambda", "batch", "batch_callback")
 # Added to the input of an execution that another execution started.
@@ -54,6 +57,10 @@ class RunInput:
     tolerated_failure_percentage: float
     max_concurrency: int
     back_end: str
+    # What whoever sent the input takes the run to cost.
+    expected_usd: float | None = None
+    # When the execution was started, as the service says it; empty where the machine that calls Start doesn't tell.
+    started: str = ""
 
 
 def parse_event(event: Any) -> RunInput:
@@ -62,7 +69,8 @@ def parse_event(event: Any) -> RunInput:
     Parameters
     ----------
     event
-        ``{"input": <execution input>, "name": <execution name>}``
+        ``{"input": <execution input>, "name": <execution name>, "started": <execution start>}``; the last may be
+        absent.
 
     Raises
     ------
@@ -71,8 +79,8 @@ def parse_event(event: Any) -> RunInput:
     InvalidInputError
         If the execution input is not what is allowed.
     """
-    if not isinstance(event, dict) or set(event) != {"input", "name"}:
-        raise InvalidEventError(f'Start takes {{"input", "name"}}, got {shown(event)}')
+    if not isinstance(event, dict) or set(event) not in ({"input", "name"}, {"input", "name", "started"}):
+        raise InvalidEventError(f'Start takes {{"input", "name", "started"}}, got {shown(event)}')
     name, value = event["name"], event["input"]
     if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
         raise InvalidInputError(f"execution name must be 1 to 80 characters of 0-9 A-Z a-z _ -, got {shown(name)}")
@@ -92,9 +100,11 @@ def parse_event(event: Any) -> RunInput:
         max_concurrency=(
             integer(value, "max_concurrency", 1, MAX_CONCURRENCY)
             if "max_concurrency" in value
-            else environment.default_max_concurrency()
+            else environment.max_concurrency()
         ),
         back_end=checked_back_end(value.get("back_end", "lambda")),
+        expected_usd=_dollars(value["expected_usd"]) if "expected_usd" in value else None,
+        started=_started(event.get("started", "")),
     )
 
 
@@ -130,6 +140,19 @@ def _percentage(number: Any) -> float:
     if not isinstance(number, int | float) or isinstance(number, bool) or not 0 <= number <= 100:
         raise InvalidInputError(f"tolerated_failure_percentage must be a number from 0 to 100, got {shown(number)}")
     return number
+
+
+def _dollars(number: Any) -> float:
+    # Infinity and NaN are no JSON, but Python reads them.
+    if not isinstance(number, int | float) or isinstance(number, bool) or not 0 <= number < math.inf:
+        raise InvalidInputError(f"expected_usd must be a number from 0, got {shown(number)}")
+    return number
+
+
+def _started(moment: Any) -> str:
+    if not isinstance(moment, str):
+        raise InvalidEventError(f"started must be the text of a time, got {shown(moment)}")
+    return moment
 
 
 def _text(value: dict[str, Any], key: str, default: str) -> str:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from lambdas import seals, storage
-from lambdas.errors import InvalidEventError, ResultFileError
+from lambdas.errors import InvalidEventError, InvalidInputError, ResultFileError, StorageAccessError
 from lambdas.json_text import shown
 
 # Above this the service does not keep integers apart.
@@ -49,9 +49,33 @@ class RunSettings:
     array_size: int = 0
     # The run whose failed items these are.  Batches then count lines of items.jsonl, which name the items.
     redrive_of: str | None = None
+    # When the execution was started: its name may be given to another one after 90 days, its start can't.
+    started: str = ""
 
     def write(self, bucket: str) -> None:
         storage.put_json(bucket, run_key(self.name, "run.json"), seals.sealed(asdict(self)))
+
+
+def refuse_kept(bucket: str, run: str, started: str) -> None:
+    """Refuse to write a run whose name another execution had, which is kept; a redrive is of the same execution.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is a run.json that an execution wrote which was not started then.
+    """
+    try:
+        value = storage.get_json(bucket, run_key(run, "run.json"))
+    except StorageAccessError:
+        return  # no run has the name
+    except ResultFileError:
+        value = None
+    kept = value.get("started", "") if isinstance(value, dict) else "an unknown time"
+    if started and kept != started:
+        raise InvalidInputError(
+            f"the name {run} is that of a run which is kept, of an execution that was started at "
+            f"{kept or 'an unknown time'}: give the execution another name, or delete runs/{run}/"
+        )
 
 
 # By annotation of a field: what isinstance takes for it.

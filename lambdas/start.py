@@ -6,6 +6,7 @@ from typing import Any
 
 from lambdas import (
     batches,
+    caps,
     environment,
     indexed_items,
     inputs,
@@ -13,6 +14,7 @@ from lambdas import (
     job_shares,
     json_text,
     missing_items,
+    runs,
     storage,
     workloads,
 )
@@ -25,8 +27,6 @@ from lambdas.runs import Batch, RunSettings, run_key
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
-# What one Map Run could read as items of its own (quota "Maximum number of items"), and hours of writing for Start.
-MAX_ITEM_COUNT = 100_000_000
 
 
 def handler(event: Any, _context: Any) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     Parameters
     ----------
     event
-        ``{"input": <execution input>, "name": <execution name>}``
+        ``{"input": <execution input>, "name": <execution name>, "started": <execution start>}``
 
     Returns
     -------
@@ -48,7 +48,9 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
                      "array_size"}}   # of the array job
     """
     run_input = inputs.parse_event(event)
+    caps.check(run_input)
     bucket = environment.results_bucket()
+    runs.refuse_kept(bucket, run_input.name, run_input.started)
     if run_input.redrive_of is not None:
         return start_redrive(bucket, run_input, run_input.redrive_of)
     workload = workloads.load(run_input.workload)
@@ -86,6 +88,7 @@ def form_batches(bucket: str, run_input: RunInput, workload: Workload) -> list[B
     if items is not None:
         return write_items(bucket, run_key(run_input.name, "items.jsonl"), items, run_input.batch_size)
     assert run_input.size is not None
+    caps.check_range(run_input.size)
     return batches.range_batches(run_input.size, run_input.batch_size)
 
 
@@ -100,6 +103,7 @@ def write_items(
     """Stream items to one object, a line each, and return the batches they form."""
     forming = batches.BatchForming(batch_size)
     weighted = False
+    max_items = caps.max_written_items()
     with ObjectWriter(bucket, key) as writer:
         for item in items:
             line = item.text.encode() + b"\n"
@@ -108,8 +112,8 @@ def write_items(
                     f"an item may have {max_line_bytes} bytes, item {forming.item_count} has {len(line)}: "
                     "put its data in S3 and its key in the item"
                 )
-            if forming.item_count == MAX_ITEM_COUNT:
-                raise InvalidInputError(f"a run may have {MAX_ITEM_COUNT} items that are not a range, got more")
+            if forming.item_count == max_items:
+                raise caps.too_many(max_items, "more")
             writer.write(line)
             weighted = item.weight is not None
             forming.add(line, 1 if item.weight is None else item.weight)
@@ -132,6 +136,7 @@ def write_run(bucket: str, run_input: RunInput, workload: Workload, run_batches:
         back_end=run_input.back_end,
         array_size=array_size(run_input, run_batches),
         redrive_of=run_input.redrive_of,
+        started=run_input.started,
     ).write(bucket)
 
 

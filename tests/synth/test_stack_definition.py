@@ -68,9 +68,17 @@ def test_task_invokes_its_own_function_directly(
     assert tasks_of(definition)[name]["Resource"] == expected
 
 
-def test_start_gets_input_and_name_and_its_output_replaces_the_state(definition: dict[str, Any]) -> None:
+def test_run_ends_in_time(definition: dict[str, Any]) -> None:
+    assert definition["TimeoutSeconds"] == 90_000
+
+
+def test_start_gets_the_execution_and_its_output_replaces_the_state(definition: dict[str, Any]) -> None:
     start = definition["States"]["Start"]
-    assert start["Parameters"] == {"input.$": "$", "name.$": "$$.Execution.Name"}
+    assert start["Parameters"] == {
+        "input.$": "$",
+        "name.$": "$$.Execution.Name",
+        "started.$": "$$.Execution.StartTime",
+    }
     assert not {"ResultPath", "ResultSelector", "OutputPath"} & set(start)
 
 

@@ -27,6 +27,8 @@ def retained(synthesize: Callable[..., dict[str, Any]]) -> dict[str, Any]:
         compute_memory_mib=3_538,
         compute_timeout_seconds=60,
         max_concurrency=7,
+        max_items=1_000,
+        max_usd="12.5",
         stack_name="Other",
     )
 
@@ -93,6 +95,8 @@ def test_functions_follow_the_settings(retained: dict[str, Any]) -> None:
     compute = functions["lambdas.compute.handler"]
     assert (compute["MemorySize"], compute["Timeout"]) == (3_538, 60)
     assert functions["lambdas.start.handler"]["Environment"]["Variables"]["MAX_CONCURRENCY"] == "7"
+    assert functions["lambdas.start.handler"]["Environment"]["Variables"]["MAX_ITEMS"] == "1000"
+    assert functions["lambdas.start.handler"]["Environment"]["Variables"]["MAX_USD"] == "12.500000"
     [machine] = resources_of(retained, "AWS::StepFunctions::StateMachine").values()
     states = json.loads(as_text(machine["Properties"]["DefinitionString"]))["States"]
     assert states["ComputeMap"]["ItemProcessor"]["States"]["Compute"]["TimeoutSeconds"] == 90
@@ -101,9 +105,10 @@ def test_functions_follow_the_settings(retained: dict[str, Any]) -> None:
 def test_functions_know_the_bucket_and_start_knows_the_limits(template: dict[str, Any]) -> None:
     [bucket] = resources_of(template, "AWS::S3::Bucket")
     common = {"RESULTS_BUCKET": {"Ref": bucket}}
+    limits = {"MAX_CONCURRENCY": "500", "MAX_ITEMS": "100000000"}
     variables = {name: each["Environment"]["Variables"] for name, each in handlers_of(template).items()}
     assert variables == {
-        "lambdas.start.handler": {**common, "MAX_CONCURRENCY": "500", "SOURCE_BUCKETS": "", "BACK_ENDS": "lambda"},
+        "lambdas.start.handler": {**common, **limits, "SOURCE_BUCKETS": "", "BACK_ENDS": "lambda"},
         "lambdas.compute.handler": common,
         "lambdas.sum.handler": common,
     }

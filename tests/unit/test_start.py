@@ -155,6 +155,7 @@ def test_start_writes_settings_for_the_other_handlers(pipeline: Any) -> None:
         "back_end": "lambda",
         "array_size": 0,
         "redrive_of": None,
+        "started": "",
     }
 
 
