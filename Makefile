@@ -2,17 +2,18 @@
 SIZE ?= 1024
 ARGS ?=
 PYTHON ?= python3
-REPORT ?= $(or $(HPC_HOME),.hpc)/report.html
+REPORT ?= $${HPC_HOME:-.hpc}/report.html
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 # One more than processors, because some tests wait; each takes half a gigabyte.
 TEST_PROCESSES = $(shell $(BIN)/python -c "import os; print(min(os.cpu_count() + 1, 8))")
 # A user's setting against byte code would make every command compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
-export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+# `value` leaves a "$" in a folder's name as it is.
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(value PATH)
 
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
-REPORT_IT := test $$code -gt 1 || hpc report --out $(REPORT) >&2
+REPORT_IT := test $$code -gt 1 || hpc report --out "$(REPORT)" >&2
 
 .PHONY: run test soak fuzz lint bootstrap deploy destroy clean
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc_local.arns import Account, state_machine_arn
+from hpc_local.assets import Assets, read_assets
 from hpc_local.batch.resources import JobDefinition, JobQueue
 from hpc_local.cloudformation import Resolver, TemplateError, check_properties
 from hpc_local.job_resources import JOB_DEFINITION, JOB_QUEUE, RULE, JobResources
@@ -111,6 +112,10 @@ def load(assembly: Path, account: Account) -> Stack:
         manifest = json.loads((assembly / "manifest.json").read_text())
     except (OSError, ValueError) as error:
         raise AssemblyError(f"{assembly} is not a cloud assembly: {error}") from error
+    try:
+        assets = read_assets(assembly)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise AssemblyError(f"{assembly} has an asset manifest that can't be read: {error!r}") from error
     stacks = {
         name: artifact
         for name, artifact in manifest["artifacts"].items()
@@ -123,17 +128,17 @@ def load(assembly: Path, account: Account) -> Stack:
     ((name, artifact),) = stacks.items()
     template = json.loads((assembly / artifact["properties"]["templateFile"]).read_text())
     try:
-        return _read_stack(template, artifact["properties"].get("stackName", name), assembly, account)
+        return _read_stack(template, artifact["properties"].get("stackName", name), assets, account)
     except TemplateError as error:
         raise AssemblyError(f"{assembly / artifact['properties']['templateFile']}: {error}") from error
 
 
-def _read_stack(template: Mapping[str, Any], stack_name: str, assembly: Path, account: Account) -> Stack:
+def _read_stack(template: Mapping[str, Any], stack_name: str, assets: Assets, account: Account) -> Stack:
     resolver = Resolver(template, stack_name, account)
-    jobs = JobResources(template, resolver, assembly, account)
+    jobs = JobResources(template, resolver, assets.images, account)
     read: dict[str, Callable[[str, Mapping[str, Any]], Any]] = {
         _BUCKET: lambda logical_id, _: resolver.physical_name(logical_id),
-        _FUNCTION: lambda logical_id, properties: _function(logical_id, properties, resolver, assembly, account),
+        _FUNCTION: lambda logical_id, properties: _function(logical_id, properties, resolver, assets, account),
         _MACHINE: lambda logical_id, properties: _state_machine(logical_id, properties, resolver, account),
         JOB_QUEUE: jobs.queue,
         JOB_DEFINITION: jobs.definition,
@@ -161,16 +166,14 @@ def _read_stack(template: Mapping[str, Any], stack_name: str, assembly: Path, ac
 
 
 def _function(
-    logical_id: str, properties: Mapping[str, Any], resolver: Resolver, assembly: Path, account: Account
+    logical_id: str, properties: Mapping[str, Any], resolver: Resolver, assets: Assets, account: Account
 ) -> Function | None:
     """Read a function; None if it is not in Python."""
     if not str(properties.get("Runtime", "")).startswith("python"):
         return None
     check_properties(logical_id, properties, _FUNCTION_PROPERTIES)
     name = resolver.physical_name(logical_id)
-    code = assembly / f"asset.{str(resolver.value(properties['Code'])['S3Key']).removesuffix('.zip')}"
-    if not code.is_dir():
-        raise TemplateError(f"{logical_id}: its code, {code}, is not a folder of the assembly")
+    code = _code(logical_id, resolver.value(properties["Code"]), assets)
     return Function(
         name=name,
         arn=account.arn("lambda", f"function:{name}"),
@@ -181,6 +184,17 @@ def _function(
         environment=resolver.value(properties.get("Environment", {}).get("Variables", {})),
         runtime=properties["Runtime"],
     )
+
+
+def _code(logical_id: str, place: Mapping[str, Any], assets: Assets) -> Path:
+    """Return the folder of a function's code."""
+    key = place.get("S3Key")
+    if key is None:
+        raise TemplateError(f"{logical_id}: its code must be an asset of the assembly, got {', '.join(place)}")
+    code = assets.files.get(key)
+    if code is None or not code.is_dir():
+        raise TemplateError(f"{logical_id}: its code, {code or key}, is not a folder of the assembly")
+    return code
 
 
 def _state_machine(

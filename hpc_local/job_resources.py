@@ -4,7 +4,6 @@
 assembly; a job definition has revision 1.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,11 +61,11 @@ _TARGET_PROPERTIES = frozenset(["Arn", "Id", "RetryPolicy"])
 class JobResources:
     """Reads these resources of one template."""
 
-    def __init__(self, template: Mapping[str, Any], resolver: Resolver, assembly: Path, account: Account) -> None:
+    def __init__(self, template: Mapping[str, Any], resolver: Resolver, images: Mapping[str, Path], account: Account) -> None:
         self._resources: Mapping[str, Any] = template["Resources"]
         self._resolver = resolver
         self._account = account
-        self._images = _read_images(assembly)
+        self._images = images
 
     def queue(self, logical_id: str, properties: Mapping[str, Any]) -> JobQueue:
         """Read a queue with the vCPUs of its compute environments."""
@@ -127,14 +126,3 @@ class JobResources:
             )
         except ValueError as error:
             raise TemplateError(f"{logical_id}: {error}") from error
-
-
-def _read_images(assembly: Path) -> dict[str, Path]:
-    """Return the folders that images are built from, by the tag of the image."""
-    images: dict[str, Path] = {}
-    for manifest in sorted(assembly.glob("*.assets.json")):
-        for tag, image in json.loads(manifest.read_text()).get("dockerImages", {}).items():
-            folder = assembly / image["source"].get("directory", tag)
-            if folder.is_dir():
-                images[tag] = folder
-    return images

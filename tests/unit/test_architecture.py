@@ -46,7 +46,7 @@ CONSTRUCTS = {
 LAYERS = (
     {"server"},
     {"engine"},
-    {"assembly", "cloudformation", "job_resources", "states_api", "s3", "http_api", "sigv4"},
+    {"assembly", "assets", "cloudformation", "job_resources", "states_api", "s3", "http_api", "sigv4"},
     {"execution", "maps", "integrations"},
     {"lambda_runtime", "faults", "storage", "object_store", "protocol", "batch", "rules", "status_events"},
     {

@@ -60,8 +60,9 @@ def write_assembly(folder: Path, made: dict[str, Any]) -> Path:
     (folder / "template.json").write_text(json.dumps({"Resources": made, "Outputs": outputs}))
     (folder / "asset.code").mkdir()
     (folder / "asset.image").mkdir()
-    images = {"dockerImages": {"tag": {"source": {"directory": "asset.image"}}}}
-    (folder / "Stack.assets.json").write_text(json.dumps(images))
+    code = {"source": {"path": "asset.code"}, "destinations": {"here": {"objectKey": "code.zip"}}}
+    image = {"source": {"directory": "asset.image"}, "destinations": {"here": {"imageTag": "tag"}}}
+    (folder / "Stack.assets.json").write_text(json.dumps({"files": {"code": code}, "dockerImages": {"image": image}}))
     return folder
 
 
