@@ -61,7 +61,9 @@ _TARGET_PROPERTIES = frozenset(["Arn", "Id", "RetryPolicy"])
 class JobResources:
     """Reads these resources of one template."""
 
-    def __init__(self, template: Mapping[str, Any], resolver: Resolver, images: Mapping[str, Path], account: Account) -> None:
+    def __init__(
+        self, template: Mapping[str, Any], resolver: Resolver, images: Mapping[str, Path], account: Account
+    ) -> None:
         self._resources: Mapping[str, Any] = template["Resources"]
         self._resolver = resolver
         self._account = account
