@@ -122,7 +122,7 @@ def unservable(folder: Path, assembly: Path, error: Exception) -> NotStartedErro
 
 
 @contextmanager
-def looking_target(home: Home) -> Iterator[Target]:
+def looking_target(home: Home, *, is_brief: bool = True) -> Iterator[Target]:
     """Serve what ran on this machine, or attach to the server that does, whatever it serves.
 
     Raises
@@ -136,7 +136,7 @@ def looking_target(home: Home) -> Iterator[Target]:
         yield target_of(connection, is_guest=True)
         return
     # What was served last has the runs; the sources may have changed since, and a look needs no synthesis.
-    with local_target(home, _last_assembly(home), is_brief=True) as target:
+    with local_target(home, _last_assembly(home), is_brief=is_brief) as target:
         yield target
 
 

@@ -130,20 +130,22 @@ def looks_twice(look: Look[Found]) -> Look[Found]:
 
 
 @contextmanager
-def open_run(args: argparse.Namespace, *, has_items: bool = False) -> Iterator[Run]:
+def open_run(args: argparse.Namespace, *, has_items: bool = False, is_brief: bool = True) -> Iterator[Run]:
     """Find the execution that ``args.run`` names, or the latest one.
 
     Parameters
     ----------
     has_items
         Whether only one of MapReduce will do.
+    is_brief
+        Whether the command only looks, so that others do better to wait for its end than to use its server.
 
     Raises
     ------
     NotStartedError
         If there is no such execution.
     """
-    with open_stack(args) as target:
+    with open_stack(args, is_brief=is_brief) as target:
         run = Run(target, find_run(target, args.run) if has_items else find_execution(target, args.run))
         args.run = run.arn  # for a second look, also where a later one has become the latest
         yield run
@@ -213,7 +215,7 @@ def _machine_of(execution: str) -> str:
 
 
 @contextmanager
-def open_stack(args: argparse.Namespace) -> Iterator[Target]:
+def open_stack(args: argparse.Namespace, *, is_brief: bool = True) -> Iterator[Target]:
     """Find the stack: deployed, or of the local server, which is hosted for the time of the command if there is none.
 
     Raises
@@ -227,7 +229,7 @@ def open_stack(args: argparse.Namespace) -> Iterator[Target]:
         return
     from hpc.local import looking_target  # noqa: PLC0415 - a look at AWS need not load the local server
 
-    with looking_target(home) as target:
+    with looking_target(home, is_brief=is_brief) as target:
         yield target
 
 

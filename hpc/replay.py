@@ -7,10 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from hpc.client import explained
 from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
 from hpc.home import Home
 from hpc.items import check_has_files, find_item
+from hpc.local_environment import local_environment
 from hpc.reading import Run, looks_twice, open_run
 from hpc.workload_file import overlay_folder, read_workload_file
 
@@ -21,7 +23,8 @@ PROGRAM = Path(__file__).with_name("replay_item.py")
 def replay(args: argparse.Namespace) -> int:
     """Compute the item; the exit code is 1 if the workload raises, 130 if the debugger is left before."""
     home = Home.from_environment()
-    with open_run(args, has_items=True) as run:
+    # A person at the debugger takes their time: other commands attach to the server meanwhile.
+    with open_run(args, has_items=True, is_brief=not args.debug) as run:
         if run.settings is None:
             check_has_files(run)
             raise NotStartedError(f"{run.name} has no items: Start did not form its batches")
@@ -33,8 +36,8 @@ def replay(args: argparse.Namespace) -> int:
             "debug": args.debug,
         }
         overlay = _overlay(run, home, args.workload)
-    # Without the server: a person at the debugger takes their time.
-    return _run_item(task | {"project": str(home.project), "overlay": overlay}, run)
+        # With the server, because an item may be an object in S3, which a run on this machine has there.
+        return _run_item(task | {"project": str(home.project), "overlay": overlay}, run)
 
 
 def _overlay(run: Run, home: Home, workload: str | None) -> str | None:
@@ -56,9 +59,18 @@ def _run_item(task: dict[str, object], run: Run) -> int:
         json.dump(task, file)
         file.flush()
         command = [sys.executable, str(PROGRAM), file.name, run.settings["workload_sha256"]]
-        done = subprocess.run(command, check=False)  # noqa: S603 - our program with our file, no shell
+        environment = local_environment(run.target) if run.target.is_local else None
+        done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - our program and file, no shell
+    if done.returncode and run.target.is_guest:
+        _check_answers(run)
     if done.returncode < 0:
         raise LostRunError(f"item {task['index']} ended its process by signal {-done.returncode}")
     if done.returncode == 0:
         say(f"item {task['index']} of {run.name} computed")
     return done.returncode
+
+
+def _check_answers(run: Run) -> None:
+    """Raise UnansweredError if the server that another command hosts has ended, which may be why the item failed."""
+    with explained(LostRunError, "the server ended while the item was computed"):
+        run.target.stepfunctions.describe_execution(executionArn=run.arn)

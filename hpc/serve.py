@@ -12,6 +12,7 @@ from hpc.console import emit, say
 from hpc.errors import ExitCode, NotStartedError
 from hpc.home import Home
 from hpc.local import unservable
+from hpc.local_environment import aws_variables
 from hpc.synthesis import WITH_JOBS, check_assembly, find_assembly
 from hpc_local.server import Connection, LocalServer, ServerInUseError
 
@@ -57,13 +58,10 @@ def _host(hosting: ExitStack, folder: Path, assembly: Path, port: int) -> Connec
 
 def exports(connection: Connection) -> str:
     """Return what a shell has to evaluate for AWS's own tools to use the server."""
-    variables = {
-        "AWS_ENDPOINT_URL": connection.endpoint_url,
-        "AWS_ACCESS_KEY_ID": connection.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": connection.secret_access_key,
-        "AWS_REGION": connection.region,
-        "AWS_DEFAULT_REGION": connection.region,
-        # Else StartSyncExecution is sent to sync-127.0.0.1, which is no host.
-        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-    }
+    variables = aws_variables(
+        endpoint_url=connection.endpoint_url,
+        region=connection.region,
+        access_key_id=connection.access_key_id,
+        secret_access_key=connection.secret_access_key,
+    )
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
