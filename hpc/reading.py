@@ -21,6 +21,7 @@ from hpc.errors import LostRunError, NotStartedError, UnansweredError
 from hpc.fault_options import faults_of
 from hpc.home import Home
 from hpc.result_files import intact
+from hpc.stored_definition import parse_definition
 
 # What a look finds: of a command that only looks its exit code.
 Found = TypeVar("Found")
@@ -105,10 +106,19 @@ class Run:
         return bool(listed.get("KeyCount"))
 
     def definition(self) -> dict[str, Any]:
-        """Return the state machine as it was when the run started."""
+        """Return the state machine as it was when the run started.
+
+        Raises
+        ------
+        LostRunError
+            If it can't be had, or is damaged.
+        """
         with explained(LostRunError, "asking for the definition"):
             answer = self.target.stepfunctions.describe_state_machine_for_execution(executionArn=self.arn)
-        return dict(json.loads(answer["definition"]))
+        try:
+            return parse_definition(answer["definition"])
+        except ValueError as error:
+            raise LostRunError(f"the definition that {self.name} was started with is damaged: {error}") from None
 
 
 def looks_twice(look: Look[Found]) -> Look[Found]:

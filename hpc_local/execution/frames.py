@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hpc_local.clock import Clock
 from hpc_local.execution.history import History
+from hpc_local.execution.turns import Turns
 from hpc_local.language import Json
 from hpc_local.language.scope import Scope
 
@@ -31,6 +32,7 @@ class Services:
     tokens: "TaskTokens"
     random: random.Random
     work: Mapping[str, Work]
+    turns: Turns = field(default_factory=Turns)
 
 
 class Cursor:

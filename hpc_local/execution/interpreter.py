@@ -71,7 +71,10 @@ async def _run_states(
         name, payload = resumed.state, json.loads(resumed.input)
         frame = frame.with_scope(_with_variables(frame.scope, resumed.variables))
     text = compact(payload)
+    turns = frame.services.turns
     while name is not None:
+        if turns.is_over():
+            await turns.next()
         state = program.states[name]
         transition = await _run_state(state, payload, text, frame, cursor, resumed=resumed)
         resumed = None

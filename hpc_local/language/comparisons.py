@@ -8,9 +8,9 @@ Differs from AWS: not known to.
 import operator
 import re
 from collections.abc import Callable
-from functools import lru_cache
 
 from hpc_local.language import Json
+from hpc_local.language.text_cache import cached_by_text
 from hpc_local.language.timestamps import parse_timestamp
 
 Comparison = Callable[[Json, Json], bool]
@@ -60,15 +60,41 @@ def _booleans_equal(left: Json, right: Json) -> bool:
 
 
 def string_matches(value: Json, pattern: Json) -> bool:
-    r"""Whether a text matches a pattern: ``*`` stands for any text, ``\*`` for a star, ``\\`` for a backslash."""
-    return isinstance(value, str) and isinstance(pattern, str) and _pattern(pattern).fullmatch(value) is not None
+    r"""Whether a text matches a pattern: ``*`` stands for any text, ``\*`` for a star, ``\\`` for a backslash.
+
+    Each part between two stars is taken at its leftmost place, so that no choice is ever tried again.
+    """
+    if not (isinstance(value, str) and isinstance(pattern, str)):
+        return False
+    first, *others = _parts(pattern)
+    if not others:
+        return value == first
+    *middle, last = others
+    if len(value) < len(first) + len(last) or not (value.startswith(first) and value.endswith(last)):
+        return False
+    position, end = len(first), len(value) - len(last)
+    for part in middle:
+        found = value.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True
 
 
-@lru_cache(maxsize=256)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    parts = re.findall(r"\\[\\*]|.", pattern, re.DOTALL)
-    return re.compile("".join(".*" if part == "*" else re.escape(part[-1]) for part in parts), re.DOTALL)
+@cached_by_text(256)
+def _parts(pattern: str) -> tuple[str, ...]:
+    """The literal texts between the stars of a pattern."""
+    parts: list[list[str]] = [[]]
+    for piece in _PATTERN_PIECE.findall(pattern):
+        if piece == "*":
+            parts.append([])
+        else:
+            parts[-1].append(piece[1:] if piece in _ESCAPES else piece)
+    return tuple(map("".join, parts))
 
+
+_PATTERN_PIECE = re.compile(r"\\[\\*]|[^\\*]+|.", re.DOTALL)
+_ESCAPES = (r"\\", r"\*")
 
 _ORDERS: dict[str, Comparison] = {
     "Equals": operator.eq,

@@ -8,7 +8,6 @@ Differs from AWS: the wording of what a function refuses is ours (no refusal was
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from hpc_local.language import Json
 from hpc_local.language.errors import IntrinsicFailureError, StatesRuntimeError
@@ -16,6 +15,7 @@ from hpc_local.language.intrinsic_functions import FUNCTIONS, ArgumentError, Imp
 from hpc_local.language.json_text import compact, parse
 from hpc_local.language.paths import Finder, MissingPathError, Path, PathSyntaxError, compile_path
 from hpc_local.language.scope import Scope
+from hpc_local.language.text_cache import cached_by_text
 
 MAX_NESTING = 10  # Source: AWS documentation, "Intrinsic functions for JSONPath states"
 
@@ -41,7 +41,7 @@ def is_intrinsic(text: str) -> bool:
     return text.startswith("States.")
 
 
-@lru_cache(maxsize=1024)
+@cached_by_text(1024)
 def compile_intrinsic(text: str) -> Finder:
     """Compile a call to ``find(document, scope)``, which raises only `StatesError`.
 

@@ -3,11 +3,17 @@
 import json
 import math
 import re
+import sys
+from collections.abc import Iterable
 
 from hpc_local.language import Json
 from hpc_local.language.errors import DataLimitExceededError
 
 MAX_PAYLOAD_BYTES = 262_144  # Source: AWS documentation, "Step Functions service quotas": 256 KiB, a hard limit
+
+# Python's own limit of 1,000 frames stops expressions that the service evaluates, so the JSONata library raises it when
+# it is imported.  Raised here already, the same data is taken or refused whether or not that has happened.
+sys.setrecursionlimit(10_000)
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -55,10 +61,18 @@ def parse(text: str | bytes, *, unique_names: bool = False) -> Json:
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _value in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands twice in one object")
+        raise ValueError(f"{first_repeated(name for name, _value in pairs)!r} stands twice in one object")
     return members
+
+
+def first_repeated(names: Iterable[str]) -> str | None:
+    """Return the first name that repeats an earlier one, or None."""
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def _refuse_constant(name: str) -> Json:

@@ -6,7 +6,6 @@ Differs from AWS: the bound on memory (about 7 MB a value) is not enforced.
 import math
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from jsonata import Jsonata
@@ -24,6 +23,7 @@ from hpc_local.language.jsonata_values import (
     to_jsonata,
     value_text,
 )
+from hpc_local.language.text_cache import cached_by_text
 
 MAX_DEPTH = 100  # measured on the service by others: 100 evaluates, 101 doesn't
 MAX_SECONDS = 5.0  # the library's own bound; without one a recursion in tail position never ends
@@ -84,7 +84,7 @@ class _Bounds:
         self._depth -= 1
 
 
-@lru_cache(maxsize=1024)
+@cached_by_text(1024)
 def compile_text(text: str) -> Callable[[Mapping[str, Json]], Json]:
     """Compile an expression once.
 

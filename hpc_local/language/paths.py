@@ -11,13 +11,13 @@ filter never takes a text for the number it holds.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesRuntimeError
 from hpc_local.language.json_text import compact
 from hpc_local.language.scope import Scope
+from hpc_local.language.text_cache import cached_by_text
 
 Step = str | int
 Finder = Callable[[Json, Scope], Json]
@@ -108,7 +108,7 @@ class Path:
             ) from None
 
 
-@lru_cache(maxsize=4096)
+@cached_by_text(4096)
 def compile_path(text: str) -> Path:
     """Compile a path once; later calls with the same text are a dictionary look-up.
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
+from hpc_local.language.json_text import first_repeated
+
 
 def loads_strictly(body: bytes) -> Any:
     """Parse JSON text, refusing what it leaves open: duplicate names, NaN and Infinity.
@@ -27,8 +29,7 @@ def loads_strictly(body: bytes) -> Any:
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"duplicate name {next(name for name in names if names.count(name) > 1)!r}")
+        raise ValueError(f"duplicate name {first_repeated(name for name, _value in pairs)!r}")
     return result
 
 

@@ -83,31 +83,33 @@ class _Lines:
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self._chunks = chunks
         self._buffer = b""
+        self._position = 0  # what is before it has been read; cutting it off each time would copy the rest each time
 
     async def _fill(self) -> None:
         chunk = await anext(self._chunks, None)
         if chunk is None:
             raise ServiceError("IncompleteBody", "the payload ended within its aws-chunked encoding")
-        self._buffer += chunk
+        self._buffer, self._position = self._buffer[self._position :] + chunk, 0
 
     async def line(self) -> bytes:
-        while b"\r\n" not in self._buffer:
-            if len(self._buffer) > _MAX_LINE_BYTES:
+        while (end := self._buffer.find(b"\r\n", self._position)) < 0:
+            if len(self._buffer) - self._position > _MAX_LINE_BYTES:
                 raise _malformed(f"a line is over {_MAX_LINE_BYTES} bytes")
             await self._fill()
-        line, _, self._buffer = self._buffer.partition(b"\r\n")
+        line, self._position = self._buffer[self._position : end], end + 2
         return line
 
     async def take(self, count: int) -> AsyncIterator[bytes]:
         while count:
-            if not self._buffer:
+            if self._position == len(self._buffer):
                 await self._fill()
-            part, self._buffer = self._buffer[:count], self._buffer[count:]
+            part = self._buffer[self._position : self._position + count]
+            self._position += len(part)
             count -= len(part)
             yield part
 
     async def at_end(self) -> bool:
-        return not self._buffer and await anext(self._chunks, None) is None
+        return self._position == len(self._buffer) and await anext(self._chunks, None) is None
 
 
 async def _decode_chunked(lines: _Lines, trailers: dict[str, str]) -> AsyncIterator[bytes]:

@@ -158,7 +158,7 @@ async def list_executions(context: Context, params: Params) -> Result:
     """ListExecutions of a state machine or of a Map Run, the one that started last first."""
     if ("stateMachineArn" in params) == ("mapRunArn" in params):
         raise ServiceError("ValidationException", "give exactly one of stateMachineArn and mapRunArn")
-    limit, before = page_size(params), cursor(params)
+    limit, before = page_size(params), cursor(params, int)
     if "redriveFilter" in params and "stateMachineArn" in params:
         raise ServiceError("ValidationException", "redriveFilter is for the children of a Map Run: give mapRunArn")
     status = params.get("statusFilter")

@@ -23,7 +23,7 @@ _DATA = ("input", "output")
 async def get_execution_history(context: Context, params: Params) -> Result:
     """GetExecutionHistory, one page."""
     found = find_execution(context, params["executionArn"])
-    start, is_reversed = cursor(params), bool(params.get("reverseOrder"))
+    start, is_reversed = cursor(params, int), bool(params.get("reverseOrder"))
     if isinstance(found, ExecutionRow):
         events = await context.executions.events(found, start, is_reversed=is_reversed)
     else:

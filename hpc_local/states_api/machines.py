@@ -126,7 +126,7 @@ async def delete_state_machine(context: Context, params: Params) -> Result:
 
 async def list_state_machines(context: Context, params: Params) -> Result:
     """ListStateMachines, by name."""
-    after, limit = cursor(params) or "", page_size(params)
+    after, limit = cursor(params, str) or "", page_size(params)
     rows = [machine.row for machine in context.machines.all() if machine.row.name > after]
     items = [
         {"stateMachineArn": row.arn, "name": row.name, "type": row.type, "creationDate": moment(row.created)}

@@ -21,7 +21,7 @@ _CHANGEABLE = {
 async def list_map_runs(context: Context, params: Params) -> Result:
     """ListMapRuns, in the order in which they were started; a child execution's belong to its parent here."""
     found = find_execution(context, params["executionArn"])
-    after, limit = cursor(params) or 0, page_size(params)
+    after, limit = cursor(params, int) or 0, page_size(params)
     rows = context.map_runs.of_execution(found.id) if isinstance(found, ExecutionRow) else []
     rows = [row for row in rows if row.id > after]
     items = [

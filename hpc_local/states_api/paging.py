@@ -6,12 +6,15 @@
 import base64
 import hashlib
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from hpc_local.protocol import ServiceError
 from hpc_local.states_api.context import Params
 
+Start = TypeVar("Start", int, str)
+
 _DEFAULT_RESULTS = 100
+_SQLITE_LIMIT = 2**63  # integers from here on are no ids
 _UNBOUND = ("maxResults", "nextToken")
 
 
@@ -20,8 +23,13 @@ def page_size(params: Params) -> int:
     return int(params.get("maxResults") or _DEFAULT_RESULTS)
 
 
-def cursor(params: Params) -> Any:
+def cursor(params: Params, kind: type[Start]) -> Start | None:
     """Where the page begins, or None for the first.
+
+    Parameters
+    ----------
+    kind : type
+        Of the places in this list: ``int`` (an id) or ``str`` (a name).
 
     Raises
     ------
@@ -35,7 +43,7 @@ def cursor(params: Params) -> Any:
         of_list, start = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError):
         raise _invalid_token() from None
-    if of_list != _digest(params):
+    if of_list != _digest(params) or type(start) is not kind or not _is_place(start):
         raise _invalid_token()
     return start
 
@@ -43,6 +51,10 @@ def cursor(params: Params) -> Any:
 def next_token(params: Params, start: Any) -> dict[str, str]:
     """Return the part of a result that leads to the page that begins at ``start``."""
     return {"nextToken": base64.urlsafe_b64encode(json.dumps([_digest(params), start]).encode()).decode()}
+
+
+def _is_place(start: int | str) -> bool:
+    return isinstance(start, str) or abs(start) < _SQLITE_LIMIT
 
 
 def _digest(params: Params) -> str:

@@ -1,5 +1,6 @@
 """Executions through the API: what recorded answers of the service say."""
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -252,3 +253,23 @@ def test_describe_state_machine_for_execution_tells_its_revision(states: States)
     revision = states.client.describe_state_machine(stateMachineArn=arn)["revisionId"]
     execution = states.run(arn)["executionArn"]
     assert states.client.describe_state_machine_for_execution(executionArn=execution)["revisionId"] == revision
+
+
+@pytest.mark.parametrize("start", ["text", "", 1.5, True, None, [], {}, -(2**63), 2**63, 10**400])
+def test_a_token_that_was_made_up_is_refused(states: States, start: Any) -> None:
+    """Each list's own token, with another place in it."""
+    arn = states.create("made-up-tokens")
+    execution = states.run(arn)["executionArn"]
+    states.run(arn)
+    lists: list[tuple[Any, dict[str, Any]]] = [
+        (states.client.list_executions, {"stateMachineArn": arn}),
+        (states.client.get_execution_history, {"executionArn": execution}),
+    ]
+    if not isinstance(start, str):
+        lists.append((states.client.list_state_machines, {}))
+        states.create("made-up-tokens-2")
+    for call, given in lists:
+        of_list, _place = json.loads(base64.urlsafe_b64decode(call(**given, maxResults=1)["nextToken"]))
+        token = base64.urlsafe_b64encode(json.dumps([of_list, start]).encode()).decode()
+        with refused("InvalidToken"):
+            call(**given, nextToken=token)

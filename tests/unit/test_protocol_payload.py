@@ -81,3 +81,9 @@ def test_payload_that_is_not_what_was_announced_is_refused(headers: dict[str, st
     with pytest.raises(ServiceError) as raised:
         read(headers, data)
     assert raised.value.code == code
+
+
+def test_a_payload_of_many_small_chunks_is_read_in_linear_time() -> None:
+    """700 kB that arrive at once; cutting each of 200,000 lines off the rest would copy 70 GB."""
+    count = 100_000
+    assert read(chunked(count), b"1\r\na\r\n" * count + b"0\r\n\r\n", 1_000_000) == (b"a" * count, {})

@@ -170,3 +170,32 @@ def test_jsonata_condition_that_is_no_boolean_names_its_rule():
 @given(JSON, JSON, st.sampled_from(sorted(name for name in OPERATORS if name.endswith("Path"))))
 def test_comparison_of_any_two_values_gives_an_answer(left, right, operator):
     assert matches({"Variable": "$[0]", operator: "$[1]"}, [left, right]) in (True, False)
+
+
+# What the pattern language says, tried in every way.
+def matches_in_some_way(text, pattern):
+    if not pattern:
+        return not text
+    if pattern[0] == "*":
+        return any(matches_in_some_way(text[start:], pattern[1:]) for start in range(len(text) + 1))
+    literal, rest = (pattern[1], pattern[2:]) if pattern[:2] in ("\\\\", "\\*") else (pattern[0], pattern[1:])
+    return text.startswith(literal) and matches_in_some_way(text[1:], rest)
+
+
+@given(st.text("ab*\\", max_size=8), st.text("ab*\\", max_size=8))
+def test_pattern_matches_exactly_what_some_way_of_filling_its_stars_gives(text, pattern):
+    assert string_matches(text, pattern) == matches_in_some_way(text, pattern)
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("ERROR timeout retry " * 400, "*ERROR*timeout*retry*failed*"),
+        ("a" * 200_000, "*a*a*a*a*a*a*a*a*a*b"),
+        ("ab" * 100_000, "*" + "ab*" * 100_000 + "c*"),
+        ("a" * 100_000, "*" * 100_000 + "b"),
+    ],
+)
+def test_pattern_of_many_stars_takes_no_more_than_reading_it(text, pattern):
+    """Trying every way takes longer than the universe is old; the first of these took 18 s."""
+    assert not string_matches(text, pattern)

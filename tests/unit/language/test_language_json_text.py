@@ -1,7 +1,11 @@
+import subprocess
+import sys
+
 import pytest
 
 from hpc_local.language.errors import DataLimitExceededError
 from hpc_local.language.json_text import check_size, compact, parse, size_bytes
+from hpc_local.protocol.json_body import loads_strictly
 
 
 def test_compact_text_has_no_spaces_and_keeps_unicode():
@@ -46,3 +50,24 @@ def test_parse_refuses_a_name_that_stands_twice_where_that_matters():
     assert parse('{"a": 1, "a": 2}') == {"a": 2}
     with pytest.raises(ValueError, match="'a' stands twice in one object"):
         parse('{"a": 1, "b": [{"a": 1, "a": 2}]}', unique_names=True)
+
+
+def test_a_name_that_repeats_is_found_in_linear_time():
+    """50,000 different names and one that repeats take 0.1 s; comparing all pairs takes minutes."""
+    members = ", ".join(f'"{number}": 0' for number in [*range(50_000), 49_999])
+    with pytest.raises(ValueError, match="'49999' stands twice in one object"):
+        parse(f"{{{members}}}", unique_names=True)
+    with pytest.raises(ValueError, match="duplicate name '49999'"):
+        loads_strictly(f"{{{members}}}".encode())
+
+
+def test_data_is_as_deep_before_the_jsonata_library_is_imported_as_after():
+    program = (
+        "from hpc_local.language.json_text import parse\n"
+        "import sys\n"
+        "before = sys.getrecursionlimit()\n"
+        "import jsonata\n"
+        "print(before == sys.getrecursionlimit())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
