@@ -18,7 +18,7 @@ from hpc_local.language.errors import (
     TOO_DEEP,
     IntrinsicFailureError,
     QueryEvaluationError,
-    ResultPathMatchFailureError,
+    ReferencePathConflictError,
     StatesError,
     StatesRuntimeError,
     in_state,
@@ -30,7 +30,7 @@ from hpc_local.language.scope import Scope
 from hpc_local.maps.result_writer import timestamp
 
 # Errors of the data flow itself: their causes tell the state and the event that entered it.
-_EVALUATION_ERRORS = (StatesRuntimeError, QueryEvaluationError, IntrinsicFailureError, ResultPathMatchFailureError)
+_EVALUATION_ERRORS = (StatesRuntimeError, QueryEvaluationError, IntrinsicFailureError, ReferencePathConflictError)
 
 # The service's own words name the field; see hpc_local.language.jsonata.
 _EVALUATED_FIELD = re.compile(r"specified for the field '([^']*)'")

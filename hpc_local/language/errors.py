@@ -79,10 +79,10 @@ class IntrinsicFailureError(PredefinedError):
     NAME = "States.IntrinsicFailure"
 
 
-class ResultPathMatchFailureError(PredefinedError):
-    """ResultPath can't be applied to the state's input."""
+class ReferencePathConflictError(PredefinedError):
+    """ResultPath can't be applied to the state's input, or ItemsPath leads nowhere in it."""
 
-    NAME = "States.ResultPathMatchFailure"
+    NAME = "States.ReferencePathConflict"
 
 
 class TimeoutStatesError(PredefinedError):
@@ -135,6 +135,7 @@ PREDEFINED_NAMES: Mapping[str, str] = {
     "States.ParameterPathFailure": "a path of Parameters has no value",
     "States.Permissions": "a task lacks privileges",
     "States.QueryEvaluationError": "a JSONata expression failed",
+    "States.ReferencePathConflict": "ResultPath or ItemsPath can't be applied to the input",
     "States.ResultPathMatchFailure": "ResultPath can't be applied to the input",
     "States.ResultWriterFailed": "results couldn't be written",
     RUNTIME: "an exception that the state machine can't process",

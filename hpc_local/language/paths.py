@@ -1,11 +1,12 @@
 """JSONPath as the service evaluates it: input (``$``), context object (``$$``) and variables (``$name``).
 
 Plain paths (members and indices only) are compiled to loops, since a run evaluates tens of thousands a second; the
-rest (wildcards, slices, filters, ``..``) goes to python-jsonpath.  A path that can select several values always
-gives a list, empty where nothing matches; a plain path without a value is an error.
+rest (wildcards, slices, filters, ``..``) goes step by step, see `hpc_local.language.path_steps`.  A path that can
+select several values always gives a list, empty where nothing matches; a path that names one place without a value is
+an error.  Where neither a recording nor a report says otherwise, paths are read and evaluated as Jayway JsonPath does,
+the library whose sentences the service's errors are.
 
-Differs from AWS: path functions (``$.a.length()``) and several names in one bracket (``$['a','b']``) are refused; a
-filter never takes a text for the number it holds.
+Differs from AWS: not known to.
 """
 
 import re
@@ -16,43 +17,27 @@ from typing import Any
 from hpc_local.language import Json
 from hpc_local.language.errors import StatesRuntimeError
 from hpc_local.language.json_text import compact
+from hpc_local.language.path_steps import (
+    Indices,
+    Member,
+    MissingPathError,
+    PathStep,
+    UnusablePathError,
+    evaluate,
+    is_definite,
+    no_object,
+)
+from hpc_local.language.path_syntax import PathSyntaxError, parse_steps
 from hpc_local.language.scope import Scope
 from hpc_local.language.text_cache import cached_by_text
+
+__all__ = ["Finder", "MissingPathError", "Path", "PathSyntaxError", "Step", "compile_path", "fragments"]
 
 Step = str | int
 Finder = Callable[[Json, Scope], Json]
 Walk = Callable[[Json], Json]
 
 _ROOT = re.compile(r"\$(?:(?P<context>\$)|(?P<variable>[^\W\d]\w*))?(?P<rest>.*)", re.DOTALL)
-_STEP = re.compile(
-    r"""\.(?P<member>[^\s.\[\]()*?@,'"]+)
-      | \[\s*'(?P<single>(?:[^'\\]|\\.)*)'\s*\]
-      | \[\s*"(?P<double>(?:[^"\\]|\\.)*)"\s*\]
-      | \[\s*(?P<index>-?\d+)\s*\]""",
-    re.VERBOSE,
-)
-_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
-# What python-jsonpath has beyond the service's library (bare names in brackets, keys, filters without parentheses,
-# slices with a step), and several names in one bracket, which there give an object.
-_FOREIGN = re.compile(r"\[\s*[^\W\d]|(?<!=)~|\#|\?\s*(?!\()|(?<![\s(,])\[\s*''\s*,|\[[^\]]*:[^\]]*:")
-
-
-class PathSyntaxError(ValueError):
-    """The text is not a path that the language has."""
-
-
-class MissingPathError(LookupError):
-    """A path has no value; the text says where it ended, as the service words it.
-
-    Attributes
-    ----------
-    is_past_end : bool
-        Whether it ended at an index that its array doesn't have.
-    """
-
-    def __init__(self, reason: str, *, is_past_end: bool = False) -> None:
-        super().__init__(reason)
-        self.is_past_end = is_past_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +102,19 @@ def compile_path(text: str) -> Path:
     PathSyntaxError
         If the text is not a path.
     """
-    parts = _ROOT.fullmatch(text)
+    parts = _ROOT.fullmatch(text.rstrip(" "))  # the service takes "$$.Execution.Name "
     if parts is None:
         raise PathSyntaxError(f"a path starts with $, got {text!r}")
-    variable, is_context, rest = parts["variable"], parts["context"] is not None, parts["rest"]
+    variable, is_context = parts["variable"], parts["context"] is not None
     if variable == "states":
         raise PathSyntaxError(f"$states exists in JSONata only, got {text!r}")
-    steps = _plain_steps(rest)
-    walk = _query(text, rest) if steps is None else _walk(steps)
+    try:
+        parsed = parse_steps(parts["rest"])
+    except (PathSyntaxError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
+        raise PathSyntaxError(f"not a JSONPath: {text!r}: {reason}") from None
+    steps = _plain_steps(parsed)
+    walk = _query(parsed) if steps is None else _walk(steps)
     return Path(text, variable, is_context, steps, _rooted(walk, variable, is_context))
 
 
@@ -144,23 +134,16 @@ def _rooted(walk: Walk, variable: str | None, is_context: bool) -> Finder:
     return find
 
 
-def _plain_steps(rest: str) -> tuple[Step, ...] | None:
-    steps: list[Step] = []
-    position = 0
-    while position < len(rest):
-        match = _STEP.match(rest, position)
-        if match is None:
-            return None
-        position = match.end()
-        if match["index"] is not None:
-            steps.append(int(match["index"]))
-        elif match["member"] is not None:
-            steps.append(match["member"])
-        elif match["single"] is not None:
-            steps.append(match["single"].replace("\\'", "'"))  # recorded: \" keeps its backslash between '...'
+def _plain_steps(steps: tuple[PathStep, ...]) -> tuple[Step, ...] | None:
+    plain: list[Step] = []
+    for step in steps:
+        if isinstance(step, Member):
+            plain.append(step.name)
+        elif isinstance(step, Indices) and step.is_definite:
+            plain.append(step.indices[0])
         else:
-            steps.append(match["double"].replace('\\"', '"'))
-    return tuple(steps)
+            return None
+    return tuple(plain)
 
 
 def _walk(steps: tuple[Step, ...]) -> Walk:
@@ -174,7 +157,7 @@ def _walk(steps: tuple[Step, ...]) -> Walk:
         for step in steps:
             # a list takes only indices, an object only members: "abc"[0] and [..]["a"] have no value
             container: type[Any] = list if isinstance(step, int) else dict
-            if not isinstance(current, container):
+            if not isinstance(current, container) or (isinstance(step, int) and step < 0):
                 raise _missing(steps, value)
             try:
                 current = current[step]
@@ -204,10 +187,7 @@ def _missing(steps: tuple[Step, ...], value: Json) -> MissingPathError:
     for number, step in enumerate(steps, 1):
         if isinstance(step, str):
             if not isinstance(current, dict):
-                found = "null" if current is None else _JAVA_NAMES[type(current)]
-                return MissingPathError(
-                    f"Expected to find an object with property ['{step}'] in path {where} but found '{found}'."
-                )
+                return MissingPathError(no_object([step], current, where))
             where += f"['{step}']"
             if step not in current:
                 return MissingPathError(
@@ -221,20 +201,11 @@ def _missing(steps: tuple[Step, ...], value: Json) -> MissingPathError:
                 return MissingPathError(
                     f"Filter: [{step}] can only be applied to arrays. Current context is: {compact(current)}"
                 )
-            if not -len(current) <= step < len(current):
+            if not 0 <= step < len(current):
                 return MissingPathError(f"No results for path: {fragments(steps)}", is_past_end=True)
             where += f"[{step}]"
             current = current[step]
     raise AssertionError(f"{fragments(steps)} has a value")
-
-
-_JAVA_NAMES = {
-    str: "java.lang.String",
-    bool: "java.lang.Boolean",
-    int: "java.lang.Integer",
-    float: "java.lang.Double",
-    list: "java.util.ArrayList",
-}
 
 
 def fragments(steps: tuple[Step, ...]) -> str:
@@ -242,23 +213,22 @@ def fragments(steps: tuple[Step, ...]) -> str:
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f"['{step}']" for step in steps)
 
 
-def _query(text: str, rest: str) -> Walk:
-    from jsonpath import JSONPath, JSONPathError, compile  # noqa: A004, PLC0415  50 ms that plain paths don't need
-
-    try:
-        query = compile("$" + rest)
-    except (JSONPathError, RecursionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise PathSyntaxError(f"not a JSONPath: {text!r}: {reason}") from None
-    if not isinstance(query, JSONPath) or query.singular_query() or _FOREIGN.search(_QUOTED.sub("''", rest)):
-        raise PathSyntaxError(f"not a JSONPath: {text!r}: the service has no such path")
+def _query(steps: tuple[PathStep, ...]) -> Walk:
+    if is_definite(steps):
+        return lambda value: _only(evaluate(steps, value, value))
 
     def walk(value: Json) -> Json:
-        if not isinstance(value, dict | list):
-            return []  # the library would take a text for JSON and parse it
         try:
-            return query.findall(value)
-        except (JSONPathError, TypeError, RecursionError):
-            return []
+            return evaluate(steps, value, value)
+        except UnusablePathError:
+            raise
+        except MissingPathError:
+            return []  # recorded: $.no[*] of an empty object
 
     return walk
+
+
+def _only(values: list[Json]) -> Json:
+    if not values:
+        raise MissingPathError("No results for path")
+    return values[0]

@@ -4,7 +4,7 @@ Differs from AWS: an index past the end of an array is refused (what the service
 """
 
 from hpc_local.language import Json
-from hpc_local.language.errors import ResultPathMatchFailureError
+from hpc_local.language.errors import ReferencePathConflictError
 from hpc_local.language.json_text import compact
 from hpc_local.language.paths import Path, Step
 
@@ -19,11 +19,24 @@ def place(path: Path, document: Json, value: Json) -> Json:
 
     Raises
     ------
-    ResultPathMatchFailureError
+    ReferencePathConflictError
         If something on the way is neither an object (for a member) nor an array that has the index.
     """
     assert path.steps is not None
-    return _place(path.steps, 0, document, value)
+    try:
+        return _place(path.steps, 0, document, value)
+    except _StepError as error:
+        raise conflict(error.step, document) from None
+
+
+def conflict(step: Step, document: Json) -> ReferencePathConflictError:
+    """The error of a reference path, one of whose steps the document has no place for."""
+    return ReferencePathConflictError(f'Unable to apply step "{step}" to input {compact(document)}')
+
+
+class _StepError(Exception):
+    def __init__(self, step: Step) -> None:
+        self.step = step
 
 
 def _place(steps: tuple[Step, ...], depth: int, document: Json, value: Json) -> Json:
@@ -33,9 +46,9 @@ def _place(steps: tuple[Step, ...], depth: int, document: Json, value: Json) -> 
     if isinstance(step, str) and isinstance(document, dict):
         inner = _place(steps, depth + 1, document.get(step, {}), value)
         return {**document, step: inner}
-    if isinstance(step, int) and isinstance(document, list) and -len(document) <= step < len(document):
+    if isinstance(step, int) and isinstance(document, list) and 0 <= step < len(document):
         inner = _place(steps, depth + 1, document[step], value)
         copy = list(document)
         copy[step] = inner
         return copy
-    raise ResultPathMatchFailureError(f'Unable to apply step "{step}" to input {compact(document)}')
+    raise _StepError(step)

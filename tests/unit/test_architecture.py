@@ -21,7 +21,6 @@ ALLOWED = {
         "uvicorn",
         "httptools",
         "jsonata",
-        "jsonpath",
         "ijson",
         "hpc_local",
     },

@@ -21,7 +21,7 @@ DOCUMENT = {
         ("$", DOCUMENT),
         ("$.a.b", [10, 20, {"c": None}]),
         ("$.a.b[0]", 10),
-        ("$.a.b[-1].c", None),
+        ("$.a.b[(@.length-1)].c", None),
         ("$['a']['b'][1]", 20),
         ('$["a"]["b"][1]', 20),
         ("$.a.d-e", 1),
@@ -43,6 +43,13 @@ DOCUMENT = {
         ("$json[*]", []),
         ("$v[*]", [1, {"w": 2}]),
         ("$$.Execution.*", ["arn"]),
+        ("$$.Execution.Id ", "arn"),
+        ("$.a.['d-e']", 1),
+        ("$.a.b.[1]", 20),
+        ("$['a']['d-e','é','no']", {"d-e": 1, "é": 2}),
+        ("$.list[*]['n','s']", [{"n": 1, "s": 0}, {"n": 2, "s": 1}, {"s": 1}]),
+        ("$.list[0,2].s", [0, 1]),
+        ("$.a.b[(@.length-3)]", 10),
     ],
 )
 def test_path_selects(path, value):
@@ -56,11 +63,27 @@ def test_path_selects(path, value):
         ("$.no.such.path", "Invalid path '$.no.such.path' : Missing property in path $['no']"),
         ("$.a.x.y", "Invalid path '$.a.x.y' : Missing property in path $['a']['x']"),
         ("$.a.b[3]", "Invalid path '$.a.b[3]' : No results for path: $['a']['b'][3]"),
+        ("$.a.b[-1].c", "Invalid path '$.a.b[-1].c' : No results for path: $['a']['b'][-1]['c']"),
+        ("$.list.length()", "Invalid path '$.list.length()' : Expected to find an object with property ['length()']"),
+        ("$.a.b.sum($.a, 2).x", "Invalid path '$.a.b.sum($.a, 2).x' : Expected to find an object"),
+        ("$['a','it\\'s'].b", "Multi properties can only be used as path leafs: $['a', 'it's']"),
+        ("$.a.b[(@.length-4)]", "Invalid path '$.a.b[(@.length-4)]' : No results for path"),
+    ],
+)
+def test_path_without_value_is_a_runtime_error(path, cause):
+    with pytest.raises(StatesRuntimeError) as caught:
+        compile_path(path).select(DOCUMENT, scope())
+    assert cause in caught.value.cause
+
+
+@pytest.mark.parametrize(
+    ("path", "cause"),
+    [
         ("$$.No", "Invalid path '$$.No' : No results for path: $['No']"),
         ("$nope", "Invalid path '$nope' : Variable 'nope' is not defined"),
     ],
 )
-def test_path_without_value_is_a_runtime_error(path, cause):
+def test_path_without_value_is_a_runtime_error_in_the_words_of_the_service(path, cause):
     with pytest.raises(StatesRuntimeError) as caught:
         compile_path(path).select(DOCUMENT, scope())
     assert caught.value.cause == cause
@@ -106,13 +129,32 @@ def test_missing_path_names_the_field_and_the_input():
         "$[",
         "$.a[",
         "$.a[?(@.b ==)]",
-        "$.a.length()",
+        "$.a.length(",
+        "$.a[?(@.b)",
+        "$.a[?(@.b == 1) || true]",
+        "$.a[?(@.b == 'x)]",
+        "$.a[?(@.b =~ /(/)]",
+        "$.a[?(@.b == 1.2.3)]",
+        "$.a[?(true)]",
+        "$.a[?(@.b && true)]",
+        "$.a[?(b == 1)]",
+        "$.a[?(!1)]",
+        "$.a[?(@.b) x]",
+        "$.a[?()]",
+        "$.a[?(@.b == [1,])]",
+        "$.a[0:99999999999]",
+        "$.a[:]",
+        "$.a[1,]",
+        "$.a['b' 'c']",
+        "$.a['b',]",
+        "$.a['b\"]",
+        "$.a...b",
+        "$...a",
+        "$.a..",
         "$states.input",
-        "$.a]",
         "$$$",
         "$[a]",
         "$.a[::2]",
-        "$.a['b', 'c']",
         "$.a[?@.b]",
         "$.a | $.b",
     ],
@@ -135,8 +177,8 @@ def test_plain_path_gives_what_python_gives_step_by_step(document, steps):
     def walk():
         value = document
         for step in steps:
-            if not isinstance(value, list if isinstance(step, int) else dict):
-                raise KeyError(step)
+            if not isinstance(value, list if isinstance(step, int) else dict) or step in (-1, -2, -3):
+                raise KeyError(step)  # a negative index has no value
             value = value[step]
         return value
 

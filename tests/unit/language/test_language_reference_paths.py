@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from language_values import JSON, STEPS, path_text, scope
 
-from hpc_local.language.errors import ResultPathMatchFailureError
+from hpc_local.language.errors import ReferencePathConflictError
 from hpc_local.language.paths import compile_path
 from hpc_local.language.reference_paths import place
 
@@ -30,13 +30,14 @@ def test_value_is_placed(path, document, expected):
     [
         ("$.a", [1], 'Unable to apply step "a" to input [1]'),
         ("$.a", "text", 'Unable to apply step "a" to input "text"'),
-        ("$.a.b", {"a": 1}, 'Unable to apply step "b" to input 1'),
-        ("$.a[1]", {"a": [1]}, 'Unable to apply step "1" to input [1]'),
+        ("$.a.b", {"a": 1}, 'Unable to apply step "b" to input {"a":1}'),
+        ("$.a[1]", {"a": [1]}, 'Unable to apply step "1" to input {"a":[1]}'),
+        ("$.a[-1]", {"a": [1]}, 'Unable to apply step "-1" to input {"a":[1]}'),
         ("$.a[0]", {}, 'Unable to apply step "0" to input {}'),
     ],
 )
-def test_place_that_the_document_cannot_have_is_a_match_failure(path, document, cause):
-    with pytest.raises(ResultPathMatchFailureError) as caught:
+def test_place_that_the_document_cannot_have_is_a_conflict(path, document, cause):
+    with pytest.raises(ReferencePathConflictError) as caught:
         place(compile_path(path), document, "new")
     assert caught.value.cause == cause
 
@@ -47,7 +48,7 @@ def test_placed_value_is_selected_and_the_document_is_unchanged(document, steps,
     path = compile_path(path_text(steps))
     try:
         placed = place(path, document, value)
-    except ResultPathMatchFailureError:
+    except ReferencePathConflictError:
         pass
     else:
         assert path.find(placed, scope()) is value
