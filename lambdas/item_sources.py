@@ -1,7 +1,7 @@
 """Items that are not a range: from a list, a file, a prefix or a workload to a stream of JSON lines."""
 
 import copy
-import csv
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Any
 
 from lambdas import json_text, storage
 from lambdas.contract import Workload, check_params
+from lambdas.csv_rows import CsvError, read_rows
 from lambdas.errors import InvalidInputError, ResultFileError, WorkloadError
 from lambdas.inputs import RunInput, S3Place
 from lambdas.parts import describe_error
@@ -17,6 +18,8 @@ from lambdas.parts import describe_error
 MAX_SOURCE_OBJECTS = 1_000_000
 MAX_ITEM_BYTES = 1024 * 1024
 MAX_WEIGHT = 1e15
+# A header of one column that holds one of these is of a file with another delimiter.
+OTHER_DELIMITERS = (";", "\t", "|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def _json_lines(place: S3Place) -> Iterator[Item]:
     for number, line in enumerate(_file_lines(place), 1):
         text = line.strip(" \t\r\n")
         try:
-            json_text.parse(text)
+            json_text.parse_input(text)
         except ValueError as error:
             raise InvalidInputError(
                 f"line {number} of {place} must be one JSON value, got {json_text.shown(text)}: {error}"
@@ -91,20 +94,31 @@ def _json_lines(place: S3Place) -> Iterator[Item]:
 
 def _csv_rows(place: S3Place) -> Iterator[Item]:
     """Yield each row as an object of strings, its keys from the header row."""
-    csv.field_size_limit(MAX_ITEM_BYTES)
-    rows = csv.reader(_file_lines(place), strict=True)
+    # A file of a Macintosh's line ends is one line to S3's readers.
+    lines = (line for text in _file_lines(place) for line in io.StringIO(text, newline=""))
+    rows = read_rows(lines)
     try:
-        header = next(rows, None)
-        if not header or len(set(header)) < len(header) or "" in header:
-            raise InvalidInputError(
-                f"the first row of {place} must name the columns, each once, got {json_text.shown(header)}"
-            )
+        header = next(rows, [])
+        _check_header(place, header)
         for number, row in enumerate(rows, 2):
             if len(row) != len(header):
                 raise InvalidInputError(f"row {number} of {place} must have {len(header)} fields, got {len(row)}")
             yield Item(json_text.to_text(dict(zip(header, row, strict=True))))
-    except csv.Error as error:
-        raise InvalidInputError(f"line {rows.line_num} of {place} is not CSV: {error}") from error
+    except CsvError as error:
+        raise InvalidInputError(f"{place} is not CSV: {error}") from error
+
+
+def _check_header(place: S3Place, header: list[str]) -> None:
+    if not header or len(set(header)) < len(header) or "" in header:
+        raise InvalidInputError(
+            f"the first row of {place} must name the columns, each once, got {json_text.shown(header)}"
+        )
+    other = next((sign for sign in OTHER_DELIMITERS if len(header) == 1 and sign in header[0]), None)
+    if other is not None:
+        raise InvalidInputError(
+            f"the first row of {place} names one column, {json_text.shown(header[0])}: commas separate columns here, "
+            f"not {json_text.shown(other)}"
+        )
 
 
 def _workload_items(workload: Workload, run_input: RunInput) -> Iterator[Item]:

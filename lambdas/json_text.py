@@ -48,13 +48,49 @@ def parse(text: str) -> Any:
     ValueError
         If it is not JSON, names NaN or an infinity, or is nested too deeply for Python's parser.
     """
+    return _decode(DECODER, text)
+
+
+def _decode(decoder: json.JSONDecoder, text: str) -> Any:
     try:
-        return DECODER.decode(text)
+        return decoder.decode(text)
     except json.JSONDecodeError as error:
         # Without json's own line number: most texts here are a line of a file, which has another one.
         raise ValueError(f"{error.msg} at character {error.pos}") from error
     except RecursionError as error:
         raise ValueError("JSON is nested too deeply") from error
+
+
+def parse_input(text: str) -> Any:
+    """Return the value of a JSON text that a person wrote: ``parse``, and nothing in it may change on its way.
+
+    Raises
+    ------
+    ValueError
+        As ``parse``; or for a number that a double can't hold, or a name that stands twice in one object.
+    """
+    return _decode(_INPUT_DECODER, text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{shortened(text, SHOWN_CHARACTERS)} is too large a number")
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen: set[str] = set()
+        for name, _value in pairs:
+            if name in seen:
+                raise ValueError(f"{shown(name)} stands twice in one object")
+            seen.add(name)
+    return members
+
+
+_INPUT_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
 
 
 def plain(value: Any) -> Any:

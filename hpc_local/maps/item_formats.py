@@ -4,7 +4,6 @@ Source: recorded executions for the corner cases of CSV and their error texts.
 """
 
 import contextlib
-import csv
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ import ijson
 from hpc_local.language import Json
 from hpc_local.language.errors import ItemReaderFailedError
 from hpc_local.language.json_text import parse
+from hpc_local.maps.csv_rows import read_rows
 from hpc_local.maps.items import Member
 
 _DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
@@ -115,8 +115,8 @@ def _build(event: str, value: Any, events: Events) -> Json:
 
 def _read_csv(stream: BinaryIO, config: Mapping[str, Json], opened: contextlib.ExitStack) -> Iterator[Json | Member]:
     """Yield an object of strings a row: short rows are filled with "", what has no header is left out."""
-    text = opened.enter_context(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
-    rows = csv.reader(text, delimiter=_DELIMITERS[config.get("CSVDelimiter", "COMMA")], strict=False)
+    text = opened.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline=""))
+    rows = read_rows(text, _DELIMITERS[config.get("CSVDelimiter", "COMMA")])
     headers = config["CSVHeaders"] if config.get("CSVHeaderLocation") == "GIVEN" else next(rows, None)
     if headers is None:
         raise ItemReaderFailedError("CSV file has no header row")

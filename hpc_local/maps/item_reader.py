@@ -7,8 +7,8 @@ and ``ExpectedBucketOwner`` when the state is entered, zstd when the file is ope
 an item are not enforced; the wording of causes is ours where none was recorded.
 """
 
+import codecs
 import contextlib
-import csv
 import gzip
 import hashlib
 import itertools
@@ -143,12 +143,14 @@ def _file_items(
     try:
         stream = opened.enter_context(objects.open(bucket, key))
         stream = opened.enter_context(_decompressed(stream))
+        if stream.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            stream.seek(0)
         yield from FORMATS[config["InputType"]](stream, config, opened)
     except ItemReaderFailedError:
         raise
     except (ServiceError, OSError) as error:
         raise ItemReaderFailedError(f"Attempting to read s3://{bucket}/{key}: {error}") from error
-    except (ValueError, ijson.JSONError, csv.Error, EOFError, RecursionError) as error:
+    except (ValueError, ijson.JSONError, EOFError, RecursionError) as error:
         raise ItemReaderFailedError(f"Attempting to parse s3://{bucket}/{key}: {error}") from error
 
 

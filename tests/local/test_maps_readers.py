@@ -65,6 +65,15 @@ FILES = [
         {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
         [{"id": "1", "a, b": "x\ny"}, {"id": "2", "a, b": ""}, {"id": "3", "a, b": 'q"q'}],
     ),
+    (
+        "escapes.csv",
+        'x\\,y|z,{""MyKey"":""MyValue""}\nC:\\\\Program Files,\\q\n',
+        {"InputType": "CSV", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["a", "b"]},
+        [{"a": "x,y|z", "b": '{"MyKey":"MyValue"}'}, {"a": "C:\\Program Files", "b": "q"}],
+    ),
+    ("marked.json", "\ufeff[1]", {"InputType": "JSON"}, [1]),
+    ("marked.jsonl", "\ufeff1\n", {"InputType": "JSONL"}, [1]),
+    ("marked.gz", gzip.compress("\ufeff[1]".encode()), {"InputType": "JSON"}, [1]),
     *(
         (
             f"{name}.csv",
@@ -99,6 +108,8 @@ BROKEN = [
     ("latin.csv", b"a\n\xff\n", {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}, "codec can't decode"),
     ("none.csv", "", {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}, "CSV file has no header row"),
     ("twice.csv", "a,a\n", {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}, "cannot contain duplicates"),
+    ("open.csv", 'a\n"b\n', {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}, "line 2 has a quotation mark"),
+    ("large.jsonl", "1\n-1e400", {"InputType": "JSONL"}, "-1e400 is too large a number"),
     ("packed.zst", b"\x28\xb5\x2f\xfd", {"InputType": "JSONL"}, "zstd"),
     ("cut.gz", gzip.compress(JSON_LINES.encode())[:-9], {"InputType": "JSONL"}, "ended before"),
 ]

@@ -39,6 +39,14 @@ def test_start_reads_rows_of_a_csv_file_as_objects_of_text(pipeline: Any, upload
     assert items_by_batch(run) == [[{"id": "1", "text": 'two\r\nlines, "quoted"'}, {"id": "2", "text": ""}]]
 
 
+def test_start_reads_escapes_of_a_csv_file_as_step_functions_does(pipeline: Any, upload: Any) -> None:
+    uri = upload("items.csv", b'a,b\rx\\,y,{""MyKey"":""MyValue""}\rC:\\\\Program Files,2\r')
+    run = pipeline(items=uri, workload="squares", batch_size=9)
+    run.start()
+    rows = [{"a": "x,y", "b": '{"MyKey":"MyValue"}'}, {"a": "C:\\Program Files", "b": "2"}]
+    assert items_by_batch(run) == [rows]
+
+
 @pytest.mark.parametrize(
     ("name", "body", "message"),
     [
@@ -46,6 +54,12 @@ def test_start_reads_rows_of_a_csv_file_as_objects_of_text(pipeline: Any, upload
         ("a.jsonl", b"1\n\n2\n", "line 2 of .* must be one JSON value"),
         ("a.jsonl", b"1 2\n", "line 1 of .* must be one JSON value"),
         ("a.jsonl", b"NaN\n", "NaN is not JSON"),
+        ("a.jsonl", b"[Infinity]\n", "Infinity is not JSON"),
+        ("a.jsonl", b"-Infinity\n", "-Infinity is not JSON"),
+        ("a.jsonl", b'1\n{"x": [1e400]}\n', "line 2 of .*: 1e400 is too large a number"),
+        ("a.jsonl", b"-1e400\n", "-1e400 is too large a number"),
+        ("a.jsonl", b"1" + b"0" * 400 + b".0\n", "is too large a number"),
+        ("a.jsonl", b'{"a": 1, "b": {"c": 1, "c": 2}}\n', 'line 1 of .*"c" stands twice in one object'),
         ("a.jsonl", b"\xff\xfe\n", "is not UTF-8"),
         ("a.jsonl", b"[" * 100_000, "nested too deeply"),
         ("a.jsonl", b'"' + b"x" * 1_048_576 + b'"', "line of more than 1048576 bytes|may have 1048576 bytes"),
@@ -55,8 +69,11 @@ def test_start_reads_rows_of_a_csv_file_as_objects_of_text(pipeline: Any, upload
         ("a.csv", b"a,b\n1,2\n1\n", "row 3 of .* must have 2 fields, got 1"),
         ("a.csv", b"a,b\n1,2,3\n", "row 2 of .* must have 2 fields, got 3"),
         ("a.csv", b"a,b\n\n", "row 2 of .* must have 2 fields, got 0"),
-        ("a.csv", b'a,b\n1,"2\n', "line 2 of .* is not CSV"),
-        ("a.csv", b'a,b\n1,"2" x\n', "line 2 of .* is not CSV"),
+        ("a.csv", b'a,b\n1,"2\n', "is not CSV: line 2 "),
+        ("a.csv", b'a,b\n1,"2" x\n', "is not CSV: line 2 "),
+        ("a.csv", b"a;b\n1;2\n", 'names one column, "a;b": commas separate columns here, not ";"'),
+        ("a.csv", b"a\tb\n1\t2\n", r'commas separate columns here, not "\\t"'),
+        ("a.csv", b"a|b\n1|2\n", r'commas separate columns here, not "\|"'),
     ],
 )
 def test_start_names_the_line_of_a_broken_items_file(
