@@ -15,6 +15,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+from hpc_local.connections import trust
 from hpc_local.protocol import Service, ServiceError
 from hpc_local.protocol.catalog import load_api
 from hpc_local.protocol.checksums import check_digests
@@ -22,7 +23,7 @@ from hpc_local.protocol.faults import Faults
 from hpc_local.protocol.messages import HttpRequest, HttpResponse, RequestBody, ResponseBody
 from hpc_local.protocol.payload import open_payload
 from hpc_local.protocol.service_api import ServiceApi
-from hpc_local.sigv4 import Authorization, Credential, authenticate, parse_authorization
+from hpc_local.sigv4 import Authorization, Credential, authenticate, check_head, parse_authorization
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -32,6 +33,9 @@ OnRequest = Callable[[str, str, str], None]
 # Bodies that are read whole.  The largest that AWS allows: a state machine definition of 1 MiB as JSON text in JSON,
 # a list of 1,000 keys to delete of about 2 MiB.
 MAX_BODY_BYTES = 8 * 1024 * 1024
+
+# So long a body may stand still.  S3 has a limit of this kind, too, and clients try again.
+BODY_SECONDS = 60.0
 
 # What is left of a refused request is read up to here, so that its sender gets to see the answer.
 _MAX_DRAINED_BYTES = 1024 * 1024
@@ -80,7 +84,7 @@ class HttpApi:
         if scope["type"] != "http":
             raise ValueError(f"expected an HTTP request, got {scope['type']!r}")
         request = _read_head(scope)
-        body = _Body(receive)
+        body = _Body(receive, lambda: trust(scope))
         try:
             response = await self._answer(request, body)
             reusable = await body.drain("expect" in request.headers)
@@ -113,16 +117,12 @@ class HttpApi:
     async def _call(
         self, api: ServiceApi, request: HttpRequest, authorization: Authorization, body: _Body
     ) -> HttpResponse:
+        head = check_head(request, authorization, self._credentials, now_seconds=self._clock(), faults=api.faults)
         signs_header = authorization.service == "s3"
         whole = None if signs_header else await _read_whole(body, api.faults)
-        principal = authenticate(
-            request,
-            authorization,
-            self._credentials,
-            now_seconds=self._clock(),
-            payload_sha256=None if whole is None else hashlib.sha256(whole).hexdigest(),
-            faults=api.faults,
-        )
+        digest = None if whole is None else hashlib.sha256(whole).hexdigest()
+        principal = authenticate(head, payload_sha256=digest, faults=api.faults)
+        body.trust()
         match = api.route(request)
         self._on_request(authorization.access_key_id, authorization.service, match.operation.name)
         content: bytes | RequestBody
@@ -161,18 +161,29 @@ def _check_host(request: HttpRequest, faults: Faults) -> None:
         )
 
 
+def _late() -> ServiceError:
+    return ServiceError("RequestTimeout", f"nothing of the request's body arrived for {BODY_SECONDS:g} s", 400)
+
+
 class _Body:
     """The body of one request as it arrives."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, trust: Callable[[], None]) -> None:
         self._receive = receive
+        self.trust = trust
         self._is_touched = False
         self._is_complete = False
+        self._is_late = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while not self._is_complete:
             self._is_touched = True
-            message = await self._receive()
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    message = await self._receive()
+            except TimeoutError:
+                self._is_late = True
+                raise _late() from None
             if message["type"] == "http.disconnect":
                 raise ClientDisconnectedError
             self._is_complete = not message.get("more_body", False)
@@ -186,11 +197,16 @@ class _Body:
         """
         if expects_continue and not self._is_touched:
             return False
+        if self._is_late:
+            return False
         drained = 0
-        async for chunk in self:
-            drained += len(chunk)
-            if drained > _MAX_DRAINED_BYTES:
-                return False
+        try:
+            async for chunk in self:
+                drained += len(chunk)
+                if drained > _MAX_DRAINED_BYTES:
+                    return False
+        except ServiceError:
+            return False
         return True
 
 

@@ -8,6 +8,11 @@ from typing import Any
 
 import uvicorn
 
+from hpc_local.connections import AcceptErrors, Connection, Connections
+
+# So many connections are accepted before those that came before are looked at.
+BACKLOG = 128
+
 AsgiApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -27,7 +32,7 @@ class LoopbackServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind(("127.0.0.1", port))
-            self._socket.listen(128)  # from here on a client can connect, and waits for the server to accept
+            self._socket.listen(BACKLOG)  # from here on a client can connect, and waits for the server to accept
         except OSError:
             self._socket.close()
             raise
@@ -43,18 +48,21 @@ class LoopbackServer:
     def start(self, app: AsgiApplication) -> None:
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=Connection,
             ws="none",
             lifespan="off",
             loop="none",
             interface="asgi3",
             log_config=None,
+            log_level="error",  # a line for each broken request would fill the disk
+            backlog=BACKLOG,
             access_log=False,
             server_header=False,
             date_header=False,
             proxy_headers=False,
             timeout_keep_alive=self._keep_alive_seconds,
         )
+        asyncio.get_running_loop().set_exception_handler(AcceptErrors())
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
 
@@ -68,6 +76,10 @@ class LoopbackServer:
 
 class _Server(uvicorn.Server):
     """Leaves the process's signal handlers to the command that runs here."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state = Connections()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

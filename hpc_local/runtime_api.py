@@ -12,6 +12,7 @@ from collections.abc import MutableMapping
 from typing import Any, TypeAlias
 
 from hpc_local import lambda_function
+from hpc_local.connections import trust
 from hpc_local.lambda_function import MAXIMUM_RESPONSE_BYTES, FunctionError
 from hpc_local.loopback import LoopbackServer
 from hpc_local.worker_pool import Invocation, Worker, WorkerPool
@@ -35,7 +36,7 @@ class RuntimeApi:
 
     async def start(self) -> None:
         self._server = LoopbackServer(keep_alive_seconds=_KEEP_ALIVE_SECONDS)
-        self._server.start(self._respond)
+        self._server.start(self.respond)
 
     @property
     def address(self) -> str:
@@ -46,8 +47,8 @@ class RuntimeApi:
         if self._server is not None:
             await self._server.stop()
 
-    async def _respond(self, scope: _Scope, receive: Any, send: Any) -> None:
-        _, token, *path = scope["path"].split("/")
+    async def respond(self, scope: _Scope, receive: Any, send: Any) -> None:
+        token, *path = scope["path"].split("/")[1:] or [""]  # OPTIONS has a path "*"
         try:
             status, headers, body = await self._answer(scope, receive, token, path)
         except _DisconnectedError:
@@ -62,7 +63,9 @@ class RuntimeApi:
     async def _answer(self, scope: _Scope, receive: Any, token: str, path: list[str]) -> _Answer:
         worker = self._pool.find(token)
         if worker is None or path[:2] != [_VERSION, "runtime"]:
-            return _refusal(403, "Forbidden", "no worker has this token")
+            status, headers, body = _refusal(403, "Forbidden", "no worker has this token")
+            return status, [*headers, (b"connection", b"close")], body  # the rest of its body is not read
+        trust(scope)
         if (scope["method"], path[2:]) == ("GET", ["invocation", "next"]):
             return await self._next(worker)
         if scope["method"] == "POST":

@@ -80,24 +80,30 @@ def parse_authorization(request: HttpRequest, faults: Faults) -> Authorization:
     return Authorization(**fields | {"signed_headers": tuple(fields["signed_headers"].split(";"))})
 
 
-def authenticate(
+@dataclass(frozen=True)
+class SignedHead:
+    """The head of a request that names a key of this server; whether it was signed with it is not known yet."""
+
+    request: HttpRequest
+    authorization: Authorization
+    credential: Credential = field(repr=False)
+    timestamp: str
+
+
+def check_head(
     request: HttpRequest,
     authorization: Authorization,
     credentials: Mapping[str, Credential],
     *,
     now_seconds: float,
-    payload_sha256: str | None,
     faults: Faults,
-) -> str:
-    """Verify the signature of ``request`` and return the principal that signed it.
+) -> SignedHead:
+    """Check all that can be known of a request before its body: its body is read for holders of a key only.
 
     Parameters
     ----------
     now_seconds : float
         Seconds since the epoch.
-    payload_sha256 : str or None
-        Digest in hex of the payload that arrived; None for S3, which signs what its ``x-amz-content-sha256`` header
-        says, to be compared as the payload streams in.
 
     Raises
     ------
@@ -110,18 +116,35 @@ def authenticate(
     _check_token(request, faults)
     timestamp = _check_time(request, authorization, now_seconds, faults)
     _check_signed_headers(request, authorization, faults)
-    digest = request.headers.get(_PAYLOAD_HEADER, payload_sha256)
+    return SignedHead(request, authorization, credential, timestamp)
+
+
+def authenticate(head: SignedHead, *, payload_sha256: str | None, faults: Faults) -> str:
+    """Verify the signature of a request and return the principal that signed it.
+
+    Parameters
+    ----------
+    payload_sha256 : str or None
+        Digest in hex of the payload that arrived; None for S3, which signs what its ``x-amz-content-sha256`` header
+        says, to be compared as the payload streams in.
+
+    Raises
+    ------
+    ServiceError
+        As `check_head`.
+    """
+    digest = head.request.headers.get(_PAYLOAD_HEADER, payload_sha256)
     if digest is None:
         raise faults.validation(f"missing header: {_PAYLOAD_HEADER}")
     if payload_sha256 not in (None, digest):
         raise faults.bad_signature(f"the payload that arrived has another SHA-256 than the header {_PAYLOAD_HEADER}")
     try:
-        signature = _sign(request, authorization, credential, timestamp, digest)
+        signature = _sign(head, digest)
     except ValueError as error:
         raise faults.bad_authorization(f"nothing can be signed for this host and path: {error}") from error
-    if not hmac.compare_digest(signature, authorization.signature):
+    if not hmac.compare_digest(signature, head.authorization.signature):
         raise faults.bad_signature("the signature of the request does not match, check the secret access key")
-    return credential.principal
+    return head.credential.principal
 
 
 def _check_token(request: HttpRequest, faults: Faults) -> None:
@@ -155,17 +178,16 @@ def _check_signed_headers(request: HttpRequest, authorization: Authorization, fa
         raise faults.not_authenticated(f"headers that must be signed and are not: {', '.join(unsigned)}")
 
 
-def _sign(
-    request: HttpRequest, authorization: Authorization, credential: Credential, timestamp: str, payload_sha256: str
-) -> str:
+def _sign(head: SignedHead, payload_sha256: str) -> str:
+    request, authorization = head.request, head.authorization
     signer_class = _S3AsSent if authorization.service == "s3" else _AsSent
-    key = ReadOnlyCredentials(authorization.access_key_id, credential.secret_access_key, None)
+    key = ReadOnlyCredentials(authorization.access_key_id, head.credential.secret_access_key, None)
     signer = signer_class(key, authorization.service, authorization.region)
     url = f"http://{request.headers['host']}{request.path}" + (f"?{request.query}" if request.query else "")
     copy = AWSRequest(method=request.method, url=url)
     for name in authorization.signed_headers:
         copy.headers[name] = request.headers[name]
-    copy.context.update({"timestamp": timestamp, "payload_sha256": payload_sha256})
+    copy.context.update({"timestamp": head.timestamp, "payload_sha256": payload_sha256})
     return signer.signature(signer.string_to_sign(copy, signer.canonical_request(copy)), copy)
 
 

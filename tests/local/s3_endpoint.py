@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from hpc_local.http_api import HttpApi
-from hpc_local.loopback import LoopbackServer
+from hpc_local.loopback import AsgiApplication, LoopbackServer
 from hpc_local.object_store import ObjectStore
 from hpc_local.s3 import S3Service
 from hpc_local.sigv4 import Credential
@@ -23,7 +23,13 @@ from hpc_local.sigv4 import Credential
 def served(store: ObjectStore) -> Iterator[str]:
     """Serve a store over HTTP on loopback and give its address."""
     service = S3Service(store, region="us-east-1", account="123456789012")
-    app = HttpApi({"s3": service}, {"AKID": Credential("secret", "tests")})
+    with served_app(HttpApi({"s3": service}, {"AKID": Credential("secret", "tests")})) as address:
+        yield f"http://{address}"
+
+
+@contextmanager
+def served_app(app: AsgiApplication) -> Iterator[str]:
+    """Serve an application on loopback and give its address, ``127.0.0.1:port``."""
     address: Future[str] = Future()
     stopping = threading.Event()
 
@@ -37,7 +43,7 @@ def served(store: ObjectStore) -> Iterator[str]:
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
-        yield f"http://{address.result()}"
+        yield address.result()
     finally:
         stopping.set()
         thread.join()

@@ -11,6 +11,7 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from hpc_local import http_api
 from hpc_local.http_api import MAX_BODY_BYTES, HttpApi
 from hpc_local.protocol import ServiceError
 from hpc_local.sigv4 import Credential
@@ -73,11 +74,18 @@ class Client:
         self.received_chunks = 0
 
     def send(
-        self, request: AWSRequest, chunks: Sequence[bytes] = (), *, disconnects: bool = False, host: str | None = None
+        self,
+        request: AWSRequest,
+        chunks: Sequence[bytes] = (),
+        *,
+        disconnects: bool = False,
+        stalls: bool = False,
+        host: str | None = None,
     ) -> None:
-        """Deliver a request; with ``disconnects`` the client goes away after the chunks."""
+        """Deliver a request; after the chunks the client may go away, or send nothing more."""
         events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-        events.append({"type": "http.disconnect"} if disconnects else {"type": "http.request", "body": b""})
+        if not stalls:
+            events.append({"type": "http.disconnect"} if disconnects else {"type": "http.request", "body": b""})
 
         async def receive() -> dict[str, Any]:
             if not events:
@@ -121,10 +129,12 @@ def client(objects: Objects) -> Client:
     return Client(HttpApi({"states": Machines(), "s3": objects}, credentials))
 
 
-def json_call(action: str, body: bytes, *, service: str = "states", secret: str = "the key") -> AWSRequest:
+def json_call(
+    action: str, body: bytes, *, service: str = "states", key: str = "AKID", secret: str = "the key"
+) -> AWSRequest:
     headers = {"Host": "127.0.0.1:8000", "X-Amz-Target": f"AWSStepFunctions.{action}"}
     request = AWSRequest("POST", "http://127.0.0.1:8000/", headers=headers, data=body)
-    SigV4Auth(Credentials("AKID", secret), service, "us-east-1").add_auth(request)
+    SigV4Auth(Credentials(key, secret), service, "us-east-1").add_auth(request)
     return request
 
 
@@ -181,6 +191,25 @@ def test_foreign_host_is_refused_before_anything_else(client: Client, host: str)
 def test_bad_signature_is_refused(client: Client) -> None:
     client.send(json_call("ListStateMachines", b"{}", secret="wrong"), [b"{}"])
     assert json.loads(client.body)["__type"] == "InvalidSignatureException"
+
+
+def test_body_of_an_unknown_key_is_not_kept(client: Client) -> None:
+    client.send(json_call("ListStateMachines", b"{}", key="AKIDOTHER"), [b"x" * 65_536] * 100)
+    assert (client.status, json.loads(client.body)["__type"]) == (400, "UnrecognizedClientException")
+    assert client.headers["connection"] == "close"
+    assert client.received_chunks == 17
+
+
+@pytest.mark.parametrize("service", ["states", "s3"])
+def test_body_that_stands_still_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, client: Client, objects: Objects, service: str
+) -> None:
+    monkeypatch.setattr(http_api, "BODY_SECONDS", 0.01)
+    call = s3_call("PUT", "/bucket/key", b"abcdef") if service == "s3" else json_call("ListStateMachines", b"{}")
+    client.send(call, [b"abc"], stalls=True)
+    assert client.status == 400
+    assert b"RequestTimeout" in client.body
+    assert client.headers["connection"] == "close"
 
 
 def test_service_that_is_not_served_is_refused_by_name(client: Client) -> None:

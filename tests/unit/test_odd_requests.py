@@ -19,15 +19,15 @@ def test_path_that_nothing_can_be_signed_for_is_refused_as_badly_signed() -> Non
     claim = f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={'0' * 64}"
     headers = {"host": "127.0.0.1:1", "x-amz-date": "20261122T000000Z", "x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
     request = HttpRequest("GET", "[0]", "", headers | {"authorization": claim})
+    head = sigv4.check_head(
+        request,
+        sigv4.parse_authorization(request, S3_FAULTS),
+        {"key": sigv4.Credential("secret", principal="user")},
+        now_seconds=1_795_305_600,
+        faults=S3_FAULTS,
+    )
     with pytest.raises(ServiceError, match="nothing can be signed") as caught:
-        sigv4.authenticate(
-            request,
-            sigv4.parse_authorization(request, S3_FAULTS),
-            {"key": sigv4.Credential("secret", principal="user")},
-            now_seconds=1_795_305_600,
-            payload_sha256=None,
-            faults=S3_FAULTS,
-        )
+        sigv4.authenticate(head, payload_sha256=None, faults=S3_FAULTS)
     assert caught.value.status == 400
 
 

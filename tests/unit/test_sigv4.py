@@ -16,7 +16,7 @@ from hpc_local.protocol import ServiceError
 from hpc_local.protocol.faults import JSON_FAULTS, S3_FAULTS
 from hpc_local.protocol.messages import HttpRequest
 from hpc_local.server import Connection
-from hpc_local.sigv4 import MAX_CLOCK_SKEW_SECONDS, Credential, authenticate, parse_authorization
+from hpc_local.sigv4 import MAX_CLOCK_SKEW_SECONDS, Credential, authenticate, check_head, parse_authorization
 
 CREDENTIALS = {"AKIDALICE": Credential("alice's secret", "alice")}
 
@@ -47,14 +47,9 @@ def signed_at(request: HttpRequest) -> float:
 def verify(request: HttpRequest, body: bytes | None, *, late_seconds: float = 0) -> str:
     """Verify; ``body`` is None for S3."""
     faults = S3_FAULTS if body is None else JSON_FAULTS
-    return authenticate(
-        request,
-        parse_authorization(request, faults),
-        CREDENTIALS,
-        now_seconds=signed_at(request) + late_seconds,
-        payload_sha256=None if body is None else sha256(body).hexdigest(),
-        faults=faults,
-    )
+    authorization = parse_authorization(request, faults)
+    head = check_head(request, authorization, CREDENTIALS, now_seconds=signed_at(request) + late_seconds, faults=faults)
+    return authenticate(head, payload_sha256=None if body is None else sha256(body).hexdigest(), faults=faults)
 
 
 def refusal(request: HttpRequest, body: bytes | None, *, late_seconds: float = 0) -> str:
@@ -185,12 +180,11 @@ def test_date_must_be_a_date_and_that_of_the_credential_scope() -> None:
     authorization = parse_authorization(request, S3_FAULTS)
     for date in ("", "yesterday", "20200101T000000Z"):
         with pytest.raises(ServiceError) as raised:
-            authenticate(
+            check_head(
                 with_header(request, "x-amz-date", date),
                 authorization,
                 CREDENTIALS,
                 now_seconds=signed_at(request),
-                payload_sha256=None,
                 faults=S3_FAULTS,
             )
         assert raised.value.code == "AuthorizationHeaderMalformed"
