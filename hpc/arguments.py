@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc.errors import NotStartedError
+from hpc.printable import printable
 from hpc.workload_file import workload_name
 
 # The service treats JSON numbers as doubles, which hold every integer up to this one.
@@ -21,7 +22,7 @@ MAX_FILE_CHARACTERS = 16 * 1024 * 1024
 
 def shorten(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     """Return ``text`` as it is shown in a message: one line, bounded."""
-    line = text if text.isprintable() else repr(text)[1:-1]
+    line = printable(text)
     return line if len(line) <= limit else f"{line[:limit]}... ({len(text):,} characters)"
 
 

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 from hpc.cli_command import Command
+from hpc.cli_help import HELP, ShowVersion, show_help
 from hpc.cli_looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS
 from hpc.cli_running import COMPLETION, NEW, ORCHESTRATE, REDRIVE, RUN, SERVE, STOP
-from hpc.console import open_closed_streams, say
-from hpc.errors import CommandError, ExitCode
+from hpc.console import Parser, open_closed_streams, say
+from hpc.errors import CommandError, ExitCode, ReaderGoneError
 from hpc.planning.options import PLAN
 
 EXIT_CODES = """\
@@ -20,12 +21,16 @@ exit codes:
   1    the run failed, timed out or was stopped, or its end could not be seen
   2    nothing was started: bad arguments, no cloud assembly, no such stack, refused
   130  interrupted by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
+  141  whatever read the output has gone: hpc runs | head
 """
-COMMANDS = (
-    *(RUN, ORCHESTRATE, PLAN, REDRIVE, STOP, NEW, SERVE),
-    *(RUNS, STATUS, RESULT, FAILURES, REPLAY, LOGS, REPORT),
-    COMPLETION,
-)
+GROUPS = {
+    "plan and write": (PLAN, NEW),
+    "start, go on, stop": (RUN, ORCHESTRATE, REDRIVE, STOP),
+    "look at runs": (RUNS, STATUS, RESULT, LOGS, REPORT),
+    "find what failed": (FAILURES, REPLAY),
+    "others": (SERVE, COMPLETION, HELP),
+}
+COMMANDS = tuple(command for group in GROUPS.values() for command in group)
 # Set by a shell that asks how a line goes on.
 COMPLETION_VARIABLE = "_ARGCOMPLETE"
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -47,13 +52,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         from hpc.completion import complete  # noqa: PLC0415 - only a shell that completes a line needs it
 
         complete(parser)
-    args = parser.parse_args(argv)
+    try:
+        args = parser.parse_args(argv)
+        return _call(args) if args.name else show_help(args)
+    except ReaderGoneError as error:
+        return int(error.exit_code)
+
+
+def _call(args: argparse.Namespace) -> int:
     command: Command = args.command
     try:
         with stopping_signals():
             return command.call(args)
+    except ReaderGoneError:
+        raise
     except CommandError as error:
-        say(f"hpc {args.name}: {error}")
+        say(f"hpc {args.name}: {error.lines[0]}", *error.lines[1:])
         return int(error.exit_code)
     except OSError as error:  # of a file below HPC_HOME, say, which may hold anything
         say(f"hpc {args.name}: {error}")
@@ -86,16 +100,30 @@ def build_parser() -> argparse.ArgumentParser:
     return build_parsers()["hpc"]
 
 
-def build_parsers() -> dict[str, argparse.ArgumentParser]:
+def build_parsers() -> dict[str, Parser]:
     """Return the parser of the command line, and those of its commands, by what is typed to reach them."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hpc",
+        usage="hpc [-h] [--version] COMMAND ...",
         description="Run an embarrassingly parallel computation, on this machine or on AWS Step Functions\nand Lambda.",
-        epilog=EXIT_CODES,
+        epilog=f"{_command_list()}\n\nhpc help COMMAND shows a command's options and examples.\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="name")
+    parser.add_argument("--version", action=ShowVersion)
+    # Listed in groups by the epilog.
+    commands = parser.add_subparsers(metavar="COMMAND", dest="name", prog="hpc", help=argparse.SUPPRESS)
     for command in COMMANDS:
         command.add_to(commands, EXIT_CODES)
-    return {"hpc": parser, **{f"hpc {name}": each for name, each in commands.choices.items()}}
+    parsers = {"hpc": parser, **{f"hpc {name}": each for name, each in commands.choices.items()}}
+    parser.set_defaults(parsers=parsers, topic=None)
+    return parsers
+
+
+def _command_list() -> str:
+    width = max(len(command.name) for command in COMMANDS)
+    groups = (
+        "\n".join([f"{title}:", *(f"  {command.name:<{width}}  {command.summary}" for command in commands)])
+        for title, commands in GROUPS.items()
+    )
+    return "\n\n".join(groups)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from hpc.arguments import integer, json_object_text, plain_text
+from hpc.console import Parser
 
 # Adds something to a parser, or to a group of one.
 Option = Callable[["argparse._ActionsContainer"], None]
@@ -34,7 +35,7 @@ class Command:
     options: Sequence[Option]
     check: Callable[[argparse.Namespace], None] | None = None
 
-    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]", end: str) -> None:
+    def add_to(self, commands: "argparse._SubParsersAction[Parser]", end: str) -> None:
         """Add the command's parser; its help ends with ``end``."""
         parser = commands.add_parser(
             self.name,

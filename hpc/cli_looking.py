@@ -17,6 +17,11 @@ def _at_least_1(text: str) -> int:
     return value
 
 
+def _check_failures(args: argparse.Namespace) -> None:
+    if args.raw and args.output != "csv":
+        args.parser.error("--raw needs --output csv: json is always exact")
+
+
 RUNS = Command(
     name="runs",
     function="hpc.runs:runs",
@@ -59,7 +64,13 @@ FAILURES = Command(
     description="List every failed item: index, input, error, cause, attempts of its batch.\n"
     "As text they are grouped by errors that differ in their numbers only.",
     examples=("hpc failures", "hpc failures --output csv > failed.csv"),
-    options=(RUN_OR_LATEST, output("json", "csv", meaning=LIST), *PLACE),
+    options=(
+        RUN_OR_LATEST,
+        output("json", "csv", meaning=LIST),
+        option("--raw", action="store_true", help="with csv: exact values for a program, not safe in a spreadsheet"),
+        *PLACE,
+    ),
+    check=_check_failures,
 )
 
 REPLAY = Command(

@@ -9,7 +9,7 @@ import argcomplete
 from argcomplete.completers import BaseCompleter, FilesCompleter
 from argcomplete.shell_integration import shellcode
 
-from hpc.console import emit
+from hpc.console import emit_lines
 from hpc.errors import ExitCode, NotStartedError
 from hpc.home import Home
 
@@ -24,7 +24,7 @@ def completion(args: argparse.Namespace) -> int:
     if any(character in '"$`\\' for character in str(script)):
         raise NotStartedError(f"completion needs a path of hpc without quotes, backslashes and $, got {script}")
     code = shellcode(["hpc"], shell=args.shell, argcomplete_script=str(script))
-    emit(code.strip(), kept_in="hpc completion")
+    emit_lines(code.strip().splitlines(), kept_in="hpc completion", as_is=True)
     return ExitCode.SUCCEEDED
 
 

@@ -1,11 +1,14 @@
-"""What a command says: the result on stdout, everything else on stderr."""
+"""What a command says: the result on stdout, everything else on stderr, all of it as `hpc.printable` has it."""
 
+import argparse
 import contextlib
 import os
 import sys
 from collections.abc import Iterable
+from typing import IO, Any
 
-from hpc.errors import LostRunError, UnansweredError
+from hpc.errors import LostRunError, ReaderGoneError, UnansweredError
+from hpc.printable import printable
 
 
 def open_closed_streams() -> None:
@@ -24,14 +27,28 @@ def open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8"))
 
 
-def say(message: str) -> None:
-    """Write a message for the person at the terminal."""
-    with contextlib.suppress(OSError):  # stderr is gone, so there is nobody to tell
-        sys.stderr.write(f"{message}\n")
+class Parser(argparse.ArgumentParser):
+    """A parser whose messages are printable, whatever the command line holds."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        lines = message.splitlines()
+        if file is sys.stdout:
+            emit(*lines, kept_in="the documentation")
+        else:
+            say(*lines)
+
+
+def say(*lines: str) -> None:
+    """Write lines for the person at the terminal."""
+    try:
+        for line in lines:
+            sys.stderr.write(f"{printable(line)}\n")
         sys.stderr.flush()
+    except OSError:  # stderr is gone, so there is nobody to tell
+        _discard(sys.stderr)
 
 
-def emit(result: str, *, kept_in: str) -> None:
+def emit(*lines: str, kept_in: str) -> None:
     """Write a result for whatever reads stdout.
 
     Parameters
@@ -41,14 +58,21 @@ def emit(result: str, *, kept_in: str) -> None:
 
     Raises
     ------
+    ReaderGoneError
+        If the reader of stdout has gone.
     LostRunError
-        If stdout does not take it: a full disk, a reader that has gone.
+        If stdout does not take it: a full disk.
     """
-    emit_lines([result], kept_in=kept_in)
+    emit_lines(lines, kept_in=kept_in)
 
 
-def emit_lines(lines: Iterable[str], *, kept_in: str) -> None:
+def emit_lines(lines: Iterable[str], *, kept_in: str, as_is: bool = False) -> None:
     """Write lines as they come; see ``emit``.
+
+    Parameters
+    ----------
+    as_is
+        Whether they are written without a change, for a program: they may steer a terminal.
 
     Raises
     ------
@@ -58,21 +82,28 @@ def emit_lines(lines: Iterable[str], *, kept_in: str) -> None:
     is_begun = False
     try:
         for line in lines:
-            sys.stdout.write(f"{_printable(line)}\n")
+            sys.stdout.write(f"{_encodable(line if as_is else printable(line))}\n")
             is_begun = True
         sys.stdout.flush()
     except UnansweredError as error:
         if is_begun:
             raise LostRunError(f"{error}; what was written is not all") from error
         raise
+    except BrokenPipeError:
+        _discard(sys.stdout)
+        raise ReaderGoneError from None
     except OSError as error:
-        # What is left in the buffer would fail once more, with a traceback, when the interpreter exits.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
         raise LostRunError(f"the result can't be written to stdout ({error}); it is in {kept_in}") from error
 
 
-def _printable(text: str) -> str:
+def _discard(stream: IO[str]) -> None:
+    """Let what is left in a stream's buffer go nowhere: it would fail once more when the interpreter exits."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _encodable(text: str) -> str:
     """Return a text with what stdout's encoding lacks escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -9,12 +9,17 @@ class ExitCode(IntEnum):
     SUCCEEDED = 0
     FAILED = 1  # the execution ended FAILED, TIMED_OUT or ABORTED, or its end could not be seen
     NOT_STARTED = 2  # bad arguments (argparse's own status), no cloud assembly, no stack, input is not JSON
+    READER_GONE = 141  # as of a process that SIGPIPE ends
 
 
 class CommandError(Exception):
-    """Something to tell the person at the terminal; the message is the whole output."""
+    """Something to tell the person at the terminal; its lines are the whole output."""
 
     exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, *more_lines: str) -> None:
+        super().__init__("\n".join((message, *more_lines)))
+        self.lines = (message, *more_lines)
 
 
 class NotStartedError(CommandError):
@@ -25,6 +30,15 @@ class NotStartedError(CommandError):
 
 class LostRunError(CommandError):
     """A run was started, and this command can't tell how it ended."""
+
+
+class ReaderGoneError(CommandError):
+    """The reader of stdout has gone (``hpc runs | head``): the command ends without a word."""
+
+    exit_code = ExitCode.READER_GONE
+
+    def __init__(self) -> None:
+        super().__init__("the reader of stdout has gone")
 
 
 class UnansweredError(CommandError):

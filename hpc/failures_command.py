@@ -1,8 +1,6 @@
 """`hpc failures`: every failed item of a run, as a list or grouped by error."""
 
 import argparse
-import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -13,11 +11,11 @@ from hpc.console import emit_lines, say
 from hpc.errors import ExitCode
 from hpc.failed_items import FailedItem, FailedItems
 from hpc.failures import describe_error
+from hpc.failures_csv import csv_lines
 from hpc.items import check_has_files
 from hpc.reading import looks_twice, open_run
 from hpc.watch import Seen, Watch
 
-FIELDS = ("index", "input", "error", "cause", "attempts", "batch")
 SHOWN_OF_GROUP = 5
 # Errors that differ by more than their numbers; what comes after so many is counted together.
 MAX_GROUPS = 200
@@ -48,21 +46,12 @@ def failures(args: argparse.Namespace) -> int:
         if args.output == "json":
             emit_lines((json.dumps(asdict(item)) for item in items), kept_in="hpc failures")
         elif args.output == "csv":
-            emit_lines(_csv(items), kept_in="hpc failures")
+            emit_lines(csv_lines(items, is_raw=args.raw), kept_in="hpc failures", as_is=True)
         else:
             emit_lines(_grouped(items, seen), kept_in="hpc failures")
         if args.output != "text":
-            say(_summary(items, seen))
+            say(*_summary(items, seen))
     return ExitCode.SUCCEEDED
-
-
-def _csv(items: Iterable[FailedItem]) -> Iterator[str]:
-    yield ",".join(FIELDS)
-    for item in items:
-        row = io.StringIO()
-        values = asdict(item) | {"input": json.dumps(item.input)}
-        csv.writer(row, lineterminator="").writerow([values[name] for name in FIELDS])
-        yield row.getvalue()
 
 
 def group_failures(items: Iterable[FailedItem]) -> dict[str, Group]:
@@ -84,7 +73,7 @@ def _grouped(items: FailedItems, seen: Seen) -> Iterator[str]:
             yield f"  {_line(item)}"
         if group.count > len(group.first):
             yield f"  and {group.count - len(group.first):,} more"
-    yield _summary(items, seen, sum(group.count for group in groups.values()))
+    yield from _summary(items, seen, sum(group.count for group in groups.values()))
 
 
 def _line(item: FailedItem) -> str:
@@ -93,7 +82,7 @@ def _line(item: FailedItem) -> str:
     return f"item {item.index}{given}{tried}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS) or item.error}"
 
 
-def _summary(items: FailedItems, seen: Seen, failed: int | None = None) -> str:
+def _summary(items: FailedItems, seen: Seen, failed: int | None = None) -> list[str]:
     parts = [f"{failed:,} {'item' if failed == 1 else 'items'} failed"] if failed is not None else []
     if items.not_computed:
         parts.append(f"{items.not_computed:,} not computed: their batch ended before them")
@@ -108,4 +97,4 @@ def _summary(items: FailedItems, seen: Seen, failed: int | None = None) -> str:
     elif seen.status != "SUCCEEDED":
         reason = describe_error(seen.execution.get("error"), seen.execution.get("cause"))
         lines.append(f"the run {seen.status}: {reason}")
-    return "\n".join(lines) or f"the run is {seen.status}"
+    return lines or [f"the run is {seen.status}"]

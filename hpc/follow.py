@@ -48,7 +48,7 @@ class FollowedRun:
                 show = view.show if self.budget is None else self.budget.guard(view.show, self._stop_over_budget)
                 ended = Watch(self.target, self.arn).wait(show)
         except KeyboardInterrupt:
-            say(self.interrupted())
+            say(*self.interrupted())
             raise
         self._report(ended)
         return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
@@ -57,9 +57,9 @@ class FollowedRun:
         """Leave the run going on, and say how it is found again."""
         started = {"status": "RUNNING", "execution_arn": self.arn, "results": self.results}
         emit(json.dumps(started) if self.args.output == "json" else self.arn, kept_in=self.results)
-        say(follow_up(self.target, self.arn, self.args))
+        say(*follow_up(self.target, self.arn, self.args))
 
-    def interrupted(self) -> str:
+    def interrupted(self) -> list[str]:
         """Stop a local run, which would end with its server; say what became of the run."""
         return interrupted(self.target, self.arn, self.args)
 
@@ -81,7 +81,7 @@ class FollowedRun:
         if self.args.output == "json":
             emit(render_json(ended, self.results, faults), kept_in=self.results)
         elif ended.status == "SUCCEEDED":
-            emit("\n".join(render_text(ended, self.results, self._locate, faults)), kept_in=self.results)
+            emit(*render_text(ended, self.results, self._locate, faults), kept_in=self.results)
         else:
             say(f"results so far: {self.results}")
 

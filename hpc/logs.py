@@ -18,8 +18,17 @@ from hpc.reading import Run, looks_twice, open_run
 def logs(args: argparse.Namespace) -> int:
     """Print the lines, log by log."""
     with open_run(args, has_items=True) as run:
-        emit_lines(_lines(run, args.index), kept_in="hpc logs")
+        lines = _lines(run, args.index)
+        emit_lines((shown for line in lines for shown in shown_lines(line)), kept_in="hpc logs")
     return ExitCode.SUCCEEDED
+
+
+def shown_lines(line: str) -> list[str]:
+    """Return a line of a log as lines of a terminal.
+
+    Lambda's Python runtime writes a message of several lines with CR between them, and indents with no-break spaces.
+    """
+    return line.replace("\xa0", " ").expandtabs().rstrip("\r").split("\r")
 
 
 def _lines(run: Run, index: int | None) -> Iterator[str]:

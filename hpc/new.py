@@ -123,7 +123,7 @@ def new(args: argparse.Namespace) -> int:
         f"{workload}  the workload: try it with {_typed('hpc')} run --size 100 --workload {workload}",
         f"{test}  its test: {_typed('python')} {test}",
     ]
-    emit("\n".join(lines), kept_in=str(Path.cwd()))
+    emit(*lines, kept_in=str(Path.cwd()))
     return ExitCode.SUCCEEDED
 
 

@@ -57,7 +57,7 @@ def print_entries(orchestration: "Orchestration", ended: Ended, finished: list[d
         lines = [line for result in results for line in _render_entry(result, orchestration.target)]
         lines += [f"rehearsed with faults: {described(faults['injected'])}"] if faults is not None else []
         counted = f"{len(results)}{_of_entries(ended)} entries agree, {ended.seconds:.2f} s"
-        emit("\n".join([*lines, counted]), kept_in=place)
+        emit(*lines, counted, kept_in=place)
     return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
 
 
@@ -120,7 +120,7 @@ class Orchestration:
                     return finished, Ended(execution, None)
                 time.sleep(min(self.target.pace.delay(time.monotonic() - began), LONGEST_PAUSE_SECONDS))
         except KeyboardInterrupt:
-            say(interrupted(self.target, self.arn, self.args))
+            say(*interrupted(self.target, self.arn, self.args))
             raise
 
     def news(self) -> Iterator[dict[str, Any]]:

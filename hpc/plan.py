@@ -47,7 +47,7 @@ def plan(args: argparse.Namespace) -> int:
     elif sys.stdout.isatty():
         show_table(made, computation, prices, notes)
     else:
-        emit("\n".join(lines(made, computation, prices, notes)), kept_in="no file")
+        emit(*lines(made, computation, prices, notes), kept_in="no file")
     return ExitCode.SUCCEEDED
 
 

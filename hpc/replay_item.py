@@ -9,6 +9,7 @@ import os
 import pdb
 import sys
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +22,32 @@ def main(task_file: str, sha256: str) -> int:
     task = json.loads(Path(task_file).read_text(encoding="utf-8"))
     # Not the folder of this file, whose modules are the command's.
     sys.path[0] = task["project"]
+    console = importlib.import_module("hpc.console")
     if task["overlay"]:
         os.environ["HPC_WORKLOADS_OVERLAY"] = task["overlay"]
     try:
         workload = importlib.import_module("lambdas.workloads").load(task["workload"])
         json_text = importlib.import_module("lambdas.json_text")
     except Exception as error:
-        sys.stderr.write(f"hpc replay: {type(error).__name__}: {error}\n")
+        console.say(f"hpc replay: {type(error).__name__}: {error}")
         return 2
     if workload.sha256 != sha256:
-        sys.stderr.write(f"workload {workload.name} has changed since the run\n")
+        console.say(f"workload {workload.name} has changed since the run")
     try:
         results = _compute(workload, task)
     except Exception:
         # Frames of this file and of the pipeline say nothing about the item.
-        _print_own_traceback(workload)
+        console.say(*_own_traceback(workload, console.printable))
         return 1
     if results is None:
         return EXIT_LEFT
-    sys.stdout.write(f"{_shown(results, json_text)}\n")
+    try:
+        console.emit(_shown(results, json_text), kept_in="the run's own results")
+    except console.ReaderGoneError as error:
+        return int(error.exit_code)
+    except console.LostRunError as error:
+        console.say(f"hpc replay: {error}")
+        return int(error.exit_code)
     return 0
 
 
@@ -60,14 +68,33 @@ def _first_line(code: Any) -> int:
     return min((line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno), default=1)
 
 
-def _print_own_traceback(workload: Any) -> None:
+def _own_traceback(workload: Any, printable: Callable[[str], str]) -> Iterator[str]:
+    """Yield the lines of the present exception's traceback from the workload's file on.
+
+    Messages and notes are one line each, so that they can't pass for lines of the traceback or of the command.
+    """
     error = sys.exc_info()[1]
     assert error is not None
     own = (workload.compute or workload.compute_batch).call.__code__.co_filename
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != own:
         trace = trace.tb_next
-    traceback.print_exception(type(error), error, trace or error.__traceback__)
+    for each in _chained(error):
+        if hasattr(each, "__notes__"):
+            each.__notes__ = [printable(str(note)) for note in each.__notes__]
+    for part in traceback.format_exception(type(error), error, trace or error.__traceback__):
+        is_frame = part.startswith("  File ")
+        yield from part.splitlines() if is_frame else [printable(part.strip("\n"))]
+
+
+def _chained(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those that its traceback shows with it."""
+    found = [error]
+    for each in found:  # which grows
+        yield each
+        members = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        others = (each.__cause__, each.__context__, *members)
+        found += [other for other in others if other is not None and other not in found]
 
 
 def _shown(results: list[Any], json_text: Any) -> str:

@@ -28,10 +28,10 @@ def result(args: argparse.Namespace) -> int:
         locate = partial(home.place_of, is_local=run.target.is_local)
         results = locate(f"s3://{run.target.bucket}/{run.key('')}")
         if ended.status != "SUCCEEDED":
-            say(f"{render_failure(ended)}\nwhich items failed: hpc failures {run.name}")
+            say(render_failure(ended), f"which items failed: hpc failures {run.name}")
         if args.output == "json":
             emit(render_json(ended, results, run.faults), kept_in=results)
         elif ended.status == "SUCCEEDED":
             say(run.name)
-            emit("\n".join(render_text(ended, results, locate, run.faults)), kept_in=results)
+            emit(*render_text(ended, results, locate, run.faults), kept_in=results)
     return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED

@@ -88,7 +88,7 @@ class RunCommand:
                 return ExitCode.SUCCEEDED
         except KeyboardInterrupt:
             if self._is_started:
-                say(followed.interrupted())
+                say(*followed.interrupted())
             raise
         with announced(self._rehearsal):
             return followed.follow()

@@ -29,7 +29,7 @@ def serve(args: argparse.Namespace) -> int:
     with ExitStack() as hosting:
         connection = _host(hosting, folder, assembly, args.port)
         with suppress(KeyboardInterrupt):
-            emit(exports(connection), kept_in=str(folder / "server.json"))
+            emit(*exports(connection), kept_in=str(folder / "server.json"))
             say(f"serving {connection.outputs.get('StateMachineArn', assembly)} (Ctrl-C ends it)")
             wait_for_signal()
     return ExitCode.SUCCEEDED
@@ -56,7 +56,7 @@ def _host(hosting: ExitStack, folder: Path, assembly: Path, port: int) -> Connec
         raise unservable(folder, assembly, error) from error
 
 
-def exports(connection: Connection) -> str:
+def exports(connection: Connection) -> list[str]:
     """Return what a shell has to evaluate for AWS's own tools to use the server."""
     variables = aws_variables(
         endpoint_url=connection.endpoint_url,
@@ -64,4 +64,4 @@ def exports(connection: Connection) -> str:
         access_key_id=connection.access_key_id,
         secret_access_key=connection.secret_access_key,
     )
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]

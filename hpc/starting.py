@@ -43,26 +43,26 @@ def open_target(
     )
 
 
-def interrupted(target: Target, arn: str, args: argparse.Namespace) -> str:
+def interrupted(target: Target, arn: str, args: argparse.Namespace) -> list[str]:
     """Stop a local execution, which would end with its server; say what became of it."""
     name = arn.rpartition(":")[2]
     if not target.is_local:
-        return f"detached: {name} goes on\n{follow_up(target, arn, args)}"
+        return [f"detached: {name} goes on", *follow_up(target, arn, args)]
     try:
         with explained(LostRunError, f"stopping {name}"):
             target.stepfunctions.stop_execution(executionArn=arn, cause="stopped by the command that started it")
     except CommandError as error:
-        return str(error)
-    return f"stopped {name}"
+        return list(error.lines)
+    return [f"stopped {name}"]
 
 
-def follow_up(target: Target, arn: str, args: argparse.Namespace) -> str:
+def follow_up(target: Target, arn: str, args: argparse.Namespace) -> list[str]:
     """Say how an execution that goes on is found again."""
     name = arn.rpartition(":")[2]
     if target.is_local:
-        return f"stop it with: hpc stop {name}"
+        return [f"stop it with: hpc stop {name}"]
     stack = f" --stack-name {args.stack_name}" if args.stack_name else ""
-    return (
-        f"stop it with: hpc stop {name} --aws{stack}\n"
-        f"follow it with: aws stepfunctions describe-execution --execution-arn {arn}"
-    )
+    return [
+        f"stop it with: hpc stop {name} --aws{stack}",
+        f"follow it with: aws stepfunctions describe-execution --execution-arn {arn}",
+    ]

@@ -18,6 +18,7 @@ from hpc.failures import describe_error
 from hpc.fault_options import described
 from hpc.overview import Overview, OverviewReader
 from hpc.planning.table import usd
+from hpc.printable import printable
 from hpc.progress import duration
 from hpc.reading import Run, looks_twice, open_run
 from hpc.watch import Counts, Seen, Watch
@@ -153,7 +154,7 @@ def status(args: argparse.Namespace) -> int:
         if args.output == "json":
             emit(json.dumps(found.document()), kept_in="hpc status")
         else:
-            emit("\n".join(f"{name:<13} {value}" for name, value in found.rows()), kept_in="hpc status")
+            emit(*(f"{name:<13} {value}" for name, value in found.rows()), kept_in="hpc status")
     return ExitCode.SUCCEEDED
 
 
@@ -176,7 +177,7 @@ def _follow(run: Run, watch: Watch, overviews: OverviewReader, found: Status) ->
     def table(shown: Status) -> Table:
         grid = Table.grid(padding=(0, 2))
         for name, value in shown.rows():
-            grid.add_row(Text(name, style="dim"), Text(value))  # as it is: markup would eat brackets of an error
+            grid.add_row(Text(name, style="dim"), Text(printable(value)))  # not markup, which would eat brackets
         if shown.counts is not None and shown.counts.total:
             grid.add_row("", ProgressBar(total=shown.counts.total, completed=shown.counts.done, width=48))
         return grid

@@ -133,7 +133,7 @@ def _synthesize(project: Path, assembly: Path, variant: Variant) -> Path:
         )
         if result.returncode != 0 or not (unfinished / "manifest.json").is_file():
             lines = result.stdout.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
-            raise NotStartedError("\n".join([f"synthesis failed: app.py exited with {result.returncode}", *lines]))
+            raise NotStartedError(f"synthesis failed: app.py exited with {result.returncode}", *lines)
         # An edit in the meantime may be in the assembly or not: it must not get either name.
         after = assembly.with_name(f"{digest(project)}{variant.suffix}")
         if after == assembly:

@@ -129,7 +129,7 @@ def run_sample(target: Target, args: argparse.Namespace, path: Path, *, max_conc
     ended = Watch(target, target.execution_arn(name)).wait(lambda *_: None)
     if ended.status != "SUCCEEDED":
         reason = describe_error(ended.execution.get("error"), ended.execution.get("cause"))
-        raise NotStartedError("\n".join([f"the sample {ended.status}: {reason}", *_failed_item(target, name, ended)]))
+        raise NotStartedError(f"the sample {ended.status}: {reason}", *_failed_item(target, name, ended))
     return ended
 
 

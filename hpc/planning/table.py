@@ -10,6 +10,7 @@ from hpc.planning.advice import Plan, describe
 from hpc.planning.designs import ORIGINAL_MAX_ITEMS, Computation, Design
 from hpc.planning.estimate import Estimate
 from hpc.planning.prices import Prices
+from hpc.printable import printable
 from hpc.progress import duration
 
 HEADINGS = ("design", "batches", "transitions", "GB-s", "S3", "vCPU-h", "USD", "low", "high", "time")
@@ -124,7 +125,7 @@ def show_table(plan: Plan, computation: Computation, prices: Prices, notes: Sequ
     console.print(Text(_headline(computation, prices)))
     console.print(table)
     for line in remarks(plan, prices, notes):
-        console.print(Text(line))
+        console.print(Text(printable(line)))
 
 
 def _headline(computation: Computation, prices: Prices) -> str:

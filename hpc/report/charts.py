@@ -1,10 +1,10 @@
 """Charts as SVG text; their size does not depend on the number of children. Colours are classes of the page's style."""
 
 import math
-from html import escape
 
 from hpc.child_times import Children
 from hpc.progress import duration
+from hpc.report.escape import escape
 
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 34

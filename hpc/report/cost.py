@@ -1,12 +1,12 @@
 """The part of the page about money: what a plan says of the run's settings beside what the run came to."""
 
 from collections.abc import Callable
-from html import escape
 
 from hpc.planning.estimate import Estimate
 from hpc.planning.ranges import CASES, Range
 from hpc.planning.table import usd
 from hpc.progress import duration
+from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.html import html, table
 from hpc.spent import Spent

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
+
+from hpc.report.escape import escape
 
 BOX_WIDTH, BOX_HEIGHT = 204, 46
 GAP_X, GAP_Y = 28, 34

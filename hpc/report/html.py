@@ -1,8 +1,8 @@
 """Small pieces of HTML."""
 
 from collections.abc import Iterable
-from html import escape
 
+from hpc.report.escape import escape
 from hpc.report.graph import SIGNS
 
 SHOWN_CHARACTERS = 300

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from html import escape
 
 from hpc.history import STATUSES, StateFacts
 from hpc.report.charts import duration_text
+from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.graph import draw_graph
 from hpc.report.html import Markup, html, link, status_text, table

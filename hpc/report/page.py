@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC
-from html import escape
 from typing import Any
 
 from hpc.arguments import shorten
@@ -10,6 +9,7 @@ from hpc.failures import describe_error
 from hpc.fault_options import described
 from hpc.progress import duration
 from hpc.report.cost import cost_section, headline
+from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.graph import ARROW
 from hpc.report.html import SHOWN_CHARACTERS, status_text, table

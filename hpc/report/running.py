@@ -1,10 +1,10 @@
 """The part of the page about what ran in parallel: child executions, and jobs of AWS Batch."""
 
 from collections.abc import Iterator
-from html import escape
 
 from hpc.child_times import Children
 from hpc.report.charts import PLURALS, concurrency_chart, duration_text, histogram_chart, percentile, timeline_chart
+from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.html import status_text, table
 from hpc.spent import Part

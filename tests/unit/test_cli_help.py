@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hpc.errors import ExitCode
 from hpc.help_page import COLUMNS, help_page
 
 PROJECT = Path(__file__).parents[2]
+HPC = Path(sys.executable).with_name("hpc")
 
 
 def test_docs_show_the_present_help() -> None:
@@ -24,7 +26,7 @@ def test_docs_show_the_present_help() -> None:
 def test_help_names_every_exit_code_and_fits_the_page() -> None:
     for parser in build_parsers().values():
         text = parser.format_help()
-        assert all(f"\n  {code.value}    " in text for code in ExitCode)
+        assert all(f"\n  {code.value:<4} " in text for code in ExitCode)
         assert "130" in text
     assert max(len(line) for line in help_page().splitlines()) <= COLUMNS
 
@@ -47,14 +49,41 @@ def test_help_exits_with_0(argv: list[str], capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.startswith("usage: hpc")
 
 
-@pytest.mark.parametrize(("argv", "message"), [([], "required: COMMAND"), (["walk"], "invalid choice: 'walk'")])
-def test_hpc_exits_with_2_when_there_is_no_such_command(
-    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_hpc_exits_with_2_when_there_is_no_such_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(argv)
+        main(["walk"])
     assert caught.value.code == 2
-    assert message in capsys.readouterr().err
+    assert "invalid choice: 'walk'" in capsys.readouterr().err
+    assert main(["help", "walk"]) == 2
+    assert "COMMAND must be one of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["help"], ["help", "run"], ["help", "help"]])
+def test_help_is_answered_as_a_command_too(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 0
+    shown = capsys.readouterr()
+    assert (shown.out.startswith("usage: hpc"), shown.err) == (True, "")
+    if not argv[1:]:
+        assert all(f"\n  {command.name} " in shown.out for command in COMMANDS)
+
+
+def test_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"hpc {project['version']}\n")
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["--help"], ["--version"], ["help", "run"], ["plan", "--help"], ["completion", "bash"]]
+)
+def test_reader_that_has_gone_is_no_error(argv: list[str]) -> None:
+    with subprocess.Popen([HPC, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode in (0, 141)
 
 
 def test_help_loads_neither_boto3_nor_rich_nor_the_local_server() -> None:

@@ -45,7 +45,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list
         left = list(servers)
 
         @contextmanager
-        def served(_home: Home) -> Iterator[Target]:
+        def served(_home: Home, *, is_brief: bool) -> Iterator[Target]:
             target = replace(deployed_stack(MACHINE), is_local=True)
             with Stubber(target.stepfunctions) as stub:
                 for answer in left.pop(0):
