@@ -3,7 +3,6 @@ SIZE ?= 1024
 ARGS ?=
 PYTHON ?= python3
 REPORT ?= $${HPC_HOME:-.hpc}/report.html
-UV_VERSION := 0.13.9
 BIN := .venv/bin
 # One more than processors, because some tests wait; each takes half a gigabyte.
 TEST_PROCESSES = $(shell $(BIN)/python -c "import os; print(min(os.cpu_count() + 1, 8))")
@@ -15,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(value PATH)
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out "$(REPORT)" >&2
 
-.PHONY: run test soak fuzz lint bootstrap deploy destroy clean
+.PHONY: run test soak fuzz lint audit pins bootstrap deploy destroy clean
 
 run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
@@ -35,6 +34,21 @@ lint: .venv/dev-ready
 	ruff format --check .
 	mypy
 
+# Known vulnerabilities of all pinned packages; where their database can't be had it is skipped, and says so.
+audit: .venv/dev-ready
+	python tests/audit.py
+
+# After a change of a requirements file: what the pins bring along, with the hash of every file that may be installed.
+# Versions that are still allowed stay.
+PINNED := requirements.txt requirements-dev.txt requirements-build.txt lambdas/requirements.txt
+pins: .venv/ready
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		$(PINNED) --output-file constraints.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		requirements-uv.in --output-file requirements-uv.txt
+	rm -rf node_modules  # npm knows no hash of what is installed already
+	npm install --quiet --no-audit --no-fund --package-lock-only
+
 bootstrap: .venv/ready node_modules/ready
 	cdk bootstrap $(ARGS)
 
@@ -48,18 +62,22 @@ clean:
 	rm -rf .venv .hpc .layer-cache cdk.out node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# uv installs this list in seconds where pip takes more than a minute.
-.venv/ready: requirements.txt lambdas/requirements.txt constraints.txt pyproject.toml
+# uv installs this list in seconds where pip takes more than a minute.  No file is installed whose hash is not in
+# constraints.txt, but those of packages that a workload needs and somebody added to lambdas/requirements.txt alone.
+UV_INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
+.venv/ready: requirements.txt requirements-uv.txt lambdas/requirements.txt constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -r lambdas/requirements.txt -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	$(UV_INSTALL) --require-hashes -r requirements.txt -c constraints.txt
+	$(UV_INSTALL) -r lambdas/requirements.txt -c constraints.txt
+	$(UV_INSTALL) --no-deps --build-constraints constraints.txt -e .
 	touch $@
 
 .venv/dev-ready: .venv/ready requirements-dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt -c constraints.txt
+	$(UV_INSTALL) --require-hashes -r requirements-dev.txt -c constraints.txt
 	touch $@
 
 # The CDK CLI comes from the npm registry; node itself comes with requirements.txt.
-node_modules/ready: package.json .venv/ready
-	npm install --quiet --no-audit --no-fund --no-package-lock
+node_modules/ready: package.json package-lock.json .venv/ready
+	npm ci --quiet --no-audit --no-fund
 	touch $@

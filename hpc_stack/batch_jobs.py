@@ -30,6 +30,8 @@ RETRIED_STATUS_REASONS = (
     "Timeout waiting for network interface*",
     "ResourceInitializationError*",
 )
+# What the image is built from, besides the files of the functions' asset.
+IMAGE_FILES = ("lambdas/Dockerfile", "lambdas/requirements.txt", "constraints.txt", "requirements-uv.txt")
 ARCHITECTURES = {
     "arm64": (ecs.CpuArchitecture.ARM64, ecr_assets.Platform.LINUX_ARM64),
     "x86_64": (ecs.CpuArchitecture.X86_64, ecr_assets.Platform.LINUX_AMD64),
@@ -181,7 +183,7 @@ class BatchJobs(Construct):
                     file="lambdas/Dockerfile",
                     platform=platform,
                     ignore_mode=cdk.IgnoreMode.DOCKER,
-                    exclude=[*ASSET_EXCLUDE, "!lambdas/Dockerfile", "!lambdas/requirements.txt"],
+                    exclude=[*ASSET_EXCLUDE, *(f"!{path}" for path in IMAGE_FILES)],
                 )
             )
         registry, _, path = image.partition("/")

@@ -204,7 +204,9 @@ def read_pins(constraints: Path) -> set[tuple[str, str]]:
     """Return names and versions of constraints.txt, where a package may have another version by Python."""
     if not constraints.is_file():
         return set()
-    matches = map(REQUIREMENT.fullmatch, constraints.read_text(encoding="utf-8").splitlines())
+    # A pin is followed by the hashes of its files, each on a line of its own.
+    lines = (line.removesuffix("\\").rstrip() for line in constraints.read_text(encoding="utf-8").splitlines())
+    matches = map(REQUIREMENT.fullmatch, lines)
     return {(normalized(match["name"]), match["version"]) for match in matches if match is not None}
 
 

@@ -48,7 +48,12 @@ class Dockerfile:
         return command
 
 
-COPIED = ["lambdas/requirements.txt lambdas/", "lambdas/ lambdas/"]
+COPIED = [
+    "--chmod=755 lambdas/requirements.txt lambdas/",
+    "--chmod=755 constraints.txt requirements-uv.txt ./",
+    "--chmod=755 lambdas/ lambdas/",
+]
+PINNED_IMAGE = r"[a-z0-9./-]+:\d+\.\d+\.\d+(-[a-z0-9]+)*@sha256:[0-9a-f]{64}"
 KNOWN = {"FROM", "ARG", "RUN", "WORKDIR", "COPY", "ENV", "USER", "CMD"}
 
 
@@ -60,14 +65,16 @@ def complaints(text: str) -> list[str]:
     images = file.all("FROM")
     if len(images) != 1:
         return [*found, f"one FROM expected, got {len(images)}"]
-    if not re.fullmatch(r"[a-z0-9./-]+:\d+\.\d+\.\d+(-[a-z0-9]+)*", images[0]):
-        found.append(f"base image without a full version: {images[0]}")
+    arguments = dict(each.partition("=")[::2] for each in file.all("ARG"))
+    image = re.sub(r"\$\{(\w+)\}", lambda match: arguments.get(match[1], ""), images[0])
+    if not re.fullmatch(PINNED_IMAGE, image):
+        found.append(f"base image without a full version and a digest: {image}")
     users = file.all("USER")
     if not users or users[-1].split(":")[0] in ("0", "root") or "USER" not in words[words.index("CMD") - 1 :]:
         found.append(f"must end as a user that is not root: {users}")
     found += [f"copies more than lambdas/: {each}" for each in file.all("COPY") if each not in COPIED]
     for command in file.all("RUN"):
-        for requirement in re.findall(r"pip install (.*)", command):
+        for requirement in re.findall(r"pip install ([^&]*)", command):
             names = [word.strip('"') for word in requirement.split() if not word.startswith("-")]
             found += [f"package without a version: {name}" for name in names if "==" not in name]
         found += [
