@@ -15,7 +15,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from hpc_stack import run_keys
+from hpc_stack import pythons, run_keys
 from hpc_stack.handlers import ASSET_EXCLUDE, PROJECT_ROOT, allow, allow_objects
 
 # nobody of the Debian image.
@@ -59,6 +59,8 @@ class BatchJobs(Construct):
         Where jobs run.
     image
         Where the image is; empty for one that is built from ``lambdas/`` when the stack is deployed.
+    python
+        Version of Python in an image that is built, such as "3.14".
     heartbeat_seconds
         What a task that a job answers waits for a heartbeat.
 
@@ -82,6 +84,7 @@ class BatchJobs(Construct):
         security_group: ec2.ISecurityGroup,
         is_public: bool,
         image: str,
+        python: str,
         size: JobSize,
         heartbeat_seconds: int,
         results_bucket: s3.IBucket,
@@ -110,6 +113,7 @@ class BatchJobs(Construct):
             "JobDefinition",
             container=self._define_container(
                 image=image,
+                python=python,
                 size=size,
                 is_public=is_public,
                 environment={
@@ -148,6 +152,7 @@ class BatchJobs(Construct):
         self,
         *,
         image: str,
+        python: str,
         size: JobSize,
         is_public: bool,
         environment: dict[str, str],
@@ -158,7 +163,7 @@ class BatchJobs(Construct):
         return batch.EcsFargateContainerDefinition(
             self,
             "Container",
-            image=self._find_image(image, platform),
+            image=self._find_image(image, python, platform),
             command=COMMAND,
             user=USER,
             cpu=size.vcpus,
@@ -173,7 +178,7 @@ class BatchJobs(Construct):
             logging=ecs.LogDriver.aws_logs(log_group=log_group, stream_prefix="job"),
         )
 
-    def _find_image(self, image: str, platform: ecr_assets.Platform) -> ecs.ContainerImage:
+    def _find_image(self, image: str, python: str, platform: ecr_assets.Platform) -> ecs.ContainerImage:
         if not image:
             return ecs.ContainerImage.from_docker_image_asset(
                 ecr_assets.DockerImageAsset(
@@ -182,6 +187,7 @@ class BatchJobs(Construct):
                     directory=str(PROJECT_ROOT),
                     file="lambdas/Dockerfile",
                     platform=platform,
+                    build_args={"PYTHON_IMAGE": pythons.base_image(python)},
                     ignore_mode=cdk.IgnoreMode.DOCKER,
                     exclude=[*ASSET_EXCLUDE, *(f"!{path}" for path in IMAGE_FILES)],
                 )

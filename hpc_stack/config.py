@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from hpc_stack.pythons import AUTO, VERSIONS
 from hpc_stack.setting_rules import BUCKET_NAME, SWITCH, Dollars, Names, Rule, Text, Whole, one_of
 
 PREFIX = "hpc:"
@@ -72,6 +73,7 @@ class HpcConfig:
         "HpcStack", Text(r"[A-Za-z][A-Za-z0-9-]{0,63}", "a letter, then up to 63 letters, digits and hyphens")
     )
     architecture: str = setting("arm64", one_of("arm64", "x86_64"))
+    python: str = setting(AUTO, one_of(AUTO, *VERSIONS))
     # 1,769 MiB buys one whole vCPU.  Source of both: Lambda quotas and "Configure Lambda function memory".
     compute_memory_mib: int = setting(1_769, Whole(128, 10_240))
     compute_timeout_seconds: int = setting(900, Whole(1, 900))

@@ -1,6 +1,5 @@
 """Lambda functions from one asset, each with a log and a role of its own."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +21,10 @@ ASSET_EXCLUDE = (
 )
 
 
-def newest_python() -> lambda_.Runtime:
-    """Return the newest Python that the pinned aws-cdk-lib knows: raising the pin raises the runtime.
-
-    Not ``Runtime.determine_latest_python_runtime``, which lags behind (3.13 in aws-cdk-lib 2.275).
-    """
-    minors = [int(match[1]) for name in dir(lambda_.Runtime) if (match := re.fullmatch(r"PYTHON_3_(\d+)", name))]
-    newest: lambda_.Runtime = getattr(lambda_.Runtime, f"PYTHON_3_{max(minors)}")
-    return newest
+def python_runtime(version: str) -> lambda_.Runtime:
+    """Return Lambda's runtime of a Python such as "3.14"."""
+    runtime: lambda_.Runtime = getattr(lambda_.Runtime, f"PYTHON_{version.replace('.', '_')}")
+    return runtime
 
 
 def handlers_code(project_root: Path = PROJECT_ROOT) -> lambda_.Code:
@@ -50,6 +45,7 @@ class Handlers:
     code: lambda_.Code
     results_bucket: s3.IBucket
     architecture: lambda_.Architecture
+    runtime: lambda_.Runtime
     log_retention: logs.RetentionDays
 
     def define(
@@ -77,7 +73,7 @@ class Handlers:
             name,
             code=self.code,
             handler=f"lambdas.{handler}.handler",
-            runtime=newest_python(),
+            runtime=self.runtime,
             architecture=self.architecture,
             memory_size=memory_mib,
             timeout=timeout,

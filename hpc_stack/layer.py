@@ -20,8 +20,12 @@ from pathlib import Path
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-# AL2023, which Lambda's Pythons since 3.12 run on, has glibc 2.34; numpy's wheels for arm64 need 2.28.
-PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
+from hpc_stack.pythons import ON_OLD_LINUX
+
+# glibc that wheels may need: AL2023, which Lambda's Pythons since 3.12 run on, has 2.34, and numpy's wheels for arm64
+# need 2.28; Amazon Linux 2 has 2.26.
+GLIBC, OLD_GLIBC = "manylinux_2_28", "manylinux_2_17"
+PROCESSORS = {"arm64": "aarch64", "x86_64": "x86_64"}
 # Source: the ELF specification's e_machine, EM_AARCH64 and EM_X86_64.
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 # Of a function's code and layers, unzipped.  Source: Lambda quotas, "Deployment package (.zip file archive) size".
@@ -42,6 +46,12 @@ class Target:
 
     python_version: str  # "3.14"
     architecture: str  # "arm64" or "x86_64"
+
+    @property
+    def platform(self) -> str:
+        """What uv calls it."""
+        glibc = OLD_GLIBC if self.python_version in ON_OLD_LINUX else GLIBC
+        return f"{PROCESSORS[self.architecture]}-{glibc}"
 
     def __str__(self) -> str:
         return f"Python {self.python_version} on {self.architecture}"
@@ -161,7 +171,7 @@ def install(packages: Path, project_root: Path, target: Target) -> None:
         [
             *(uv, "pip", "install", "--quiet", "--no-progress", "--python", sys.executable),
             *("--target", str(packages), "--link-mode", "copy"),
-            *("--python-version", target.python_version, "--python-platform", PLATFORMS[target.architecture]),
+            *("--python-version", target.python_version, "--python-platform", target.platform),
             *("--only-binary", ":all:", "--requirements", str(project_root / "lambdas/requirements.txt")),
             *(("--constraints", str(constraints)) if constraints.is_file() else ()),
         ],

@@ -9,11 +9,11 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from hpc_stack import findings
+from hpc_stack import findings, pythons
 from hpc_stack.batch_jobs import BatchJobs, JobSize
 from hpc_stack.config import LOG_RETENTION, HpcConfig
 from hpc_stack.functions import Functions
-from hpc_stack.handlers import PROJECT_ROOT, Handlers, handlers_code, newest_python
+from hpc_stack.handlers import PROJECT_ROOT, Handlers, handlers_code, python_runtime
 from hpc_stack.job_events import JobEvents
 from hpc_stack.job_tasks import JobTasks, JobTimes
 from hpc_stack.layer import define_layer
@@ -44,6 +44,7 @@ class HpcStack(cdk.Stack):
         super().__init__(scope, construct_id, description="Serverless HPC: a MapReduce pipeline on Step Functions")
         self._config = config
         self._log_retention = logs.RetentionDays[LOG_RETENTION[config.log_retention_days]]
+        self._python = self._choose_python()
         self._results_bucket = self._define_storage()
         self._source_buckets = [
             s3.Bucket.from_bucket_name(self, f"Source-{name}", name) for name in config.source_buckets
@@ -52,6 +53,7 @@ class HpcStack(cdk.Stack):
             code=handlers_code(),
             results_bucket=self._results_bucket,
             architecture=ARCHITECTURES[config.architecture],
+            runtime=python_runtime(self._python),
             log_retention=self._log_retention,
         )
         jobs = self._define_jobs() if config.batch else None
@@ -63,6 +65,14 @@ class HpcStack(cdk.Stack):
         if jobs is not None:
             self._define_job_events(jobs, machines)
             jobs.batch_jobs.allow_answers(list(machines.values()))
+
+    def _choose_python(self) -> str:
+        here = pythons.running()
+        chosen = pythons.choose(self._config.python, here)
+        warning = pythons.difference(chosen, self._config.python, here)
+        if warning is not None:
+            cdk.Annotations.of(self).add_warning_v2("hpc:python", warning)
+        return chosen
 
     def _define_storage(self) -> s3.Bucket:
         results = ResultsStorage(
@@ -107,7 +117,7 @@ class HpcStack(cdk.Stack):
             self,
             "Packages",
             project_root=PROJECT_ROOT,
-            runtime=newest_python(),
+            runtime=python_runtime(self._python),
             architecture=ARCHITECTURES[self._config.architecture],
         )
         return [] if layer is None else [layer]
@@ -153,6 +163,7 @@ class HpcStack(cdk.Stack):
             security_group=network.security_group,
             is_public=network.is_public,
             image=config.batch_image,
+            python=self._python,
             size=JobSize(
                 architecture=config.batch_architecture,
                 vcpus=config.batch_vcpus,

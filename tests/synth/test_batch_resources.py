@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthesis import GIVEN_SUBNETS, ROOT, as_text, container_of, definitions_of, properties_of, resources_of
 
+from hpc_stack import pythons
 from hpc_stack.config import FARGATE_MEMORY_MIB, HpcConfig
 
 Synthesize = Callable[..., dict[str, Any]]
@@ -127,7 +128,8 @@ def test_image_is_staged_without_docker_and_holds_what_the_dockerfile_copies(ful
     source = image["source"]
     assert (source["dockerFile"], source["platform"]) == ("lambdas/Dockerfile", "linux/arm64")
     folder = full_assembly / source["directory"]
-    assert [path.name for path in folder.iterdir()] == ["lambdas"]
+    assert source["dockerBuildArgs"] == {"PYTHON_IMAGE": pythons.base_image(pythons.choose("auto", pythons.running()))}
+    assert sorted(path.name for path in folder.iterdir()) == ["constraints.txt", "lambdas", "requirements-uv.txt"]
     files = {str(path.relative_to(folder / "lambdas")) for path in (folder / "lambdas").rglob("*") if path.is_file()}
     sources = {str(path.relative_to(ROOT / "lambdas")) for path in (ROOT / "lambdas").rglob("*.py")}
     assert files == sources | {"Dockerfile", "requirements.txt"}

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from synthesis import ROOT, run_app
 
+from hpc_stack import pythons
+
 CDK = ROOT / "node_modules/.bin/cdk"
 PACKAGE_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "aws/jsii/package-cache")
 
@@ -44,6 +46,8 @@ def test_app_needs_no_node_on_path_and_no_home(tmp_path: Path) -> None:
         "PATH": str(tmp_path / "empty"),
         "HOME": str(tmp_path / "home"),
         "CDK_OUTDIR": str(tmp_path / "out"),
+        # Another Python than this one would be warned of.
+        "CDK_CONTEXT_JSON": json.dumps({"hpc:python": pythons.running(), "hpc:packages_layer": False}),
         # What jsii unpacks below a home takes longer than the synthesis.
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(PACKAGE_CACHE),
     }
