@@ -1,6 +1,10 @@
 """Files that a person names: a name that no file can have is that of no file."""
 
 from pathlib import Path
+from tempfile import TemporaryFile
+
+# What a server that only looks writes: locks, SQLite's journals and shared memory, its log.
+ROOM_BYTES = 1024 * 1024
 
 
 def is_file(path: Path) -> bool:
@@ -17,3 +21,14 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
+
+
+def has_room(folder: Path) -> bool:
+    """Whether files of ``ROOM_BYTES`` can be written to a folder: one is written, and gone at once."""
+    try:
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM_BYTES))
+            file.flush()
+    except OSError:
+        return False
+    return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpc.errors import NotStartedError
-from hpc.files import is_file
+from hpc.files import ROOM_BYTES, has_room, is_file
 
 # What the local server keeps of executions, below the folder.
 STORE = "executions.sqlite"
@@ -43,6 +43,8 @@ class Home:
             raise NotStartedError(f"HPC_HOME must be a folder that can be written to: {error}") from error
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise NotStartedError(f"HPC_HOME must be a folder that can be written to, got {self.folder}")
+        if not has_room(self.folder):
+            raise NotStartedError(f"HPC_HOME must be on a disk with {ROOM_BYTES} bytes of room at least: {self.folder}")
         return self.folder
 
     def check_has_runs(self) -> None:

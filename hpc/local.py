@@ -4,14 +4,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hpc.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
 from hpc.console import say
 from hpc.errors import LostRunError, NotStartedError
-from hpc.files import is_file
+from hpc.files import has_room, is_file
 from hpc.home import Home
 from hpc.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_assembly
-from hpc_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach
+from hpc_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach, copy_state
 
 # A server that is starting holds the lock before it can be attached to.
 CONNECT_TRIES = 150
@@ -111,8 +112,11 @@ def _host(
     except Exception as error:
         raise unservable(folder, assembly, error) from error
     unfinished = folder / f"{LAST_ASSEMBLY}.tmp"  # there is one server of a folder
-    unfinished.write_text(connection.assembly, encoding="utf-8")
-    unfinished.replace(folder / LAST_ASSEMBLY)
+    try:
+        unfinished.write_text(connection.assembly, encoding="utf-8")
+        unfinished.replace(folder / LAST_ASSEMBLY)
+    except OSError as error:
+        raise NotStartedError(f"HPC_HOME must be a folder that can be written to: {error}") from error
     return connection
 
 
@@ -135,9 +139,39 @@ def looking_target(home: Home, *, is_brief: bool = True) -> Iterator[Target]:
     if connection is not None:
         yield target_of(connection, is_guest=True)
         return
+    if not has_room(home.folder):
+        with _copied_target(home) as target:
+            yield target
+        return
     # What was served last has the runs; the sources may have changed since, and a look needs no synthesis.
     with local_target(home, _last_assembly(home), is_brief=is_brief) as target:
         yield target
+
+
+@contextmanager
+def _copied_target(home: Home) -> Iterator[Target]:
+    """Serve a copy of what tells of the runs: the home is on a disk that is full, or may only be read.
+
+    Raises
+    ------
+    NotStartedError
+        If the copy can't be made or served.
+    """
+    with TemporaryDirectory(prefix="hpc-") as name, ExitStack() as hosting:
+        folder = Path(name)
+        try:
+            copy_state(home.folder, folder)
+            assembly = _last_assembly(home) or find_assembly(home.project, folder)
+        except OSError as error:
+            raise NotStartedError(
+                f"{home.folder} can't be written to, and can't be copied to be read: {error}"
+            ) from error
+        server = LocalServer(folder, assembly, objects=home.folder / "s3", is_brief=True)
+        try:
+            connection = hosting.enter_context(server)
+        except Exception as error:
+            raise unservable(home.folder, assembly, error) from error
+        yield target_of(connection)
 
 
 def _last_assembly(home: Home) -> Path | None:

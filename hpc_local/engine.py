@@ -31,7 +31,7 @@ from hpc_local.object_store import ObjectStore
 from hpc_local.protocol import Service
 from hpc_local.rules import EventBus
 from hpc_local.s3 import S3Service
-from hpc_local.sigv4 import Credential
+from hpc_local.sigv4 import FUNCTION, Credential
 from hpc_local.states_api.service import StatesService
 from hpc_local.status_events import execution_events, job_events
 from hpc_local.storage.map_runs import MapRunStore
@@ -40,6 +40,9 @@ from hpc_local.storage.store import Store
 Changed = TypeVar("Changed")
 
 STOPPED_CAUSE = "the local server was stopped"
+
+# The executions of a home.
+EXECUTIONS = "executions.sqlite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,8 @@ class Settings:
         What goes wrong on purpose.
     is_brief : bool
         Whether it will hardly be asked to compute: nothing is made ready for it.
+    objects : Path or None
+        Folder of the objects, where the home is a copy of what tells of them.
     """
 
     home: Path
@@ -75,6 +80,7 @@ class Settings:
     overlay: Path | None = None
     faults: Rehearsal | None = None
     is_brief: bool = False
+    objects: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +126,10 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         if not settings.is_brief:
             runtime.warm_up()
         stack.push_async_callback(runtime.stop)
-        objects = stack.enter_context(contextlib.closing(ObjectStore(settings.home / "s3")))
-        store = stack.enter_context(contextlib.closing(Store(settings.home / "executions.sqlite")))
+        objects = stack.enter_context(
+            contextlib.closing(ObjectStore(settings.objects or settings.home / "s3", state=settings.home / "s3"))
+        )
+        store = stack.enter_context(contextlib.closing(Store(settings.home / EXECUTIONS)))
         clock = settings.clock or Clock()
         bus = EventBus(runtime, settings.account, clock)
         batch = BatchService(
@@ -182,7 +190,7 @@ def _process_keys(credentials: dict[str, Credential]) -> ProcessKeys:
     """Return the key pairs of processes, none so far, which the endpoint accepts as those of functions."""
 
     def add(access_key_id: str, secret_access_key: str) -> None:
-        credentials[access_key_id] = Credential(secret_access_key, principal="function")
+        credentials[access_key_id] = Credential(secret_access_key, principal=FUNCTION)
 
     def remove(access_key_id: str) -> None:
         del credentials[access_key_id]
@@ -221,7 +229,7 @@ def compose(
     )
     integrations = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, account)}, faults)
     machines = Machines(store, clock, integrations, maps)
-    s3 = S3Service(objects, region=account.region, account=account.account_id)
+    s3 = S3Service(objects, region=account.region, account=account.account_id, on_full=machines.executions.fail_running)
     states = StatesService(machines, account)
     integrations.add(service_tasks(s3=s3, states=states, executions=machines.executions))
     services: dict[str, Service] = {"s3": s3, "states": states}

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from hpc_local.clock import Clock
-from hpc_local.engine import Running, Settings, serve
+from hpc_local.engine import EXECUTIONS, Running, Settings, serve
 from hpc_local.faults.rehearsal import Rehearsal
 from hpc_local.faults.spec import FaultSpec, FaultSpecError
-from hpc_local.sigv4 import Credential
+from hpc_local.object_store.store import INDEX
+from hpc_local.sigv4 import FUNCTION, USER, Credential
 
 __all__ = [
     "Connection",
@@ -31,6 +33,7 @@ __all__ = [
     "Rehearsal",
     "ServerInUseError",
     "attach",
+    "copy_state",
 ]
 
 _LOCK = "server.lock"
@@ -80,6 +83,8 @@ class LocalServer:
         For state machines that are not to wait as long as they say.
     is_brief : bool
         Whether the server will end in a moment; others are told.
+    objects : Path or None
+        Folder of the objects, where ``home`` is a copy made by `copy_state`.
 
     Raises
     ------
@@ -106,6 +111,7 @@ class LocalServer:
         faults: Rehearsal | None = None,
         clock: Clock | None = None,
         is_brief: bool = False,
+        objects: Path | None = None,
     ) -> None:
         self._home = home
         self._settings = _Given(
@@ -116,6 +122,7 @@ class LocalServer:
             faults=faults,
             clock=clock,
             is_brief=is_brief,
+            objects=objects,
         )
         self._context = contextlib.ExitStack()
 
@@ -146,6 +153,20 @@ def attach(home: Path) -> Connection | None:
         return Connection(**json.loads((home / _CONNECTION).read_text()))
     except (OSError, ValueError, TypeError):
         return None  # it is starting or stopping
+
+
+def copy_state(home: Path, folder: Path) -> None:
+    """Copy what tells of a home's executions and objects, so that one that can't be written to can be looked at.
+
+    Raises
+    ------
+    OSError
+        If it can't be read, or the folder has no room for it.
+    """
+    (folder / "s3").mkdir()
+    for file in (*home.glob(f"{EXECUTIONS}*"), *(home / "s3").glob(f"{INDEX}*")):
+        if not file.name.endswith("-shm"):  # which belongs to the processes that have the file open
+            shutil.copyfile(file, folder / file.relative_to(home))
 
 
 def _is_locked(home: Path) -> bool:
@@ -201,6 +222,7 @@ class _Given:
     faults: Rehearsal | None
     clock: Clock | None
     is_brief: bool
+    objects: Path | None
 
 
 @contextlib.contextmanager
@@ -208,8 +230,8 @@ def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
     """Run an engine in a thread with an event loop of its own."""
     user, worker = (secrets.token_hex(10).upper() for _ in range(2))
     credentials = {
-        user: Credential(secrets.token_urlsafe(30), principal="user"),
-        worker: Credential(secrets.token_urlsafe(30), principal="function"),
+        user: Credential(secrets.token_urlsafe(30), principal=USER),
+        worker: Credential(secrets.token_urlsafe(30), principal=FUNCTION),
     }
     settings = Settings(
         home=home,
@@ -222,6 +244,7 @@ def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
         faults=given.faults,
         clock=given.clock,
         is_brief=given.is_brief,
+        objects=given.objects,
     )
     started: Future[Running] = Future()
     stopping = threading.Event()

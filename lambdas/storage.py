@@ -16,6 +16,8 @@ BLOCK_BYTES = 4 * 1024 * 1024
 # S3's own words for "try again"; everything of status 500 and over is one as well.
 # Source: Amazon S3 API reference, "Error responses".
 TRANSIENT_CODES = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "OperationAborted"})
+# S3 never answers with this status, the local server does: a retry would meet the same full disk.
+INSUFFICIENT_STORAGE = 507
 
 
 @functools.cache
@@ -34,6 +36,8 @@ def named_errors(bucket: str, key: str) -> Iterator[None]:
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status == INSUFFICIENT_STORAGE:
+            raise StorageAccessError(f"s3://{bucket}/{key} can't be written: this machine's disk is full") from error
         if status >= 500 or code in TRANSIENT_CODES:
             raise StorageUnavailableError(f"S3 answered {code} for s3://{bucket}/{key}") from error
         # 403 as well: without s3:ListBucket S3 answers that for a key that is not there.

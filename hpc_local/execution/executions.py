@@ -259,11 +259,12 @@ class Executions:
         """End what runs; called in the journal's thread."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nothing runs any more
-                self._loop.call_soon_threadsafe(self._fail_running, error)
+                self._loop.call_soon_threadsafe(self.fail_running, str(error))
 
-    def _fail_running(self, error: StorageError) -> None:
+    def fail_running(self, reason: str) -> None:
+        """End what runs, because the disk takes no more of it."""
         for execution in self.running.values():
-            execution.end(Ending("FAILED", None, STORAGE_FAILED, str(error)))
+            execution.end(Ending("FAILED", None, STORAGE_FAILED, reason))
 
     def abort_orphans(self) -> None:
         """End what was RUNNING when its process died, as of its last sign of life: when it died nothing tells."""

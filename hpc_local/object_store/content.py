@@ -37,10 +37,10 @@ Check = Callable[[StoredObject | None], None]
 class Content:
     """The files of a store and what the index says of them; ``lock`` orders all changes."""
 
-    def __init__(self, root: Path, index: Index, clock: Callable[[], int]) -> None:
+    def __init__(self, root: Path, staging: Path, index: Index, clock: Callable[[], int]) -> None:
         self.lock = threading.RLock()
         self._root = root
-        self._staging = root / ".staging"
+        self._staging = staging
         self._staging.mkdir(parents=True, exist_ok=True)
         self._index = index
         self._clock = clock

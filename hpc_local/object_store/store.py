@@ -28,6 +28,8 @@ from hpc_local.object_store.staging import StagedFile
 from hpc_local.object_store.uploads import MIN_PART_BYTES, MultipartUploads
 from hpc_local.object_store.writer import Writer
 
+INDEX = ".index.sqlite"
+
 
 class ObjectStore:
     """Open or make the store in a folder; safe to use from many threads, of one process at a time.
@@ -36,6 +38,9 @@ class ObjectStore:
     ----------
     root : Path
         Made if missing.
+    state : Path or None
+        Folder of the index and of what is written, where that is not the root: a copy of the index reads objects that
+        can't be written to.
     clock : Callable[[], int]
         Nanoseconds since the epoch.
     min_part_bytes : int
@@ -43,6 +48,8 @@ class ObjectStore:
 
     Attributes
     ----------
+    root : Path
+        The folder.
     uploads : MultipartUploads
         Objects that are uploaded in parts.
 
@@ -53,18 +60,24 @@ class ObjectStore:
     """
 
     def __init__(
-        self, root: Path, *, clock: Callable[[], int] = time.time_ns, min_part_bytes: int = MIN_PART_BYTES
+        self,
+        root: Path,
+        *,
+        state: Path | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        min_part_bytes: int = MIN_PART_BYTES,
     ) -> None:
-        root.mkdir(parents=True, exist_ok=True)
-        self._root = root
+        state = state or root
+        state.mkdir(parents=True, exist_ok=True)
+        self.root = root
         self._clock = clock
         with ExitStack() as resources:
             # A POSIX lock: it ends with the process, and child processes don't inherit it.
-            lock = resources.enter_context((root / ".lock").open("w"))
+            lock = resources.enter_context((state / ".lock").open("w"))
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._index = resources.enter_context(closing(Index(root / ".index.sqlite")))
-            self._content = Content(root, self._index, clock)
-            self.uploads = MultipartUploads(root / ".parts", self._index, self._content, clock, min_part_bytes)
+            self._index = resources.enter_context(closing(Index(state / INDEX)))
+            self._content = Content(root, state / ".staging", self._index, clock)
+            self.uploads = MultipartUploads(state / ".parts", self._index, self._content, clock, min_part_bytes)
             self._resources = resources.pop_all()
 
     def close(self) -> None:
@@ -82,7 +95,7 @@ class ObjectStore:
         with self._content.lock:
             if self._index.find_bucket(name):
                 raise ObjectStoreError("BucketAlreadyOwnedByYou", f"the bucket exists already: {name}", 409)
-            (self._root / name).mkdir(exist_ok=True)
+            (self.root / name).mkdir(exist_ok=True)
             self._index.add_bucket(BucketInfo(name, self._clock()))
 
     def buckets(self) -> Sequence[BucketInfo]:

@@ -1,17 +1,24 @@
-"""The S3 service core: which actions there are, and which of their parameters are understood."""
+"""The S3 service core: which actions there are, and which of their parameters are understood.
+
+**Differs from AWS:** a write that a full disk refuses is answered InsufficientStorage with status 507, which no client
+tries again, and ends what runs where a function, job or state wrote it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hpc_local.disk import takes_no_more
 from hpc_local.object_store import ObjectStore
 from hpc_local.protocol import ServiceError
 from hpc_local.s3 import copies, listing, multipart, reads, writes
 from hpc_local.s3.parameters import ATTRIBUTE_PARAMETERS, COPY_CONDITIONS, DIGEST_PARAMETERS, READ_CONDITIONS, Params
 from hpc_local.s3.reads import Site
+from hpc_local.sigv4 import USER
 
 Result = dict[str, Any]
 
@@ -85,12 +92,21 @@ _ACTIONS = {
 
 
 class S3Service:
-    """Amazon S3's actions on ``store``."""
+    """Amazon S3's actions on ``store``.
 
-    def __init__(self, store: ObjectStore, *, region: str, account: str) -> None:
+    Parameters
+    ----------
+    on_full : callable
+        Called with the reason when an object of a function, job or state can't be written because the disk is full.
+    """
+
+    def __init__(
+        self, store: ObjectStore, *, region: str, account: str, on_full: Callable[[str], None] = lambda _reason: None
+    ) -> None:
         self._site = Site(store, region, account)
+        self._on_full = on_full
 
-    async def handle(self, action: str, params: dict[str, Any], _principal: str) -> dict[str, Any]:
+    async def handle(self, action: str, params: dict[str, Any], principal: str) -> dict[str, Any]:
         """Perform an action; see `hpc_local.protocol.Service`."""
         known = _ACTIONS.get(action)
         if known is None:
@@ -100,4 +116,13 @@ class S3Service:
             raise ServiceError("NotImplemented", f"not supported in {action}: {', '.join(unsupported)}", 501)
         if params.get(_OWNER, self._site.account) != self._site.account:
             raise ServiceError("AccessDenied", f"the bucket belongs to another account than {params[_OWNER]}", 403)
-        return await known.run(self._site, params)
+        try:
+            return await known.run(self._site, params)
+        except (OSError, sqlite3.Error) as error:
+            if not takes_no_more(error):
+                raise
+            place = "/".join(params[name] for name in ("Bucket", "Key") if name in params)
+            reason = f"s3://{place} can't be written to the disk of {self._site.store.root}: {error}"
+            if principal != USER:
+                self._on_full(reason)
+            raise ServiceError("InsufficientStorage", reason, 507) from error

@@ -58,7 +58,17 @@ LAYERS = (
         "invocation_log",
         "log_streams",
     },
-    {"lambda_function", "runtime_client", "language", "arns", "clock", "loopback", "connections", "sqlite_errors"},
+    {
+        "lambda_function",
+        "runtime_client",
+        "language",
+        "arns",
+        "clock",
+        "loopback",
+        "connections",
+        "disk",
+        "sqlite_errors",
+    },
 )
 
 
