@@ -2,14 +2,18 @@
 
 import json
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpc.console import say
 from hpc.errors import NotStartedError
 from hpc.files import ROOM_BYTES, has_room, is_file
 
 # What the local server keeps of executions, below the folder.
 STORE = "executions.sqlite"
+# What others than the owner may do: nothing.
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Home:
         Raises
         ------
         NotStartedError
-            If it can't be made or written to, or app.py and the server, which pass its name on as text, can't find it.
+            If it can't be made, written to or made private, or app.py and the server, which pass its name on as text,
+            can't find it.
         """
         try:
             str(self.folder).encode()
@@ -41,6 +46,7 @@ class Home:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise NotStartedError(f"HPC_HOME must be a folder that can be written to: {error}") from error
+        _make_private(self.folder)
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise NotStartedError(f"HPC_HOME must be a folder that can be written to, got {self.folder}")
         if not has_room(self.folder):
@@ -70,3 +76,30 @@ class Home:
         except (OSError, ValueError) as error:
             raise NotStartedError(f"{path} gives no stack name, so --stack-name is needed: {error}") from error
         return str(context.get("hpc:stack_name", "HpcStack"))
+
+
+def _make_private(folder: Path) -> None:
+    """Take a home from all but its owner, if it is a home: a folder that holds other things may be for others as well.
+
+    Raises
+    ------
+    NotStartedError
+        If it can't be, or must not.
+    """
+    found = folder.stat()
+    if not found.st_mode & OTHERS:
+        return
+    mode = stat.filemode(found.st_mode)
+    is_home = is_file(folder / STORE) or not any(folder.iterdir())
+    if found.st_uid != os.geteuid() or found.st_mode & stat.S_ISVTX or not is_home:
+        raise NotStartedError(
+            f"HPC_HOME must be a folder for this alone that only you may read, got {folder} ({mode}): "
+            "name another one, or take it from the others (chmod 700)"
+        )
+    try:
+        folder.chmod(0o700)
+    except OSError as error:
+        raise NotStartedError(
+            f"HPC_HOME must be a folder that only you may read, got {folder} ({mode}): {error}"
+        ) from error
+    say(f"{folder} was {mode}: now only you may read it")

@@ -128,7 +128,7 @@ class LocalServer:
 
     def __enter__(self) -> Connection:
         with contextlib.ExitStack() as stack:
-            self._home.mkdir(parents=True, exist_ok=True)
+            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
             stack.enter_context(_locked(self._home))
             connection = stack.enter_context(_hosted(self._home, self._settings))
             stack.enter_context(_published(self._home, connection))

@@ -12,6 +12,7 @@ it, the index follows at the next look.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -20,10 +21,12 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 from hpc_local.object_store import paths
+from hpc_local.object_store.errors import LinkError
 from hpc_local.object_store.index import Index
 from hpc_local.object_store.records import Attributes, Checksum, ObjectInfo, StoredObject
 from hpc_local.object_store.staging import StagedFile
@@ -55,11 +58,26 @@ class Content:
         return self.settle(stored) if stored else None
 
     def settle(self, stored: StoredObject) -> StoredObject | None:
-        """Return an object of the index as it is now: changed if its file was, None if it is gone."""
+        """Return an object of the index as it is now: changed if its file was, None if it is gone.
+
+        Raises
+        ------
+        LinkError
+            If a symbolic link is in its place.
+        """
         if self._is_unchanged(stored):
             return stored
         with self.lock:
             return self._settle_again(stored.info.bucket, stored.info.key)
+
+    def file(self, path: str) -> Path:
+        """Return the place of a file of the store; raise `LinkError` where a link would lead elsewhere."""
+        place = self._root
+        for part in path.split("/"):
+            place /= part
+            if place.is_symlink():
+                raise LinkError(place)
+        return place
 
     def open(self, bucket: str, key: str) -> tuple[ObjectInfo, BinaryIO] | None:
         """Open an object; the file stays the version that the information describes, whatever is written later."""
@@ -69,7 +87,7 @@ class Content:
             return stored.info, file
         with self.lock:
             stored = self._settle_again(bucket, key)
-            return (stored.info, (self._root / stored.path).open("rb")) if stored else None
+            return (stored.info, self._open_file(stored.path)) if stored else None
 
     def publish(
         self,
@@ -104,7 +122,7 @@ class Content:
         with self.lock:
             found = [stored for key in keys if (stored := self.find(bucket, key))]
             for stored in found:
-                (self._root / stored.path).replace(self._staging / stored.token)
+                self.file(stored.path).replace(self._staging / stored.token)
             self._index.delete_objects(bucket, [stored.info.key.encode() for stored in found])
             for stored in found:
                 (self._staging / stored.token).unlink(missing_ok=True)
@@ -121,13 +139,21 @@ class Content:
 
     def _is_unchanged(self, stored: StoredObject) -> bool:
         try:
-            return _is_described((self._root / stored.path).stat(), stored.info)
+            return _is_described(self.file(stored.path).lstat(), stored.info)
         except (FileNotFoundError, NotADirectoryError):
             return False
 
+    def _open_file(self, path: str) -> BufferedReader:
+        """Open a regular file; what else may be in its place (a folder, a pipe that nobody writes to) is no object."""
+        descriptor = os.open(self.file(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "is not a regular file", path)
+
     def _open_unchanged(self, stored: StoredObject) -> BinaryIO | None:
         try:
-            file = (self._root / stored.path).open("rb")
+            file = self._open_file(stored.path)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         if _is_described(os.fstat(file.fileno()), stored.info):
@@ -151,7 +177,7 @@ class Content:
             return None
 
     def _read_again(self, stored: StoredObject) -> StoredObject:
-        with (self._root / stored.path).open("rb") as file:
+        with self._open_file(stored.path) as file:
             found = os.fstat(file.fileno())
             digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
         info = replace(
@@ -164,7 +190,7 @@ class Content:
 
     def _claim_path(self, bucket: str, key: str) -> str:
         mapped = paths.mapped_path(bucket, key)
-        return mapped if mapped and self._is_free(self._root / mapped) else paths.fallback_path(bucket, key)
+        return mapped if mapped and self._is_free(self.file(mapped)) else paths.fallback_path(bucket, key)
 
     @staticmethod
     def _is_free(path: Path) -> bool:
@@ -182,7 +208,7 @@ class Content:
         return False
 
     def _place(self, stored: StoredObject) -> None:
-        path = self._root / stored.path
+        path = self.file(stored.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         (self._staging / stored.token).replace(path)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hpc_local.protocol import ServiceError
 
 
@@ -28,6 +30,13 @@ class NoSuchUploadError(ObjectStoreError):
 class PreconditionFailedError(ObjectStoreError):
     def __init__(self, condition: str) -> None:
         super().__init__("PreconditionFailed", f"a precondition does not hold: {condition}", 412)
+
+
+class LinkError(ObjectStoreError):
+    """A symbolic link stands where an object's file or folder was: following it would leave the store."""
+
+    def __init__(self, link: Path) -> None:
+        super().__init__("AccessDenied", f"{link} is a symbolic link, which is not followed", 403)
 
 
 class InvalidKeyError(ObjectStoreError):

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from hpc_local.object_store import paths
 from hpc_local.object_store.content import Content
-from hpc_local.object_store.errors import NoSuchBucketError, NoSuchKeyError, ObjectStoreError
+from hpc_local.object_store.errors import LinkError, NoSuchBucketError, NoSuchKeyError, ObjectStoreError
 from hpc_local.object_store.index import Index
 from hpc_local.object_store.listing import MAX_PAGE_ENTRIES, list_page
 from hpc_local.object_store.records import (
@@ -95,7 +95,7 @@ class ObjectStore:
         with self._content.lock:
             if self._index.find_bucket(name):
                 raise ObjectStoreError("BucketAlreadyOwnedByYou", f"the bucket exists already: {name}", 409)
-            (self.root / name).mkdir(exist_ok=True)
+            self._content.file(name).mkdir(exist_ok=True)
             self._index.add_bucket(BucketInfo(name, self._clock()))
 
     def buckets(self) -> Sequence[BucketInfo]:
@@ -209,7 +209,10 @@ class ObjectStore:
         self.require_bucket(bucket)
 
         def settle(stored: StoredObject) -> ObjectInfo | None:
-            settled = self._content.settle(stored)
+            try:
+                settled = self._content.settle(stored)
+            except LinkError:
+                return None  # the others are listed
             return settled.info if settled else None
 
         return list_page(

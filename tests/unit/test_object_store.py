@@ -1,11 +1,13 @@
 """The object store as its callers see it: objects, conditions, names of files, changes by hand, many threads."""
 
 import logging
+import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from hashlib import md5
@@ -310,3 +312,62 @@ def test_full_disk_is_told_and_leaves_the_store_usable(store: ObjectStore) -> No
         store.put("bkt", "k", [b"content"], metadata={"long": "x" * 100_000})
     store.put("bkt", "k", [b"short"])
     assert read(store, "k") == b"short"
+
+
+@pytest.fixture(params=["file", "folder", "bucket"])
+def linked(request: pytest.FixtureRequest, store: ObjectStore, root: Path, tmp_path: Path) -> Path:
+    """Put a symbolic link to a folder outside in the place of an object's file, folder or bucket; return the folder."""
+    store.put("bkt", "a/b/k", [b"mine"])
+    outside = tmp_path / "outside"
+    shutil.move(root / "bkt", outside)
+    (outside / "a/b/k").write_bytes(b"elsewhere")
+    if request.param == "bucket":
+        (root / "bkt").symlink_to(outside)
+    elif request.param == "folder":
+        (root / "bkt").mkdir()
+        (root / "bkt/a").symlink_to(outside / "a")
+    else:
+        (root / "bkt/a/b").mkdir(parents=True)
+        (root / "bkt/a/b/k").symlink_to(outside / "a/b/k")
+    return outside
+
+
+def test_link_below_a_bucket_is_not_followed(store: ObjectStore, linked: Path) -> None:
+    def refused(call: Callable[[], object]) -> None:
+        with pytest.raises(ObjectStoreError, match="is a symbolic link, which is not followed") as caught:
+            call()
+        assert (caught.value.code, caught.value.status) == ("AccessDenied", 403)
+
+    refused(lambda: store.open("bkt", "a/b/k"))
+    refused(lambda: store.info("bkt", "a/b/k"))
+    refused(lambda: store.put("bkt", "a/b/k", [b"written"]))
+    refused(lambda: store.delete("bkt", "a/b/k"))
+    assert store.list("bkt").objects == []
+    assert files(linked) == ["a/b/k"]
+    assert (linked / "a/b/k").read_bytes() == b"elsewhere"
+
+
+def test_new_key_is_not_written_through_a_link(store: ObjectStore, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (root / "bkt/a").symlink_to(tmp_path / "outside")
+    with pytest.raises(ObjectStoreError, match="is a symbolic link"):
+        store.put("bkt", "a/new", [b"written"])
+    assert files(tmp_path / "outside") == []
+    assert files(root) == []
+
+
+def test_object_is_there_again_when_the_link_is_gone(store: ObjectStore, root: Path) -> None:
+    store.put("bkt", "k", [b"mine"])
+    (root / "bkt/k").rename(root / "kept")
+    (root / "bkt/k").symlink_to(root / "kept")
+    assert store.list("bkt").objects == []
+    (root / "kept").replace(root / "bkt/k")
+    assert read(store, "k") == b"mine"
+
+
+def test_pipe_in_the_place_of_an_object_is_no_object(store: ObjectStore, root: Path) -> None:
+    store.put("bkt", "k", [b"mine"])
+    (root / "bkt/k").unlink()
+    os.mkfifo(root / "bkt/k")
+    with pytest.raises(NoSuchKeyError):
+        store.open("bkt", "k")
