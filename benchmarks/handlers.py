@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from lambdas import compute, runs, seals, start, storage, workloads
+from lambdas import compute, start, workloads
 from lambdas import sum as sum_
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import runs, storage
 from lambdas.workloads import utf8_keys
 
 BUCKET = "bench"

@@ -177,7 +177,7 @@ def read_jobs(target: Target, jobs: Iterable[dict[str, Any]], batch_count: int, 
 
 
 def job_share(batch_count: int, size: int, index: int) -> str:
-    """Return which batches a child of an array job computes (lambdas/job_shares.py)."""
+    """Return which batches a child of an array job computes (lambdas/run_files/job_shares.py)."""
     first, end = batch_count * index // size, batch_count * (index + 1) // size
     return "none" if first == end else f"batch {first}" if end - first == 1 else f"batches {first} to {end - 1}"
 

@@ -27,7 +27,7 @@ def main(task_file: str, sha256: str) -> int:
         os.environ["HPC_WORKLOADS_OVERLAY"] = task["overlay"]
     try:
         workload = importlib.import_module("lambdas.workloads").load(task["workload"])
-        json_text = importlib.import_module("lambdas.json_text")
+        json_text = importlib.import_module("lambdas.run_files.json_text")
     except Exception as error:
         console.say(f"hpc replay: {type(error).__name__}: {error}")
         return 2

@@ -3,9 +3,9 @@
 What is let pass here ends in time all the same: ``hpc:run_timeout_seconds`` is the time-out of the machine.
 """
 
-from lambdas import environment
-from lambdas.errors import InvalidInputError
-from lambdas.inputs import RunInput
+from lambdas.items.inputs import RunInput
+from lambdas.run_files import environment
+from lambdas.run_files.errors import InvalidInputError
 
 # What one Map Run could read as items of its own (quota "Maximum number of items"), and hours of writing for Start.
 MAX_WRITTEN_ITEMS = 100_000_000

@@ -5,10 +5,10 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas import environment, storage
-from lambdas.errors import InvalidEventError, TotalsDisagreeError
-from lambdas.inputs import BACK_ENDS, S3_URI
-from lambdas.json_text import shown
+from lambdas.items.inputs import BACK_ENDS, S3_URI
+from lambdas.run_files import environment, storage
+from lambdas.run_files.errors import InvalidEventError, TotalsDisagreeError
+from lambdas.run_files.json_text import shown
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)

@@ -4,15 +4,17 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from lambdas import environment, json_text, seals, workloads
-from lambdas.batch_items import BatchItems, ReadTo, check_batch_key
-from lambdas.compute_batch import BatchRun
-from lambdas.errors import InvalidEventError
-from lambdas.inputs import RUN_NAME
-from lambdas.parts import PartWriter
-from lambdas.records import check_parts
-from lambdas.runs import Batch, RunSettings, read_settings
-from lambdas.time_limit import TimeLimit
+from lambdas import workloads
+from lambdas.batch.batch_items import BatchItems, ReadTo, check_batch_key
+from lambdas.batch.compute_batch import BatchRun
+from lambdas.batch.parts import PartWriter
+from lambdas.batch.time_limit import TimeLimit
+from lambdas.items.inputs import RUN_NAME
+from lambdas.results.records import check_parts
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import environment, json_text
+from lambdas.run_files.errors import InvalidEventError
+from lambdas.run_files.runs import Batch, RunSettings, read_settings
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)

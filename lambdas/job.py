@@ -14,14 +14,14 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from lambdas import environment, errors, job_shares
-from lambdas.errors import ConfigurationError, InvalidEventError
-from lambdas.inputs import RUN_NAME
-from lambdas.job_callback import TaskCallback, TaskCancelled
-from lambdas.job_clients import step_functions_client
-from lambdas.job_part import write_part
-from lambdas.json_text import shown
-from lambdas.runs import RunSettings, read_settings
+from lambdas.items.inputs import RUN_NAME
+from lambdas.jobs.job_callback import TaskCallback, TaskCancelled
+from lambdas.jobs.job_clients import step_functions_client
+from lambdas.jobs.job_part import write_part
+from lambdas.run_files import environment, errors, job_shares
+from lambdas.run_files.errors import ConfigurationError, InvalidEventError
+from lambdas.run_files.json_text import shown
+from lambdas.run_files.runs import RunSettings, read_settings
 
 LOGGER = logging.getLogger(__name__)
 # A few may be lost before the task times out.

@@ -5,11 +5,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from lambdas import environment, job_control, job_shares
-from lambdas.errors import InvalidEventError
-from lambdas.inputs import BACK_ENDS
-from lambdas.job_callback import TaskCallback, TaskCancelled
-from lambdas.job_clients import batch_client, step_functions_client
+from lambdas.items.inputs import BACK_ENDS
+from lambdas.jobs import job_control
+from lambdas.jobs.job_callback import TaskCallback, TaskCancelled
+from lambdas.jobs.job_clients import batch_client, step_functions_client
+from lambdas.run_files import environment, job_shares
+from lambdas.run_files.errors import InvalidEventError
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)

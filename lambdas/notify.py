@@ -4,12 +4,12 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas import inputs
-from lambdas.batches import ceil_div
-from lambdas.errors import InvalidEventError, InvalidInputError
-from lambdas.job_callback import TaskCallback, TaskCancelled
-from lambdas.job_clients import step_functions_client
-from lambdas.json_text import shown
+from lambdas.items import inputs
+from lambdas.items.batches import ceil_div
+from lambdas.jobs.job_callback import TaskCallback, TaskCancelled
+from lambdas.jobs.job_clients import step_functions_client
+from lambdas.run_files.errors import InvalidEventError, InvalidInputError
+from lambdas.run_files.json_text import shown
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)

@@ -4,26 +4,15 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from lambdas import (
-    batches,
-    caps,
-    environment,
-    indexed_items,
-    inputs,
-    item_sources,
-    job_shares,
-    json_text,
-    missing_items,
-    runs,
-    storage,
-    workloads,
-)
-from lambdas.contract import Workload
-from lambdas.errors import InvalidInputError
-from lambdas.inputs import RunInput
-from lambdas.item_sources import Item
-from lambdas.object_writer import ObjectWriter
-from lambdas.runs import Batch, RunSettings, run_key
+from lambdas import caps, workloads
+from lambdas.batch.workload import Workload
+from lambdas.items import batches, inputs, item_sources, missing_items
+from lambdas.items.inputs import RunInput
+from lambdas.items.item_sources import Item
+from lambdas.run_files import environment, indexed_items, job_shares, json_text, runs, storage
+from lambdas.run_files.errors import InvalidInputError
+from lambdas.run_files.object_writer import ObjectWriter
+from lambdas.run_files.runs import Batch, RunSettings, run_key
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)

@@ -3,9 +3,10 @@
 import logging
 from typing import Any
 
-from lambdas import environment, job_control
-from lambdas.errors import InvalidEventError
-from lambdas.job_clients import batch_client
+from lambdas.jobs import job_control
+from lambdas.jobs.job_clients import batch_client
+from lambdas.run_files import environment
+from lambdas.run_files.errors import InvalidEventError
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)

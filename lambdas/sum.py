@@ -7,10 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdas import batches, chain, environment, json_text, record_files, storage, workloads
-from lambdas.chain import Link
-from lambdas.contract import Workload
-from lambdas.errors import (
+from lambdas import workloads
+from lambdas.batch.parts import MAX_OUTPUT_BYTES, describe_error
+from lambdas.batch.workload import Workload
+from lambdas.items import batches
+from lambdas.items.inputs import RUN_NAME
+from lambdas.results import chain, record_files
+from lambdas.results.chain import Link
+from lambdas.results.reduction import Collecting, Combining, loaded
+from lambdas.run_files import environment, json_text, storage
+from lambdas.run_files.errors import (
     FailureToleranceExceededError,
     InvalidEventError,
     ResultFileError,
@@ -18,11 +24,8 @@ from lambdas.errors import (
     StorageUnavailableError,
     WorkloadError,
 )
-from lambdas.inputs import RUN_NAME
-from lambdas.object_writer import ObjectWriter
-from lambdas.parts import MAX_OUTPUT_BYTES, describe_error
-from lambdas.reduction import Collecting, Combining, loaded
-from lambdas.runs import RunSettings, read_settings, run_key
+from lambdas.run_files.object_writer import ObjectWriter
+from lambdas.run_files.runs import RunSettings, read_settings, run_key
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)

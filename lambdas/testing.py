@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
-from lambdas import json_text
-from lambdas.contract import Workload, read_workload
+from lambdas.batch.workload import Workload, read_workload
+from lambdas.run_files import json_text
 
 # Sums of floats depend on their order in the last digits.
 RELATIVE_TOLERANCE = 1e-9

@@ -18,7 +18,7 @@ from hpc.planning.prices import Prices
 from hpc.planning.usage import SECONDS_PER_HOUR, job_slots, obstacle
 from hpc.progress import duration
 
-# The most that a run may have, and what it has by default (lambdas/batches.py).
+# The most that a run may have, and what it has by default (lambdas/items/batches.py).
 MAX_BATCH_COUNT = 10_000
 DEFAULT_BATCH_COUNT = 1_000
 BATCH_COUNTS = (MAX_BATCH_COUNT, DEFAULT_BATCH_COUNT, 250)
@@ -114,7 +114,7 @@ def memory_sizes(needed_mib: int) -> list[int]:
 
 
 def default_batch_size(item_count: int) -> int:
-    """Return the batch size that Start takes where none is given (lambdas/batches.py)."""
+    """Return the batch size that Start takes where none is given (lambdas/items/batches.py)."""
     return max(1, -(-item_count // DEFAULT_BATCH_COUNT))
 
 

@@ -18,7 +18,7 @@ EXPRESS_STEP_SECONDS = 0.1
 EXPRESS_GB = 64 / 1_024
 MIN_JOB_SECONDS = 60  # Source: aws.amazon.com/fargate/pricing.
 MIN_ARRAY_SIZE, MAX_ARRAY_SIZE, JOBS_PER_SLOT = 2, 10_000, 4
-# Compute keeps some of an invocation's time for writing results (lambdas/time_limit.py).
+# Compute keeps some of an invocation's time for writing results (lambdas/batch/time_limit.py).
 RESERVE_SHARE, MIN_RESERVE_SECONDS, MAX_RESERVE_SECONDS = 0.1, 0.5, 10.0
 # Sizes in which lambdas/ moves data through S3.
 UPLOAD_PART_BYTES = 8 * 1_024 * 1_024

@@ -1,4 +1,4 @@
-"""Workloads: one module each, loaded by name and checked against the contract (``lambdas.contract``).
+"""Workloads: one module each, loaded by name and checked against the contract (``lambdas.batch.workload``).
 
 ::
 
@@ -18,9 +18,9 @@ import pkgutil
 import re
 from pathlib import Path
 
-from lambdas import environment, json_text
-from lambdas.contract import Workload, read_workload
-from lambdas.errors import InvalidInputError, WorkloadChangedError, WorkloadError
+from lambdas.batch.workload import Workload, read_workload
+from lambdas.run_files import environment, json_text
+from lambdas.run_files.errors import InvalidInputError, WorkloadChangedError, WorkloadError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 

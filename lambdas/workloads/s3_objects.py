@@ -6,7 +6,7 @@ Example: ``hpc run --source ./data --workload s3_objects``, or ``--source s3://b
 import hashlib
 from typing import Any
 
-from lambdas import storage
+from lambdas.run_files import storage
 
 CHECKSUM_BITS = 256
 CHECKSUM_DIGITS = CHECKSUM_BITS // 4

@@ -22,7 +22,7 @@ from hpc_local.language.errors import HEARTBEAT_TIMEOUT, PREDEFINED_NAMES, TIMEO
 from hpc_local.protocol import ServiceError
 from hpc_local.protocol.catalog import service_model
 from hpc_local.storage.executions import ExecutionRow
-from lambdas import errors as handler_errors
+from lambdas.run_files import errors as handler_errors
 from lambdas.workloads import utf8_keys
 
 RECORDED = Path(os.environ.get("HPC_CONFORMANCE_DIR") or PROJECT.parent / "shared" / "conformance" / "cases")

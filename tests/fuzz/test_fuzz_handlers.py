@@ -15,8 +15,9 @@ from handler_fixtures import BUCKET, SOURCE_BUCKET, Pipeline, lambda_context, th
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas import compare, compute, job_events, notify, runs, start, submit_job
+from lambdas import compare, compute, job_events, notify, start, submit_job
 from lambdas import sum as sum_
+from lambdas.run_files import runs
 
 TOKEN = "a-task-token-that-nobody-may-see"
 QUEUE = "arn:aws:batch:us-east-1:000000000000:job-queue/Jobs"

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import settings
 from moto import mock_aws
 
-from lambdas import compute, runs, seals, start, storage, workloads
+from lambdas import compute, start, workloads
 from lambdas import sum as sum_
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import runs, storage
 
 # How long an example takes depends on what else the machine does; it says nothing about the code.
 settings.register_profile("unit", deadline=None)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from lambdas import errors
+from lambdas.run_files import errors
 
 # Fails at the indexes that a file names, so that runs with the same params fail at others.
 FAILING = """

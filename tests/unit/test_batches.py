@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.batches import BatchForming, range_batches, tolerated_failure_count, tolerated_items
-from lambdas.errors import InvalidEventError, InvalidInputError
-from lambdas.runs import Batch
+from lambdas.items.batches import BatchForming, range_batches, tolerated_failure_count, tolerated_items
+from lambdas.run_files.errors import InvalidEventError, InvalidInputError
+from lambdas.run_files.runs import Batch
 
 WEIGHTS = st.lists(st.floats(min_value=1e-9, max_value=1e15) | st.integers(1, 50), max_size=300)
 

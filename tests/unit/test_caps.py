@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lambdas import caps, errors, start
+from lambdas import caps, start
+from lambdas.run_files import errors
 
 FIRST, LATER = "2026-01-01T00:00:00.000Z", "2026-06-01T00:00:00.000Z"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lambdas import compare
-from lambdas.errors import InvalidEventError, StorageAccessError, TotalsDisagreeError
+from lambdas.run_files.errors import InvalidEventError, StorageAccessError, TotalsDisagreeError
 
 BUCKET = "results-bucket"
 BACK_ENDS = ("lambda", "batch", "batch_callback")

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas import compute, errors, parts, seals, storage
-from lambdas.batch_items import BatchItems, ReadTo, neighbour_ends
-from lambdas.runs import Batch, add_line
+from lambdas import compute
+from lambdas.batch import parts
+from lambdas.batch.batch_items import BatchItems, ReadTo, neighbour_ends
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import errors, storage
+from lambdas.run_files.runs import Batch, add_line
 
 LONG_TEXT = "def compute(item): return 'x' * item\n"
 ADDITION = "def combine(a, b): return a + b\n"
@@ -280,7 +283,7 @@ def test_compute_leaves_errors_of_s3_to_retries(s3: Any, pipeline: Any, make_wor
 
 
 def test_compute_reads_items_in_windows(pipeline: Any, make_workload: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("lambdas.batch_items.WINDOW_BYTES", 64)
+    monkeypatch.setattr("lambdas.batch.batch_items.WINDOW_BYTES", 64)
     for source in ("def compute(item): return item", "def compute_batch(items): return items"):
         items = ["x" * (index % 50) for index in range(40)]
         run = pipeline(items=items, workload=make_workload(source), batch_size=17)

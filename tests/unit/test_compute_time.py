@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lambdas import compute
-from lambdas.time_limit import TimeLimit, TimeUp
+from lambdas.batch.time_limit import TimeLimit, TimeUp
 
 ADDITION = "def combine(a, b): return a + b\n"
 # One tenth of a second for items; the rest of an invocation's time is kept for writing results.
@@ -90,8 +90,8 @@ def test_compute_begins_no_item_that_would_not_end(
 ) -> None:
     """Ten items; an invocation has 890 s for them."""
     clock = Clock()
-    monkeypatch.setattr("lambdas.time_limit.time", clock)
-    monkeypatch.setattr("lambdas.compute_batch.time", clock)
+    monkeypatch.setattr("lambdas.batch.time_limit.time", clock)
+    monkeypatch.setattr("lambdas.batch.compute_batch.time", clock)
     monkeypatch.setattr(pytest, "clock_of_workloads", clock, raising=False)
     source = SLEEPING[kind].replace(
         "import time\n", f"import pytest\ndef work(item):\n    pytest.clock_of_workloads.now += {item_seconds}\n"

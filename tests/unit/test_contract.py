@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from lambdas import errors, json_text, parts, seeds
+from lambdas.batch import parts, seeds
+from lambdas.run_files import errors, json_text
 
 NUMPY = "import numpy as np\n"
 
@@ -192,7 +193,7 @@ def test_a_combined_result_over_the_limit_names_its_items(pipeline: Any, make_wo
 
 def test_storage_that_is_busy_is_left_to_retries_of_the_batch(pipeline: Any, make_workload: Any) -> None:
     source = (
-        "from lambdas.errors import StorageUnavailableError\n"
+        "from lambdas.run_files.errors import StorageUnavailableError\n"
         "def compute(item): raise StorageUnavailableError('S3 answered SlowDown')\n"
     )
     run = pipeline(size=1, workload=make_workload(source), tolerated_failure_percentage=100)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas import errors, job, start, storage
+from lambdas import job, start
 from lambdas import sum as sum_
+from lambdas.run_files import errors, storage
 
 BAD_THIRD = (
     "def compute(item):\n    if item == 3: raise ValueError('bad')\n    return item\ndef combine(a, b): return a + b\n"

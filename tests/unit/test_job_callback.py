@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from lambdas import job, job_callback
+from lambdas import job
 from lambdas import sum as sum_
-from lambdas.job_callback import TaskCallback, TaskCancelled
+from lambdas.jobs import job_callback
+from lambdas.jobs.job_callback import TaskCallback, TaskCancelled
 
 TOKEN = "a-task-token-that-nobody-may-see"
 ENDED = ["TaskTimedOut", "InvalidToken", "TaskDoesNotExist"]
@@ -243,7 +244,7 @@ def test_second_attempt_of_a_job_answers_with_the_part_of_the_first(
     assert job.main() == 1
     monkeypatch.setenv("TASK_TOKEN", TOKEN)
     # What computes again now, fails.
-    monkeypatch.delattr("lambdas.job_part.compute_batch")
+    monkeypatch.delattr("lambdas.jobs.job_part.compute_batch")
     assert job.main() == 0
     assert tasks.answers[-1] == (
         "success",

@@ -8,8 +8,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from lambdas import job_control, job_events
-from lambdas.errors import InvalidEventError
+from lambdas import job_events
+from lambdas.jobs import job_control
+from lambdas.run_files.errors import InvalidEventError
 
 QUEUE = "arn:aws:batch:us-east-1:000000000000:job-queue/Jobs"
 MAP_REDUCE = "arn:aws:states:us-east-1:000000000000:stateMachine:MapReduce-1"

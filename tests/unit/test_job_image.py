@@ -19,8 +19,9 @@ from job_image import DOCKERFILE, ROOT, Dockerfile, complaints
 
 from hpc_local.server import Connection, LocalServer
 from hpc_stack.batch_jobs import COMMAND, USER
-from lambdas import start, storage, workloads
+from lambdas import start, workloads
 from lambdas import sum as sum_
+from lambdas.run_files import storage
 
 BUCKET = "results-bucket"
 TOKEN = "a-task-token-that-nobody-may-see"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas import job_shares
-from lambdas.inputs import RUN_NAME
+from lambdas.items.inputs import RUN_NAME
+from lambdas.run_files import job_shares
 
 NAMES = st.from_regex(r"[0-9A-Za-z_-]{1,80}", fullmatch=True)
 

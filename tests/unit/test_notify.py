@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas import notify
-from lambdas.errors import InvalidEventError, InvalidInputError
+from lambdas.run_files.errors import InvalidEventError, InvalidInputError
 
 TOKEN = "a-task-token-that-nobody-may-see"
 

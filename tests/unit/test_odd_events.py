@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from lambdas import compare, compute, job_events, notify, runs, seals, storage
-from lambdas.errors import InvalidEventError, ResultFileError, StorageAccessError
+from lambdas import compare, compute, job_events, notify
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import runs, storage
+from lambdas.run_files.errors import InvalidEventError, ResultFileError, StorageAccessError
 
 CONTEXT: Any = None
 

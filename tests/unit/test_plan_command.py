@@ -19,7 +19,7 @@ from hpc.planning.designs import ASSUMPTIONS, Computation, Quotas
 from hpc.planning.prices import PRICES_FILE, read_prices
 from hpc.planning.ranges import Range
 from hpc.planning.table import HEADINGS, lines, rows, show_table
-from lambdas import batches
+from lambdas.items import batches
 
 PROJECT = Path(__file__).parents[2]
 

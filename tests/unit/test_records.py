@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas import result_files, storage
-from lambdas.errors import InvalidEventError, ResultFileError
-from lambdas.records import interpret
-from lambdas.result_files import ArrayScanner, ResultFile
+from lambdas.results import result_files
+from lambdas.results.records import interpret
+from lambdas.results.result_files import ArrayScanner, ResultFile
+from lambdas.run_files import storage
+from lambdas.run_files.errors import InvalidEventError, ResultFileError
 
 BUCKET = "results-bucket"
 ARN = "arn:aws:states:us-east-1:000000000000:mapRun:MapReduce/ComputeMap:a"

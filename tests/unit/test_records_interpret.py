@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ResponseStreamingError
 
-from lambdas import storage
-from lambdas.errors import ResultFileError, StorageAccessError, StorageUnavailableError
-from lambdas.records import interpret
-from lambdas.seals import sealed
+from lambdas.results.records import interpret
+from lambdas.run_files import storage
+from lambdas.run_files.checksums import sealed
+from lambdas.run_files.errors import ResultFileError, StorageAccessError, StorageUnavailableError
 
 
 def none_record(output: Any, **changes: Any) -> dict[str, Any]:

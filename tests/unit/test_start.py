@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from lambdas import errors, seals, start, workloads
+from lambdas import start, workloads
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import errors
 
 CONTEXT: Any = None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambdas import errors, object_writer
+from lambdas.run_files import errors, object_writer
 
 
 def items_by_batch(run: Any) -> list[list[Any]]:
@@ -106,7 +106,7 @@ def test_start_makes_one_item_of_each_object(s3: Any, pipeline: Any) -> None:
 
 
 def test_start_refuses_more_objects_than_the_limit(s3: Any, pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lambdas.item_sources.MAX_SOURCE_OBJECTS", 2)
+    monkeypatch.setattr("lambdas.items.item_sources.MAX_SOURCE_OBJECTS", 2)
     for key in ("many/a", "many/b", "many/c"):
         s3.put_object(Bucket=pipeline().SOURCE_BUCKET, Key=key, Body=b"")
     with pytest.raises(errors.InvalidInputError, match="has more than 2 objects, the most allowed"):

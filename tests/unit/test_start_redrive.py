@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from disturbed_runs import ONE_BY_ONE, Disturbed
 
-from lambdas import chain, runs, workloads
+from lambdas import workloads
+from lambdas.results import chain
+from lambdas.run_files import runs
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from lambdas import submit_job
-from lambdas.errors import ConfigurationError, InvalidEventError
+from lambdas.run_files.errors import ConfigurationError, InvalidEventError
 
 QUEUE = "arn:aws:batch:us-east-1:000000000000:job-queue/Jobs"
 DEFINITION = "arn:aws:batch:us-east-1:000000000000:job-definition/Job:3"

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas import coverage, errors, parts, reduction, storage
+from lambdas.batch import parts
+from lambdas.results import batch_coverage as coverage
+from lambdas.results import reduction
+from lambdas.run_files import errors, storage
 
 PLAIN = "def compute(item): return item\n"
 ADDITION = "def combine(a, b): return a + b\n"

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from lambdas import errors, seals
 from lambdas import sum as sum_
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import errors
 
 PLAIN = "def compute(item): return item\n"
 ADDITION = "def combine(a, b): return a + b\n"

@@ -12,7 +12,9 @@ from disturbed_runs import FAILING, Disturbed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdas import batch_items, errors, parts, runs, seals
+from lambdas.batch import batch_items, parts
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import errors, runs
 
 COMPUTE = (
     FAILING

@@ -11,7 +11,10 @@ from disturbed_runs import FAILING, SOURCES, Disturbed, whole
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdas import batch_items, chain, errors, indexed_items, item_sources, reduction, runs
+from lambdas.batch import batch_items
+from lambdas.items import item_sources
+from lambdas.results import chain, reduction
+from lambdas.run_files import errors, indexed_items, runs
 
 
 @pytest.fixture(scope="module")

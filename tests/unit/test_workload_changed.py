@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from lambdas import compute, errors, job_part, runs, workloads
+from lambdas import compute, workloads
+from lambdas.jobs import job_part
+from lambdas.run_files import errors, runs
 
 CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas import seeds, workloads
-from lambdas.errors import InvalidInputError, WorkloadError
+from lambdas import workloads
+from lambdas.batch import seeds
+from lambdas.run_files.errors import InvalidInputError, WorkloadError
 from lambdas.workloads import squares, utf8_keys
 
 PRIME = 2**61 - 1

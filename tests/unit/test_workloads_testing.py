@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.errors import WorkloadError
+from lambdas.run_files.errors import WorkloadError
 from lambdas.testing import answer, check_combine
 from lambdas.workloads import squares, utf8_keys
 

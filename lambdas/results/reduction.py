@@ -4,15 +4,15 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lambdas import json_text, storage
-from lambdas.coverage import Coverage, State
-from lambdas.errors import ResultFileError, WorkloadError
-from lambdas.object_writer import ObjectWriter
-from lambdas.part_reading import NO_RESULT, StoredBytes, listed_results, load_part, part_result
-from lambdas.parts import MAX_OUTPUT_BYTES, describe_error
-from lambdas.records import Record, interpret
-from lambdas.result_files import Place, ResultFile
-from lambdas.runs import RunSettings
+from lambdas.batch.parts import MAX_OUTPUT_BYTES, describe_error
+from lambdas.results.batch_coverage import Coverage, State
+from lambdas.results.part_reading import NO_RESULT, StoredBytes, listed_results, load_part, part_result
+from lambdas.results.records import Record, interpret
+from lambdas.results.result_files import Place, ResultFile
+from lambdas.run_files import json_text, storage
+from lambdas.run_files.errors import ResultFileError, WorkloadError
+from lambdas.run_files.object_writer import ObjectWriter
+from lambdas.run_files.runs import RunSettings
 
 BLOCK_BYTES = 1024 * 1024
 MAX_BLOCKS = 64

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from lambdas import indexed_items, json_text, storage
-from lambdas.errors import InvalidEventError, ResultFileError
-from lambdas.runs import Batch, add_line
+from lambdas.run_files import indexed_items, json_text, storage
+from lambdas.run_files.errors import InvalidEventError, ResultFileError
+from lambdas.run_files.runs import Batch, add_line
 
 WINDOW_BYTES = 4 * 1024 * 1024
 

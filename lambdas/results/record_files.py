@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lambdas import job_results, json_text, result_files, seals, storage
-from lambdas.errors import InvalidEventError, ResultFileError
-from lambdas.result_files import ResultFile
-from lambdas.runs import RunSettings, run_key
+from lambdas.results import job_results, result_files
+from lambdas.results.result_files import ResultFile
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import json_text, storage
+from lambdas.run_files.errors import InvalidEventError, ResultFileError
+from lambdas.run_files.runs import RunSettings, run_key
 
 FILE_NAME = "records.json"
 # Of what Sum is given, that which leads to records.

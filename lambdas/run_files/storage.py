@@ -9,8 +9,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from lambdas import json_text
-from lambdas.errors import ResultFileError, StorageAccessError, StorageUnavailableError
+from lambdas.run_files import json_text
+from lambdas.run_files.errors import ResultFileError, StorageAccessError, StorageUnavailableError
 
 BLOCK_BYTES = 4 * 1024 * 1024
 # S3's own words for "try again"; everything of status 500 and over is one as well.

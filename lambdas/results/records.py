@@ -4,12 +4,13 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas import json_text, seals
-from lambdas.errors import InvalidEventError, ResultFileError
-from lambdas.json_text import shown
-from lambdas.part_reading import check_content
-from lambdas.parts import MAX_ERROR_CHARACTERS
-from lambdas.runs import Batch
+from lambdas.batch.parts import MAX_ERROR_CHARACTERS
+from lambdas.results.part_reading import check_content
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import json_text
+from lambdas.run_files.errors import InvalidEventError, ResultFileError
+from lambdas.run_files.json_text import shown
+from lambdas.run_files.runs import Batch
 
 
 @dataclass(frozen=True)

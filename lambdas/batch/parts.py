@@ -15,9 +15,10 @@ A result that is bytes is an object of its own, in the list ``{"key": "runs/<nam
 from collections.abc import Callable
 from typing import Any
 
-from lambdas import json_text, seals, storage
-from lambdas.errors import WorkloadError
-from lambdas.runs import run_key
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import json_text, storage
+from lambdas.run_files.errors import WorkloadError
+from lambdas.run_files.runs import run_key
 
 # The service takes 256 KiB in a state; the rest is left for what it adds around the output.
 MAX_OUTPUT_BYTES = 200_000

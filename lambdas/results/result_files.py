@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lambdas import json_text, storage
-from lambdas.errors import InvalidEventError, ResultFileError
-from lambdas.json_text import shown
+from lambdas.run_files import json_text, storage
+from lambdas.run_files.errors import InvalidEventError, ResultFileError
+from lambdas.run_files.json_text import shown
 
 # Order matters to Sum: after a redrive, a batch may stand under SUCCEEDED and, from before, under FAILED.
 STATUSES = ("SUCCEEDED", "FAILED", "PENDING")

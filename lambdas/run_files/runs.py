@@ -18,9 +18,10 @@ import zlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from lambdas import seals, storage
-from lambdas.errors import InvalidEventError, InvalidInputError, ResultFileError, StorageAccessError
-from lambdas.json_text import shown
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import storage
+from lambdas.run_files.errors import InvalidEventError, InvalidInputError, ResultFileError, StorageAccessError
+from lambdas.run_files.json_text import shown
 
 # Above this the service does not keep integers apart.
 MAX_NUMBER = 2**53

@@ -5,11 +5,11 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from enum import IntEnum
 
-from lambdas import json_text, storage
-from lambdas.errors import InvalidEventError, MissingResultsError, OverlappingResultsError, ResultFileError
-from lambdas.records import Record
-from lambdas.result_files import Place
-from lambdas.runs import Batch, RunSettings, run_key
+from lambdas.results.records import Record
+from lambdas.results.result_files import Place
+from lambdas.run_files import json_text, storage
+from lambdas.run_files.errors import InvalidEventError, MissingResultsError, OverlappingResultsError, ResultFileError
+from lambdas.run_files.runs import Batch, RunSettings, run_key
 
 MAX_LINE_BYTES = 4096
 

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from lambdas import coverage, indexed_items, record_files, result_files
-from lambdas.coverage import Coverage
-from lambdas.errors import InvalidInputError, MissingResultsError, OverlappingResultsError, ResultFileError
-from lambdas.part_reading import NO_RESULT
-from lambdas.records import interpret
-from lambdas.reduction import Blocks, Combining, RecordReader
-from lambdas.result_files import Place, ResultFile
-from lambdas.runs import RunSettings, read_settings
+from lambdas.results import batch_coverage as coverage
+from lambdas.results import record_files, result_files
+from lambdas.results.batch_coverage import Coverage
+from lambdas.results.part_reading import NO_RESULT
+from lambdas.results.records import interpret
+from lambdas.results.reduction import Blocks, Combining, RecordReader
+from lambdas.results.result_files import Place, ResultFile
+from lambdas.run_files import indexed_items
+from lambdas.run_files.errors import InvalidInputError, MissingResultsError, OverlappingResultsError, ResultFileError
+from lambdas.run_files.runs import RunSettings, read_settings
 
 # Sum holds of each of them a batch at a time, all at once.
 MAX_RUNS = 100

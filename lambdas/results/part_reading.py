@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from lambdas import json_text, seals, storage
-from lambdas.errors import ResultFileError
-from lambdas.json_text import shown
+from lambdas.run_files import checksums as seals
+from lambdas.run_files import json_text, storage
+from lambdas.run_files.errors import ResultFileError
+from lambdas.run_files.json_text import shown
 
 # Stands for the result of an item that has none; a workload may return None.
 NO_RESULT = object()

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas import environment
-from lambdas.errors import InvalidEventError, InvalidInputError
-from lambdas.json_text import shown
+from lambdas.run_files import environment
+from lambdas.run_files.errors import InvalidEventError, InvalidInputError
+from lambdas.run_files.json_text import shown
 
 DEFAULT_WORKLOAD = "utf8_keys"
 MAX_SIZE = environment.MAX_ITEMS

@@ -3,8 +3,8 @@
 from types import TracebackType
 from typing import Any, Self
 
-from lambdas import storage
-from lambdas.errors import StorageAccessError
+from lambdas.run_files import storage
+from lambdas.run_files.errors import StorageAccessError
 
 # S3 takes parts of 5 MiB and more (but the last), and at most 10,000 of them.
 # Source: Amazon S3 user guide, "Amazon S3 multipart upload limits".

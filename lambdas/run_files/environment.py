@@ -3,7 +3,7 @@
 import os
 import re
 
-from lambdas.errors import ConfigurationError
+from lambdas.run_files.errors import ConfigurationError
 
 # Step Functions treats JSON numbers as doubles: above this, neighbouring integers are one number to it.
 MAX_ITEMS = 2**53

@@ -8,14 +8,16 @@ import logging
 from itertools import islice
 from typing import Any
 
-from lambdas import compute, coverage, json_text, storage, workloads
-from lambdas.errors import ResultFileError, StorageAccessError, WorkloadError
-from lambdas.object_writer import ObjectWriter
-from lambdas.parts import PartWriter, describe_error
-from lambdas.records import interpret
-from lambdas.result_files import MAX_RECORD_BYTES
-from lambdas.runs import Batch, RunSettings, run_key
-from lambdas.time_limit import TimeLimit
+from lambdas import compute, workloads
+from lambdas.batch.parts import PartWriter, describe_error
+from lambdas.batch.time_limit import TimeLimit
+from lambdas.results import batch_coverage as coverage
+from lambdas.results.records import interpret
+from lambdas.results.result_files import MAX_RECORD_BYTES
+from lambdas.run_files import json_text, storage
+from lambdas.run_files.errors import ResultFileError, StorageAccessError, WorkloadError
+from lambdas.run_files.object_writer import ObjectWriter
+from lambdas.run_files.runs import Batch, RunSettings, run_key
 
 LOGGER = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas import json_text
+from lambdas.run_files import json_text
 
 LOGGER = logging.getLogger(__name__)
 # The task has ended without us: it timed out, its execution was stopped, or another job answered.

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas.batch_items import BatchItems
-from lambdas.contract import Workload, check_params
-from lambdas.errors import ItemFailedError, ItemTooLongError, StorageUnavailableError, WorkloadError
-from lambdas.parts import PartWriter, describe_error
-from lambdas.runs import Batch, RunSettings
-from lambdas.time_limit import TimeLimit, TimeUp
+from lambdas.batch.batch_items import BatchItems
+from lambdas.batch.parts import PartWriter, describe_error
+from lambdas.batch.time_limit import TimeLimit, TimeUp
+from lambdas.batch.workload import Workload, check_params
+from lambdas.run_files.errors import ItemFailedError, ItemTooLongError, StorageUnavailableError, WorkloadError
+from lambdas.run_files.runs import Batch, RunSettings
 
 NO_RESULT = object()
 
@@ -88,7 +88,7 @@ class BatchRun:
                 self._handle_time_up(is_alone=is_alone)
                 return False
             except (WorkloadError, StorageUnavailableError):
-                raise  # the latter from a workload that reads S3 through lambdas.storage: a retry of the batch helps
+                raise  # the latter from a workload that reads S3 through lambdas.run_files.storage: a retry of the batch helps
             except Exception as error:  # whatever a workload raises belongs to an item, while there is one to compute
                 if self.parts.next == end:
                     raise WorkloadError(

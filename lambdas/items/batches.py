@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lambdas.errors import InvalidInputError
-from lambdas.runs import Batch, add_line
+from lambdas.run_files.errors import InvalidInputError
+from lambdas.run_files.runs import Batch, add_line
 
 DEFAULT_BATCH_COUNT = 1_000
 MAX_BATCH_COUNT = 10_000

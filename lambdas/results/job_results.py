@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from lambdas import job_shares
-from lambdas.errors import InvalidEventError, ResultFileError
-from lambdas.json_text import shown
-from lambdas.result_files import ResultFile
-from lambdas.runs import RunSettings
+from lambdas.results.result_files import ResultFile
+from lambdas.run_files import job_shares
+from lambdas.run_files.errors import InvalidEventError, ResultFileError
+from lambdas.run_files.json_text import shown
+from lambdas.run_files.runs import RunSettings
 
 
 def array_parts(settings: RunSettings) -> list[ResultFile]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas import json_text, storage
-from lambdas.contract import Workload, check_params
+from lambdas.batch.parts import describe_error
+from lambdas.batch.workload import Workload, check_params
 from lambdas.csv_rows import CsvError, read_rows
-from lambdas.errors import InvalidInputError, ResultFileError, WorkloadError
-from lambdas.inputs import RunInput, S3Place
-from lambdas.parts import describe_error
+from lambdas.items.inputs import RunInput, S3Place
+from lambdas.run_files import json_text, storage
+from lambdas.run_files.errors import InvalidInputError, ResultFileError, WorkloadError
 
 # One ListObjectsV2 page of 1,000 keys takes about 0.1 s: a million objects are listed in a few minutes.
 MAX_SOURCE_OBJECTS = 1_000_000

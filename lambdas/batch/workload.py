@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
 
-from lambdas.errors import WorkloadError
-from lambdas.seeds import item_seed, run_seed
+from lambdas.batch.seeds import item_seed, run_seed
+from lambdas.run_files.errors import WorkloadError
 
 
 class Compute(Protocol):

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lambdas import chain, indexed_items, inputs, item_sources, json_text, record_files, storage
-from lambdas.coverage import read_batches
-from lambdas.errors import InvalidInputError, ResultFileError, StorageAccessError
-from lambdas.inputs import RunInput
-from lambdas.item_sources import Item
-from lambdas.runs import Batch, RunSettings, read_settings, run_key
+from lambdas.items import inputs, item_sources
+from lambdas.items.inputs import RunInput
+from lambdas.items.item_sources import Item
+from lambdas.results import chain, record_files
+from lambdas.results.batch_coverage import read_batches
+from lambdas.run_files import indexed_items, json_text, storage
+from lambdas.run_files.errors import InvalidInputError, ResultFileError, StorageAccessError
+from lambdas.run_files.runs import Batch, RunSettings, read_settings, run_key
 
 # Index, and an error of 500 characters, which are up to 12 bytes each as JSON.
 MAX_FAILURE_BYTES = 8192
