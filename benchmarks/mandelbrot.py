@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hpc.synthesis import find_assembly
+from hpc.targets.synthesis import find_assembly
 from lambdas.workloads import mandelbrot
 
 PROJECT = Path(__file__).parents[1]

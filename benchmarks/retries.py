@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpc.synthesis import PIPELINE, Variant, find_assembly
+from hpc.targets.synthesis import PIPELINE, Variant, find_assembly
 from hpc_local.arns import Account
 from hpc_local.assembly import load
 from hpc_local.clock import Clock

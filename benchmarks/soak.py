@@ -19,7 +19,7 @@ from pathlib import Path
 from processes import ProcessesLeftError
 from soaking import Plan, Soak, SoakError
 
-from hpc.synthesis import find_assembly
+from hpc.targets.synthesis import find_assembly
 
 PROJECT = Path(__file__).parents[1]
 WORKLOAD = Path(__file__).with_name("soaked.py")

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from processes import descendants, open_handles, wait_until_gone
 from soaked_files import Committed
 
-from hpc.client import local_config, local_session
+from hpc.targets.client import local_config, local_session
 from hpc_local.server import Connection, attach
 
 LINE_BYTES = 12  # a line of the log: an item's index, padded, so that its size tells how many were begun

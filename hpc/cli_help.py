@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from hpc.cli_command import Command, option
-from hpc.console import emit
+from hpc.cli.command import Command, option
 from hpc.errors import ExitCode, NotStartedError
+from hpc.terminal.console import emit
 
 DISTRIBUTION = "serverless-hpc"
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from hpc.client import Target
+from hpc.targets.client import Target
 
 # Settings of AWS's clients, and of proxies, which would be asked for loopback too.
 CLIENT_PREFIXES = ("AWS_", "BOTO_")

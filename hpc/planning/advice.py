@@ -16,7 +16,7 @@ from hpc.planning.designs import (
 from hpc.planning.estimate import Estimate, estimate
 from hpc.planning.prices import Prices
 from hpc.planning.usage import SECONDS_PER_HOUR, job_slots, obstacle
-from hpc.progress import duration
+from hpc.terminal.progress import duration
 
 # The most that a run may have, and what it has by default (lambdas/items/batches.py).
 MAX_BATCH_COUNT = 10_000

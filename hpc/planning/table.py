@@ -11,7 +11,7 @@ from hpc.planning.designs import ORIGINAL_MAX_ITEMS, Computation, Design
 from hpc.planning.estimate import Estimate
 from hpc.planning.prices import Prices
 from hpc.printable import printable
-from hpc.progress import duration
+from hpc.terminal.progress import duration
 
 HEADINGS = ("design", "batches", "transitions", "GB-s", "S3", "vCPU-h", "USD", "low", "high", "time")
 

@@ -3,8 +3,8 @@
 import ast
 
 from hpc.errors import NotStartedError
-from hpc.home import Home
-from hpc.workload_file import DEPLOYED_FOLDER, WorkloadFile, workload_name
+from hpc.targets.home import Home
+from hpc.targets.workload_file import DEPLOYED_FOLDER, WorkloadFile, workload_name
 
 DEFAULT_WORKLOAD = "utf8_keys"
 

@@ -2,9 +2,9 @@
 
 import math
 
-from hpc.child_times import Children
-from hpc.progress import duration
 from hpc.report.escape import escape
+from hpc.runs.child_times import Children
+from hpc.terminal.progress import duration
 
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 34

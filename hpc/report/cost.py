@@ -5,11 +5,11 @@ from collections.abc import Callable
 from hpc.planning.estimate import Estimate
 from hpc.planning.ranges import CASES, Range
 from hpc.planning.table import usd
-from hpc.progress import duration
 from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.html import html, table
-from hpc.spent import Spent
+from hpc.runs.spent import Spent
+from hpc.terminal.progress import duration
 
 # What is counted, and the names of its prices.
 UNITS = {

@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 
 import botocore
 
-from hpc.child_times import Children, read_children
-from hpc.children import attempts
-from hpc.client import Target, explained
-from hpc.deployed import deployed
+from hpc.commands.failures import Group, group_failures
 from hpc.errors import CommandError, LostRunError
-from hpc.failed_items import FailedItems
-from hpc.failures_command import Group, group_failures
-from hpc.jobs import describe_jobs
-from hpc.overview import read_part
-from hpc.reading import Run
-from hpc.spent import Part, Spent, add_up
-from hpc.tree import Execution, Machine, Tree, read_tree, read_works
+from hpc.runs.child_times import Children, read_children
+from hpc.runs.children import attempts
+from hpc.runs.failed_items import FailedItems
+from hpc.runs.jobs import describe_jobs
+from hpc.runs.overview import read_part
+from hpc.runs.run import Run
+from hpc.runs.spent import Part, Spent, add_up
+from hpc.runs.tree import Execution, Machine, Tree, read_tree, read_works
+from hpc.targets.client import Target, explained
+from hpc.targets.deployed import deployed
 
 
 @dataclass(frozen=True)

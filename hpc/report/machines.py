@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterator
 
-from hpc.history import STATUSES, StateFacts
 from hpc.report.charts import duration_text
 from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.graph import draw_graph
 from hpc.report.html import Markup, html, link, status_text, table
 from hpc.report.outcomes import details
-from hpc.tree import Execution, Machine
+from hpc.runs.history import STATUSES, StateFacts
+from hpc.runs.tree import Execution, Machine
 
 SHOWN_EXECUTIONS = 60
 

@@ -3,11 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from hpc.child_times import Children, count_failed
-from hpc.history import StateFacts, error_text
 from hpc.report.facts import Facts
 from hpc.report.graph import Node, states
-from hpc.tree import Machine
+from hpc.runs.child_times import Children, count_failed
+from hpc.runs.history import StateFacts, error_text
+from hpc.runs.tree import Machine
 
 WORDS = {"SUCCEEDED": "ok", "CAUGHT": "caught", "TIMED_OUT": "timed out"}
 

@@ -4,10 +4,8 @@ import json
 from datetime import UTC
 from typing import Any
 
-from hpc.arguments import shorten
-from hpc.failures import describe_error
-from hpc.fault_options import described
-from hpc.progress import duration
+from hpc.cli.arguments import shorten
+from hpc.cli.fault_options import described
 from hpc.report.cost import cost_section, headline
 from hpc.report.escape import escape
 from hpc.report.facts import Facts
@@ -16,6 +14,8 @@ from hpc.report.html import SHOWN_CHARACTERS, status_text, table
 from hpc.report.machines import machine_sections
 from hpc.report.running import running_sections
 from hpc.report.style import SCRIPT, STYLE
+from hpc.runs.failures import describe_error
+from hpc.terminal.progress import duration
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 # Of an orchestration's runs; the others are in the sums.

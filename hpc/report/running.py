@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from hpc.child_times import Children
 from hpc.report.charts import PLURALS, concurrency_chart, duration_text, histogram_chart, percentile, timeline_chart
 from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.html import status_text, table
-from hpc.spent import Part
+from hpc.runs.child_times import Children
+from hpc.runs.spent import Part
 
 SHARES = ((0.5, "median"), (0.95, "95th percentile"), (0.99, "99th percentile"), (1.0, "longest"))
 

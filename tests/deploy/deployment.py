@@ -12,7 +12,7 @@ from typing import Any
 from botocore.config import Config
 from emulator import ACCOUNT, REGION, run_to_end, search_path
 
-from hpc.client import local_config, local_session
+from hpc.targets.client import local_config, local_session
 
 PROJECT = Path(__file__).parents[2]
 CDK = PROJECT / "node_modules/.bin/cdk"

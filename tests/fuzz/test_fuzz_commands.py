@@ -14,7 +14,7 @@ from fuzz_inputs import TEXTS, bounded, inputs, no_error_logged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc.cli import build_parsers, main
+from hpc.cli.main import build_parsers, main
 
 HPC = Path(sys.executable).with_name("hpc")
 VALUES = (

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from hpc.synthesis import PIPELINE, Variant, find_assembly
+from hpc.targets.synthesis import PIPELINE, Variant, find_assembly
 
 PROJECT = Path(__file__).parents[2]
 EXPRESS = Variant({"hpc:child_type": "EXPRESS", "hpc:compute_timeout_seconds": 60})

@@ -10,7 +10,7 @@ import boto3
 from job_commands import assembly
 from states_endpoint import ended
 
-from hpc.client import local_config, local_session
+from hpc.targets.client import local_config, local_session
 from hpc_local.clock import Clock
 from hpc_local.server import Connection, FaultSpec, LocalServer, Rehearsal
 

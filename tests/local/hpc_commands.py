@@ -15,7 +15,7 @@ import pytest
 from assemblies import copied
 from workload_sources import REHEARSAL
 
-from hpc.cli import main
+from hpc.cli.main import main
 
 HPC = Path(sys.executable).with_name("hpc")
 MISSING_BUCKET = "a-bucket-that-is-missing"

@@ -12,7 +12,7 @@ from assemblies import copied
 from hpc_commands import HPC
 from workload_sources import ENDING
 
-from hpc.synthesis import WITH_JOBS
+from hpc.targets.synthesis import WITH_JOBS
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from fault_runs import check_exact, served
 from job_commands import arguments
 from states_endpoint import States, chain
 
-from hpc.cli import main
+from hpc.cli.main import main
 from hpc_local.server import FaultSpec, FaultSpecError, LocalServer, Rehearsal
 
 RETRIED = (

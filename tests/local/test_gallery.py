@@ -13,8 +13,8 @@ from assemblies import synthesized
 from hpc_commands import digits, key_total
 from states_endpoint import ended
 
-from hpc.client import local_config, local_session
-from hpc.synthesis import WITH_JOBS
+from hpc.targets.client import local_config, local_session
+from hpc.targets.synthesis import WITH_JOBS
 from hpc_local.server import Connection, LocalServer
 from lambdas.testing import answer
 from lambdas.workloads import mandelbrot, option_price

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hpc_commands import MISSING_BUCKET, assembly
 
-from hpc.cli import main
+from hpc.cli.main import main
 from hpc_local.server import Connection, LocalServer
 
 Refused = Callable[..., str]

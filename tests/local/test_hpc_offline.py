@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from recorded_network import RecordedPython
 
-from hpc.cli import COMMANDS
+from hpc.cli.main import COMMANDS
 
 # Looks at its objects with a client of its own, and once more with what boto3 finds by itself.
 READER = """\

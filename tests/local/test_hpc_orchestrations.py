@@ -11,7 +11,7 @@ import pytest
 from aws_commands import OnAws, stand_ins
 from hpc_commands import call_with, result_of
 
-from hpc.local import target_of
+from hpc.targets.local import target_of
 from hpc_local.server import Connection, LocalServer
 
 ENTRIES = json.dumps([{"name": "one", "workload": "squares", "size": 4}])

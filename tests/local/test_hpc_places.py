@@ -14,7 +14,7 @@ from aws_commands import OnAws, stand_ins
 from hpc_commands import call_with, result_of
 from workload_sources import SENSITIVE
 
-from hpc.workload_file import WorkloadFile
+from hpc.targets.workload_file import WorkloadFile
 from hpc_local.server import Connection, LocalServer
 
 BAD = (3, 17, 18)

@@ -179,7 +179,7 @@ def test_end_that_fails_is_no_success(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setenv("HPC_HOME", str(tmp_path))
-    monkeypatch.setattr("hpc.serve.wait_for_signal", interrupt)
+    monkeypatch.setattr("hpc.commands.serve.wait_for_signal", interrupt)
     monkeypatch.setattr(BatchService, "stop", fail)
     ended = call(capfd, "serve", "--assembly", str(assembly()))
     assert ended.returncode == 1

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workload_sources import REHEARSAL
 
-from hpc.synthesis import Variant
+from hpc.targets.synthesis import Variant
 from hpc_local.server import LocalServer
 
 WORKLOADS = {"rehearsal.py": REHEARSAL}

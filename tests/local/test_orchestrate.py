@@ -9,7 +9,7 @@ import pytest
 from hpc_commands import digits, key_total, result_of
 from job_commands import arguments
 
-from hpc.cli import main
+from hpc.cli.main import main
 
 SEED = {"input": {"entries": [{"name": "invoke1"}, {"name": "invoke2"}]}}
 BACK_ENDS = ("lambda", "batch", "batch_callback")

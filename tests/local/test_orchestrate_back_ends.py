@@ -13,7 +13,7 @@ from hpc_commands import digits, environment, key_total, result_of
 from job_commands import arguments, assembly, command, process_ids, write_workload
 from processes import wait_until_gone
 
-from hpc.cli import main
+from hpc.cli.main import main
 from hpc_local.server import Connection, LocalServer
 
 JOBS = ("batch", "batch_callback")

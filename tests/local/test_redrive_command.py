@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hpc_commands import assembly, call, command, environment, hpc, result_of
 
-from hpc import redrive
-from hpc.client import Target
-from hpc.merge import needs_new_run
-from hpc.reading import find_run
+from hpc.commands import redrive
+from hpc.commands.merge import needs_new_run
+from hpc.runs.run import find_run
+from hpc.targets.client import Target
 from hpc_local.server import attach
 
 FLAKY = '''

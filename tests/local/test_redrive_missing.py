@@ -14,10 +14,10 @@ from aws_commands import deployed
 from hpc_commands import call_with, environment, result_of
 from job_commands import assembly, command
 
-from hpc import redrive
-from hpc.client import Target
-from hpc.starting import open_target
-from hpc.synthesis import PIPELINE, WITH_JOBS, Variant
+from hpc.commands import redrive
+from hpc.commands.starting import open_target
+from hpc.targets.client import Target
+from hpc.targets.synthesis import PIPELINE, WITH_JOBS, Variant
 
 SOURCE = '''
 """Fails at the items that a file names, and notes what it computes."""

@@ -20,8 +20,8 @@ from job_commands import arguments
 from job_commands import assembly as assembly_with_jobs
 from workload_sources import ENDING, REHEARSAL
 
-from hpc.cli import main
-from hpc.workload_file import WorkloadFile
+from hpc.cli.main import main
+from hpc.targets.workload_file import WorkloadFile
 from hpc_local.server import LocalServer
 
 GOOD = '[{"name": "good"}, {"name": "small", "size": 2}]'

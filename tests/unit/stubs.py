@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.stub import Stubber
 
-from hpc.client import AWS_PACE, Target, local_config, local_session
+from hpc.targets.client import AWS_PACE, Target, local_config, local_session
 
 ACCOUNT = "us-east-1:000000000000"
 MACHINE = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"

@@ -1,4 +1,4 @@
-"""`hpc.arguments` and the parser: what is refused before anything is started, and what becomes the execution input."""
+"""`hpc.cli.arguments` and the parser: what is refused before anything is started, and what becomes the execution input."""
 
 import json
 import math
@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc.arguments import MAX_EXACT_INTEGER, MAX_FILE_CHARACTERS, execution_input, parse_json, read_text
-from hpc.cli import build_parser, main
+from hpc.cli.arguments import MAX_EXACT_INTEGER, MAX_FILE_CHARACTERS, execution_input, parse_json, read_text
+from hpc.cli.main import build_parser, main
+from hpc.commands.run import RunCommand
 from hpc.errors import ExitCode, NotStartedError
-from hpc.run import RunCommand
 
 json_values = st.recursive(
     st.none()

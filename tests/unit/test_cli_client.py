@@ -1,14 +1,14 @@
-"""`hpc.client` and `hpc.home`: the local client reads nothing of the user's; on AWS each fault has its remedy."""
+"""`hpc.targets.client` and `hpc.targets.home`: the local client reads nothing of the user's; on AWS each fault has its remedy."""
 
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
-from hpc.cli import main
-from hpc.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
+from hpc.cli.main import main
 from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError, UnansweredError
-from hpc.home import Home
+from hpc.targets.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
+from hpc.targets.home import Home
 
 ARN = "arn:aws:states:us-east-1:000000000000:stateMachine:MapReduce"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hpc.cli import COMMANDS, main
+from hpc.cli.main import COMMANDS, main
 
 HPC = Path(sys.executable).with_name("hpc")
 # What bash does at a press of Tab: it calls the function that is registered for the command.

@@ -1,10 +1,10 @@
-"""`hpc.console`: results on stdout, whatever it can take."""
+"""`hpc.terminal.console`: results on stdout, whatever it can take."""
 
 import io
 
 import pytest
 
-from hpc.console import emit
+from hpc.terminal.console import emit
 
 
 def test_result_that_stdout_has_no_characters_for_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:

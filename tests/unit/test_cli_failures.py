@@ -1,4 +1,4 @@
-"""`hpc.failures`: failed batches are named from the files that the Map Run wrote."""
+"""`hpc.runs.failures`: failed batches are named from the files that the Map Run wrote."""
 
 import json
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from botocore.stub import Stubber
 from moto import mock_aws
 from stubs import deployed_stack
 
-from hpc.client import Target
 from hpc.errors import LostRunError
-from hpc.failures import read_failures
-from hpc.reading import Run
+from hpc.runs.failures import read_failures
+from hpc.runs.run import Run
+from hpc.targets.client import Target
 
 BUCKET = "results"
 MAP_RUN_ARN = "arn:aws:states:us-east-1:000000000000:mapRun:MapReduce/ComputeMap:6b0c"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from stubs import MACHINE, answering, deployed_stack, ended_execution
 
+from hpc.commands.follow import FollowedRun
 from hpc.errors import UnansweredError
-from hpc.follow import FollowedRun
-from hpc.home import Home
+from hpc.targets.home import Home
 
 FAILED_JOB = {"JobId": "job-1", "ArrayProperties": {"Size": 4}, "Status": "FAILED"}
 FAILED = ended_execution("FAILED") | {"cause": json.dumps(FAILED_JOB)}

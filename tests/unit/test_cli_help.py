@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hpc.cli import COMMANDS, build_parser, build_parsers, main
-from hpc.cli_command import Command
+from hpc.cli.command import Command
+from hpc.cli.help_page import COLUMNS, help_page
+from hpc.cli.main import COMMANDS, build_parser, build_parsers, main
 from hpc.errors import ExitCode
-from hpc.help_page import COLUMNS, help_page
 
 PROJECT = Path(__file__).parents[2]
 HPC = Path(sys.executable).with_name("hpc")
@@ -20,7 +20,7 @@ HPC = Path(sys.executable).with_name("hpc")
 
 def test_docs_show_the_present_help() -> None:
     shown = (PROJECT / "docs/cli.md").read_text(encoding="utf-8")
-    assert shown == help_page(), "run: python -m hpc.help_page > docs/cli.md"
+    assert shown == help_page(), "run: python -m hpc.cli.help_page > docs/cli.md"
 
 
 def test_help_names_every_exit_code_and_fits_the_page() -> None:
@@ -87,7 +87,7 @@ def test_reader_that_has_gone_is_no_error(argv: list[str]) -> None:
 
 
 def test_help_loads_neither_boto3_nor_rich_nor_the_local_server() -> None:
-    code = "import sys, hpc.cli; hpc.cli.build_parser(); print(*sys.modules)"
+    code = "import sys, hpc.cli.main; hpc.cli.main.build_parser(); print(*sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
     loaded = {name.partition(".")[0] for name in output.stdout.split()}

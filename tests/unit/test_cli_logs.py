@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stubs import deployed_stack
 
-from hpc.client import Target
-from hpc.log_groups import BEFORE_MILLISECONDS, cloudwatch_lines
-from hpc.log_lines import announcement, batch_lines
-from hpc.log_window import Window
-from hpc.reading import Run
+from hpc.runs.log_groups import BEFORE_MILLISECONDS, cloudwatch_lines
+from hpc.runs.log_lines import announcement, batch_lines
+from hpc.runs.log_window import Window
+from hpc.runs.run import Run
+from hpc.targets.client import Target
 
 NAME = "run-20261122T060025-6b2c55"
 ACCOUNT = "us-east-1:000000000000"

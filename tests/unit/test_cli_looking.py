@@ -13,14 +13,15 @@ import pytest
 from botocore.stub import Stubber
 from stubs import MACHINE, deployed_stack, ended_execution
 
-from hpc import local, redrive
-from hpc.cli import build_parser
-from hpc.cli_looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS
-from hpc.client import Target, explained
+from hpc.cli.looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS
+from hpc.cli.main import build_parser
+from hpc.commands import redrive
+from hpc.commands.runs import runs
 from hpc.errors import LostRunError, NotStartedError, UnansweredError
-from hpc.home import STORE, Home
-from hpc.reading import looks_twice, open_run
-from hpc.runs import runs
+from hpc.runs.run import looks_twice, open_run
+from hpc.targets import local
+from hpc.targets.client import Target, explained
+from hpc.targets.home import STORE, Home
 
 LONG = "n" * 300
 EXECUTION = ended_execution("SUCCEEDED")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hpc.cli import main
+from hpc.cli.main import main
 from hpc.errors import NotStartedError
-from hpc.home import Home
-from hpc.workload_file import overlay_folder, read_workload_file, workload_name
+from hpc.targets.home import Home
+from hpc.targets.workload_file import overlay_folder, read_workload_file, workload_name
 
 PROJECT = Path(__file__).parents[2]
 WORKLOAD = "def compute(item): return item\n"

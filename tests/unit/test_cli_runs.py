@@ -13,9 +13,9 @@ import pytest
 from botocore.stub import Stubber
 from stubs import deployed_stack
 
-from hpc import runs
-from hpc.client import Target
-from hpc.fault_options import LOG
+from hpc.cli.fault_options import LOG
+from hpc.commands import runs
+from hpc.targets.client import Target
 
 ACCOUNT = "us-east-1:000000000000"
 MACHINE = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"

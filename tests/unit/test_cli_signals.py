@@ -1,4 +1,4 @@
-"""`hpc.cli.stopping_signals`: the first signal is an exception, the second is the end, ignored ones stay ignored."""
+"""`hpc.cli.main.stopping_signals`: the first signal is an exception, the second is the end, ignored ones stay ignored."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hpc.cli import STOPPING_SIGNALS, InterruptedBySignalError, stopping_signals
+from hpc.cli.main import STOPPING_SIGNALS, InterruptedBySignalError, stopping_signals
 
 PROJECT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def test_stopping_signals_leave_an_ignored_signal_ignored() -> None:
 def test_second_signal_ends_the_process_at_once() -> None:
     code = """
 import os, signal
-from hpc.cli import stopping_signals
+from hpc.cli.main import stopping_signals
 with stopping_signals():
     try:
         os.kill(os.getpid(), signal.SIGTERM)

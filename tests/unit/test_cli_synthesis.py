@@ -1,4 +1,4 @@
-"""`hpc.synthesis`: one synthesis for the same sources, none that is half done, none that sees credentials."""
+"""`hpc.targets.synthesis`: one synthesis for the same sources, none that is half done, none that sees credentials."""
 
 import os
 import threading
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hpc import synthesis
 from hpc.errors import NotStartedError
+from hpc.targets import synthesis
 
 # Stands for the project's app.py: writes an assembly, and beside it what its environment was.
 APP = """
@@ -70,7 +70,7 @@ def test_digest_changes_when_a_file_is_renamed_or_split(project: Path) -> None:
 
 def test_digest_ignores_bytecode_and_other_files(project: Path) -> None:
     before = synthesis.digest(project)
-    for name in ("lambdas/__pycache__/sum.cpython-311.pyc", "README.md", ".venv/lib/a.py", "hpc/cli.py"):
+    for name in ("lambdas/__pycache__/sum.cpython-311.pyc", "README.md", ".venv/lib/a.py", "hpc/cli/main.py"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("other")
     assert synthesis.digest(project) == before

@@ -1,4 +1,4 @@
-"""`hpc.uploads`: every local file arrives, or the command says why not."""
+"""`hpc.commands.uploads`: every local file arrives, or the command says why not."""
 
 import os
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ import pytest
 from moto import mock_aws
 from stubs import deployed_stack
 
-from hpc.client import Target
+from hpc.commands.uploads import WINDOW, check_items, check_source, upload_items, upload_source
 from hpc.errors import NotStartedError
-from hpc.uploads import WINDOW, check_items, check_source, upload_items, upload_source
+from hpc.targets.client import Target
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpc.errors import NotStartedError
-from hpc.home import STORE, Home
+from hpc.targets.home import STORE, Home
 
 
 def made(folder: Path, mode: int, *names: str) -> Home:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hpc.synthesis import PIPELINE, WITH_JOBS, Variant, find_assembly
+from hpc.targets.synthesis import PIPELINE, WITH_JOBS, Variant, find_assembly
 
 # Stands for the project's app.py: writes an assembly, and in it the context that it was given.
 APP = """

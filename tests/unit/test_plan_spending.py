@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpc.commands.sample import ranges, spread
 from hpc.errors import NotStartedError
-from hpc.home import Home
 from hpc.planning.advice import Wishes, make_plan
 from hpc.planning.designs import ASSUMPTIONS, Computation, Design, Quotas
 from hpc.planning.estimate import estimate
 from hpc.planning.prices import read_prices
 from hpc.planning.ranges import Range
-from hpc.planning.sample import ranges, spread
 from hpc.planning.spending import Meter, Rates
 from hpc.planning.table import rows
 from hpc.planning.workload import functions_of
-from hpc.workload_file import WorkloadFile
+from hpc.targets.home import Home
+from hpc.targets.workload_file import WorkloadFile
 
 PROJECT = Path(__file__).parents[2]
 DESIGN = Design(batch_size=10, memory_mib=2_048)

@@ -16,22 +16,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stubs import deployed_stack
 
-from hpc.child_times import SLOWEST, Children
-from hpc.failed_items import FailedItem
-from hpc.failures_command import group_failures
-from hpc.history import History, StateFacts, error_text
+from hpc.commands.failures import group_failures
 from hpc.planning.ledger import Ledger
 from hpc.planning.prices import read_prices
-from hpc.reading import Run
 from hpc.report.charts import concurrency_chart, histogram_chart, percentile, timeline_chart
 from hpc.report.facts import Facts, Failures
 from hpc.report.graph import Node, draw_graph, states
 from hpc.report.machines import indented
 from hpc.report.outcomes import nodes
 from hpc.report.page import render
-from hpc.spent import Part, Spent
-from hpc.tree import Execution, Machine, Tree, Work
-from hpc.watch import Seen
+from hpc.runs.child_times import SLOWEST, Children
+from hpc.runs.failed_items import FailedItem
+from hpc.runs.history import History, StateFacts, error_text
+from hpc.runs.run import Run
+from hpc.runs.spent import Part, Spent
+from hpc.runs.tree import Execution, Machine, Tree, Work
+from hpc.runs.watch import Seen
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
 ARN = "arn:aws:states:us-east-1:000000000000:execution:Machine:run-1"

@@ -12,14 +12,14 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from stubs import answering, deployed_stack
 
-from hpc.child_times import COUNTS, LISTED_STATUSES, listed_children, read_children
-from hpc.client import Target
-from hpc.overview import Overview, children_so_far
-from hpc.reading import Run
-from hpc.spent import Part
-from hpc.status import Status
-from hpc.tree import Tree, Work
-from hpc.watch import Seen
+from hpc.commands.status import Status
+from hpc.runs.child_times import COUNTS, LISTED_STATUSES, listed_children, read_children
+from hpc.runs.overview import Overview, children_so_far
+from hpc.runs.run import Run
+from hpc.runs.spent import Part
+from hpc.runs.tree import Tree, Work
+from hpc.runs.watch import Seen
+from hpc.targets.client import Target
 
 ACCOUNT = "us-east-1:000000000000"
 MACHINE = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"

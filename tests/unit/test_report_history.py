@@ -9,10 +9,10 @@ import pytest
 from botocore.stub import Stubber
 from stubs import answering, deployed_stack
 
-from hpc import tree as tree_module
-from hpc.client import Target
-from hpc.history import HistoryReader, StartedJob
-from hpc.tree import Machine, read_tree, read_works
+from hpc.runs import tree as tree_module
+from hpc.runs.history import HistoryReader, StartedJob
+from hpc.runs.tree import Machine, read_tree, read_works
+from hpc.targets.client import Target
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
 ACCOUNT = "us-east-1:000000000000"

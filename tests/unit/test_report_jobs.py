@@ -8,11 +8,11 @@ import pytest
 from botocore.stub import Stubber
 from stubs import answering, deployed_stack
 
-from hpc.child_times import job_share, read_jobs
-from hpc.client import Target
-from hpc.deployed import FunctionSize, OnAws
-from hpc.jobs import STARTED, JobSize, count_leaves, describe_jobs, size_of
-from hpc.run_design import job_design
+from hpc.runs.child_times import job_share, read_jobs
+from hpc.runs.jobs import STARTED, JobSize, count_leaves, describe_jobs, size_of
+from hpc.runs.run_design import job_design
+from hpc.targets.client import Target
+from hpc.targets.deployed import FunctionSize, OnAws
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
 NOW = BEGIN + timedelta(seconds=500)

@@ -9,10 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hpc.child_times import Children
-from hpc.deployed import FunctionSize, InAssembly
 from hpc.errors import LostRunError
-from hpc.overview import supposed_children
 from hpc.planning.designs import ASSUMPTIONS, Computation, Design, Quotas
 from hpc.planning.estimate import estimate
 from hpc.planning.ledger import Ledger
@@ -21,8 +18,11 @@ from hpc.planning.quote import quote
 from hpc.planning.ranges import Range
 from hpc.planning.table import usd
 from hpc.planning.usage import usage_of
-from hpc.run_design import map_design
-from hpc.watch import Counts
+from hpc.runs.child_times import Children
+from hpc.runs.overview import supposed_children
+from hpc.runs.run_design import map_design
+from hpc.runs.watch import Counts
+from hpc.targets.deployed import FunctionSize, InAssembly
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
 PRICES = read_prices("us-east-1")

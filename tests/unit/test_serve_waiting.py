@@ -1,4 +1,4 @@
-"""`hpc.serve.wait_for_signal`: a signal ends it, also one that doesn't interrupt what the main thread waits in."""
+"""`hpc.commands.serve.wait_for_signal`: a signal ends it, also one that doesn't interrupt what the main thread waits in."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ def test_wait_ends_at_a_signal_that_did_not_interrupt_it() -> None:
     # As one that comes between Python's last look for signals and the wait, but each time: another thread takes it.
     code = """
 import signal, threading, time
-from hpc.cli import InterruptedBySignalError, stopping_signals
-from hpc.serve import wait_for_signal
+from hpc.cli.main import InterruptedBySignalError, stopping_signals
+from hpc.commands.serve import wait_for_signal
 
 def take_signal():
     time.sleep(0.3)

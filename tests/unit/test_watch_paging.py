@@ -9,11 +9,11 @@ import pytest
 from botocore.stub import Stubber
 from stubs import answering, deployed_stack
 
-from hpc.children import attempts, list_children, slowest_children
-from hpc.client import Target
-from hpc.failed_items import FailedItems
-from hpc.reading import Run, find_run, list_executions
-from hpc.watch import Seen
+from hpc.runs.children import attempts, list_children, slowest_children
+from hpc.runs.failed_items import FailedItems
+from hpc.runs.run import Run, find_run, list_executions
+from hpc.runs.watch import Seen
+from hpc.targets.client import Target
 
 ACCOUNT = "us-east-1:000000000000"
 MACHINE = f"arn:aws:states:{ACCOUNT}:stateMachine:Machine"

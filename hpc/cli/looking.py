@@ -1,0 +1,125 @@
+"""The commands that look at runs, as a person types them."""
+
+import argparse
+
+from hpc.cli.arguments import integer, plain_text
+from hpc.cli.command import PLACE, RUN_OR_LATEST, Command, option, output
+
+STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+NO_SERVER = "Without --aws it looks at the runs of this machine; none of them need be running."
+LIST = "the list; json is one object a line"
+
+
+def _at_least_1(text: str) -> int:
+    value = integer(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {value}")
+    return value
+
+
+def _check_failures(args: argparse.Namespace) -> None:
+    if args.raw and args.output != "csv":
+        args.parser.error("--raw needs --output csv: json is always exact")
+
+
+RUNS = Command(
+    name="runs",
+    function="hpc.commands.runs:runs",
+    summary="list the runs, the latest first",
+    description=f"List the runs, the latest first.\n{NO_SERVER}",
+    examples=("hpc runs --limit 5", "hpc runs --status FAILED --output json"),
+    options=(
+        option("--limit", type=_at_least_1, default=20, metavar="N", help="most runs to list (20)"),
+        option("--status", choices=STATUSES, help="only runs of this status"),
+        output("json", meaning=LIST),
+        *PLACE,
+    ),
+)
+
+STATUS = Command(
+    name="status",
+    function="hpc.commands.status:status",
+    summary="show how a run is doing, live on a terminal",
+    description="Show counts, rate, time left, concurrency, the children that have run longest, and what it has\n"
+    "cost so far; of an orchestration the executions that it started. On this machine the cost is\n"
+    "what AWS would have charged.\n"
+    "On a terminal it follows a run that goes on; Ctrl-C ends the command, never the run.",
+    examples=("hpc status", "hpc status run-20261122T041345-9c5dab --aws --output json"),
+    options=(RUN_OR_LATEST, output("json", meaning="the status"), *PLACE),
+)
+
+RESULT = Command(
+    name="result",
+    function="hpc.commands.result:result",
+    summary="print the result of a run that has ended",
+    description=f"Print what hpc run printed when the run ended.\n{NO_SERVER}",
+    examples=("hpc result", "hpc result run-20261122T041345-9c5dab --output json"),
+    options=(RUN_OR_LATEST, output("json", meaning="the result"), *PLACE),
+)
+
+FAILURES = Command(
+    name="failures",
+    function="hpc.commands.failures:failures",
+    summary="list the failed items of a run, with their errors",
+    description="List every failed item: index, input, error, cause, attempts of its batch.\n"
+    "As text they are grouped by errors that differ in their numbers only.",
+    examples=("hpc failures", "hpc failures --output csv > failed.csv"),
+    options=(
+        RUN_OR_LATEST,
+        output("json", "csv", meaning=LIST),
+        option("--raw", action="store_true", help="with csv: exact values for a program, not safe in a spreadsheet"),
+        *PLACE,
+    ),
+    check=_check_failures,
+)
+
+REPLAY = Command(
+    name="replay",
+    function="hpc.commands.replay:replay",
+    summary="compute one item of a run once more, here",
+    description="Compute one item of a run in a process of its own on this machine, with the run's params;\n"
+    "nothing of the run changes. The workload is the one of the project, or the copy of the\n"
+    "file that the run was given.",
+    examples=(
+        "hpc replay run-20261122T041345-9c5dab 27",
+        "hpc replay run-20261122T041345-9c5dab 27 --debug --workload my_model.py",
+    ),
+    options=(
+        option("run", type=plain_text, metavar="RUN", help="its name or ARN"),
+        option("index", type=integer, metavar="INDEX", help="number of the item"),
+        option("--debug", action="store_true", help="stop at the workload's first line, under Python's pdb"),
+        option("--workload", type=plain_text, metavar="FILE", help="a changed file of the same workload"),
+        *PLACE,
+    ),
+)
+
+LOGS = Command(
+    name="logs",
+    function="hpc.commands.logs:logs",
+    summary="print what the handlers logged",
+    description="Print what the handlers and jobs wrote during a run, whatever falls into that time, other runs\n"
+    "included; or, with INDEX, exactly what was written while the batch with that item was computed,\n"
+    "each time that it was. With --aws the lines come from CloudWatch Logs, else from files of this\n"
+    "machine, where printed lines have no time of their own: those that may be of that time are shown.",
+    examples=("hpc logs", "hpc logs 27 --run run-20261122T041345-9c5dab --aws"),
+    options=(
+        option("index", type=integer, nargs="?", metavar="INDEX", help="number of an item (the whole run)"),
+        option("--run", type=plain_text, metavar="RUN", help="name or ARN of the run (the latest)"),
+        *PLACE,
+    ),
+)
+
+REPORT = Command(
+    name="report",
+    function="hpc.commands.report:report",
+    summary="write a run's report, one HTML file",
+    description="Write one HTML file that needs no network: the state graphs by outcome, child executions and jobs\n"
+    "over time, durations and stragglers, failures, the cost beside what hpc plan says of the same run,\n"
+    "settings. Its path goes to stdout.",
+    examples=("hpc report", "hpc report run-20261122T041345-9c5dab -o /tmp/first.html"),
+    options=(
+        RUN_OR_LATEST,
+        option("-o", "--out", type=plain_text, default="report.html", metavar="FILE", help="where to (report.html)"),
+        *PLACE,
+    ),
+)

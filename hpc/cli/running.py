@@ -1,0 +1,174 @@
+"""The commands that start runs, go on with, stop and serve them, and those about the command itself."""
+
+import argparse
+
+from hpc.cli.arguments import integer, number, plain_text, port
+from hpc.cli.command import (
+    ITEMS,
+    PARAMS,
+    PLACE,
+    RUN_OR_LATEST,
+    SIZE,
+    Command,
+    assembly,
+    exactly_one,
+    group,
+    option,
+    output,
+)
+from hpc.cli.fault_options import FAULTS, check_faults
+from hpc.cli.planning import BUDGET, check_budget
+
+SHELLS = ("bash", "zsh", "fish")
+BACK_ENDS = ("lambda", "batch", "batch_callback")
+# Options of `hpc run` that are part of the execution input.
+INPUT_PARTS = ("back_end", "workload", "params", "batch_size", "max_concurrency", "tolerated_failure_percentage")
+
+
+def _check_run(args: argparse.Namespace) -> None:
+    check_budget(args)
+    check_faults(args)
+    beside = [f"--{part.replace('_', '-')}" for part in INPUT_PARTS if getattr(args, part) is not None]
+    if args.input is not None and beside:
+        args.parser.error(f"--input is the whole execution input: give {', '.join(beside)} in it, not beside it")
+
+
+RUN = Command(
+    name="run",
+    function="hpc.commands.run:run",
+    summary="run a computation and print its result",
+    description="Run a computation and print its result on stdout; progress and errors go to stderr.\n"
+    "Without --aws it runs on this machine: the synthesized state machine, served on\n"
+    "loopback, with the real handlers. Ctrl-C stops a local run and detaches from one on AWS.",
+    examples=(
+        "hpc run --size 1024",
+        "hpc run --size 64 --workload squares --batch-size 8 --output json",
+        "hpc run --items grid.csv --workload my_model.py --tolerated-failure-percentage 5",
+        "hpc run --input @input.json",
+        "hpc run --size 1024 --aws --detach",
+        "hpc run --size 64 --workload squares --batch-size 8 --faults 'throttle Compute 5%; seed=7'",
+    ),
+    options=(
+        exactly_one(
+            "what to compute",
+            SIZE,
+            ITEMS,
+            option("--source", metavar="DIR", help="one item a file below DIR, or an object below s3://bucket/prefix"),
+            option(
+                "--input",
+                metavar="JSON|@FILE",
+                help="the whole execution input; the options below that are part of it can't be given beside it",
+            ),
+        ),
+        group(
+            "how to compute it (part of the execution input)",
+            option(
+                "--workload",
+                type=plain_text,
+                metavar="NAME|FILE.py",
+                help="one of lambdas/workloads (utf8_keys), or a file",
+            ),
+            option("--back-end", choices=BACK_ENDS, help="what computes: AWS Lambda, or jobs of AWS Batch (lambda)"),
+            PARAMS,
+            option("--batch-size", type=integer, metavar="N", help="items of one child execution (size / 1,000)"),
+            option(
+                "--max-concurrency", type=integer, metavar="N", help="child executions at a time (hpc:max_concurrency)"
+            ),
+            option(
+                "--tolerated-failure-percentage", type=number, metavar="P", help="items that may fail, 0 to 100 (0)"
+            ),
+        ),
+        output("json", meaning="the result"),
+        option("--detach", action="store_true", help="start the run, print its ARN and leave it running"),
+        BUDGET,
+        FAULTS,
+        assembly(),
+        *PLACE,
+    ),
+    check=_check_run,
+)
+
+ORCHESTRATE = Command(
+    name="orchestrate",
+    function="hpc.commands.orchestrate:orchestrate",
+    summary="compute entries on every back end and compare",
+    description="Compute entries on every back end - AWS Lambda, an array job and a job with a task token on\n"
+    "AWS Batch - with nested state machines, and print each entry's three totals, which must agree.\n"
+    "An entry that fails ends all of it: its error is the first line.",
+    examples=(
+        """hpc orchestrate --entries '[{"name": "invoke1"}, {"name": "invoke2", "size": 64}]'""",
+        "hpc orchestrate --entries @entries.json --output json",
+    ),
+    options=(
+        option(
+            "--entries",
+            required=True,
+            metavar="JSON|@FILE",
+            help='list of {"name", "size"?, "workload"?, "params"?, "fail"?}, also as {"input": {"entries": [...]}}',
+        ),
+        output("json", meaning="the result"),
+        FAULTS,
+        assembly(),
+        *PLACE,
+    ),
+    check=check_faults,
+)
+
+REDRIVE = Command(
+    name="redrive",
+    function="hpc.commands.redrive:redrive",
+    summary="go on with a run that did not succeed, or is not complete",
+    description="Go on with a run that failed, timed out or was stopped: batches that succeeded keep their\n"
+    "results, the others are computed again. For a run that came to its end with failed items, a new\n"
+    "run computes just those; its result is that of all items. Ctrl-C stops a local run and detaches\n"
+    "from one on AWS.",
+    examples=("hpc redrive", "hpc redrive run-20261122T041345-9c5dab --aws --output json"),
+    options=(RUN_OR_LATEST, output("json", meaning="the result"), FAULTS, assembly(), *PLACE),
+    check=check_faults,
+)
+
+STOP = Command(
+    name="stop",
+    function="hpc.commands.stop:stop",
+    summary="stop a run",
+    description="Stop a run that another command follows, or none.",
+    examples=("hpc stop run-20261122T041345-9c5dab", "hpc stop run-20261122T041345-9c5dab --aws"),
+    options=(option("run", type=plain_text, metavar="RUN", help="its name or ARN, as hpc run printed it"), *PLACE),
+)
+
+NEW = Command(
+    name="new",
+    function="hpc.commands.new:new",
+    summary="write a workload to start from",
+    description="Write NAME.py, a small workload with comments, and its test test_NAME.py into this folder.\n"
+    "Nothing is overwritten.",
+    examples=("hpc new my_model", "hpc run --size 100 --workload my_model.py"),
+    options=(option("workload_name", type=plain_text, metavar="NAME", help="like my_model: a-z, 0-9 and _"),),
+)
+
+SERVE = Command(
+    name="serve",
+    function="hpc.commands.serve:serve",
+    summary="keep a local server running",
+    description="Serve the synthesized stack on loopback until Ctrl-C: AWS Step Functions, S3 and AWS Batch,\n"
+    "for hpc run, the AWS CLI and any SDK. What a shell needs to reach it is printed on stdout,\nwith its key.",
+    examples=(
+        "hpc serve --port 4599",
+        "aws stepfunctions list-state-machines   (in another terminal, after the printed exports)",
+    ),
+    options=(
+        option("--port", type=port, default=0, metavar="P", help="port on 127.0.0.1 (any that is free)"),
+        assembly("serve"),
+    ),
+)
+
+COMPLETION = Command(
+    name="completion",
+    function="hpc.cli.completion:completion",
+    summary="print what makes a shell complete hpc's commands",
+    description="Print a script that makes a shell complete commands, options, names of workloads and of this\n"
+    'machine\'s runs. In .bashrc: eval "$(hpc completion bash)"; in .zshrc the same with zsh, after\n'
+    "compinit; in config.fish: hpc completion fish | source.",
+    examples=("hpc completion bash", "hpc completion fish > ~/.config/fish/completions/hpc.fish"),
+    options=(option("shell", choices=SHELLS, help="whose script to print"),),
+)

@@ -1,0 +1,100 @@
+"""`hpc failures`: every failed item of a run, as a list or grouped by error."""
+
+import argparse
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+
+from hpc.cli.arguments import shorten
+from hpc.errors import ExitCode
+from hpc.failures_csv import csv_lines
+from hpc.runs.failed_items import FailedItem, FailedItems
+from hpc.runs.failures import describe_error
+from hpc.runs.items import check_has_files
+from hpc.runs.run import looks_twice, open_run
+from hpc.runs.watch import Seen, Watch
+from hpc.terminal.console import emit_lines, say
+
+SHOWN_OF_GROUP = 5
+# Errors that differ by more than their numbers; what comes after so many is counted together.
+MAX_GROUPS = 200
+SHOWN_CAUSE_CHARACTERS = 300
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+@dataclass
+class Group:
+    """Items with the same error, but for its numbers."""
+
+    first: list[FailedItem] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, item: FailedItem) -> None:
+        self.count += 1
+        if len(self.first) < SHOWN_OF_GROUP:
+            self.first.append(item)
+
+
+@looks_twice
+def failures(args: argparse.Namespace) -> int:
+    """Print the failed items; that there are some is no failure of this command."""
+    with open_run(args, has_items=True) as run:
+        check_has_files(run)
+        seen = Watch(run.target, run.arn).look()
+        items = FailedItems(run, seen)
+        if args.output == "json":
+            emit_lines((json.dumps(asdict(item)) for item in items), kept_in="hpc failures")
+        elif args.output == "csv":
+            emit_lines(csv_lines(items, is_raw=args.raw), kept_in="hpc failures", as_is=True)
+        else:
+            emit_lines(_grouped(items, seen), kept_in="hpc failures")
+        if args.output != "text":
+            say(*_summary(items, seen))
+    return ExitCode.SUCCEEDED
+
+
+def group_failures(items: Iterable[FailedItem]) -> dict[str, Group]:
+    """Return the items by error, the most frequent first; memory does not grow with their number."""
+    groups: dict[str, Group] = {}
+    for item in items:
+        kind = NUMBER.sub("N", f"{item.error}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS)}".removesuffix(": "))
+        if kind not in groups and len(groups) >= MAX_GROUPS:
+            kind = "other errors"
+        groups.setdefault(kind, Group()).add(item)
+    return dict(sorted(groups.items(), key=lambda pair: -pair[1].count))
+
+
+def _grouped(items: FailedItems, seen: Seen) -> Iterator[str]:
+    groups = group_failures(items)
+    for kind, group in groups.items():
+        yield f"{kind}  ({group.count:,} items)" if group.count > 1 else f"{kind}  (1 item)"
+        for item in group.first:
+            yield f"  {_line(item)}"
+        if group.count > len(group.first):
+            yield f"  and {group.count - len(group.first):,} more"
+    yield from _summary(items, seen, sum(group.count for group in groups.values()))
+
+
+def _line(item: FailedItem) -> str:
+    tried = f", {item.attempts} attempts" if item.attempts is not None and item.attempts > 1 else ""
+    given = "" if item.input == item.index else f" {shorten(json.dumps(item.input))}"
+    return f"item {item.index}{given}{tried}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS) or item.error}"
+
+
+def _summary(items: FailedItems, seen: Seen, failed: int | None = None) -> list[str]:
+    parts = [f"{failed:,} {'item' if failed == 1 else 'items'} failed"] if failed is not None else []
+    if items.not_computed:
+        parts.append(f"{items.not_computed:,} not computed: their batch ended before them")
+    if items.batches:
+        counts = ", ".join(f"{count:,} {status}" for status, count in sorted(items.batches.items()))
+        parts.append(f"batches: {counts}")
+    if not items.is_known:
+        parts = ["which items failed is not known: Sum names those of a run on AWS Batch, and has not done so"]
+    lines = ["; ".join(parts)] if parts else []
+    if seen.status == "RUNNING":
+        lines.append("the run is RUNNING: items whose failure is tolerated are known when its Map Run has ended")
+    elif seen.status != "SUCCEEDED":
+        reason = describe_error(seen.execution.get("error"), seen.execution.get("cause"))
+        lines.append(f"the run {seen.status}: {reason}")
+    return lines or [f"the run is {seen.status}"]

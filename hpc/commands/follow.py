@@ -1,0 +1,100 @@
+"""A run that a command follows: to its end and a result on stdout, or until it is interrupted."""
+
+import argparse
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpc.commands.render import render_failure, render_json, render_text
+from hpc.commands.starting import follow_up, interrupted
+from hpc.errors import CommandError, ExitCode, LostRunError, UnansweredError
+from hpc.runs.failed_jobs import failed_array_job, read_failed_children
+from hpc.runs.failures import read_failures
+from hpc.runs.run import Run
+from hpc.runs.watch import Counts, Ended, Watch
+from hpc.targets.client import Target, explained
+from hpc.targets.home import Home
+from hpc.terminal.console import emit, say
+from hpc.terminal.progress import open_view
+
+if TYPE_CHECKING:
+    from hpc.commands.budget import Budget
+
+
+@dataclass(frozen=True)
+class FollowedRun:
+    """A run that this command has started; ``args`` has the command's ``output``, ``aws`` and ``stack_name``."""
+
+    target: Target
+    home: Home
+    name: str
+    args: argparse.Namespace
+    # What it may cost.
+    budget: "Budget | None" = None
+
+    @property
+    def arn(self) -> str:
+        return self.target.execution_arn(self.name)
+
+    @property
+    def results(self) -> str:
+        """Where the run's files are."""
+        return self._locate(f"s3://{self.target.bucket}/runs/{self.name}/")
+
+    def follow(self) -> int:
+        """Wait for the run's end, print what came out and return the exit code; raises as :class:`Watch` does."""
+        try:
+            with open_view() as view:
+                show = view.show if self.budget is None else self.budget.guard(view.show, self._stop_over_budget)
+                ended = Watch(self.target, self.arn).wait(show)
+        except KeyboardInterrupt:
+            say(*self.interrupted())
+            raise
+        self._report(ended)
+        return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
+
+    def detach(self) -> None:
+        """Leave the run going on, and say how it is found again."""
+        started = {"status": "RUNNING", "execution_arn": self.arn, "results": self.results}
+        emit(json.dumps(started) if self.args.output == "json" else self.arn, kept_in=self.results)
+        say(*follow_up(self.target, self.arn, self.args))
+
+    def interrupted(self) -> list[str]:
+        """Stop a local run, which would end with its server; say what became of the run."""
+        return interrupted(self.target, self.arn, self.args)
+
+    def _stop_over_budget(self, reason: str) -> None:
+        say(f"stopping {self.name}: {reason}")
+        with explained(LostRunError, f"stopping {self.name}"):
+            self.target.stepfunctions.stop_execution(executionArn=self.arn, error="Hpc.MaxUsdPassed", cause=reason)
+
+    def _locate(self, uri: str) -> str:
+        return self.home.place_of(uri, is_local=self.target.is_local)
+
+    def _report(self, ended: Ended) -> None:
+        failed_batches = self._describe_failed_batches(ended)
+        if ended.status != "SUCCEEDED":
+            say(render_failure(ended))
+        for line in failed_batches:
+            say(line)
+        faults = Run(self.target, self.arn).faults
+        if self.args.output == "json":
+            emit(render_json(ended, self.results, faults), kept_in=self.results)
+        elif ended.status == "SUCCEEDED":
+            emit(*render_text(ended, self.results, self._locate, faults), kept_in=self.results)
+        else:
+            say(f"results so far: {self.results}")
+
+    def _describe_failed_batches(self, ended: Ended) -> list[str]:
+        job = failed_array_job(ended.execution.get("cause"))
+        try:
+            if job is not None:
+                return read_failed_children(self.target, job)
+            if ended.map_run and Counts.of(ended.map_run["itemCounts"]).failed:
+                return read_failures(self.target, self.name, ended.map_run).lines()
+        except CommandError as error:
+            if isinstance(error, UnansweredError) and self.target.is_guest:
+                raise
+            # The run's own status is known and is what the command ends with.
+            return [f"the failed {'batches' if job is None else 'jobs'} can't be named: {error}"]
+        return []

@@ -1,0 +1,60 @@
+"""`hpc logs`: what the handlers and jobs wrote during a run, or while the batch of one item was computed."""
+
+import argparse
+from collections.abc import Iterator
+
+from hpc.errors import ExitCode, LostRunError, NotStartedError
+from hpc.runs.items import find_batch
+from hpc.runs.log_files import local_lines
+from hpc.runs.log_groups import cloudwatch_lines
+from hpc.runs.log_window import window_of
+from hpc.runs.run import Run, looks_twice, open_run
+from hpc.targets.client import explained
+from hpc.targets.home import Home
+from hpc.terminal.console import emit_lines
+
+
+@looks_twice
+def logs(args: argparse.Namespace) -> int:
+    """Print the lines, log by log."""
+    with open_run(args, has_items=True) as run:
+        lines = _lines(run, args.index)
+        emit_lines((shown for line in lines for shown in shown_lines(line)), kept_in="hpc logs")
+    return ExitCode.SUCCEEDED
+
+
+def shown_lines(line: str) -> list[str]:
+    """Return a line of a log as lines of a terminal.
+
+    Lambda's Python runtime writes a message of several lines with CR between them, and indents with no-break spaces.
+    """
+    return line.replace("\xa0", " ").expandtabs().rstrip("\r").split("\r")
+
+
+def _lines(run: Run, index: int | None) -> Iterator[str]:
+    with explained(LostRunError, "reading the logs"):
+        batch = None if index is None else int(find_batch(run, index)["batch"])
+        window = window_of(run, of_batch=batch is not None)
+        if run.target.is_local:
+            lines = local_lines(Home.from_environment().folder / "logs", run, window, batch)
+        else:
+            lines = cloudwatch_lines(run, window, batch)
+        yield from lines if index is None or batch is None else _some(lines, run, index, batch)
+
+
+def _some(lines: Iterator[str], run: Run, index: int, batch: int) -> Iterator[str]:
+    """Yield the lines.
+
+    Raises
+    ------
+    NotStartedError
+        If there are none.
+    """
+    line = next(lines, None)
+    if line is None:
+        raise NotStartedError(
+            f"no log of {run.name} tells of batch {batch}, which has item {index}: "
+            "it was not computed, or its log is gone"
+        )
+    yield line
+    yield from lines

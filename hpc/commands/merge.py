@@ -1,0 +1,72 @@
+"""A run on the failed items of another, which AWS can't redrive: it computes those, and its Sum merges the results."""
+
+import json
+from contextlib import closing
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from hpc.errors import NotStartedError
+from hpc.runs.run import Run
+from hpc.targets.client import MISSING_CODES, explained, has_code
+
+# Sum's word for a run of which too many items failed: its Map Run has ended, so that a redrive would begin with Sum.
+TOO_MANY_FAILED = "FailureToleranceExceededError"
+# Of the first run's input, what the new one goes by as well.
+KEPT_KEYS = ("batch_size", "max_concurrency")
+
+
+def needs_new_run(described: dict[str, Any]) -> bool:
+    """Whether RedriveExecution can't help a run, as DescribeExecution tells of it."""
+    return bool(described["status"] == "SUCCEEDED" or described.get("error") == TOO_MANY_FAILED)
+
+
+def start_on_missing(run: Run, described: dict[str, Any], name: str) -> str:
+    """Start a run on the items of ``run`` that have no result; return what to say of it.
+
+    Raises
+    ------
+    NotStartedError
+        If there is none, or the files of the run are gone or don't name it.
+    """
+    missing = _missing(run, described)
+    _check_names_items(run)
+    given = json.loads(described.get("input") or "{}")
+    kept = {key: given[key] for key in KEPT_KEYS if key in given}
+    with explained(NotStartedError, f"redriving {run.name}"):
+        run.target.stepfunctions.start_execution(
+            stateMachineArn=run.target.state_machine_arn,
+            name=name,
+            input=json.dumps({"redrive_of": run.name} | kept),
+        )
+    return f"started {name} on {missing} of {run.name}"
+
+
+def _check_names_items(run: Run) -> None:
+    """Refuse a run that does not name its failed items: the new run would fail, and be the latest one."""
+    with explained(NotStartedError, f"redriving {run.name}"):
+        try:
+            body = run.target.s3.get_object(Bucket=run.target.bucket, Key=run.key("failed.jsonl"))["Body"]
+        except ClientError as error:
+            if not has_code(error, MISSING_CODES):
+                raise
+            body = None
+        if run.settings is None or body is None:
+            raise NotStartedError(f"{run.name} can't be redriven: its files are gone from {run.target.bucket}")
+        with closing(body):
+            if not body.read(1):
+                raise NotStartedError(f"{run.name} can't be redriven: its failed.jsonl is empty")
+
+
+def _missing(run: Run, described: dict[str, Any]) -> str:
+    """Return how many items failed, in words."""
+    if described["status"] != "SUCCEEDED":
+        return "the failed items"
+    try:
+        output = json.loads(described["output"])
+        complete, failed = output["complete"], output["failed"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotStartedError(f"{run.name} SUCCEEDED, and its output does not say whether items failed") from error
+    if complete:
+        raise NotStartedError(f"{run.name} SUCCEEDED and is complete: there is nothing to redrive")
+    return f"the {failed:,} failed item{'s' * (failed != 1)}"

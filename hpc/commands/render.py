@@ -1,0 +1,131 @@
+"""What a person or a script reads of a run that has ended."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from hpc.cli.fault_options import described
+from hpc.runs.failures import describe_error
+from hpc.runs.watch import Ended
+from hpc.terminal.progress import duration
+
+SHOWN_DIGITS = 20
+# Up to here a number is shown whole.
+LONG_NUMBER_DIGITS = 60
+LONG_TEXT_CHARACTERS = 200
+# Of the file that Sum writes for a workload whose result is bytes, such as a picture.
+BYTES_SUFFIX = ".bin"
+# Names in Sum's output that the rows below speak of.
+NAMED_FIELDS = (
+    *("result", "total_sum", "complete", "count", "failed", "duplicates"),
+    *("result_file", "results_file", "failed_items"),
+)
+
+
+def shorten_number(digits: str) -> str:
+    """Return a long decimal number as its first and last digits and how many it has."""
+    count = len(digits.removeprefix("-"))
+    if count <= LONG_NUMBER_DIGITS:
+        return digits
+    sign = "-" * digits.startswith("-")
+    return f"{digits[: SHOWN_DIGITS + len(sign)]}...{digits[-SHOWN_DIGITS:]} ({count:,} digits)"
+
+
+def render_json(ended: Ended, results: str, faults: dict[str, Any] | None = None) -> str:
+    """Return the run as one JSON object on one line.
+
+    Shape::
+
+        {"status": str, "execution_arn": str, "output": object or null, "seconds": float,
+         "map_run": {"total": int, "succeeded": int, ...} or null, "results": str, "error"?: str, "cause"?: str,
+         "faults"?: {"specs": [object, ...], "injected": {<kind>: int, ...}}}
+
+    ``map_run`` holds the ``itemCounts`` of DescribeMapRun; an item of the Map Run is a batch.  ``faults`` is there
+    where some were made on request.
+    """
+    execution = ended.execution
+    document = {
+        "status": ended.status,
+        "execution_arn": execution["executionArn"],
+        "output": json.loads(execution["output"]) if "output" in execution else None,
+        "seconds": round(ended.seconds, 3),
+        "map_run": ended.map_run["itemCounts"] if ended.map_run else None,
+        "results": results,
+    }
+    if ended.status != "SUCCEEDED":
+        document |= {"error": execution.get("error"), "cause": execution.get("cause")}
+    if faults is not None:
+        document["faults"] = faults
+    return json.dumps(document)
+
+
+def render_text(
+    ended: Ended, results: str, locate: Callable[[str], str], faults: dict[str, Any] | None = None
+) -> list[str]:
+    """Return the lines that a person reads of a run that succeeded.
+
+    Parameters
+    ----------
+    results
+        Where the run's files are.
+    locate
+        Turns ``s3://bucket/key`` into the place where a person finds the object.
+    faults
+        Those that were made on request, if some were.
+    """
+    output = json.loads(ended.execution["output"])
+    rows = _output_rows(output, locate) if isinstance(output, dict) else [("output", _shorten(json.dumps(output)))]
+    if ended.map_run:
+        counts = ended.map_run["itemCounts"]
+        rows.append(("batches", f"{counts['succeeded']:,} of {counts['total']:,} succeeded"))
+    if faults is not None:
+        rows.append(("rehearsed", f"with faults: {described(faults['injected'])}"))
+    rows += [("seconds", f"{ended.seconds:.2f}"), ("results", results)]
+    return [f"{name:<13} {value}" for name, value in rows]
+
+
+def render_failure(ended: Ended) -> str:
+    """Return one line for a run that did not succeed."""
+    reason = describe_error(ended.execution.get("error"), ended.execution.get("cause"))
+    return f"{ended.execution['name']} {ended.status} after {duration(ended.seconds)}: {reason}"
+
+
+def _output_rows(output: dict[str, Any], locate: Callable[[str], str]) -> list[tuple[str, str]]:
+    rows = [_result_row(output, locate)]
+    if _has_more(output, rows[0][1]):
+        rows.append(("in full", locate(output["result_file"])))
+    if "results_file" in output:
+        rows.append(("each item", locate(output["results_file"])))
+    if "count" in output:
+        counts = [f"{output['count']:,} computed"]
+        counts += [f"{output[name]:,} {name}" for name in ("failed", "duplicates") if name in output]
+        rows.append(("items", ", ".join(counts)))
+    if "failed_items" in output:
+        first = ", ".join(map(str, output["failed_items"]["first"]))
+        rows.append(("failed", f"{first}{', ...' * (output['failed'] > len(output['failed_items']['first']))}"))
+        rows.append(("errors", locate(output["failed_items"]["file"])))
+    others = ((name, value) for name, value in output.items() if name not in NAMED_FIELDS)
+    return rows + [(name, _shorten(value if isinstance(value, str) else json.dumps(value))) for name, value in others]
+
+
+def _result_row(output: dict[str, Any], locate: Callable[[str], str]) -> tuple[str, str]:
+    """A total that not every item is part of is never called the total."""
+    partial = "partial " * (output.get("complete") is False)
+    if "total_sum" in output:
+        return f"{partial}total", shorten_number(output["total_sum"])
+    if "result" in output:
+        return f"{partial}result", _shorten(output["result"])
+    file = output.get("result_file", "")
+    return f"{partial}result", f"bytes: {locate(file)}" if file.endswith(BYTES_SUFFIX) else "too long to be shown"
+
+
+def _has_more(output: dict[str, Any], shown: str) -> bool:
+    """Whether the file of the result has more than was shown, and was not named there."""
+    file = output.get("result_file", "")
+    return bool(file) and not file.endswith(BYTES_SUFFIX) and ("result" not in output or "..." in shown)
+
+
+def _shorten(text: str) -> str:
+    if len(text) <= LONG_TEXT_CHARACTERS:
+        return text
+    return f"{text[:LONG_TEXT_CHARACTERS]}... ({len(text):,} characters)"

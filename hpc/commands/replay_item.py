@@ -1,0 +1,112 @@
+"""The process of `hpc replay`: loads the workload as the handlers do, and computes one item.
+
+Run as a program, never imported; what it needs of the handlers it takes from the project's folder at run time.
+"""
+
+import importlib
+import json
+import os
+import pdb
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+# As after Ctrl-C: nothing was computed, and the person knows.
+EXIT_LEFT = 130
+
+
+def main(task_file: str, sha256: str) -> int:
+    """Compute the item of a task; return the exit code."""
+    task = json.loads(Path(task_file).read_text(encoding="utf-8"))
+    # Not the folder of this file, whose modules are the command's.
+    sys.path[0] = task["project"]
+    console = importlib.import_module("hpc.terminal.console")
+    if task["overlay"]:
+        os.environ["HPC_WORKLOADS_OVERLAY"] = task["overlay"]
+    try:
+        workload = importlib.import_module("lambdas.workloads").load(task["workload"])
+        json_text = importlib.import_module("lambdas.run_files.json_text")
+    except Exception as error:
+        console.say(f"hpc replay: {type(error).__name__}: {error}")
+        return 2
+    if workload.sha256 != sha256:
+        console.say(f"workload {workload.name} has changed since the run")
+    try:
+        results = _compute(workload, task)
+    except Exception:
+        # Frames of this file and of the pipeline say nothing about the item.
+        console.say(*_own_traceback(workload, console.printable))
+        return 1
+    if results is None:
+        return EXIT_LEFT
+    try:
+        console.emit(_shown(results, json_text), kept_in="the run's own results")
+    except console.ReaderGoneError as error:
+        return int(error.exit_code)
+    except console.LostRunError as error:
+        console.say(f"hpc replay: {error}")
+        return int(error.exit_code)
+    return 0
+
+
+def _compute(workload: Any, task: dict[str, Any]) -> list[Any] | None:
+    """Return the results; None if a person has left the debugger before."""
+    items = [task["item"]]
+    if not task["debug"]:
+        return list(workload.results(items, task["index"], task["params"]))
+    code = (workload.compute or workload.compute_batch).call.__code__
+    debugger = pdb.Pdb()
+    debugger.rcLines.extend([f"tbreak {code.co_filename}:{_first_line(code)}", "continue"])
+    results: list[Any] | None = debugger.runcall(lambda: list(workload.results(items, task["index"], task["params"])))
+    return results
+
+
+def _first_line(code: Any) -> int:
+    """Return the first line after the one that begins the function: there the arguments have their values."""
+    return min((line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno), default=1)
+
+
+def _own_traceback(workload: Any, printable: Callable[[str], str]) -> Iterator[str]:
+    """Yield the lines of the present exception's traceback from the workload's file on.
+
+    Messages and notes are one line each, so that they can't pass for lines of the traceback or of the command.
+    """
+    error = sys.exc_info()[1]
+    assert error is not None
+    own = (workload.compute or workload.compute_batch).call.__code__.co_filename
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != own:
+        trace = trace.tb_next
+    for each in _chained(error):
+        if hasattr(each, "__notes__"):
+            each.__notes__ = [printable(str(note)) for note in each.__notes__]
+    for part in traceback.format_exception(type(error), error, trace or error.__traceback__):
+        is_frame = part.startswith("  File ")
+        yield from part.splitlines() if is_frame else [printable(part.strip("\n"))]
+
+
+def _chained(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those that its traceback shows with it."""
+    found = [error]
+    for each in found:  # which grows
+        yield each
+        members = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        others = (each.__cause__, each.__context__, *members)
+        found += [other for other in others if other is not None and other not in found]
+
+
+def _shown(results: list[Any], json_text: Any) -> str:
+    if len(results) != 1:
+        return f"{len(results)} results for one item"
+    [value] = results
+    return f"{len(value)} bytes" if isinstance(value, bytes) else str(json_text.checked_text(value))
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1], sys.argv[2])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The interpreter's own end would wait for threads that the workload left behind.
+    os._exit(status)

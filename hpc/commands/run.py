@@ -1,0 +1,117 @@
+"""`hpc run`: from the command line to a started execution, and from its end to a result on stdout."""
+
+import argparse
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpc.cli.arguments import execution_input, read_json
+from hpc.cli.fault_options import announced, read_rehearsal
+from hpc.commands.follow import FollowedRun
+from hpc.commands.starting import new_run_name, open_target
+from hpc.commands.uploads import check_items, check_source, upload_items, upload_source
+from hpc.errors import ExitCode, NotStartedError, UnansweredError
+from hpc.targets.client import Target, explained
+from hpc.targets.home import Home
+from hpc.targets.synthesis import PIPELINE, WITH_JOBS
+from hpc.targets.workload_file import read_workload_file
+from hpc.terminal.console import say
+
+if TYPE_CHECKING:
+    from hpc.commands.budget import Budget
+
+JOB_BACK_ENDS = ("batch", "batch_callback")
+# Local servers that may end, one after the other, with the commands that hosted them.
+MAX_SERVERS = 5
+
+
+def run(args: argparse.Namespace) -> int:
+    """Start an execution, follow it, print what came out."""
+    command = RunCommand(args)
+    server_count = 0
+    while True:
+        server_count += 1
+        with command.open_target() as target:
+            try:
+                return command.run_on(target)
+            except UnansweredError:
+                if not target.is_guest or server_count == MAX_SERVERS:
+                    raise
+                # The command that hosted the server has ended.  What became of the run is on disk.
+                command.assembly = Path(target.assembly)
+
+
+class RunCommand:
+    """One call of ``hpc run``: what was asked for, and how far it is."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        # What can be refused without a server is refused before there is one.
+        self._items = check_items(args.items) if args.items is not None else None
+        self._source = check_source(args.source) if args.source is not None else None
+        if args.input is not None:
+            args.input = read_json(args.input, "--input")  # once: @FILE may be a pipe, or change
+        given = json.loads(execution_input(args, None))
+        needs_jobs = isinstance(given, dict) and given.get("back_end") in JOB_BACK_ENDS
+        self._variant = WITH_JOBS if needs_jobs else PIPELINE
+        self.assembly = Path(args.assembly) if args.assembly else None
+        self._args = args
+        self._home = Home.from_environment()
+        self._workload = read_workload_file(args.workload, self._home, on_aws=args.aws)
+        self._name = new_run_name()
+        self._rehearsal = read_rehearsal(args)
+        self._is_started = False
+        self._budget: Budget | None = None
+
+    def open_target(self) -> AbstractContextManager[Target]:
+        overlay = self._workload.copy_to(self._home.create()) if self._workload is not None else None
+        return open_target(
+            self._args,
+            self._home,
+            self.assembly,
+            variant=self._variant,
+            overlay=overlay,
+            may_host=not self._args.detach,
+            faults=self._rehearsal,
+        )
+
+    def run_on(self, target: Target) -> int:
+        """Start the run, unless it was started on another server, and see it to its end."""
+        if not self._is_started:
+            self._open_budget(target)
+        followed = FollowedRun(target, self._home, self._name, self._args, self._budget)
+        try:
+            if not self._is_started:
+                self._start(target)
+            if self._args.detach:
+                followed.detach()
+                return ExitCode.SUCCEEDED
+        except KeyboardInterrupt:
+            if self._is_started:
+                say(*followed.interrupted())
+            raise
+        with announced(self._rehearsal):
+            return followed.follow()
+
+    def _open_budget(self, target: Target) -> None:
+        if self._args.max_usd is None:
+            return
+        from hpc.commands.budget import open_budget  # noqa: PLC0415 - only a run with a limit needs prices
+
+        self._budget = open_budget(self._args, target, self._home)
+
+    def _start(self, target: Target) -> None:
+        uploaded = self._args.source
+        if self._items is not None:
+            uploaded = upload_items(target, self._name, self._items)
+        elif self._source is not None:
+            uploaded = upload_source(target, self._name, self._source)
+        with explained(NotStartedError, "the run was not started"):
+            target.stepfunctions.start_execution(
+                stateMachineArn=target.state_machine_arn,
+                name=self._name,
+                input=execution_input(self._args, uploaded, self._budget.expected_usd if self._budget else None),
+            )
+        self._is_started = True
+        if not self._args.detach:
+            say(f"started {self._name}")

@@ -1,0 +1,60 @@
+"""`hpc runs`: the runs of a stack, the latest first."""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hpc.cli.fault_options import described, read_faults
+from hpc.errors import ExitCode, LostRunError
+from hpc.runs.run import list_executions, looks_twice, open_stack
+from hpc.targets.client import Target, explained
+from hpc.targets.home import Home
+from hpc.terminal.console import emit_lines, say
+from hpc.terminal.progress import duration
+
+
+@looks_twice
+def runs(args: argparse.Namespace) -> int:
+    """Print a line a run."""
+    with open_stack(args) as target:
+        emit_lines(_lines(target, args), kept_in="hpc runs")
+    return ExitCode.SUCCEEDED
+
+
+def _lines(target: Target, args: argparse.Namespace) -> Iterator[str]:
+    faults = read_faults(Home.from_environment().folder) if target.is_local else {}
+    with explained(LostRunError, "listing the runs"):
+        listed = list_executions(target, target.machine_arns, limit=args.limit, status=args.status)
+        if args.output == "json":
+            yield from (json.dumps(_document(run, faults.get(run["executionArn"]))) for run in listed)
+        else:
+            yield from _rows(listed, args.limit, faults)
+
+
+def _document(run: dict[str, Any], faults: dict[str, Any] | None) -> dict[str, Any]:
+    stopped = run.get("stopDate")
+    return {
+        "name": run["name"],
+        "status": run["status"],
+        "execution_arn": run["executionArn"],
+        "started": run["startDate"].astimezone(UTC).isoformat(),
+        "seconds": round((stopped - run["startDate"]).total_seconds(), 3) if stopped else None,
+        "faults": faults,
+    }
+
+
+def _rows(listed: Iterator[dict[str, Any]], limit: int, faults: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+    count = 0
+    for count, run in enumerate(listed, 1):  # noqa: B007 - the last number is how many there were
+        end = run.get("stopDate") or datetime.now(UTC)
+        started = run["startDate"].astimezone(UTC)
+        took = duration((end - run["startDate"]).total_seconds())
+        had = faults.get(run["executionArn"])
+        mark = f"  rehearsed with faults: {described(had['injected'])}" if had is not None else ""
+        yield f"{run['name']:<36} {run['status']:<10} {started:%Y-%m-%d %H:%M:%S}Z  {took}{mark}"
+    if count == 0:
+        say("no runs")
+    elif count == limit:
+        say(f"the latest {limit:,}; more with --limit")

@@ -1,0 +1,287 @@
+"""Commands that only look: which stack they look at, and which of its runs."""
+
+import argparse
+import heapq
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from itertools import islice
+from types import UnionType
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from hpc.cli.arguments import shorten
+from hpc.cli.fault_options import faults_of
+from hpc.errors import LostRunError, NotStartedError, UnansweredError
+from hpc.runs.children import PAGE
+from hpc.runs.result_files import intact
+from hpc.stored_definition import parse_definition
+from hpc.targets.client import MISSING_CODES, Target, execution_arn, explained, has_code, named_stack
+from hpc.targets.home import Home
+
+# What a look finds: of a command that only looks its exit code.
+Found = TypeVar("Found")
+Look = Callable[[argparse.Namespace], Found]
+UNKNOWN_CODES = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
+# Source: "Start a new workflow from a running execution", Step Functions Developer Guide.
+STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
+# What commands go by; the rest of run.json is shown, or has a default.
+NEEDED_SETTINGS: dict[str, type | UnionType] = {
+    "workload": str,
+    "workload_sha256": str,
+    "params": dict,
+    "tolerated_failure_percentage": int | float,
+}
+MACHINE = re.compile(r"arn:[\w-]+:states:[\w-]+:\d+:stateMachine:[\w-]+")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of the state machine, which may be over.
+
+    Attributes
+    ----------
+    folder : str or None
+        Of its files below ``runs/``, where that is not its name: SyncNested has a folder for each of its jobs.
+    """
+
+    target: Target
+    arn: str
+    folder: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.arn.rpartition(":")[2]
+
+    @property
+    def is_of_pipeline(self) -> bool:
+        """Whether it has items; ComplexOrchestrator and what that starts have none of their own."""
+        return self.arn.startswith(self.target.execution_arn(""))
+
+    @cached_property
+    def settings(self) -> dict[str, Any] | None:
+        """What Start wrote to run.json, or None if Start has not come so far.
+
+        Raises
+        ------
+        LostRunError
+            If it can't be read.
+        """
+        body = self.read("run.json")
+        if body is None:
+            return None
+        with intact(self.target, self.key("run.json")):
+            settings = dict(json.loads(body))
+            for key, kind in NEEDED_SETTINGS.items():
+                if not isinstance(settings[key], kind):
+                    raise TypeError(f"{key} is {settings[key]!r:.100}")
+        return settings
+
+    @property
+    def faults(self) -> dict[str, Any] | None:
+        """The faults that it was rehearsed with, as :func:`hpc.cli.fault_options.faults_of` returns them."""
+        return faults_of(Home.from_environment().folder, self.arn) if self.target.is_local else None
+
+    def key(self, file: str) -> str:
+        return f"runs/{self.folder or self.name}/{file}"
+
+    def read(self, file: str) -> bytes | None:
+        """Return a small file of the run, or None if there is none."""
+        with explained(LostRunError, f"reading {file}"):
+            try:
+                answer = self.target.s3.get_object(Bucket=self.target.bucket, Key=self.key(file))
+            except ClientError as error:
+                if has_code(error, MISSING_CODES):
+                    return None
+                raise
+            return bytes(answer["Body"].read())
+
+    def has(self, file: str) -> bool:
+        """Whether there is such a file of the run; raises botocore's errors."""
+        listed = self.target.s3.list_objects_v2(Bucket=self.target.bucket, Prefix=self.key(file), MaxKeys=1)
+        return bool(listed.get("KeyCount"))
+
+    def definition(self) -> dict[str, Any]:
+        """Return the state machine as it was when the run started.
+
+        Raises
+        ------
+        LostRunError
+            If it can't be had, or is damaged.
+        """
+        with explained(LostRunError, "asking for the definition"):
+            answer = self.target.stepfunctions.describe_state_machine_for_execution(executionArn=self.arn)
+        try:
+            return parse_definition(answer["definition"])
+        except ValueError as error:
+            raise LostRunError(f"the definition that {self.name} was started with is damaged: {error}") from None
+
+
+def looks_twice(look: Look[Found]) -> Look[Found]:
+    """Make a command that looks do so once more where the local server that it asked ends meanwhile.
+
+    Such a server ends with the command that hosts it: what became of the runs is on disk.
+    """
+
+    @wraps(look)
+    def look_twice(args: argparse.Namespace) -> Found:
+        try:
+            return look(args)
+        except UnansweredError:
+            if args.aws:
+                raise
+            return look(args)
+
+    return look_twice
+
+
+@contextmanager
+def open_run(args: argparse.Namespace, *, has_items: bool = False, is_brief: bool = True) -> Iterator[Run]:
+    """Find the execution that ``args.run`` names, or the latest one.
+
+    Parameters
+    ----------
+    has_items
+        Whether only one of MapReduce will do.
+    is_brief
+        Whether the command only looks, so that others do better to wait for its end than to use its server.
+
+    Raises
+    ------
+    NotStartedError
+        If there is no such execution.
+    """
+    with open_stack(args, is_brief=is_brief) as target:
+        run = Run(target, find_run(target, args.run) if has_items else find_execution(target, args.run))
+        args.run = run.arn  # for a second look, also where a later one has become the latest
+        yield run
+
+
+def find_run(target: Target, named: str | None) -> str:
+    """Return the ARN of a run of MapReduce that is named, by name or ARN, or of the latest one.
+
+    Raises
+    ------
+    NotStartedError
+        If there is no such run, or it is an execution of another state machine.
+    """
+    if named is None:
+        return _latest(target, target.state_machine_arn)
+    arn = find_execution(target, named)
+    if not Run(target, arn).is_of_pipeline:
+        raise NotStartedError(
+            f"{shorten(named, 200)} is an execution of {_machine_of(arn)}, which has no items of its own: "
+            "RUN must be a run that hpc run or an entry of an orchestrator started (hpc runs)"
+        )
+    return arn
+
+
+def find_execution(target: Target, named: str | None) -> str:
+    """Return the ARN of an execution of the stack's machines: by name or ARN, or the latest that a person started.
+
+    Raises
+    ------
+    NotStartedError
+        If there is none.
+    """
+    if named is None:
+        return _outermost(target, _latest(target, *target.machine_arns))
+    with explained(NotStartedError, f"looking for the run {shorten(named, 200)}"):
+        if named.startswith("arn:"):
+            known = any(named.startswith(execution_arn(machine, "")) for machine in _stack_machines(target))
+            candidates = [named] if known else []
+        else:
+            candidates = [execution_arn(machine, named) for machine in target.machine_arns]
+        for arn in candidates:
+            try:
+                target.stepfunctions.describe_execution(executionArn=arn)
+            except ClientError as error:
+                if not has_code(error, UNKNOWN_CODES):
+                    raise
+                continue
+            return arn
+    machines = ", ".join(machine.rpartition(":")[2] for machine in target.machine_arns)
+    raise NotStartedError(
+        f"RUN must be the name or ARN of an execution of {machines}, got {shorten(named, 200)}: see hpc runs"
+    )
+
+
+def _stack_machines(target: Target) -> Iterator[str]:
+    """Yield the ARNs of the state machines that a person starts, then of those that their definitions start."""
+    found = list(target.machine_arns)
+    for machine in found:  # which grows
+        yield machine
+        definition = target.stepfunctions.describe_state_machine(stateMachineArn=machine)["definition"]
+        found += [each for each in dict.fromkeys(MACHINE.findall(definition)) if each not in found]
+
+
+def _machine_of(execution: str) -> str:
+    """Return the name of an execution's state machine."""
+    return execution.split(":")[-2]
+
+
+@contextmanager
+def open_stack(args: argparse.Namespace, *, is_brief: bool = True) -> Iterator[Target]:
+    """Find the stack: deployed, or of the local server, which is hosted for the time of the command if there is none.
+
+    Raises
+    ------
+    NotStartedError
+        If there is no such stack, or nothing ran on this machine yet.
+    """
+    home = Home.from_environment()
+    if args.aws:
+        yield named_stack(args, home)
+        return
+    from hpc.targets.local import looking_target  # noqa: PLC0415 - a look at AWS need not load the local server
+
+    with looking_target(home, is_brief=is_brief) as target:
+        yield target
+
+
+def list_executions(
+    target: Target, machines: Sequence[str], *, limit: int, status: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the executions of state machines that started last, the latest first, as ListExecutions describes them."""
+    given = {"statusFilter": status} if status is not None else {}
+    paginator = target.stepfunctions.get_paginator("list_executions")
+    listed = (
+        paginator.paginate(stateMachineArn=machine, PaginationConfig={"PageSize": min(limit, PAGE)}, **given)
+        for machine in machines
+    )
+    each = [(execution for page in pages for execution in page["executions"]) for pages in listed]
+    return islice(heapq.merge(*each, key=lambda execution: execution["startDate"], reverse=True), limit)
+
+
+def _latest(target: Target, *machines: str) -> str:
+    with explained(NotStartedError, "looking for the latest run"):
+        latest = next(list_executions(target, machines, limit=1), None)
+    if latest is None:
+        raise NotStartedError("there is no run yet: hpc run starts one")
+    return str(latest["executionArn"])
+
+
+def _outermost(target: Target, arn: str) -> str:
+    """Return the last execution on the way from one to what started it that is of a machine which a person starts."""
+    outermost, parent = arn, arn
+    with explained(NotStartedError, "looking for what started the latest run"):
+        while parent:
+            if any(parent.startswith(execution_arn(machine, "")) for machine in target.machine_arns):
+                outermost = parent
+            parent = _started_by(target, parent)
+    return outermost
+
+
+def _started_by(target: Target, arn: str) -> str:
+    """Return the ARN of the execution that started one and is still known, or an empty text."""
+    try:
+        given = json.loads(target.stepfunctions.describe_execution(executionArn=arn)["input"])
+    except ClientError as error:
+        if not has_code(error, UNKNOWN_CODES):
+            raise
+        return ""
+    return str(given.get(STARTED_BY, "")) if isinstance(given, dict) else ""

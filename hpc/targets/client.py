@@ -1,0 +1,206 @@
+"""Clients: where runs happen, as plain boto3 clients of AWS or of the server on this machine."""
+
+import argparse
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    ProfileNotFound,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+
+from hpc.errors import CommandError, NotStartedError, UnansweredError
+from hpc.targets.home import Home
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a running execution is asked about: a share of its age, within these bounds."""
+
+    shortest_seconds: float
+    longest_seconds: float
+
+    def delay(self, age_seconds: float) -> float:
+        return min(self.longest_seconds, max(self.shortest_seconds, age_seconds / 20))
+
+
+LOCAL_PACE = Pace(0.02, 0.5)
+# Source: docs:step-functions/latest/dg/service-quotas; DescribeMapRun refills at 1 a second, for the whole account.
+AWS_PACE = Pace(2, 15)
+# Of S3's GetObject, to one who may list; others are denied what is not there, and can't be told the difference.
+MISSING_CODES = {"NoSuchKey"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One deployed or locally served stack."""
+
+    session: boto3.Session
+    config: Config
+    endpoint_url: str | None
+    state_machine_arn: str
+    bucket: str
+    pace: Pace
+    is_local: bool
+    # What a local server serves.
+    assembly: str = ""
+    # Of a local server that another command hosts, and may take away.
+    is_guest: bool = False
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def stepfunctions(self) -> Any:
+        return self.client("stepfunctions")
+
+    @cached_property
+    def s3(self) -> Any:
+        return self.client("s3")
+
+    @cached_property
+    def batch(self) -> Any:
+        return self.client("batch")
+
+    def execution_arn(self, name: str) -> str:
+        """Return the ARN of this state machine's execution ``name``."""
+        return execution_arn(self.state_machine_arn, name)
+
+    @property
+    def machine_arns(self) -> list[str]:
+        """ARNs of the state machines that a person starts: MapReduce, and ComplexOrchestrator if the stack has it."""
+        return [self.state_machine_arn, *(self.outputs[name] for name in ("OrchestratorArn",) if name in self.outputs)]
+
+    def orchestrator(self) -> "Target":
+        """Return the stack's ComplexOrchestrator in the place of its MapReduce.
+
+        Raises
+        ------
+        NotStartedError
+            If the stack has none.
+        """
+        if "OrchestratorArn" not in self.outputs:
+            raise NotStartedError(
+                "the stack has no output OrchestratorArn: deploy it with hpc:batch and hpc:orchestrator set to true"
+            )
+        return replace(self, state_machine_arn=self.outputs["OrchestratorArn"])
+
+    def client(self, service: str) -> Any:
+        """Make a client of another service in the same place."""
+        return self.session.client(service, endpoint_url=self.endpoint_url, config=self.config)
+
+
+def execution_arn(machine_arn: str, name: str) -> str:
+    """Return the ARN of a state machine's execution ``name``."""
+    return f"{machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
+
+
+def local_session(*, region: str, access_key_id: str, secret_access_key: str) -> boto3.Session:
+    """Make a session that reads no setting of the user's: no config file, profile, credentials or AWS variable."""
+    variables = botocore.session.Session.SESSION_VARIABLES
+    # (name in the config file, environment variables, default, type): only the defaults stay.
+    isolated = {name: (None, None, default, convert) for name, (_, _, default, convert) in variables.items()}
+    for file in ("config_file", "credentials_file"):
+        isolated[file] = (None, None, os.devnull, None)
+    return boto3.Session(
+        aws_access_key_id=access_key_id,
+        aws_secret_access_key=secret_access_key,
+        region_name=region,
+        botocore_session=botocore.session.Session(session_vars=isolated),
+    )
+
+
+def local_config() -> Config:
+    # An empty mapping, because None would mean the proxies that the environment names.
+    return Config(proxies={}, s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+def from_outputs(outputs: Mapping[str, str], place: str) -> tuple[str, str]:
+    """Return state machine ARN and bucket from a stack's outputs."""
+    try:
+        return outputs["StateMachineArn"], outputs["ResultsBucketName"]
+    except KeyError as error:
+        raise NotStartedError(
+            f"{place} has no output {error}: it needs StateMachineArn and ResultsBucketName, "
+            f"it has {', '.join(sorted(outputs)) or 'none'}"
+        ) from error
+
+
+def aws_target(stack_name: str) -> Target:
+    """Find a deployed stack with the credentials that boto3 finds, in AWS_REGION or the region that boto3 finds.
+
+    Raises
+    ------
+    NotStartedError
+        If there are no credentials or no region, or there is no such stack.
+    """
+    config = Config(retries={"mode": "standard", "total_max_attempts": 8})
+    with explained(NotStartedError):
+        # Before its own settings, as the CDK and the AWS CLI do: boto3 alone does not read AWS_REGION.
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+        try:
+            stacks = session.client("cloudformation", config=config).describe_stacks(StackName=stack_name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" not in error.response["Error"].get("Message", ""):
+                raise
+            raise NotStartedError(
+                f"no stack '{stack_name}' in {session.region_name}: deploy it (make deploy), "
+                "or give --stack-name or another region"
+            ) from error
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
+    arn, bucket = from_outputs(outputs, f"stack '{stack_name}'")
+    return Target(session, config, None, arn, bucket, AWS_PACE, is_local=False, outputs=outputs)
+
+
+def named_stack(args: argparse.Namespace, home: Home) -> Target:
+    """Find the deployed stack that ``--stack-name`` names, or else cdk.json; raises as :func:`aws_target`."""
+    return aws_target(args.stack_name or home.default_stack_name())
+
+
+def has_code(error: ClientError, codes: Collection[str]) -> bool:
+    """Whether a service refused with one of the codes."""
+    return error.response["Error"].get("Code") in codes
+
+
+@contextmanager
+def explained(kind: type[CommandError], doing: str = "") -> Iterator[None]:
+    """Turn boto3's errors into one line with the remedy.
+
+    Raises
+    ------
+    UnansweredError
+        If nothing answers, or answers that it failed; with the exit code of the given kind.
+    CommandError
+        Of the given kind, for everything else.
+    """
+    before = f"{doing}: " if doing else ""
+    try:
+        yield
+    except ClientError as error:
+        details = error.response["Error"]
+        message = f"{before}{details.get('Code', 'error')}: {details.get('Message', error)}"
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:
+            raise UnansweredError(message, kind.exit_code) from error
+        raise kind(message) from error
+    except NoCredentialsError as error:
+        raise kind(f"{before}no AWS credentials: set AWS_PROFILE, or run aws configure") from error
+    except NoRegionError as error:
+        raise kind(f"{before}no AWS region: set AWS_REGION, or run aws configure") from error
+    except ProfileNotFound as error:
+        raise kind(f"{before}{error}: see aws configure list-profiles, or unset AWS_PROFILE") from error
+    except (BotoConnectionError, HTTPClientError) as error:
+        raise UnansweredError(f"{before}nothing answers: {error}", kind.exit_code) from error
+    except BotoCoreError as error:
+        raise kind(f"{before}{error}") from error

@@ -1,0 +1,284 @@
+"""The local target: attach to the server that serves this home, or host one as long as the command needs it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hpc.errors import LostRunError, NotStartedError
+from hpc.files import has_room, is_file
+from hpc.targets.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
+from hpc.targets.home import Home
+from hpc.targets.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_assembly
+from hpc.terminal.console import say
+from hpc_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach, copy_state
+
+# A server that is starting holds the lock before it can be attached to.
+CONNECT_TRIES = 150
+CONNECT_PAUSE_SECONDS = 0.1
+OTHERS_PAUSE_SECONDS = 0.2
+# A report of 100,000 children is written in less.
+LONGEST_LOOK_SECONDS = 60
+LAST_ASSEMBLY = "last-assembly"
+
+
+@contextmanager
+def local_target(
+    home: Home,
+    assembly: Path | None,
+    *,
+    variant: Variant = PIPELINE,
+    overlay: Path | None = None,
+    may_host: bool = True,
+    faults: Rehearsal | None = None,
+    is_brief: bool = False,
+) -> Iterator[Target]:
+    """Serve the project's state machine on this machine.
+
+    A server that this command hosts ends with it, but not before the runs that other commands started on it.
+
+    Parameters
+    ----------
+    assembly
+        The cloud assembly to serve, or None for the one of the project's present sources.
+    variant
+        What the assembly of the present sources must have.
+    overlay
+        Folder with a workload that is not part of the project.
+    may_host
+        False where the run has to outlive this command.
+    faults
+        What the server that this command hosts rehearses; none is attached to.
+    is_brief
+        Whether this command only looks, so that others do better to wait for its end than to attach.
+
+    Raises
+    ------
+    NotStartedError
+        If another server of this home serves another assembly, or lacks the workload of ``overlay``, or rehearses
+        faults; if there is one and faults are given, or none and this command may not host one.
+    """
+    folder = home.create()
+    for _ in range(CONNECT_TRIES):
+        connection = _attach(folder)
+        if connection is None and not may_host:
+            raise _no_server(home)
+        wanted = _wanted_assembly(home, assembly, variant, connection)
+        if connection is not None:
+            _check_same(connection, wanted, overlay)
+            _check_faults(connection, faults)
+            yield target_of(connection, is_guest=True)
+            return
+        with ExitStack() as hosting:
+            try:
+                target = target_of(_host(hosting, folder, wanted, overlay, faults, is_brief=is_brief))
+            except ServerInUseError as error:
+                in_use = error
+                time.sleep(CONNECT_PAUSE_SECONDS)
+                continue
+            yield target
+            _wait_for_others(target)
+            return
+    raise NotStartedError(f"{in_use}, and it does not answer")
+
+
+def _attach(folder: Path) -> Connection | None:
+    """Attach to the server of the home, if there is one, but not to one that ends in a moment."""
+    limit = time.monotonic() + LONGEST_LOOK_SECONDS
+    while True:
+        connection = attach(folder)
+        if connection is None or not connection.is_brief or time.monotonic() > limit:
+            return connection
+        time.sleep(CONNECT_PAUSE_SECONDS)
+
+
+def _host(
+    hosting: ExitStack,
+    folder: Path,
+    assembly: Path,
+    overlay: Path | None,
+    faults: Rehearsal | None,
+    *,
+    is_brief: bool,
+) -> Connection:
+    server = LocalServer(folder, assembly, overlay=overlay, faults=faults, is_brief=is_brief)
+    try:
+        connection = hosting.enter_context(server)
+    except ServerInUseError:
+        raise
+    except FaultSpecError as error:
+        raise NotStartedError(f"--faults: {error}") from error
+    except Exception as error:
+        raise unservable(folder, assembly, error) from error
+    unfinished = folder / f"{LAST_ASSEMBLY}.tmp"  # there is one server of a folder
+    try:
+        unfinished.write_text(connection.assembly, encoding="utf-8")
+        unfinished.replace(folder / LAST_ASSEMBLY)
+    except OSError as error:
+        raise NotStartedError(f"HPC_HOME must be a folder that can be written to: {error}") from error
+    return connection
+
+
+def unservable(folder: Path, assembly: Path, error: Exception) -> NotStartedError:
+    """Name what can't run: an assembly may hold anything, so may the folder, and any part of the server may find it."""
+    return NotStartedError(f"the local server of {folder} can't run {assembly}: {type(error).__name__}: {error}")
+
+
+@contextmanager
+def looking_target(home: Home, *, is_brief: bool = True) -> Iterator[Target]:
+    """Serve what ran on this machine, or attach to the server that does, whatever it serves.
+
+    Raises
+    ------
+    NotStartedError
+        If nothing ran yet, or what ran last can't be served any more.
+    """
+    home.check_has_runs()
+    connection = _attach(home.folder)
+    if connection is not None:
+        yield target_of(connection, is_guest=True)
+        return
+    if not has_room(home.folder):
+        with _copied_target(home) as target:
+            yield target
+        return
+    # What was served last has the runs; the sources may have changed since, and a look needs no synthesis.
+    with local_target(home, _last_assembly(home), is_brief=is_brief) as target:
+        yield target
+
+
+@contextmanager
+def _copied_target(home: Home) -> Iterator[Target]:
+    """Serve a copy of what tells of the runs: the home is on a disk that is full, or may only be read.
+
+    Raises
+    ------
+    NotStartedError
+        If the copy can't be made or served.
+    """
+    with TemporaryDirectory(prefix="hpc-") as name, ExitStack() as hosting:
+        folder = Path(name)
+        try:
+            copy_state(home.folder, folder)
+            assembly = _last_assembly(home) or find_assembly(home.project, folder)
+        except OSError as error:
+            raise NotStartedError(
+                f"{home.folder} can't be written to, and can't be copied to be read: {error}"
+            ) from error
+        server = LocalServer(folder, assembly, objects=home.folder / "s3", is_brief=True)
+        try:
+            connection = hosting.enter_context(server)
+        except Exception as error:
+            raise unservable(home.folder, assembly, error) from error
+        yield target_of(connection)
+
+
+def _last_assembly(home: Home) -> Path | None:
+    """Return what was served last, None if it is gone or not known: a full disk may have left an empty file."""
+    try:
+        assembly = Path((home.folder / LAST_ASSEMBLY).read_text(encoding="utf-8"))
+        # One with jobs and orchestrator shows their executions too.
+        with_jobs = assembly.with_name(f"{assembly.name}{WITH_JOBS.suffix}")
+    except (OSError, ValueError):
+        return None
+    return next((folder for folder in (with_jobs, assembly) if is_file(folder / "manifest.json")), None)
+
+
+def attached_target(home: Home) -> Target:
+    """Attach to the server that another command hosts."""
+    connection = attach(home.folder)
+    if connection is None:
+        raise _no_server(home)
+    return target_of(connection, is_guest=True)
+
+
+def _no_server(home: Home) -> NotStartedError:
+    return NotStartedError(f"no local server runs for {home.folder}: a local run ends with the command that hosts it")
+
+
+def _wanted_assembly(home: Home, assembly: Path | None, variant: Variant, connection: Connection | None) -> Path:
+    if assembly is not None:
+        return check_assembly(assembly)
+    in_use = Path(connection.assembly).resolve() if connection else None
+    return find_assembly(home.project, home.folder, variant=variant, in_use=in_use).resolve()
+
+
+def _check_same(connection: Connection, wanted: Path, overlay: Path | None) -> None:
+    served = Path(connection.assembly).resolve()
+    if wanted.name.startswith(f"{served.name}-"):
+        raise NotStartedError(
+            "the local server that runs now has no jobs, because a run of the pipeline alone began it: "
+            "wait for its runs to end or stop it, or use another HPC_HOME"
+        )
+    if served != wanted:
+        raise NotStartedError(
+            f"the local server that runs now serves other sources ({served.name}, wanted {wanted.name}): "
+            "wait for its runs to end or stop it, or use another HPC_HOME"
+        )
+    if overlay is not None and connection.overlay != str(overlay):
+        raise NotStartedError(
+            f"the local server that runs now has {_workload_of(connection.overlay)}, wanted {_workload_of(overlay)}: "
+            "wait for its runs to end or stop it, or use another HPC_HOME"
+        )
+
+
+def _check_faults(connection: Connection, faults: Rehearsal | None) -> None:
+    """Refuse to share a server that rehearses faults: another's run must not suffer them unawares."""
+    wait = "wait for its runs to end or stop it, or use another HPC_HOME"
+    if connection.faults is not None:
+        raise NotStartedError(f"the local server that runs now rehearses faults for another command: {wait}")
+    if faults is not None:
+        raise NotStartedError(
+            f"--faults are for a server that this command hosts, another command hosts the one that runs now: {wait}"
+        )
+
+
+def _workload_of(overlay: str | Path | None) -> str:
+    return f"the workload file {Path(overlay).name}" if overlay is not None else "no workload file"
+
+
+def target_of(connection: Connection, *, is_guest: bool = False) -> Target:
+    """Return the stack of a server as something to call."""
+    arn, bucket = from_outputs(connection.outputs, f"the cloud assembly {connection.assembly}")
+    session = local_session(
+        region=connection.region,
+        access_key_id=connection.access_key_id,
+        secret_access_key=connection.secret_access_key,
+    )
+    return Target(
+        session,
+        local_config(),
+        connection.endpoint_url,
+        arn,
+        bucket,
+        LOCAL_PACE,
+        is_local=True,
+        assembly=connection.assembly,
+        is_guest=is_guest,
+        outputs=connection.outputs,
+    )
+
+
+def _wait_for_others(target: Target) -> None:
+    """Keep serving until no execution runs, because another command's run would die with this server."""
+    told = False
+    while True:
+        with explained(LostRunError, "looking for other runs on this server"):
+            names = sorted(_running(target))
+        if not names:
+            return
+        if not told:
+            say(f"still serving {', '.join(names)} (Ctrl-C ends it)")
+            told = True
+        time.sleep(OTHERS_PAUSE_SECONDS)
+
+
+def _running(target: Target) -> Iterator[str]:
+    """Yield the names of running executions, up to 100 of each state machine."""
+    for machine in target.stepfunctions.list_state_machines()["stateMachines"]:
+        if machine["type"] == "STANDARD":  # the others' executions are not listed
+            answer = target.stepfunctions.list_executions(
+                stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING", maxResults=100
+            )
+            yield from (execution["name"] for execution in answer["executions"])

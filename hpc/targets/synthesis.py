@@ -1,0 +1,183 @@
+"""The cloud assembly, cached: from the project's sources to a folder that `python app.py` wrote for them."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpc.errors import NotStartedError
+from hpc.files import is_file
+from hpc.terminal.console import say
+
+KEPT_ASSEMBLIES = 3
+SHOWN_LINES = 20
+SYNTHESIS_TRIES = 3
+ABANDONED_AFTER_SECONDS = 3_600
+SOURCE_FILES = ("app.py", "cdk.json", "requirements.txt", "constraints.txt")
+# What synthesis needs of the caller's environment.  Everything else stays out, AWS credentials above all:
+# a template must not depend on who makes it.
+PASSED_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "JSII_RUNTIME_PACKAGE_CACHE_ROOT")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is synthesized from the sources: ``context`` wins over that of cdk.json."""
+
+    context: Mapping[str, Any]
+
+    @property
+    def suffix(self) -> str:
+        """What an assembly's name ends with; the pipeline alone has none."""
+        text = json.dumps(self.context, sort_keys=True)
+        return f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if self.context else ""
+
+
+PIPELINE = Variant({})
+# Waiting half a minute before an entry is tried again is for services that are busy.
+WITH_JOBS = Variant(
+    {"hpc:batch": True, "hpc:orchestrator": True, "hpc:orchestrator_retry_interval_seconds": 1},
+)
+
+
+def find_assembly(project: Path, home: Path, *, variant: Variant = PIPELINE, in_use: Path | None = None) -> Path:
+    """Return the cloud assembly of the project's present sources; synthesize it when there is none yet.
+
+    Safe to call from several processes at once: each synthesizes into a folder of its own, the first to finish
+    gives it its name.
+
+    Parameters
+    ----------
+    in_use : Path or None
+        An assembly that a running server reads; it is never removed, and returned if it has what is wanted.
+
+    Raises
+    ------
+    NotStartedError
+        If app.py is missing or fails, when the message ends with its last lines, or the sources keep changing.
+    """
+    if not (project / "app.py").is_file():
+        raise NotStartedError(f"no app.py in {project}: run from a checkout, or give --assembly DIR")
+    cache = home / "cdk.out"
+    present = digest(project)
+    if in_use is not None and in_use.parent == cache.resolve() and _serves(in_use.name, present, variant):
+        return in_use
+    assembly = cache / f"{present}{variant.suffix}"
+    for _ in range(SYNTHESIS_TRIES):
+        if assembly.is_dir():
+            break
+        cache.mkdir(parents=True, exist_ok=True)
+        assembly = _synthesize(project, assembly, variant)
+    else:
+        raise NotStartedError(f"the sources in {project} changed while they were synthesized, {SYNTHESIS_TRIES} times")
+    os.utime(assembly)  # its age is the time since it was last used
+    _remove_old(cache, keep={assembly} | ({in_use} if in_use else set()))
+    return assembly
+
+
+def _serves(name: str, present: str, variant: Variant) -> bool:
+    """Whether an assembly has what a variant has: every variant has the pipeline."""
+    return name == f"{present}{variant.suffix}" or (variant is PIPELINE and name.startswith(f"{present}-"))
+
+
+def check_assembly(folder: Path) -> Path:
+    """Return the absolute path of an assembly that was named on the command line."""
+    if not is_file(folder / "manifest.json"):
+        raise NotStartedError(f"--assembly must be a cloud assembly, a folder with manifest.json, got {folder}")
+    return folder.resolve()
+
+
+def digest(project: Path) -> str:
+    """Hash the names and contents of everything that the assembly is made from, and the version of Python."""
+    total = hashlib.sha256(sys.version.encode())
+    for path in sorted(_sources(project)):
+        content = path.read_bytes()
+        # Lengths keep one file's end from passing for the next one's beginning.
+        name = path.relative_to(project).as_posix().encode()
+        total.update(b"%d %d " % (len(name), len(content)))
+        total.update(name)
+        total.update(content)
+    return total.hexdigest()[:32]
+
+
+def _sources(project: Path) -> Iterator[Path]:
+    yield from (path for name in SOURCE_FILES if (path := project / name).is_file())
+    yield from (path for path in (project / "hpc_stack").rglob("*.py") if path.is_file())
+    for path in (project / "lambdas").rglob("*"):
+        # Bytecode appears when the handlers run and is no part of the asset.
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
+            yield path
+
+
+def _synthesize(project: Path, assembly: Path, variant: Variant) -> Path:
+    """Synthesize; return where the assembly of the sources as they are afterwards belongs."""
+    say("synthesizing the cloud assembly (once for these sources)")
+    unfinished = assembly.with_name(f"{assembly.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        result = subprocess.run(
+            [sys.executable, "app.py"],
+            cwd=project,
+            env=_environment(unfinished, variant),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if result.returncode != 0 or not (unfinished / "manifest.json").is_file():
+            lines = result.stdout.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
+            raise NotStartedError(f"synthesis failed: app.py exited with {result.returncode}", *lines)
+        # An edit in the meantime may be in the assembly or not: it must not get either name.
+        after = assembly.with_name(f"{digest(project)}{variant.suffix}")
+        if after == assembly:
+            _publish(unfinished, assembly)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return after
+
+
+def _environment(outdir: Path, variant: Variant) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
+    return passed | {
+        "CDK_OUTDIR": str(outdir),
+        # The workers import the packages of this Python environment, so that a local run needs no layer of them.
+        "CDK_CONTEXT_JSON": json.dumps({"hpc:packages_layer": False, **variant.context}),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _publish(unfinished: Path, assembly: Path) -> None:
+    try:
+        unfinished.rename(assembly)
+    except OSError:
+        if not assembly.is_dir():
+            raise
+        # Another process was faster; its assembly is made from the same sources.
+
+
+def _remove_old(cache: Path, *, keep: Iterable[Path]) -> None:
+    kept = {path.name for path in keep}
+    aged = sorted(_ages(cache), reverse=True)
+    finished = [path for _, path in aged if path.suffix != ".tmp"]
+    for path in finished[KEPT_ASSEMBLIES:]:
+        if path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+    # A synthesis that was killed leaves its folder; a living one is younger than this.
+    for modified, path in aged:
+        if path.suffix == ".tmp" and time.time() - modified > ABANDONED_AFTER_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _ages(cache: Path) -> Iterator[tuple[float, Path]]:
+    for path in cache.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process has just renamed or removed it
+            yield path.stat().st_mtime, path

@@ -1,0 +1,85 @@
+"""A workload in a file of one's own: from its path to a folder that the workers of the local server import from."""
+
+import ast
+import hashlib
+import os
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpc.errors import NotStartedError
+from hpc.files import is_file
+from hpc.targets.home import Home
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+DEPLOYED_FOLDER = Path("lambdas", "workloads")
+
+
+@dataclass(frozen=True)
+class WorkloadFile:
+    """A workload's source as it was when the command began."""
+
+    name: str
+    source: bytes
+
+    def copy_to(self, home: Path) -> Path:
+        """Return the folder with a copy, made if missing: later edits change no run that has begun."""
+        folder = overlay_folder(home, self.name, hashlib.sha256(self.source).hexdigest())
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f".{uuid.uuid4().hex}"
+        unfinished.write_bytes(self.source)
+        unfinished.replace(folder / f"{self.name}.py")
+        return folder
+
+
+def overlay_folder(home: Path, workload: str, sha256: str) -> Path:
+    """Return where the copy of a workload's file is, or would be; run.json of a run has its name and SHA-256."""
+    return (home / "workloads" / f"{workload}-{sha256[:16]}").resolve()
+
+
+def names_file(workload: str | None) -> bool:
+    """Whether ``--workload`` gives a file; else it gives the name of one in lambdas/workloads."""
+    return workload is not None and (workload.endswith(".py") or os.sep in workload)
+
+
+def workload_name(workload: str | None) -> str | None:
+    """Return the name that the execution input has for what ``--workload`` gives."""
+    return Path(workload).stem if workload is not None and names_file(workload) else workload
+
+
+def read_workload_file(workload: str | None, home: Home, *, on_aws: bool) -> WorkloadFile | None:
+    """Read the file that ``--workload`` names; None where it names none, or one that every server has.
+
+    Raises
+    ------
+    NotStartedError
+        If there is no such file, it is not Python, its name is taken, or the run is on AWS.
+    """
+    if workload is None or not names_file(workload):
+        return None
+    path, named = Path(workload), f"--workload {workload}"
+    if not NAME.fullmatch(path.stem) or path.suffix != ".py":
+        raise NotStartedError(f"{named} must be a file named like my_model.py: a-z, 0-9 and _, a letter first")
+    deployed = home.project / DEPLOYED_FOLDER / path.name
+    if path.resolve() == deployed.resolve():
+        return None
+    if on_aws:
+        raise NotStartedError(
+            f"{named}: on AWS runs what is deployed; copy the file to {DEPLOYED_FOLDER}/, add the packages it needs to "
+            f"lambdas/requirements.txt, run make deploy, then give --workload {path.stem}"
+        )
+    if is_file(deployed):
+        raise NotStartedError(
+            f"{named}: the project has a workload {path.stem} of its own ({DEPLOYED_FOLDER / path.name}): give "
+            "your file another name"
+        )
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise NotStartedError(f"{named} can't be read: {error}") from error
+    try:
+        ast.parse(source, path.name)
+    except (SyntaxError, ValueError) as error:
+        raise NotStartedError(f"{named} is not Python: {error}") from error
+    return WorkloadFile(path.stem, source)

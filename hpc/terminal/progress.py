@@ -1,0 +1,104 @@
+"""Progress of a run on stderr: one live line on a terminal, now and then a plain line elsewhere."""
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol
+
+from hpc.terminal.console import say
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from hpc.runs.watch import Counts
+
+PLAIN_EVERY_SECONDS = 5.0
+
+
+class View(Protocol):
+    """Shows counts as they come in."""
+
+    def show(self, counts: "Counts | None", seconds: float) -> None: ...
+
+
+class Meter:
+    """Rate and time to the end, from the first counts that were seen: before them nothing was computed."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def describe(self, counts: "Counts", seconds: float) -> str:
+        """Return e.g. ``512/1,000 batches done, 2 failed, 340/s, 1 s left``."""
+        if self._first is None:
+            self._first = (counts.done, seconds)
+        done, since = self._first
+        parts = [f"{counts.done:,}/{counts.total:,} batches done", f"{counts.failed:,} failed"]
+        if counts.done > done and seconds > since:
+            rate = (counts.done - done) / (seconds - since)
+            left = (counts.total - counts.done) / rate
+            parts += [f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s", f"{duration(left)} left"]
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return e.g. ``1.4 s``, ``25 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60} min"
+
+
+class PlainView:
+    """A line every few seconds, and only when something has changed: for files, pipes and CI logs."""
+
+    def __init__(self) -> None:
+        self._meter = Meter()
+        self._shown_at = 0.0
+        self._shown: Counts | None = None
+
+    def show(self, counts: "Counts | None", seconds: float) -> None:
+        if counts is None or counts == self._shown:
+            return
+        line = self._meter.describe(counts, seconds)
+        if seconds - self._shown_at >= PLAIN_EVERY_SECONDS:
+            say(line)
+            self._shown_at, self._shown = seconds, counts
+
+
+class TerminalView:
+    """A bar that moves."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - a run without a terminal need not wait for it
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - as above
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(complete_style="green", finished_style="green"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            refresh_per_second=4,  # each refresh takes time from the workers
+        )
+        self._meter = Meter()
+        self._task: TaskID = self._progress.add_task("starting", total=None)
+
+    def __enter__(self) -> "TerminalView":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._progress.stop()
+
+    def show(self, counts: "Counts | None", seconds: float) -> None:
+        if counts is not None:
+            description = self._meter.describe(counts, seconds)
+            self._progress.update(self._task, description=description, total=counts.total, completed=counts.done)
+
+
+def open_view() -> AbstractContextManager[View]:
+    """Return the view that fits stderr."""
+    return TerminalView() if sys.stderr.isatty() else nullcontext(PlainView())
