@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from hpc_local.lambda_runtime import Function, LambdaRuntime
+from sfn_local.lambda_runtime.runtime import Function, LambdaRuntime
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:noop"
 

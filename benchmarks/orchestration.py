@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from sfn_local.arns import Account
+from sfn_local.clock import Clock
+from sfn_local.engine import compose
+from sfn_local.object_store import ObjectStore
+from sfn_local.storage.store import Store
 
 from benchmarks.noop import ARN as NOOP
 from benchmarks.noop import define_runtime
-from hpc_local.arns import Account
-from hpc_local.clock import Clock
-from hpc_local.engine import compose
-from hpc_local.object_store import ObjectStore
-from hpc_local.storage.store import Store
 
 BUCKET = "benchmark"
 ITEMS = "items.json"

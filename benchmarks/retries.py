@@ -24,23 +24,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sfn_local.arns import Account
+from sfn_local.assembly.read import load
+from sfn_local.clock import Clock
+from sfn_local.execution.frames import Call, Cursor, Frame, Services
+from sfn_local.execution.history import History
+from sfn_local.execution.integrations import Integrations
+from sfn_local.execution.interpreter import run_program
+from sfn_local.execution.program import Program, compile_program
+from sfn_local.execution.task_tokens import TaskTokens
+from sfn_local.faults.injector import Rehearsal
+from sfn_local.faults.service_errors import service_failure
+from sfn_local.faults.spec import FaultSpec
+from sfn_local.language import Json
+from sfn_local.language.errors import StatesError
+from sfn_local.language.scope import Scope
+from sfn_local.machines.state_types import WORK
+
 from hpc.targets.synthesis import PIPELINE, Variant, find_assembly
-from hpc_local.arns import Account
-from hpc_local.assembly import load
-from hpc_local.clock import Clock
-from hpc_local.execution.frames import Call, Cursor, Frame, Services
-from hpc_local.execution.history import History
-from hpc_local.execution.interpreter import run_program
-from hpc_local.execution.program import Program, compile_program
-from hpc_local.execution.state_types import WORK
-from hpc_local.execution.task_tokens import TaskTokens
-from hpc_local.faults.rehearsal import Rehearsal
-from hpc_local.faults.service_errors import service_failure
-from hpc_local.faults.spec import FaultSpec
-from hpc_local.integrations.registry import Integrations
-from hpc_local.language import Json
-from hpc_local.language.errors import StatesError
-from hpc_local.language.scope import Scope
 
 PROJECT = Path(__file__).parents[1]
 EXPRESS = Variant({"hpc:child_type": "EXPRESS", "hpc:compute_timeout_seconds": 180})

@@ -14,10 +14,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from processes import descendants, open_handles, wait_until_gone
+from sfn_local.server import Connection, attach
 from soaked_files import Committed
 
 from hpc.targets.client import local_config, local_session
-from hpc_local.server import Connection, attach
 
 LINE_BYTES = 12  # a line of the log: an item's index, padded, so that its size tells how many were begun
 POLL_SECONDS = 0.005
@@ -31,8 +31,8 @@ HANDLE_MARGIN = 16
 HOST = """
 import sys
 from pathlib import Path
-from hpc_local.clock import Clock
-from hpc_local.server import FaultSpec, LocalServer, Rehearsal
+from sfn_local.clock import Clock
+from sfn_local.server import FaultSpec, LocalServer, Rehearsal
 home, assembly, overlay, spec, speed = sys.argv[1:]
 faults = Rehearsal(FaultSpec.parse(spec)) if spec else None
 with LocalServer(Path(home), Path(assembly), overlay=Path(overlay), faults=faults, clock=Clock(float(speed))):

@@ -14,7 +14,7 @@ from hpc.json_objects import json_object
 from hpc.terminal.console import say
 
 if TYPE_CHECKING:
-    from hpc_local.server import Rehearsal
+    from sfn_local.server import Rehearsal
 
 FAULTS = option(
     "--faults",
@@ -46,7 +46,7 @@ def read_rehearsal(args: argparse.Namespace) -> "Rehearsal | None":
     """
     if args.faults is None:
         return None
-    from hpc_local.server import FaultSpec, FaultSpecError, Rehearsal  # noqa: PLC0415 - a run on AWS does without
+    from sfn_local.server import FaultSpec, FaultSpecError, Rehearsal  # noqa: PLC0415 - a run on AWS does without
 
     text = read_text(args.faults, "--faults")
     try:

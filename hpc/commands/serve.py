@@ -8,13 +8,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NoReturn
 
+from sfn_local.server import Connection, LocalServer, ServerInUseError
+
 from hpc.errors import ExitCode, NotStartedError
 from hpc.local_environment import aws_variables
 from hpc.targets.home import Home
 from hpc.targets.local import unservable
 from hpc.targets.synthesis import WITH_JOBS, check_assembly, find_assembly
 from hpc.terminal.console import emit, say
-from hpc_local.server import Connection, LocalServer, ServerInUseError
 
 # A port that is taken, or that only root may have.
 PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)

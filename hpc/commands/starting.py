@@ -13,7 +13,7 @@ from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, Variant
 
 if TYPE_CHECKING:
-    from hpc_local.server import Rehearsal
+    from sfn_local.server import Rehearsal
 
 
 def new_run_name(prefix: str = "run-") -> str:

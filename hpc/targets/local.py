@@ -6,13 +6,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sfn_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach, copy_state
+
 from hpc.errors import LostRunError, NotStartedError
 from hpc.files import has_room, is_file
 from hpc.targets.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
 from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_assembly
 from hpc.terminal.console import say
-from hpc_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach, copy_state
 
 # A server that is starting holds the lock before it can be attached to.
 CONNECT_TRIES = 150

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 from result_files import compare_files
 from runner import Case, Runner, runner
-
-from hpc_local.language.definition import InvalidDefinition
+from sfn_local.language.definition import InvalidDefinition
 
 PROJECT = Path(__file__).parents[2]
 CASES = Path(os.environ.get("HPC_CONFORMANCE_DIR") or PROJECT.parent / "shared" / "conformance" / "cases")

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hpc_local.object_store import ObjectStore
+from sfn_local.object_store import ObjectStore
 
 # What differs from run to run.  Source: the recordings' own note.
 _VARYING = frozenset(

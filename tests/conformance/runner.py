@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpc_local.arns import Account
-from hpc_local.clock import Clock
-from hpc_local.engine import compose
-from hpc_local.execution.executions import Machine
-from hpc_local.execution.machines import Machines
-from hpc_local.lambda_function import Function
-from hpc_local.lambda_runtime import LambdaRuntime
-from hpc_local.object_store import ObjectStore
-from hpc_local.storage.executions import ExecutionRow
-from hpc_local.storage.store import Store
+from sfn_local.arns import Account
+from sfn_local.clock import Clock
+from sfn_local.engine import compose
+from sfn_local.execution.executions import Machine
+from sfn_local.lambda_runtime.function import Function
+from sfn_local.lambda_runtime.runtime import LambdaRuntime
+from sfn_local.machines.registry import Machines
+from sfn_local.object_store import ObjectStore
+from sfn_local.storage.execution_store import ExecutionRow
+from sfn_local.storage.store import Store
 
 ACCOUNT = Account(account_id="111111111111", region="us-east-1")
 ROLE_ARN = "arn:aws:iam::111111111111:role/recorded"

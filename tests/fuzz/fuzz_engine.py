@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hpc_local.arns import Account
-from hpc_local.batch.resources import JobDefinition, JobQueue
-from hpc_local.batch.service import BatchService
-from hpc_local.clock import Clock
-from hpc_local.engine import compose
-from hpc_local.http_api import HttpApi
-from hpc_local.lambda_function import Function
-from hpc_local.lambda_runtime import LambdaRuntime
-from hpc_local.loopback import LoopbackServer
-from hpc_local.object_store import ObjectStore
-from hpc_local.protocol import Service
-from hpc_local.sigv4 import Credential
-from hpc_local.storage.executions import ExecutionRow
-from hpc_local.storage.store import Store
+from sfn_local.arns import Account
+from sfn_local.batch.resources import JobDefinition, JobQueue
+from sfn_local.batch.service import BatchService
+from sfn_local.clock import Clock
+from sfn_local.endpoint.http_api import HttpApi
+from sfn_local.endpoint.sigv4 import Credential
+from sfn_local.engine import compose
+from sfn_local.lambda_runtime.function import Function
+from sfn_local.lambda_runtime.runtime import LambdaRuntime
+from sfn_local.loopback import LoopbackServer
+from sfn_local.object_store import ObjectStore
+from sfn_local.protocol import Service
+from sfn_local.storage.execution_store import ExecutionRow
+from sfn_local.storage.store import Store
 
 PROJECT = Path(__file__).parents[2]
 ACCOUNT = Account()

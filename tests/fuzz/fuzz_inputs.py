@@ -15,8 +15,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-
-from hpc_local.language.fields import OBJECT_FIELDS, STATE_FIELDS
+from sfn_local.language.fields import OBJECT_FIELDS, STATE_FIELDS
 
 TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
 HANG_SECONDS = 20

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from fuzz_engine import ACCOUNT, BUCKET, KEY_ID, SECRET, Engine
-
-from hpc_local import sigv4
-from hpc_local.protocol.faults import S3_FAULTS
-from hpc_local.protocol.messages import HttpRequest
+from sfn_local.endpoint import sigv4
+from sfn_local.protocol.faults import S3_FAULTS
+from sfn_local.protocol.messages import HttpRequest
 
 ROLE_ARN = "arn:aws:iam::000000000000:role/tests"
 MACHINE = ACCOUNT.arn("states", "stateMachine:nested")

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sfn_local.language.jsonata_engine  # noqa: F401 - its library sets Python's limit of recursion: before a test does
 from fuzz_engine import BUCKET, PATIENT_SECONDS, PROJECT, RUN_SECONDS, Engine, on_record, open_engine
 from fuzz_inputs import HANG_SECONDS, Draw, bounded, inputs, mutate, no_error_logged, odd_values, places, text_of
 from fuzz_machines import EXPRESS, INPUT, MACHINES, NESTED, RUN, TASK_FIELDS, prepare
 from hypothesis import given
 from hypothesis import strategies as st
+from sfn_local.language.errors import HEARTBEAT_TIMEOUT, PREDEFINED_NAMES, TIMEOUT
+from sfn_local.protocol import ServiceError
+from sfn_local.protocol.catalog import service_model
+from sfn_local.storage.execution_store import ExecutionRow
 
-import hpc_local.language.jsonata_engine  # noqa: F401 - its library sets Python's limit of recursion: before a test does
-from hpc_local.language.errors import HEARTBEAT_TIMEOUT, PREDEFINED_NAMES, TIMEOUT
-from hpc_local.protocol import ServiceError
-from hpc_local.protocol.catalog import service_model
-from hpc_local.storage.executions import ExecutionRow
 from lambdas.run_files import errors as handler_errors
 from lambdas.workloads import utf8_keys
 

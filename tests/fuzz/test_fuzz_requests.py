@@ -26,9 +26,8 @@ from fuzz_requests import (
 )
 from hypothesis import assume, given
 from hypothesis import strategies as st
-
-from hpc_local.protocol.catalog import service_model
-from hpc_local.protocol.faults import BATCH_FAULTS, JSON_FAULTS, S3_FAULTS, Fault, Faults
+from sfn_local.protocol.catalog import service_model
+from sfn_local.protocol.faults import BATCH_FAULTS, JSON_FAULTS, S3_FAULTS, Fault, Faults
 
 HEADERS = (
     *("range", "if-match", "if-none-match", "if-modified-since", "content-md5", "content-length", "content-type"),

@@ -14,8 +14,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 from hpc_commands import call_with, hpc
-
-from hpc_local.server import Connection, LocalServer
+from sfn_local.server import Connection, LocalServer
 
 NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 

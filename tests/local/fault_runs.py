@@ -8,11 +8,11 @@ from typing import Any
 
 import boto3
 from job_commands import assembly
+from sfn_local.clock import Clock
+from sfn_local.server import Connection, FaultSpec, LocalServer, Rehearsal
 from states_endpoint import ended
 
 from hpc.targets.client import local_config, local_session
-from hpc_local.clock import Clock
-from hpc_local.server import Connection, FaultSpec, LocalServer, Rehearsal
 
 SIZE, BATCH_SIZE = 64, 8
 TOTAL = str(sum(index**2 for index in range(SIZE)))

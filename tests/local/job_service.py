@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from hpc_local.arns import Account
-from hpc_local.batch.jobs import AnyJob
-from hpc_local.batch.resources import JobDefinition, JobQueue
-from hpc_local.batch.service import BatchService
-from hpc_local.clock import Clock
-from hpc_local.protocol.catalog import load_api
-from hpc_local.protocol.validation import find_errors
+from sfn_local.arns import Account
+from sfn_local.batch.jobs import AnyJob
+from sfn_local.batch.resources import JobDefinition, JobQueue
+from sfn_local.batch.service import BatchService
+from sfn_local.clock import Clock
+from sfn_local.protocol.catalog import load_api
+from sfn_local.protocol.validation import find_errors
 
 ACCOUNT = Account()
 QUEUE = JobQueue(

@@ -5,8 +5,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from hpc_local.lambda_function import Function, FunctionError
-from hpc_local.worker_pool import Invocation, Worker, WorkerPool
+from sfn_local.lambda_runtime.function import Function, FunctionError
+from sfn_local.lambda_runtime.worker_pool import Invocation, Worker, WorkerPool
 
 TIMEOUT_SECONDS = 30
 WORKER_COUNT = 2

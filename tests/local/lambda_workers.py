@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hpc_local.lambda_runtime import Function, FunctionError, LambdaRuntime
+from sfn_local.lambda_runtime.runtime import Function, FunctionError, LambdaRuntime
 
 Result = TypeVar("Result")
 OWN_LINE = re.compile(r"(INIT_START|START|END|REPORT) ")

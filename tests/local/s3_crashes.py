@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from hpc_local.object_store import CompletedPart, ObjectStore
+from sfn_local.object_store import CompletedPart, ObjectStore
 
 FILE_EVENTS = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.utime"}
 

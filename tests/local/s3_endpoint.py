@@ -11,12 +11,11 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
-from hpc_local.http_api import HttpApi
-from hpc_local.loopback import AsgiApplication, LoopbackServer
-from hpc_local.object_store import ObjectStore
-from hpc_local.s3 import S3Service
-from hpc_local.sigv4 import Credential
+from sfn_local.endpoint.http_api import HttpApi
+from sfn_local.endpoint.sigv4 import Credential
+from sfn_local.loopback import AsgiApplication, LoopbackServer
+from sfn_local.object_store import ObjectStore
+from sfn_local.s3 import S3Service
 
 
 @contextmanager

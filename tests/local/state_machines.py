@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hpc_local.arns import Account
-from hpc_local.clock import Clock
-from hpc_local.engine import compose
-from hpc_local.lambda_runtime import LambdaRuntime
-from hpc_local.object_store import ObjectStore
-from hpc_local.storage.store import Store
+from sfn_local.arns import Account
+from sfn_local.clock import Clock
+from sfn_local.engine import compose
+from sfn_local.lambda_runtime.runtime import LambdaRuntime
+from sfn_local.object_store import ObjectStore
+from sfn_local.storage.store import Store
 
 BUCKET = "results-of-tests"
 _STATES = "arn:aws:states:us-east-1:000000000000:stateMachine:"

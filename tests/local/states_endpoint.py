@@ -11,8 +11,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
-from hpc_local.server import Connection, LocalServer
+from sfn_local.server import Connection, LocalServer
 
 ROLE_ARN = "arn:aws:iam::000000000000:role/tests"
 MACHINE_ARN = "arn:aws:states:us-east-1:000000000000:stateMachine"

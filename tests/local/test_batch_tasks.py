@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from job_service import ACCOUNT, Jobs, open_jobs, run
-
-from hpc_local.clock import Clock
-from hpc_local.engine import compose
-from hpc_local.execution.machines import Machines
-from hpc_local.lambda_runtime import LambdaRuntime
-from hpc_local.object_store import ObjectStore
-from hpc_local.storage.store import Store
+from sfn_local.clock import Clock
+from sfn_local.engine import compose
+from sfn_local.lambda_runtime.runtime import LambdaRuntime
+from sfn_local.machines.registry import Machines
+from sfn_local.object_store import ObjectStore
+from sfn_local.storage.store import Store
 
 ARN = ACCOUNT.arn("states", "stateMachine:machine")
 WAIT = "import pathlib, time; pathlib.Path('started').touch(); time.sleep(600)"

@@ -10,7 +10,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = ("Makefile", "app.py", "cdk.json", "*requirements*.txt", "constraints.txt", "package.json", "pyproject.toml")
-PACKAGES = ("hpc", "hpc_local", "hpc_stack", "lambdas")
+PACKAGES = ("hpc", "sfn_local", "hpc_stack", "lambdas")
 
 
 def copied(folder: Path) -> Path:

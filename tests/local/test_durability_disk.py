@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 from redrives import redrive
+from sfn_local.storage.journal import Journal, StorageError, Write
 from state_machines import BUCKET, Home, open_home
-
-from hpc_local.storage.journal import Journal, StorageError, Write
 
 ITEM_CHARACTERS = 100_000
 

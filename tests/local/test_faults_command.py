@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from fault_runs import SIZE, TOTAL
 from hpc_commands import assembly, call, call_with, command, environment, hpc, result_of
-
-from hpc_local.server import FaultSpec, LocalServer, Rehearsal
+from sfn_local.server import FaultSpec, LocalServer, Rehearsal
 
 RUN = ("run", "--size", str(SIZE), "--workload", "squares", "--batch-size", "8")
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from lambda_pool import TIMEOUT_SECONDS, Machine, define
-
-from hpc_local.lambda_function import FunctionError
-from hpc_local.worker_pool import Invocation, Worker
+from sfn_local.lambda_runtime.function import FunctionError
+from sfn_local.lambda_runtime.worker_pool import Invocation, Worker
 
 AFTER_SECONDS = 0.05
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from fault_runs import check_exact, served
 from job_commands import arguments
+from sfn_local.server import FaultSpec, FaultSpecError, LocalServer, Rehearsal
 from states_endpoint import States, chain
 
 from hpc.cli.main import main
-from hpc_local.server import FaultSpec, FaultSpecError, LocalServer, Rehearsal
 
 RETRIED = (
     "throttle Start times=2; service_error Start; throttle Compute 30%; service_error Compute item=2 times=2;"

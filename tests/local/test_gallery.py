@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from assemblies import synthesized
 from hpc_commands import digits, key_total
+from sfn_local.server import Connection, LocalServer
 from states_endpoint import ended
 
 from hpc.targets.client import local_config, local_session
 from hpc.targets.synthesis import WITH_JOBS
-from hpc_local.server import Connection, LocalServer
 from lambdas.testing import answer
 from lambdas.workloads import mandelbrot, option_price
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from hpc_commands import MISSING_BUCKET, assembly
+from sfn_local.server import Connection, LocalServer
 
 from hpc.cli.main import main
-from hpc_local.server import Connection, LocalServer
 
 Refused = Callable[..., str]
 

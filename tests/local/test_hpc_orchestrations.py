@@ -10,9 +10,9 @@ import job_commands
 import pytest
 from aws_commands import OnAws, stand_ins
 from hpc_commands import call_with, result_of
+from sfn_local.server import Connection, LocalServer
 
 from hpc.targets.local import target_of
-from hpc_local.server import Connection, LocalServer
 
 ENTRIES = json.dumps([{"name": "one", "workload": "squares", "size": 4}])
 Call = Callable[..., subprocess.CompletedProcess[str]]

@@ -12,10 +12,10 @@ import pytest
 from assemblies import EXPRESS, synthesized
 from aws_commands import OnAws, stand_ins
 from hpc_commands import call_with, result_of
+from sfn_local.server import Connection, LocalServer
 from workload_sources import SENSITIVE
 
 from hpc.targets.workload_file import WorkloadFile
-from hpc_local.server import Connection, LocalServer
 
 BAD = (3, 17, 18)
 GIVEN = ("--size", "20", "--batch-size", "5", "--params", json.dumps({"bad": BAD}))

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from hpc_commands import HPC, environment, hpc
-
-from hpc_local.server import LocalServer
+from sfn_local.server import LocalServer
 
 FORGED = "hpc: total 42"
 STEERING = "a\x1b]0;title\x07\x1b[2J\x9b2J\rb\u202ec\u2066d\u200b\u2028\x85" + f"\n{FORGED}\n"

@@ -25,8 +25,7 @@ from hpc_commands import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from hpc_local.server import LocalServer
+from sfn_local.server import LocalServer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 GOLDEN = Path(os.environ.get("HPC_GOLDEN_DIR", PROJECT.parent / "shared/golden")) / "total_1024.txt"

@@ -14,8 +14,7 @@ from typing import NoReturn
 import boto3
 import pytest
 from hpc_commands import assembly, call, command, environment, hpc
-
-from hpc_local.batch.service import BatchService
+from sfn_local.batch.service import BatchService
 
 VARIABLES = [
     "AWS_ENDPOINT_URL",

@@ -10,10 +10,10 @@ from assemblies import EXPRESS, copied
 from hpc_commands import call_with, result_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sfn_local.server import LocalServer
 from workload_sources import REHEARSAL
 
 from hpc.targets.synthesis import Variant
-from hpc_local.server import LocalServer
 
 WORKLOADS = {"rehearsal.py": REHEARSAL}
 Run = Callable[..., subprocess.CompletedProcess[str]]

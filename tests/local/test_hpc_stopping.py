@@ -15,8 +15,7 @@ import pytest
 from assemblies import synthesized
 from hpc_commands import HPC, assembly, call, command, environment, hpc, result_of
 from processes import descendants, wait_until_gone
-
-from hpc_local.server import LocalServer, attach
+from sfn_local.server import LocalServer, attach
 
 FOREVER = ["run", "--size", "4", "--workload", "rehearsal", "--params", '{"seconds": 600}', "--batch-size", "1"]
 ENDS_WITHIN_SECONDS = 60

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from browser import draw, needs_chromium, opened
 from hpc_commands import call, hpc
+from sfn_local.server import LocalServer
 from workload_sources import SENSITIVE
-
-from hpc_local.server import LocalServer
 
 PARAMS = ["--params", '{"bad": [3, 17, 18]}', "--batch-size", "5"]
 

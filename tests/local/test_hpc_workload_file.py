@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from hpc_commands import assembly, call, hpc, result_of
-
-from hpc_local.server import LocalServer
+from sfn_local.server import LocalServer
 
 MINE = "import numpy as np\n\ndef compute(item, params): return np.arange(item).sum() * params['by']\n"
 

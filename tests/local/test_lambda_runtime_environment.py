@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 from lambda_workers import BASE_ENVIRONMENT, Workers, lambda_workers
+from sfn_local.lambda_runtime.function import Function
 from states_endpoint import wait_until
-
-from hpc_local.lambda_function import Function
 
 REPORT = """
 import os, sys, random, time
@@ -123,7 +122,7 @@ def handler(event, context):
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "own.py").write_text("")
-    names = ["lambdas.own", "lambdas.compute", "hpc_local", "hpc", "hpc_stack", "boto3", "app"]
+    names = ["lambdas.own", "lambdas.compute", "sfn_local", "hpc", "hpc_stack", "boto3", "app"]
     assert workers.invoke(arn, names) == ["lambdas.own", "boto3", "app"]
 
 

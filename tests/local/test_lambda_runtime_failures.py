@@ -7,8 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lambda_workers import Workers, function_arn, lambda_workers
-
-from hpc_local.lambda_function import MAXIMUM_RESPONSE_BYTES
+from sfn_local.lambda_runtime.function import MAXIMUM_RESPONSE_BYTES
 
 APP = """
 import os, signal, sys, time

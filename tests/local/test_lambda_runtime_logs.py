@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from lambda_workers import Workers, lambda_workers
-
-from hpc_local.lambda_function import FunctionError
-from hpc_local.log_streams import LogStreams
+from sfn_local.lambda_runtime.function import FunctionError
+from sfn_local.lambda_runtime.log_streams import LogStreams
 
 TALKER = """
 import os, time

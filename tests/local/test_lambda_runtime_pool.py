@@ -7,9 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from lambda_pool import TIMEOUT_SECONDS, WORKER_COUNT, Machine, define
-
-from hpc_local.lambda_function import FunctionError, unavailable
-from hpc_local.worker_pool import INITIALIZATION_SECONDS, Invocation, Worker
+from sfn_local.lambda_runtime.function import FunctionError, unavailable
+from sfn_local.lambda_runtime.worker_pool import INITIALIZATION_SECONDS, Invocation, Worker
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 from lambda_workers import lambda_workers
 from processes import is_alive, wait_until_gone
-
-from hpc_local.fork_server import ForkServer
-from hpc_local.lambda_runtime import FunctionError, LambdaRuntime, RuntimeStoppedError
+from sfn_local.lambda_runtime.fork_server import ForkServer
+from sfn_local.lambda_runtime.runtime import FunctionError, LambdaRuntime, RuntimeStoppedError
 
 PIDS = """
 import os

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sfn_local.language.definition import InvalidDefinition
 from state_machines import BUCKET, Home, open_home
-
-from hpc_local.language.definition import InvalidDefinition
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +227,7 @@ def test_writer_config_alone_formats_the_output_of_the_state(
 def test_results_that_fill_several_files_appear_together_or_not_at_all(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpc_local.maps.result_writer.MAX_FILE_BYTES", 1)
+    monkeypatch.setattr("sfn_local.maps.result_writer.MAX_FILE_BYTES", 1)
     parameters = {"Bucket": BUCKET, "Prefix": "several/"}
     config = {"Transformation": "COMPACT", "OutputType": "JSON"}
     writer = {"Resource": "arn:aws:states:::s3:putObject", "Parameters": parameters, "WriterConfig": config}

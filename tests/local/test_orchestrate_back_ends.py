@@ -12,9 +12,9 @@ import pytest
 from hpc_commands import digits, environment, key_total, result_of
 from job_commands import arguments, assembly, command, process_ids, write_workload
 from processes import wait_until_gone
+from sfn_local.server import Connection, LocalServer
 
 from hpc.cli.main import main
-from hpc_local.server import Connection, LocalServer
 
 JOBS = ("batch", "batch_callback")
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from hpc_commands import assembly, call, command, environment, hpc, result_of
+from sfn_local.server import attach
 
 from hpc.commands import redrive
 from hpc.commands.merge import needs_new_run
 from hpc.runs.run import find_run
 from hpc.targets.client import Target
-from hpc_local.server import attach
 
 FLAKY = '''
 """Fails at some items until a file is there, and notes what it computes."""

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 from redrives import of_type, read_task, redrive, shape, wait
+from sfn_local.protocol import ServiceError
 from state_machines import Home, open_home
-
-from hpc_local.protocol import ServiceError
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redrives import read_task, redrive
+from sfn_local.protocol import ServiceError
+from sfn_local.storage.journal import StorageError
 from state_machines import BUCKET, Home, open_home
-
-from hpc_local.protocol import ServiceError
-from hpc_local.storage.journal import StorageError
 
 MOST_REDRIVES = 20
 STATE_MACHINE_ARN = "arn:aws:states:us-east-1:000000000000:stateMachine:life"

@@ -18,11 +18,11 @@ from browser import draw, needs_chromium
 from hpc_commands import assembly, call_with, result_of
 from job_commands import arguments
 from job_commands import assembly as assembly_with_jobs
+from sfn_local.server import LocalServer
 from workload_sources import ENDING, REHEARSAL
 
 from hpc.cli.main import main
 from hpc.targets.workload_file import WorkloadFile
-from hpc_local.server import LocalServer
 
 GOOD = '[{"name": "good"}, {"name": "small", "size": 2}]'
 BAD = '[{"name": "bad", "fail": "on purpose"}]'

@@ -14,8 +14,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from s3_endpoint import error_of, new_client, served
-
-from hpc_local.object_store import ObjectStore
+from sfn_local.object_store import ObjectStore
 
 MIB = 1024 * 1024
 

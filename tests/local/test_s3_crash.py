@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 import s3_crashes
-
-from hpc_local.object_store import NoSuchKeyError, ObjectStore
+from sfn_local.object_store import NoSuchKeyError, ObjectStore
 
 OLD = {"old": ["old", {"is": "old"}], "other/old": ["old", {"is": "old"}]}
 
@@ -51,7 +50,7 @@ def test_change_that_is_killed_at_any_step_is_made_whole_or_not_at_all(
 WRITERS = """
 import sys, threading
 from pathlib import Path
-from hpc_local.object_store import ObjectStore
+from sfn_local.object_store import ObjectStore
 
 store = ObjectStore(Path(sys.argv[1]))
 
@@ -92,7 +91,7 @@ def test_objects_that_were_acknowledged_survive_a_kill(tmp_path: Path) -> None:
 
 def test_object_that_was_never_finished_is_not_there(tmp_path: Path) -> None:
     program = (
-        "import sys, os, signal; from pathlib import Path; from hpc_local.object_store import ObjectStore\n"
+        "import sys, os, signal; from pathlib import Path; from sfn_local.object_store import ObjectStore\n"
         "store = ObjectStore(Path(sys.argv[1])); store.create_bucket('bkt')\n"
         "writer = store.open_writer('bkt', 'k'); writer.write(bytes(10_000_000))\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
 from moto import mock_aws
 from s3_endpoint import new_client, served
-
-from hpc_local.object_store import ObjectStore
+from sfn_local.object_store import ObjectStore
 
 # Small parts, so that examples are small; both sides get the same limit.
 MIN_PART_BYTES = 4

@@ -17,8 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
 from s3_endpoint import new_client, served
-
-from hpc_local.object_store import ObjectStore
+from sfn_local.object_store import ObjectStore
 
 MIB = 1024 * 1024
 LARGE_BYTES = 300 * MIB
@@ -31,7 +30,7 @@ SERVER = """
 import resource, sys
 from pathlib import Path
 from s3_endpoint import served
-from hpc_local.object_store import ObjectStore
+from sfn_local.object_store import ObjectStore
 
 store = ObjectStore(Path(sys.argv[1]))
 store.create_bucket("bkt")

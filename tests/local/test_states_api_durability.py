@@ -15,25 +15,24 @@ from typing import Any
 
 import pytest
 from redrives import redrive
+from sfn_local.arns import Account
+from sfn_local.clock import Clock
+from sfn_local.engine import compose
+from sfn_local.lambda_runtime.runtime import LambdaRuntime
+from sfn_local.machines.registry import Machines
+from sfn_local.object_store import ObjectStore
+from sfn_local.protocol import ServiceError
+from sfn_local.server import attach
+from sfn_local.states_api.service import StatesService
+from sfn_local.storage.journal import StorageError
+from sfn_local.storage.store import Store
 from state_machines import open_home
 from states_endpoint import States, chain, refused, serving, wait_until
-
-from hpc_local.arns import Account
-from hpc_local.clock import Clock
-from hpc_local.engine import compose
-from hpc_local.execution.machines import Machines
-from hpc_local.lambda_runtime import LambdaRuntime
-from hpc_local.object_store import ObjectStore
-from hpc_local.protocol import ServiceError
-from hpc_local.server import attach
-from hpc_local.states_api.service import StatesService
-from hpc_local.storage.journal import StorageError
-from hpc_local.storage.store import Store
 
 HOST = """
 import sys, threading
 from pathlib import Path
-from hpc_local.server import LocalServer
+from sfn_local.server import LocalServer
 with LocalServer(Path(sys.argv[1]), None, worker_count=1):
     print("serving", flush=True)
     threading.Event().wait()

@@ -14,11 +14,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from lambda_pool import Machine
 from s3_endpoint import served, served_app
-
-from hpc_local import connections
-from hpc_local.connections import AcceptErrors
-from hpc_local.object_store import ObjectStore
-from hpc_local.runtime_api import RuntimeApi
+from sfn_local import connections
+from sfn_local.connections import AcceptErrors
+from sfn_local.lambda_runtime.runtime_api import RuntimeApi
+from sfn_local.object_store import ObjectStore
 
 WAITS_WITHIN_SECONDS = 60
 STRANGERS = 8

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sfn_local.protocol import ServiceError
+from sfn_local.storage.execution_store import ExecutionRow
 from state_machines import BUCKET, Home, open_home
-
-from hpc_local.protocol import ServiceError
-from hpc_local.storage.executions import ExecutionRow
 
 HALF = "\ud800"  # of a surrogate pair: JSON can carry it, UTF-8 can't
 CHILDREN = {

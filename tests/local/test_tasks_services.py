@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from sfn_local.language.definition import InvalidDefinition
 from state_machines import BUCKET, Home, open_home
-
-from hpc_local.language.definition import InvalidDefinition
 
 
 @pytest.fixture(scope="module")

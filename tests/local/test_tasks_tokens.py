@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sfn_local.clock import Clock
+from sfn_local.execution.task_tokens import TaskTokenError
 from state_machines import BUCKET, Home, open_home
-
-from hpc_local.clock import Clock
-from hpc_local.execution.task_tokens import TaskTokenError
 
 SPEED = 100.0
 

@@ -5,23 +5,23 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from hpc_local import lambda_function
-from hpc_local.arns import Account
-from hpc_local.batch import resources, scheduler, store
-from hpc_local.batch.service import ACTIONS as BATCH_ACTIONS
-from hpc_local.execution import history, limits, parallel
-from hpc_local.integrations.batch_job import batch_tasks
-from hpc_local.integrations.catalog import service_tasks
-from hpc_local.integrations.lambda_function import FunctionTask, InvokeTask
-from hpc_local.integrations.registry import Integrations
-from hpc_local.lambda_runtime import LambdaRuntime
-from hpc_local.language import definition, json_text, scope, value_checks
-from hpc_local.language.choice import OPERATORS
-from hpc_local.language.fields import BOTH, JSONATA, JSONPATH, OBJECT_FIELDS, STATE_FIELDS, Field
-from hpc_local.language.intrinsic_functions import FUNCTIONS
-from hpc_local.maps import item_reader, map_run, result_writer
-from hpc_local.protocol.catalog import service_model
-from hpc_local.states_api.service import ACTIONS
+from sfn_local.arns import Account
+from sfn_local.batch import resources, scheduler, store
+from sfn_local.batch.service import ACTIONS as BATCH_ACTIONS
+from sfn_local.execution import history, limits, parallel
+from sfn_local.execution.integrations import Integrations
+from sfn_local.integrations.batch_job import batch_tasks
+from sfn_local.integrations.catalog import service_tasks
+from sfn_local.integrations.lambda_invoke import FunctionTask, InvokeTask
+from sfn_local.lambda_runtime import function as lambda_function
+from sfn_local.lambda_runtime.runtime import LambdaRuntime
+from sfn_local.language import definition, json_text, scope, value_checks
+from sfn_local.language.choice import OPERATORS
+from sfn_local.language.fields import BOTH, JSONATA, JSONPATH, OBJECT_FIELDS, STATE_FIELDS, Field
+from sfn_local.language.intrinsic_functions import FUNCTIONS
+from sfn_local.maps import item_reader, map_run, result_writer
+from sfn_local.protocol.catalog import service_model
+from sfn_local.states_api.service import ACTIONS
 
 PROJECT = Path(__file__).parents[2]
 PAGE = PROJECT / "docs" / "fidelity.md"
@@ -154,7 +154,7 @@ def _limits() -> str:
 
 
 def _differences() -> str:
-    rows = [(f"`{name}`", text) for name, text in differences(PROJECT / "hpc_local")]
+    rows = [(f"`{name}`", text) for name, text in differences(PROJECT / "sfn_local")]
     return "## Differences\n\nAs the modules themselves say.\n\n" + _table(("Module", "Differs from AWS"), rows)
 
 

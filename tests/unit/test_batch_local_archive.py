@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sfn_local.batch.archive import KEPT_MILLISECONDS, JobArchive
+from sfn_local.batch.jobs import AnyJob, ArrayJob, Attempt, Job
+from sfn_local.batch.retry import Exit
+from sfn_local.batch.service import BatchService
+from sfn_local.clock import Clock
+from sfn_local.storage.journal import StorageError
+from sfn_local.storage.store import Store
 from test_batch_local_listing import ACCOUNT, DEFINITION, QUEUE, request
-
-from hpc_local.batch.archive import KEPT_MILLISECONDS, JobArchive
-from hpc_local.batch.jobs import AnyJob, ArrayJob, Attempt, Job
-from hpc_local.batch.retry import Exit
-from hpc_local.batch.service import BatchService
-from hpc_local.clock import Clock
-from hpc_local.storage.journal import StorageError
-from hpc_local.storage.store import Store
 
 
 def service(folder: Path, store: Store) -> BatchService:

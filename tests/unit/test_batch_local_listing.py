@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from hpc_local.arns import Account
-from hpc_local.batch.jobs import ArrayJob, Job
-from hpc_local.batch.resources import JobDefinition, JobQueue, JobRequest
-from hpc_local.batch.service import BatchService
-from hpc_local.batch.store import MAX_KEPT_JOBS, JobStore
-from hpc_local.clock import Clock
-from hpc_local.protocol import ServiceError
+from sfn_local.arns import Account
+from sfn_local.batch.jobs import ArrayJob, Job
+from sfn_local.batch.resources import JobDefinition, JobQueue, JobRequest
+from sfn_local.batch.service import BatchService
+from sfn_local.batch.store import MAX_KEPT_JOBS, JobStore
+from sfn_local.clock import Clock
+from sfn_local.protocol import ServiceError
 
 ACCOUNT = Account()
 QUEUE = JobQueue(name="queue", arn="arn:queue", priority=1, compute_environments=(), max_vcpus=1)

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.batch.retry import EXITED, START_FAILED, Exit, is_retried
+from sfn_local.batch.retry import EXITED, START_FAILED, Exit, is_retried
 
 ACTIONS = st.sampled_from(["RETRY", "EXIT", "retry", "exit"])
 PATTERNS = st.sampled_from(["*", "1", "1*", "137", "Essential*", "CannotStart*", "nothing"])

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.arns import Account
-from hpc_local.clock import Clock
-from hpc_local.lambda_runtime import FunctionError
-from hpc_local.rules import TRIES, EventBus, Rule, matches
+from sfn_local.arns import Account
+from sfn_local.clock import Clock
+from sfn_local.eventbridge.rules import TRIES, EventBus, Rule, matches
+from sfn_local.lambda_runtime.runtime import FunctionError
 
 SCALARS = st.none() | st.booleans() | st.text(max_size=3) | st.integers()
 EVENTS = st.recursive(

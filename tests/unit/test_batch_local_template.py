@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from hpc_local.arns import Account
-from hpc_local.assembly import AssemblyError, Stack, load
+from sfn_local.arns import Account
+from sfn_local.assembly.read import AssemblyError, Stack, load
 
 ACCOUNT = Account()
 CODE = {"S3Bucket": "assets", "S3Key": "code.zip"}

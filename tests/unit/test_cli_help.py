@@ -92,4 +92,4 @@ def test_help_loads_neither_boto3_nor_rich_nor_the_local_server() -> None:
     output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
     loaded = {name.partition(".")[0] for name in output.stdout.split()}
     assert "hpc" in loaded
-    assert loaded.isdisjoint({"boto3", "botocore", "rich", "hpc_local", "aws_cdk", "uvicorn"})
+    assert loaded.isdisjoint({"boto3", "botocore", "rich", "sfn_local", "aws_cdk", "uvicorn"})

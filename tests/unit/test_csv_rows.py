@@ -6,8 +6,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from sfn_local.maps import csv_rows as runner
 
-from hpc_local.maps import csv_rows as runner
 from lambdas import csv_rows as handlers
 
 Read = Callable[..., list[list[str]]]

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from hpc_local.disk import takes_no_more
-from hpc_local.object_store import ObjectStore
-from hpc_local.object_store.staging import StagedFile
-from hpc_local.protocol import ServiceError
-from hpc_local.protocol.messages import RequestBody
-from hpc_local.s3 import S3Service
+from sfn_local.disk import takes_no_more
+from sfn_local.object_store import ObjectStore
+from sfn_local.object_store.staging import StagedFile
+from sfn_local.protocol import ServiceError
+from sfn_local.protocol.messages import RequestBody
+from sfn_local.s3 import S3Service
 
 
 def full_database() -> sqlite3.Error:

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.faults.rehearsal import CURRENT, Rehearsal, TaskAttempt, draw, outside
-from hpc_local.faults.spec import FaultSpec
-from hpc_local.faults.trials import FunctionTrial, ProcessKeys, Trial
-from hpc_local.language.errors import StatesError
-from hpc_local.protocol import ServiceError
+from sfn_local.faults.injector import CURRENT, Rehearsal, TaskAttempt, draw, outside
+from sfn_local.faults.spec import FaultSpec
+from sfn_local.faults.trials import FunctionTrial, ProcessKeys, Trial
+from sfn_local.language.errors import StatesError
+from sfn_local.protocol import ServiceError
 
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:f"
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.faults.spec import KINDS, FaultSpec, FaultSpecError, Rule
+from sfn_local.faults.spec import KINDS, FaultSpec, FaultSpecError, Rule
 
 VALUES = st.recursive(
     st.none()

@@ -3,9 +3,8 @@
 from typing import Any
 
 import pytest
-
-from hpc_local.faults.spec import FaultSpec, FaultSpecError
-from hpc_local.faults.states import check_states, known_states
+from sfn_local.faults.spec import FaultSpec, FaultSpecError
+from sfn_local.faults.states import check_states, known_states
 
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:f"
 

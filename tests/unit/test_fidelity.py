@@ -2,9 +2,8 @@
 
 import pytest
 from fidelity_page import PAGE, PROJECT, differences, integrations, page
-
-from hpc_local.protocol.catalog import service_model
-from hpc_local.states_api.service import ACTIONS
+from sfn_local.protocol.catalog import service_model
+from sfn_local.states_api.service import ACTIONS
 
 
 def test_fidelity_page_is_what_the_code_says() -> None:
@@ -36,6 +35,6 @@ def test_integration_is_available(name: str) -> None:
 
 
 def test_every_module_that_names_a_difference_has_a_row() -> None:
-    named = [path for path in (PROJECT / "hpc_local").rglob("*.py") if "Differs from AWS" in path.read_text()]
+    named = [path for path in (PROJECT / "sfn_local").rglob("*.py") if "Differs from AWS" in path.read_text()]
     unknown = [path for path in named if "Differs from AWS: not known to.\n" in path.read_text()]
-    assert len(list(differences(PROJECT / "hpc_local"))) >= len(named) - len(unknown)
+    assert len(list(differences(PROJECT / "sfn_local"))) >= len(named) - len(unknown)

@@ -3,10 +3,9 @@
 import itertools
 
 import pytest
-
-from hpc_local.execution.execution import Ending, close_history
-from hpc_local.execution.history import MAX_EVENTS, History, HistoryLimitError
-from hpc_local.language.errors import StatesError
+from sfn_local.execution.execution import Ending, close_history
+from sfn_local.execution.history import MAX_EVENTS, History, HistoryLimitError
+from sfn_local.language.errors import StatesError
 
 
 def filled(history: History, count: int) -> History:

@@ -10,11 +10,10 @@ import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-
-from hpc_local import http_api
-from hpc_local.http_api import MAX_BODY_BYTES, HttpApi
-from hpc_local.protocol import ServiceError
-from hpc_local.sigv4 import Credential
+from sfn_local.endpoint import http_api
+from sfn_local.endpoint.http_api import MAX_BODY_BYTES, HttpApi
+from sfn_local.endpoint.sigv4 import Credential
+from sfn_local.protocol import ServiceError
 
 
 class Machines:

@@ -16,8 +16,8 @@ from typing import Any
 import job_image
 import pytest
 from job_image import DOCKERFILE, ROOT, Dockerfile, complaints
+from sfn_local.server import Connection, LocalServer
 
-from hpc_local.server import Connection, LocalServer
 from hpc_stack.batch_jobs import COMMAND, USER
 from lambdas import start, workloads
 from lambdas import sum as sum_

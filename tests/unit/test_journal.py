@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from hpc_local.storage.journal import Journal
+from sfn_local.storage.journal import Journal
 
 
 def prepare(connection: Any) -> None:

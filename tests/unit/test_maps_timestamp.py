@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.clock import Clock
-from hpc_local.maps.result_writer import timestamp
+from sfn_local.clock import Clock
+from sfn_local.maps.result_writer import timestamp
 
 
 @given(st.integers(0, 4_102_444_800_000))
@@ -43,7 +42,7 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
-    monkeypatch.setattr("hpc_local.clock.time", machine)
+    monkeypatch.setattr("sfn_local.clock.time", machine)
     return machine
 
 

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from hpc_local.object_store import (
+from sfn_local.object_store import (
     Attributes,
     Condition,
     InvalidKeyError,
@@ -267,7 +266,7 @@ def test_headers_that_cannot_be_stored_are_refused() -> None:
 
 def test_store_that_another_process_has_open_is_refused(store: ObjectStore, root: Path) -> None:
     program = (
-        "import pathlib, sys; from hpc_local.object_store import ObjectStore; ObjectStore(pathlib.Path(sys.argv[1]))"
+        "import pathlib, sys; from sfn_local.object_store import ObjectStore; ObjectStore(pathlib.Path(sys.argv[1]))"
     )
     run = subprocess.run([sys.executable, "-c", program, str(root)], capture_output=True, text=True, check=False)
     assert "BlockingIOError" in run.stderr

@@ -6,10 +6,9 @@ from contextlib import closing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from hpc_local.object_store import ObjectStore, ObjectStoreError
-from hpc_local.object_store.listing import list_page
-from hpc_local.object_store.records import Attributes, ObjectInfo, StoredObject
+from sfn_local.object_store import ObjectStore, ObjectStoreError
+from sfn_local.object_store.listing import list_page
+from sfn_local.object_store.records import Attributes, ObjectInfo, StoredObject
 
 # U+FFFD sorts after U+10000 in UTF-16, before it in UTF-8.
 TEXTS = st.text("ab/\x7fé\ufffd\U00010000", max_size=5)

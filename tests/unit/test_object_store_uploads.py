@@ -6,8 +6,7 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-
-from hpc_local.object_store import (
+from sfn_local.object_store import (
     Attributes,
     CompletedPart,
     Condition,

@@ -3,15 +3,14 @@
 from xml.etree import ElementTree as ET
 
 import pytest
-
-from hpc_local import sigv4
-from hpc_local.protocol import ServiceError
-from hpc_local.protocol.catalog import service_model
-from hpc_local.protocol.faults import S3_FAULTS
-from hpc_local.protocol.messages import HttpRequest
-from hpc_local.protocol.scalars import parse_text
-from hpc_local.protocol.validation import find_bound_errors
-from hpc_local.protocol.xml_body import encode_error
+from sfn_local.endpoint import sigv4
+from sfn_local.protocol import ServiceError
+from sfn_local.protocol.catalog import service_model
+from sfn_local.protocol.faults import S3_FAULTS
+from sfn_local.protocol.messages import HttpRequest
+from sfn_local.protocol.scalars import parse_text
+from sfn_local.protocol.validation import find_bound_errors
+from sfn_local.protocol.xml_body import encode_error
 
 
 def test_path_that_nothing_can_be_signed_for_is_refused_as_badly_signed() -> None:

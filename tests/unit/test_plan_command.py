@@ -233,7 +233,7 @@ def test_plan_loads_neither_boto3_nor_the_local_server_for_given_times() -> None
     output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
     loaded = {name.partition(".")[0] for name in output.stdout.splitlines()[-1].split()}
     assert "hpc" in loaded
-    assert loaded.isdisjoint({"boto3", "botocore", "hpc_local", "rich"})
+    assert loaded.isdisjoint({"boto3", "botocore", "sfn_local", "rich"})
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ import pytest
 from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.protocol import ServiceError
-from hpc_local.protocol.payload import open_payload
+from sfn_local.protocol import ServiceError
+from sfn_local.protocol.payload import open_payload
 
 CHUNKED = {"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}
 

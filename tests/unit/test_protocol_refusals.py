@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from botocore.awsrequest import HeadersDict
 from botocore.parsers import create_parser
-
-from hpc_local.protocol import ServiceError
-from hpc_local.protocol.catalog import load_api
-from hpc_local.protocol.messages import HttpRequest
+from sfn_local.protocol import ServiceError
+from sfn_local.protocol.catalog import load_api
+from sfn_local.protocol.messages import HttpRequest
 
 
 def decode_json_call(action: str, body: bytes) -> Any:

@@ -14,9 +14,8 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from hpc_local.protocol.catalog import load_api
-from hpc_local.protocol.messages import HttpRequest, RequestBody
+from sfn_local.protocol.catalog import load_api
+from sfn_local.protocol.messages import HttpRequest, RequestBody
 
 MODEL_NAMES = {"states": "stepfunctions", "batch": "batch", "s3": "s3"}
 MODELS = {

@@ -27,7 +27,7 @@ for line in sys.stdin:
     except Exception as error:
         print(json.dumps([type(error).__name__, str(error)]))
 """
-IMPORTS = {"native": "import runtime_client as client", "stand-in": "from hpc_local import runtime_client as client"}
+IMPORTS = {"native": "import runtime_client as client", "stand-in": "from sfn_local import runtime_client as client"}
 INVOCATION = {
     "Content-Type": "application/json",
     "Lambda-Runtime-Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",

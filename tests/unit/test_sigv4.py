@@ -11,12 +11,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.protocol import ServiceError
-from hpc_local.protocol.faults import JSON_FAULTS, S3_FAULTS
-from hpc_local.protocol.messages import HttpRequest
-from hpc_local.server import Connection
-from hpc_local.sigv4 import MAX_CLOCK_SKEW_SECONDS, Credential, authenticate, check_head, parse_authorization
+from sfn_local.endpoint.sigv4 import MAX_CLOCK_SKEW_SECONDS, Credential, authenticate, check_head, parse_authorization
+from sfn_local.protocol import ServiceError
+from sfn_local.protocol.faults import JSON_FAULTS, S3_FAULTS
+from sfn_local.protocol.messages import HttpRequest
+from sfn_local.server import Connection
 
 CREDENTIALS = {"AKIDALICE": Credential("alice's secret", "alice")}
 

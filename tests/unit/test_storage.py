@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.storage.child_log import SEGMENT_BYTES, ChildLog
-from hpc_local.storage.executions import ExecutionRow, ExecutionStore
-from hpc_local.storage.journal import Journal, StorageError
-from hpc_local.storage.machines import MachineRow, MachineStore
-from hpc_local.storage.map_runs import ChildRecord, MapRunRow, MapRunStore
-from hpc_local.storage.schema import VERSION, StoreVersionError
-from hpc_local.storage.store import Store
+from sfn_local.storage.child_log import SEGMENT_BYTES, ChildLog
+from sfn_local.storage.execution_store import ExecutionRow, ExecutionStore
+from sfn_local.storage.journal import Journal, StorageError
+from sfn_local.storage.machine_store import MachineRow, MachineStore
+from sfn_local.storage.map_run_store import ChildRecord, MapRunRow, MapRunStore
+from sfn_local.storage.schema import VERSION, StoreVersionError
+from sfn_local.storage.store import Store
 
 FIRST_VERSION = """
 CREATE TABLE definitions (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, text TEXT NOT NULL);

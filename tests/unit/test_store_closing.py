@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from hpc_local.storage.journal import StorageError
-from hpc_local.storage.store import Store
+from sfn_local.storage.journal import StorageError
+from sfn_local.storage.store import Store
 
 
 def test_closed_store_refuses_reads_and_writes_by_name_and_closes_again(tmp_path: Path) -> None:
@@ -27,8 +26,8 @@ def test_statement_that_is_under_way_ends_before_the_connection_closes(tmp_path:
     # In a process of its own: what this guards against is a crash of the interpreter.
     program = textwrap.dedent("""
         import contextlib, pathlib, sys, threading
-        from hpc_local.storage.journal import StorageError
-        from hpc_local.storage.store import Store
+        from sfn_local.storage.journal import StorageError
+        from sfn_local.storage.store import Store
 
         def read(store, busy):
             with contextlib.suppress(StorageError):

@@ -5,9 +5,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-
-from hpc_local.storage import schema
-from hpc_local.storage.store import Store
+from sfn_local.storage import schema
+from sfn_local.storage.store import Store
 
 # What version 2 added.
 ADDED = {

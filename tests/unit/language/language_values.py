@@ -3,8 +3,7 @@
 from typing import Any
 
 from hypothesis import strategies as st
-
-from hpc_local.language.scope import Scope
+from sfn_local.language.scope import Scope
 
 NAMES = st.text(alphabet="abcxyz_-é", min_size=1, max_size=4)
 

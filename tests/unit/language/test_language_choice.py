@@ -2,10 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from language_values import JSON, scope
-
-from hpc_local.language.choice import OPERATORS, compile_choice
-from hpc_local.language.comparisons import is_number, string_matches
-from hpc_local.language.errors import QueryEvaluationError, StatesRuntimeError
+from sfn_local.language.choice import OPERATORS, compile_choice
+from sfn_local.language.comparisons import is_number, string_matches
+from sfn_local.language.errors import QueryEvaluationError, StatesRuntimeError
 
 
 def matches(rule, document, **variables):

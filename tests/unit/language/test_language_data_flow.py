@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from language_values import JSON, scope
-
-from hpc_local.language.data_flow import compile_flow
-from hpc_local.language.errors import QueryEvaluationError, StatesError, StatesRuntimeError
+from sfn_local.language.data_flow import compile_flow
+from sfn_local.language.errors import QueryEvaluationError, StatesError, StatesRuntimeError
 
 
 def flow_of(kind, *, is_jsonata=False, **fields):

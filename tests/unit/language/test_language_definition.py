@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from language_values import JSON
-
-from hpc_local.language.checks import CHECKS
-from hpc_local.language.definition import InvalidDefinition, load, states_of_workflow
-from hpc_local.language.fields import OBJECT_FIELDS, STATE_FIELDS
+from sfn_local.language.checks import CHECKS
+from sfn_local.language.definition import InvalidDefinition, load, states_of_workflow
+from sfn_local.language.fields import OBJECT_FIELDS, STATE_FIELDS
 
 PASS = {"Type": "Pass", "End": True}
 LOOP = {"Type": "Pass", "Next": "A"}

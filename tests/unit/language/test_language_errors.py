@@ -1,6 +1,5 @@
 import pytest
-
-from hpc_local.language.errors import StatesError, StatesRuntimeError, in_state, matches
+from sfn_local.language.errors import StatesError, StatesRuntimeError, in_state, matches
 
 
 @pytest.mark.parametrize(

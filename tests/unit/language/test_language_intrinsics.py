@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from language_values import JSON, scope
-
-from hpc_local.language.errors import IntrinsicFailureError
-from hpc_local.language.intrinsic_functions import FUNCTIONS
-from hpc_local.language.intrinsics import IntrinsicSyntaxError, compile_intrinsic
-from hpc_local.language.json_text import compact
+from sfn_local.language.errors import IntrinsicFailureError
+from sfn_local.language.intrinsic_functions import FUNCTIONS
+from sfn_local.language.intrinsics import IntrinsicSyntaxError, compile_intrinsic
+from sfn_local.language.json_text import compact
 
 
 def call(text, document=None, **variables):

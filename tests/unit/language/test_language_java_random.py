@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hpc_local.language.java_random import JavaRandom
+from sfn_local.language.java_random import JavaRandom
 
 
 def test_next_double_is_that_of_java():

@@ -2,10 +2,9 @@ import subprocess
 import sys
 
 import pytest
-
-from hpc_local.language.errors import DataLimitExceededError
-from hpc_local.language.json_text import check_size, compact, parse, size_bytes
-from hpc_local.protocol.json_body import loads_strictly
+from sfn_local.language.errors import DataLimitExceededError
+from sfn_local.language.json_text import check_size, compact, parse, size_bytes
+from sfn_local.protocol.json_body import loads_strictly
 
 
 def test_compact_text_has_no_spaces_and_keeps_unicode():
@@ -63,7 +62,7 @@ def test_a_name_that_repeats_is_found_in_linear_time():
 
 def test_data_is_as_deep_before_the_jsonata_library_is_imported_as_after():
     program = (
-        "from hpc_local.language.json_text import parse\n"
+        "from sfn_local.language.json_text import parse\n"
         "import sys\n"
         "before = sys.getrecursionlimit()\n"
         "import jsonata\n"

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from language_values import JSON, scope
-
-from hpc_local.language.errors import QueryEvaluationError
-from hpc_local.language.json_text import compact
-from hpc_local.language.jsonata import (
+from sfn_local.language.errors import QueryEvaluationError
+from sfn_local.language.json_text import compact
+from sfn_local.language.jsonata import (
     JsonataSyntaxError,
     compile_expression,
     compile_template,
@@ -180,14 +179,14 @@ def test_expression_nests_a_hundred_deep_and_no_deeper():
 
 
 def test_endless_recursion_is_an_error(monkeypatch):
-    monkeypatch.setattr("hpc_local.language.jsonata_engine.MAX_SECONDS", 0.05)
+    monkeypatch.setattr("sfn_local.language.jsonata_engine.MAX_SECONDS", 0.05)
     assert "D1012" in cause_of("($f := function($n) { $f($n) }; $f(1))")
 
 
 def test_bounds_count_each_evaluation_anew(monkeypatch):
     expression = "$states.input + 1"
     assert "T2001" in cause_of(expression, "a")
-    monkeypatch.setattr("hpc_local.language.jsonata_engine.MAX_DEPTH", 6)
+    monkeypatch.setattr("sfn_local.language.jsonata_engine.MAX_DEPTH", 6)
     assert [evaluate(expression, number) for number in range(20)] == list(range(1, 21))
 
 

@@ -1,8 +1,7 @@
 import pytest
 from language_values import scope
-
-from hpc_local.language.errors import QueryEvaluationError, StatesRuntimeError
-from hpc_local.language.map_fields import compile_items, compile_value
+from sfn_local.language.errors import QueryEvaluationError, StatesRuntimeError
+from sfn_local.language.map_fields import compile_items, compile_value
 
 
 def item_scope(index, value):

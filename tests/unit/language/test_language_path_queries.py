@@ -2,8 +2,7 @@
 
 import pytest
 from language_values import scope
-
-from hpc_local.language.paths import compile_path
+from sfn_local.language.paths import compile_path
 
 PEOPLE = [{"name": "Ann", "age": 31}, {"name": "Bob", "age": "31"}, {"name": "Cy"}, "Ann", 31, None, ["Ann", 31]]
 ODD = ["", 0, None, False, [], {}]

@@ -1,9 +1,8 @@
 import pytest
 from hypothesis import given
 from language_values import JSON, STEPS, path_text, scope
-
-from hpc_local.language.errors import StatesError, StatesRuntimeError
-from hpc_local.language.paths import MissingPathError, PathSyntaxError, compile_path
+from sfn_local.language.errors import StatesError, StatesRuntimeError
+from sfn_local.language.paths import MissingPathError, PathSyntaxError, compile_path
 
 DOCUMENT = {
     "a": {"b": [10, 20, {"c": None}], "d-e": 1, "é": 2},

@@ -3,10 +3,9 @@ import copy
 import pytest
 from hypothesis import given
 from language_values import JSON, STEPS, path_text, scope
-
-from hpc_local.language.errors import ReferencePathConflictError
-from hpc_local.language.paths import compile_path
-from hpc_local.language.reference_paths import place
+from sfn_local.language.errors import ReferencePathConflictError
+from sfn_local.language.paths import compile_path
+from sfn_local.language.reference_paths import place
 
 
 @pytest.mark.parametrize(

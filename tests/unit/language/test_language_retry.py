@@ -1,8 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.language.retry import LONGEST_EXECUTION_SECONDS, Retrier, first_counters, next_retry
+from sfn_local.language.retry import LONGEST_EXECUTION_SECONDS, Retrier, first_counters, next_retry
 
 
 def delays(retrier, name="E", random=lambda: 0.5):

@@ -1,7 +1,6 @@
 import pytest
-
-from hpc_local.language.errors import DataLimitExceededError, StatesRuntimeError
-from hpc_local.language.scope import Scope
+from sfn_local.language.errors import DataLimitExceededError, StatesRuntimeError
+from sfn_local.language.scope import Scope
 
 
 def test_assign_gives_a_new_scope_and_keeps_the_old():

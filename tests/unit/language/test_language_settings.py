@@ -1,8 +1,7 @@
 import pytest
 from language_values import scope
-
-from hpc_local.language.errors import StatesError
-from hpc_local.language.settings import KINDS, compile_setting
+from sfn_local.language.errors import StatesError
+from sfn_local.language.settings import KINDS, compile_setting
 
 
 def value_of(fields, name, document=None, is_jsonata=False, **variables):

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from language_values import JSON, NAMES, scope
-
-from hpc_local.language.errors import StatesError, StatesRuntimeError
-from hpc_local.language.templates import TemplateSyntaxError, compile_template
+from sfn_local.language.errors import StatesError, StatesRuntimeError
+from sfn_local.language.templates import TemplateSyntaxError, compile_template
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hpc_local.language.timestamps import parse_timestamp
+from sfn_local.language.timestamps import parse_timestamp
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,182 @@
+"""Values of a CloudFormation template as they would be after a deployment into the local account.
+
+Only what a cloud assembly of this kind uses is resolved; anything else is an error that names it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sfn_local.arns import Account, state_machine_arn
+
+
+class TemplateError(Exception):
+    """The template uses something that has no counterpart on this machine."""
+
+
+_BUCKET_NAME_LENGTH = 63
+
+
+def _bucket_name(stack: str, logical_id: str) -> str:
+    return re.sub(r"[^a-z0-9-]", "-", f"{stack}-{logical_id}".lower())[:_BUCKET_NAME_LENGTH].strip("-")
+
+
+def _name(stack: str, logical_id: str) -> str:
+    return f"{stack}-{logical_id}"
+
+
+def _arn(service: str, prefix: str) -> "Callable[[Account, str], str]":
+    return lambda account, name: account.arn(service, prefix + name)
+
+
+# Type -> what Ref gives, and what Fn::GetAtt gives by attribute; both from (account, physical name).
+_Attribute = Callable[[Account, str], str]
+
+
+def _same(attribute: str, get: _Attribute) -> dict[str, _Attribute]:
+    """Return what Ref and an attribute give where they are the same."""
+    return {"Ref": get, attribute: get}
+
+
+_ATTRIBUTES: dict[str, dict[str, _Attribute]] = {
+    "AWS::S3::Bucket": {"Ref": lambda _, name: name, "Arn": lambda _, name: f"arn:aws:s3:::{name}"},
+    "AWS::Lambda::Function": {"Ref": lambda _, name: name, "Arn": _arn("lambda", "function:")},
+    "AWS::StepFunctions::StateMachine": {
+        "Ref": state_machine_arn,
+        "Arn": state_machine_arn,
+        "Name": lambda _, name: name,
+    },
+    "AWS::IAM::Role": {
+        "Ref": lambda _, name: name,
+        "Arn": lambda account, name: f"arn:aws:iam::{account.account_id}:role/{name}",
+    },
+    "AWS::Logs::LogGroup": {"Ref": lambda _, name: name, "Arn": _arn("logs", "log-group:")},
+    "AWS::Batch::ComputeEnvironment": _same("ComputeEnvironmentArn", _arn("batch", "compute-environment/")),
+    "AWS::Batch::JobQueue": _same("JobQueueArn", _arn("batch", "job-queue/")),
+    "AWS::Batch::JobDefinition": _same(
+        "JobDefinitionArn", lambda account, name: account.arn("batch", f"job-definition/{name}:1")
+    ),
+    "AWS::Events::Rule": {"Ref": lambda _, name: name, "Arn": _arn("events", "rule/")},
+}
+# Where a template gives the physical name itself.
+_NAME_PROPERTY = {
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::StepFunctions::StateMachine": "StateMachineName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::Batch::ComputeEnvironment": "ComputeEnvironmentName",
+    "AWS::Batch::JobQueue": "JobQueueName",
+    "AWS::Batch::JobDefinition": "JobDefinitionName",
+    "AWS::Events::Rule": "Name",
+}
+
+
+class Resolver:
+    """Intrinsic functions of one stack's template.
+
+    Parameters
+    ----------
+    template : the parsed template
+    stack_name, account : what the deployment would be called and where it would be
+    """
+
+    def __init__(self, template: Mapping[str, Any], stack_name: str, account: Account) -> None:
+        self._resources: Mapping[str, Any] = template["Resources"]
+        self._stack_name = stack_name
+        self._account = account
+        self._pseudo_parameters = {
+            "AWS::AccountId": account.account_id,
+            "AWS::Region": account.region,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::StackName": stack_name,
+            "AWS::StackId": account.arn("cloudformation", f"stack/{stack_name}/local"),
+        }
+
+    def physical_name(self, logical_id: str) -> str:
+        resource = self._resources[logical_id]
+        given = resource.get("Properties", {}).get(_NAME_PROPERTY.get(resource["Type"], ""))
+        if given is not None:
+            return str(self.value(given))
+        return (_bucket_name if resource["Type"] == "AWS::S3::Bucket" else _name)(self._stack_name, logical_id)
+
+    def value(self, template_value: Any) -> Any:
+        """Return ``template_value`` with every intrinsic function resolved."""
+        if isinstance(template_value, list):
+            return [self.value(element) for element in template_value]
+        if not isinstance(template_value, dict):
+            return template_value
+        if len(template_value) == 1:
+            ((name, argument),) = template_value.items()
+            if name == "Ref" or name.startswith("Fn::"):
+                if name not in _FUNCTIONS:
+                    raise TemplateError(
+                        f"intrinsic function {name} is not known here; known are {', '.join(sorted(_FUNCTIONS))}"
+                    )
+                return _FUNCTIONS[name](self, argument)
+        return {key: self.value(element) for key, element in template_value.items()}
+
+    def _ref(self, name: str) -> str:
+        if name in self._pseudo_parameters:
+            return self._pseudo_parameters[name]
+        return self._attribute(name, "Ref")
+
+    def _get_attribute(self, argument: list[str] | str) -> str:
+        logical_id, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
+        return self._attribute(logical_id, attribute)
+
+    def _attribute(self, logical_id: str, attribute: str) -> str:
+        if logical_id not in self._resources:
+            raise TemplateError(f"{logical_id} is neither a resource of the template nor a pseudo parameter")
+        resource_type = self._resources[logical_id]["Type"]
+        try:
+            get = _ATTRIBUTES[resource_type][attribute]
+        except KeyError:
+            raise TemplateError(f"{attribute} of {logical_id} ({resource_type}) has no value on this machine") from None
+        return get(self._account, self.physical_name(logical_id))
+
+    def _join(self, argument: list[Any]) -> str:
+        separator, parts = argument
+        return str(separator).join(str(part) for part in self.value(parts))
+
+    def _sub(self, argument: str | list[Any]) -> str:
+        text, given = (argument, {}) if isinstance(argument, str) else argument
+        values = self.value(given)
+
+        def replace(match: re.Match[str]) -> str:
+            name = match[1]
+            if name.startswith("!"):
+                return "${" + name[1:] + "}"
+            if name in values:
+                return str(values[name])
+            return self._get_attribute(name) if "." in name else self._ref(name)
+
+        return re.sub(r"\$\{([^}]+)\}", replace, text)
+
+    def _select(self, argument: list[Any]) -> Any:
+        index, elements = argument
+        return self.value(elements)[int(index)]
+
+    def _split(self, argument: list[Any]) -> list[str]:
+        separator, text = argument
+        return str(self.value(text)).split(separator)
+
+
+_FUNCTIONS: dict[str, Callable[[Resolver, Any], Any]] = {
+    "Ref": Resolver._ref,
+    "Fn::GetAtt": Resolver._get_attribute,
+    "Fn::Join": Resolver._join,
+    "Fn::Sub": Resolver._sub,
+    "Fn::Select": Resolver._select,
+    "Fn::Split": Resolver._split,
+}
+
+
+def check_properties(logical_id: str, properties: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Raise :class:`TemplateError` if a resource has a property that would be dropped here."""
+    unknown = sorted(set(properties) - known)
+    if unknown:
+        raise TemplateError(
+            f"{logical_id}: property {', '.join(unknown)} has no meaning here; known are {', '.join(sorted(known))}"
+        )

@@ -1,0 +1,130 @@
+"""AWS Batch and EventBridge in a template: queues, job definitions and rules, read for this machine.
+
+**Differs from AWS:** a job works in the folder that its image is built from, which has to be part of the cloud
+assembly; a job definition has revision 1.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sfn_local.arns import Account
+from sfn_local.assembly.cloudformation import Resolver, TemplateError, check_properties
+from sfn_local.batch.resources import JobDefinition, JobQueue
+from sfn_local.eventbridge.rules import Rule
+from sfn_local.protocol.catalog import service_shape
+from sfn_local.protocol.naming import to_api_names
+
+JOB_QUEUE = "AWS::Batch::JobQueue"
+JOB_DEFINITION = "AWS::Batch::JobDefinition"
+RULE = "AWS::Events::Rule"
+_COMPUTE_ENVIRONMENT = "AWS::Batch::ComputeEnvironment"
+
+# Resources that change nothing on this machine, each with the reason.
+WITHOUT_EFFECT = {
+    _COMPUTE_ENVIRONMENT: "its vCPUs are the queue's; jobs are processes of this machine",
+    **dict.fromkeys(
+        [
+            "AWS::EC2::InternetGateway",
+            "AWS::EC2::Route",
+            "AWS::EC2::RouteTable",
+            "AWS::EC2::SecurityGroup",
+            "AWS::EC2::SecurityGroupIngress",
+            "AWS::EC2::Subnet",
+            "AWS::EC2::SubnetRouteTableAssociation",
+            "AWS::EC2::VPC",
+            "AWS::EC2::VPCEndpoint",
+            "AWS::EC2::VPCGatewayAttachment",
+        ],
+        "jobs reach the services on loopback, and nothing else is restricted",
+    ),
+}
+
+_QUEUE_PROPERTIES = frozenset(["ComputeEnvironmentOrder", "JobQueueName", "Priority", "State", "Tags"])
+_DEFINITION_PROPERTIES = frozenset(
+    [
+        "ContainerProperties",
+        "JobDefinitionName",
+        "PlatformCapabilities",
+        "PropagateTags",
+        "ResourceRetentionPolicy",
+        "RetryStrategy",
+        "Tags",
+        "Timeout",
+        "Type",
+    ]
+)
+_RULE_PROPERTIES = frozenset(["Description", "EventPattern", "Name", "State", "Targets"])
+_TARGET_PROPERTIES = frozenset(["Arn", "Id", "RetryPolicy"])
+
+
+class JobResources:
+    """Reads these resources of one template."""
+
+    def __init__(
+        self, template: Mapping[str, Any], resolver: Resolver, images: Mapping[str, Path], account: Account
+    ) -> None:
+        self._resources: Mapping[str, Any] = template["Resources"]
+        self._resolver = resolver
+        self._account = account
+        self._images = images
+
+    def queue(self, logical_id: str, properties: Mapping[str, Any]) -> JobQueue:
+        """Read a queue with the vCPUs of its compute environments."""
+        check_properties(logical_id, properties, _QUEUE_PROPERTIES)
+        order = sorted(properties["ComputeEnvironmentOrder"], key=lambda each: int(each["Order"]))
+        arns = [str(self._resolver.value(each["ComputeEnvironment"])) for each in order]
+        name = self._resolver.physical_name(logical_id)
+        return JobQueue(
+            name=name,
+            arn=self._account.arn("batch", f"job-queue/{name}"),
+            priority=int(properties["Priority"]),
+            compute_environments=tuple(arns),
+            max_vcpus=sum(self._max_vcpus(logical_id, arn) for arn in arns),
+        )
+
+    def _max_vcpus(self, queue: str, arn: str) -> float:
+        for logical_id, resource in self._resources.items():
+            if resource["Type"] == _COMPUTE_ENVIRONMENT:
+                own = self._resolver.value({"Fn::GetAtt": [logical_id, "ComputeEnvironmentArn"]})
+                if own == arn:
+                    return float(resource["Properties"]["ComputeResources"]["MaxvCpus"])
+        raise TemplateError(f"{queue}: its compute environment {arn} is not part of the template")
+
+    def definition(self, logical_id: str, properties: Mapping[str, Any]) -> JobDefinition:
+        """Read a job definition."""
+        check_properties(logical_id, properties, _DEFINITION_PROPERTIES)
+        values = self._resolver.value(properties)
+        if values["Type"].lower() != "container":
+            raise TemplateError(f"{logical_id}: job definitions of type {values['Type']} can't be run on this machine")
+        container = to_api_names(service_shape("batch", "ContainerProperties"), values["ContainerProperties"])
+        name = self._resolver.physical_name(logical_id)
+        return JobDefinition(
+            name=name,
+            revision=1,
+            arn=self._account.arn("batch", f"job-definition/{name}:1"),
+            container=container,
+            retry_strategy=to_api_names(service_shape("batch", "RetryStrategy"), values.get("RetryStrategy", {})),
+            timeout=to_api_names(service_shape("batch", "JobTimeout"), values.get("Timeout", {})),
+            platform_capabilities=tuple(values.get("PlatformCapabilities", ())),
+            code=self._images.get(str(container["image"]).rpartition(":")[2]),
+        )
+
+    def rule(self, logical_id: str, properties: Mapping[str, Any]) -> Rule | None:
+        """Read a rule; None if it is disabled."""
+        check_properties(logical_id, properties, _RULE_PROPERTIES)
+        if properties.get("State", "ENABLED") != "ENABLED":
+            return None
+        targets = self._resolver.value(properties["Targets"])
+        for target in targets:
+            check_properties(f"{logical_id}: target {target['Id']}", target, _TARGET_PROPERTIES)
+            if ":lambda:" not in target["Arn"]:
+                raise TemplateError(f"{logical_id}: its target {target['Arn']} must be a Lambda function")
+        try:
+            return Rule(
+                name=self._resolver.physical_name(logical_id),
+                pattern=self._resolver.value(properties["EventPattern"]),
+                targets=tuple(target["Arn"] for target in targets),
+            )
+        except ValueError as error:
+            raise TemplateError(f"{logical_id}: {error}") from error

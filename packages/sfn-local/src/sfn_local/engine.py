@@ -1,0 +1,257 @@
+"""Puts the services of one home together: objects, functions, state machines, and the endpoint that serves them."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from sfn_local.arns import Account
+from sfn_local.assembly import read as cloud_assembly
+from sfn_local.batch.archive import JobArchive
+from sfn_local.batch.job_faults import JobTrials
+from sfn_local.batch.service import BatchService
+from sfn_local.clock import Clock
+from sfn_local.endpoint.http_api import HttpApi
+from sfn_local.endpoint.sigv4 import FUNCTION, Credential
+from sfn_local.eventbridge.rules import EventBus
+from sfn_local.eventbridge.status_events import execution_events, job_events
+from sfn_local.execution.integrations import Integrations
+from sfn_local.faults.injector import Rehearsal, outside
+from sfn_local.faults.trials import ProcessKeys
+from sfn_local.integrations.batch_job import batch_tasks
+from sfn_local.integrations.catalog import PRINCIPAL, service_tasks
+from sfn_local.integrations.lambda_invoke import FunctionTask, InvokeTask
+from sfn_local.lambda_runtime.runtime import LambdaRuntime
+from sfn_local.loopback import LoopbackServer
+from sfn_local.machines.registry import Machines
+from sfn_local.maps.distributed_map import MapServices
+from sfn_local.maps.map_run import MapRuns
+from sfn_local.maps.objects import MapObjects
+from sfn_local.object_store import ObjectStore
+from sfn_local.protocol import Service
+from sfn_local.s3 import S3Service
+from sfn_local.states_api.service import StatesService
+from sfn_local.storage.map_run_store import MapRunStore
+from sfn_local.storage.store import Store
+
+Changed = TypeVar("Changed")
+
+STOPPED_CAUSE = "the local server was stopped"
+
+# The executions of a home.
+EXECUTIONS = "executions.sqlite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an engine is made of.
+
+    Attributes
+    ----------
+    assembly : Path or None
+        None to serve what the home holds, without a stack.
+    port : int
+        Of the endpoint; 0 for any that is free.
+    credentials : mapping
+        By access key id: who may call the endpoint.
+    worker_access_key_id : str
+        The one of them that functions are given.
+    overlay : Path or None
+        Folder with a workload that is not part of the assembly; functions find it in HPC_WORKLOADS_OVERLAY.
+    faults : Rehearsal or None
+        What goes wrong on purpose.
+    is_brief : bool
+        Whether it will hardly be asked to compute: nothing is made ready for it.
+    objects : Path or None
+        Folder of the objects, where the home is a copy of what tells of them.
+    """
+
+    home: Path
+    assembly: Path | None
+    worker_count: int
+    credentials: Mapping[str, Credential]
+    worker_access_key_id: str
+    account: Account = field(default_factory=Account)
+    clock: Clock | None = None
+    port: int = 0
+    overlay: Path | None = None
+    faults: Rehearsal | None = None
+    is_brief: bool = False
+    objects: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An engine that serves."""
+
+    endpoint_url: str
+    outputs: Mapping[str, str]
+    machines: Machines
+
+
+@contextlib.asynccontextmanager
+async def serve(settings: Settings) -> AsyncIterator[Running]:
+    """Serve until the context ends; then running executions are aborted and every process is gone.
+
+    Raises
+    ------
+    AssemblyError, InvalidDefinition
+        If the assembly holds something that can't run here.
+    FaultSpecError
+        If the faults are for something that the assembly has not.
+    """
+    deployed = cloud_assembly.load(settings.assembly, settings.account) if settings.assembly else None
+    if deployed is not None and settings.faults is not None:
+        settings.faults.check(json.loads(machine.definition) for machine in deployed.state_machines)
+    credentials = dict(settings.credentials)
+    async with contextlib.AsyncExitStack() as stack:
+        endpoint = LoopbackServer(port=settings.port)
+        stack.push_async_callback(endpoint.stop)
+        endpoint_url = f"http://{endpoint.address}"
+        worker_environment = _worker_environment(settings, endpoint_url)
+        keys = _process_keys(credentials)
+        jobs = JobTrials(keys) if settings.faults else None
+        runtime = LambdaRuntime(
+            worker_count=settings.worker_count,
+            log_folder=settings.home / "logs",
+            base_environment=worker_environment,
+            keys=keys if settings.faults else None,
+        )
+        if settings.faults is not None:
+            stack.enter_context(settings.faults.logged(settings.home / "logs" / "faults.jsonl"))
+        await runtime.start()
+        if not settings.is_brief:
+            runtime.warm_up()
+        stack.push_async_callback(runtime.stop)
+        objects = stack.enter_context(
+            contextlib.closing(ObjectStore(settings.objects or settings.home / "s3", state=settings.home / "s3"))
+        )
+        store = stack.enter_context(contextlib.closing(Store(settings.home / EXECUTIONS)))
+        clock = settings.clock or Clock()
+        bus = EventBus(runtime, settings.account, clock)
+        batch = BatchService(
+            account=settings.account,
+            clock=clock,
+            slots=settings.worker_count,
+            log_folder=settings.home / "logs",
+            base_environment=worker_environment,
+            on_change=_first(jobs.on_change if jobs else None, job_events(bus, settings.account)),
+            archive=JobArchive(store),
+            own_environment=jobs.environment if jobs else lambda _job: {},
+        )
+        if jobs is not None:
+            jobs.scheduler = batch.scheduler
+        stack.push_async_callback(batch.stop)
+        machines, services = compose(
+            account=settings.account,
+            clock=clock,
+            runtime=runtime,
+            objects=objects,
+            store=store,
+            batch=batch,
+            faults=settings.faults,
+        )
+        machines.executions.on_status = _first(None, execution_events(bus))
+        machines.abort_orphans()
+        machines.load()
+        if deployed is not None:
+            batch.resources.add(deployed.job_queues, deployed.job_definitions)
+            bus.add(deployed.rules)
+            _deploy(deployed, runtime, objects, machines)
+        stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
+        stack.push_async_callback(bus.close)
+        await asyncio.wrap_future(store.journal.flush())
+        endpoint.start(HttpApi(services, credentials, on_request=keys.on_request))
+        stack.push_async_callback(endpoint.stop)  # before what answers its requests is closed
+        yield Running(endpoint_url, deployed.outputs if deployed is not None else {}, machines)
+
+
+def _worker_environment(settings: Settings, endpoint_url: str) -> dict[str, str]:
+    """Everything a worker's AWS clients look at, so that none of them ever finds the user's own account."""
+    credential = settings.credentials[settings.worker_access_key_id]
+    overlay = {"HPC_WORKLOADS_OVERLAY": str(settings.overlay.absolute())} if settings.overlay else {}
+    return {
+        **overlay,
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": settings.worker_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credential.secret_access_key,
+        "AWS_REGION": settings.account.region,
+        "AWS_DEFAULT_REGION": settings.account.region,
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _process_keys(credentials: dict[str, Credential]) -> ProcessKeys:
+    """Return the key pairs of processes, none so far, which the endpoint accepts as those of functions."""
+
+    def add(access_key_id: str, secret_access_key: str) -> None:
+        credentials[access_key_id] = Credential(secret_access_key, principal=FUNCTION)
+
+    def remove(access_key_id: str) -> None:
+        del credentials[access_key_id]
+
+    return ProcessKeys(add, remove)
+
+
+def _first(noted: Callable[[Changed], None] | None, publish: Callable[[Changed], None]) -> Callable[[Changed], None]:
+    """Publish a change after noting it; functions that an event calls belong to no attempt at a state."""
+
+    def on_change(changed: Changed) -> None:
+        if noted is not None:
+            noted(changed)
+        with outside():
+            publish(changed)
+
+    return on_change
+
+
+def compose(
+    *,
+    account: Account,
+    clock: Clock,
+    runtime: LambdaRuntime,
+    objects: ObjectStore,
+    store: Store,
+    batch: BatchService | None = None,
+    faults: Rehearsal | None = None,
+) -> tuple[Machines, dict[str, Service]]:
+    """Put the state machines over a store, and the services that they and everybody else call."""
+    map_objects = MapObjects(objects)
+    maps = MapServices(
+        map_runs=MapRuns(MapRunStore(store), store.next_map_run_id),
+        objects=map_objects,
+        open_writer=map_objects.open_writer,
+    )
+    integrations = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, account)}, faults)
+    machines = Machines(store, clock, integrations, maps)
+    s3 = S3Service(objects, region=account.region, account=account.account_id, on_full=machines.executions.fail_running)
+    states = StatesService(machines, account)
+    integrations.add(service_tasks(s3=s3, states=states, executions=machines.executions))
+    services: dict[str, Service] = {"s3": s3, "states": states}
+    if batch is not None:
+        integrations.add(batch_tasks(batch, PRINCIPAL))
+        services["batch"] = batch
+    return machines, services
+
+
+def _deploy(deployed: cloud_assembly.Stack, runtime: LambdaRuntime, objects: ObjectStore, machines: Machines) -> None:
+    """Make what a stack describes."""
+    known_buckets = {bucket.name for bucket in objects.buckets()}
+    for name in deployed.buckets:
+        if name not in known_buckets:
+            objects.create_bucket(name)
+    for function in deployed.functions:
+        runtime.register(function)
+    for machine in deployed.state_machines:
+        machines.register(
+            arn=machine.arn,
+            name=machine.name,
+            machine_type=machine.type,
+            role_arn=machine.role_arn,
+            definition=machine.definition,
+        )

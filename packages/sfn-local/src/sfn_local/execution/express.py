@@ -1,0 +1,34 @@
+"""What an Express state machine can't contain.
+
+Source: Step Functions developer guide, "Service integration patterns" and "Distributed Map"; recorded refusals.
+"""
+
+from collections.abc import Mapping
+
+from sfn_local.language import Json
+from sfn_local.language.definition import states_of_workflow
+from sfn_local.language.invalid import InvalidDefinition
+
+_STANDARD_ONLY = (".waitForTaskToken", ".sync:2", ".sync")
+
+
+def check_express(fields: Mapping[str, Json]) -> None:
+    """Check a definition that is otherwise valid.
+
+    Raises
+    ------
+    InvalidDefinition
+        If it waits for a callback or a job, or has a Distributed Map.
+    """
+    for name, state in states_of_workflow(fields):
+        place = f"/States/{name}"
+        pattern = next((end for end in _STANDARD_ONLY if state.get("Resource", "").endswith(end)), None)
+        if pattern is not None:
+            raise InvalidDefinition(
+                f"{place}/Resource", f"Express state machine does not support '{pattern}' service integration"
+            )
+        processor = state.get("ItemProcessor", {})
+        if processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
+            raise InvalidDefinition(
+                f"{place}/ItemProcessor/ProcessorConfig/Mode", "Express state machine does not support DISTRIBUTED"
+            )

@@ -1,0 +1,43 @@
+"""Pass, Wait, Succeed and Fail: states that need nothing outside the execution."""
+
+from sfn_local.execution.frames import Step
+from sfn_local.execution.program import State
+from sfn_local.language import Json
+from sfn_local.language.errors import StatesError
+from sfn_local.language.timestamps import parse_timestamp
+
+
+async def run_pass(state: State, step: Step) -> Json:
+    """Give ``Result`` if the state has one, else what it was given."""
+    if "Result" in state.fields:
+        return state.fields["Result"]
+    return state.flow.arguments(step.effective_input, step.scope)
+
+
+async def run_wait(state: State, step: Step) -> Json:
+    """Wait for ``Seconds`` or until ``Timestamp``; a time in the past doesn't wait."""
+    clock = step.frame.services.clock
+    if "Seconds" in state.settings:
+        seconds = state.settings["Seconds"](step.effective_input, step.scope)
+    else:
+        nanoseconds = parse_timestamp(state.settings["Timestamp"](step.effective_input, step.scope))
+        assert nanoseconds is not None  # the setting has checked it
+        seconds = nanoseconds / 1e9 - clock.time()
+    if seconds > 0:
+        await clock.sleep(seconds)
+    return step.effective_input
+
+
+async def run_succeed(_state: State, step: Step) -> Json:
+    """End the branch with what the state was given."""
+    return step.effective_input
+
+
+async def run_fail(state: State, step: Step) -> Json:
+    """End the execution with ``Error`` and ``Cause``."""
+    texts = {
+        name: setting(step.effective_input, step.scope)
+        for name, setting in state.settings.items()
+        if name in ("Error", "Cause")
+    }
+    raise StatesError(texts.get("Error"), texts.get("Cause"))

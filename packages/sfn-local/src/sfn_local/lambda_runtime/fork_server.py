@@ -1,0 +1,180 @@
+"""The parent's end of the process that workers are forked from (`sfn_local.lambda_runtime.worker` is the other end)."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+LOGGER = logging.getLogger(__name__)
+
+# The child searches where this process searches, whatever made it so: an installation, a checkout, user packages.
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from sfn_local.lambda_runtime.worker import main; main()"
+# Where Python itself may need the user's variable: builds whose libraries are not where the system looks.
+_INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+_STOP_SECONDS = 0.5
+
+Program = Mapping[str, str | Sequence[str]]
+"""What a worker runs: ``{"handler": str}`` under the Lambda runtime client, or ``{"command": [str, ...]}``."""
+
+
+class Listener(Protocol):
+    """Who is told what becomes of the workers."""
+
+    def worker_exited(self, identity: str, exit_code: int) -> None: ...
+
+    def worker_failed(self, identity: str, reason: str) -> None: ...
+
+    def server_lost(self, reason: str | None) -> None:
+        """All workers are gone; `reason` says why not even the server could be started, None if it had been running."""
+
+
+class ForkServer:
+    """Starts the process on first use, and again after its death; all calls in one running asyncio loop."""
+
+    def __init__(self, *, listener: Listener, log: Path) -> None:
+        self._listener = listener
+        self._log = log
+        self._life: asyncio.Task[None] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._unsent: list[bytes] = []
+        self._process_ids: dict[str, int] = {}
+        self._ready = False
+        self._stopping = False
+
+    def start(self) -> None:
+        if self._life is None and not self._stopping:
+            self._life = asyncio.get_running_loop().create_task(self._live())
+
+    def spawn(self, identity: str, *, program: Program, code: Path, environment: dict[str, str], log: Path) -> None:
+        self.start()
+        self._send(spawn=identity, **program, code=str(code), environment=environment, log=str(log))
+
+    def kill(self, identity: str) -> None:
+        """End a worker and what it started, at once."""
+        if self._life is not None:  # else the process is gone already
+            self._send(kill=identity)
+
+    def terminate(self, identity: str) -> None:
+        """Ask a worker to end."""
+        if self._life is not None:
+            self._send(terminate=identity)
+
+    @property
+    def process_id(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def stop(self) -> None:
+        """Kill and reap every worker, then the server."""
+        self._stopping = True
+        life = self._life
+        if life is None:
+            return
+        if self._ready and self._writer is not None:
+            self._writer.write_eof()
+        elif self._process is not None:
+            self._process.kill()  # it is still importing and has no worker
+        _, late = await asyncio.wait([life], timeout=_STOP_SECONDS)
+        if late and self._process is not None:
+            self._process.kill()
+        await life
+
+    def _send(self, **command: Any) -> None:
+        line = json.dumps(command).encode() + b"\n"
+        if self._writer is None:
+            self._unsent.append(line)
+        else:
+            self._writer.write(line)
+
+    async def _live(self) -> None:
+        """One life of the process: from its start to its reaping."""
+        if self._stopping:
+            return
+        reason = f"see {self._log}"
+        try:
+            reader = await self._launch()
+            with contextlib.suppress(ConnectionError):  # a way of reading its death
+                async for line in reader:
+                    self._receive(json.loads(line))
+        except OSError as error:
+            reason = str(error)
+        except Exception:
+            LOGGER.exception("the process that workers are forked from is given up")
+        finally:
+            self._bury()
+        was_ready, self._ready, self._life = self._ready, False, None
+        if not self._stopping:
+            with _logged():
+                self._listener.server_lost(None if was_ready else reason)
+
+    async def _launch(self) -> asyncio.StreamReader:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = _start_process(theirs, self._log)
+            reader, self._writer = await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+        self._writer.writelines(self._unsent)
+        self._unsent.clear()
+        return reader
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if "ready" in message:
+            self._ready = True
+        elif "started" in message:
+            self._process_ids[message["started"]] = message["pid"]
+        elif "exited" in message:
+            self._process_ids.pop(message["exited"], None)
+            with _logged():
+                self._listener.worker_exited(message["exited"], message["exit_code"])
+        else:
+            with _logged():
+                self._listener.worker_failed(message["failed"], message["reason"])
+
+    def _bury(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self._unsent.clear()
+        for process_id in self._process_ids.values():  # none is left unless the process was killed from outside
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process_id, signal.SIGKILL)
+        self._process_ids.clear()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """Tell the log what a listener failed with: the other workers live on, and it hears of their ends."""
+    try:
+        yield
+    except Exception:
+        # Without the identity, which may be a token.
+        LOGGER.exception("the end of a worker was not taken")
+
+
+def _start_process(channel: socket.socket, log_path: Path) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
+    with log_path.open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - this Python, fixed code
+            [sys.executable, "-I", "-X", "utf8", "-c", _START, json.dumps([*filter(None, sys.path)])],
+            stdin=channel.fileno(),
+            stdout=log,
+            stderr=log,
+            # macOS kills a process that forks with Objective-C loaded, as Python's proxy look-up does there.
+            env={"PATH": os.defpath, "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES", **environment},
+            start_new_session=True,  # Ctrl-C in a terminal is for the command, which stops this process
+        )

@@ -1,0 +1,153 @@
+"""AWS Lambda on this machine: invocations in, results or failures as the Step Functions service would report them out.
+
+The handlers run in warm worker processes under AWS's own runtime client (`awslambdaric`), which this process serves
+through AWS's Runtime API.  `fork_server` makes the processes, `worker_pool` decides which of them runs what,
+`runtime_api` talks to them.
+
+**Differs from AWS:** as those modules, `lambda_function`, `invocation_log` and `log_streams` say.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from sfn_local.faults.injector import CURRENT
+from sfn_local.faults.trials import FunctionTrial, ProcessKeys, Trial
+from sfn_local.lambda_runtime.fork_server import ForkServer
+from sfn_local.lambda_runtime.function import Function, FunctionError, function_not_found, worker_environment
+from sfn_local.lambda_runtime.log_streams import LogStreams
+from sfn_local.lambda_runtime.runtime_api import RuntimeApi
+from sfn_local.lambda_runtime.worker_pool import Invocation, Worker, WorkerPool
+
+__all__ = ["Function", "FunctionError", "LambdaRuntime", "RuntimeStoppedError"]
+
+
+class RuntimeStoppedError(RuntimeError):
+    """The invocation has no result because the Lambda runtime was stopped, or had not been started."""
+
+
+class LambdaRuntime:
+    """
+    Parameters
+    ----------
+    worker_count
+        Invocations that run at once, over all functions.
+    log_folder
+        Gets the log streams of the functions, and `workers.log` with what the workers' common parent writes.
+    base_environment
+        Variables that every worker has whatever its function says: endpoints on loopback, dummy credentials.
+    keys
+        Of a rehearsal: gives each worker a key pair of its own in the place of the common one.
+    """
+
+    def __init__(
+        self,
+        *,
+        worker_count: int,
+        log_folder: Path,
+        base_environment: Mapping[str, str],
+        keys: ProcessKeys | None = None,
+    ) -> None:
+        if worker_count < 1:
+            raise ValueError(f"worker_count must be 1 or more, got {worker_count}")
+        self._log_folder = log_folder.absolute()
+        self._base_environment = dict(base_environment)
+        self._functions: dict[str, Function] = {}
+        self._is_running = False
+        self._keys = keys
+        on_removed = keys.revoke if keys is not None else None
+        self._pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill, on_removed=on_removed)
+        self._api = RuntimeApi(self._pool)
+        self._streams = LogStreams()
+        self._fork_server = ForkServer(listener=self, log=self._log_folder / "workers.log")
+
+    async def start(self) -> None:
+        """Open the Runtime API."""
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        await self._api.start()
+        self._is_running = True
+
+    def warm_up(self) -> None:
+        """Start the process that forks the workers, which the first invocation would; does not wait for it."""
+        self._fork_server.start()
+
+    async def stop(self) -> None:
+        """Kill and reap every process, close every socket; who still waits for a result gets `RuntimeStoppedError`."""
+        self._is_running = False
+        self._pool.close(RuntimeStoppedError("the Lambda runtime was stopped"))
+        await self._fork_server.stop()
+        await self._api.stop()
+
+    def register(self, function: Function) -> None:
+        """Make a function known by its ARN, in place of one that had it before."""
+        replaced = self._functions.get(function.arn)
+        self._functions[function.arn] = function
+        if replaced is not None:
+            self._pool.replace(replaced, function)
+
+    async def invoke(self, function_arn: str, payload: bytes) -> bytes:
+        """Run one invocation and return the JSON text of its result.
+
+        Raises
+        ------
+        FunctionError
+            If the function failed, or there is none with this ARN.
+        RuntimeStoppedError
+            If the runtime does not run, or stops meanwhile.
+        """
+        function = self._functions.get(function_arn.removesuffix(":$LATEST"))
+        if function is None:
+            raise function_not_found(function_arn)
+        if not self._is_running:
+            raise RuntimeStoppedError("the Lambda runtime does not run")
+        attempt = CURRENT.get() if self._keys is not None else None
+        trial = FunctionTrial(attempt) if attempt is not None else None
+        invocation = Invocation(function, payload, asyncio.get_running_loop().create_future(), trial=trial)
+        self._pool.submit(invocation)
+        try:
+            return await invocation.result
+        except asyncio.CancelledError:
+            self._pool.withdraw(invocation)
+            raise
+
+    def _launch(self, worker: Worker) -> None:
+        function = worker.function
+        runtime_api = f"{self._api.address}/{worker.token}"
+        base_environment = self._base_environment
+        if self._keys is not None:
+            base_environment = {**base_environment, **self._keys.issue(worker.token, lambda: _trial_of(worker))}
+        log = self._streams.take(worker.token, function.name)
+        environment = worker_environment(
+            function, base_environment=base_environment, runtime_api=runtime_api, log_stream=log
+        )
+        self._fork_server.spawn(
+            worker.token,
+            program={"handler": function.handler},
+            code=function.code.absolute(),
+            environment=environment,
+            log=self._log_folder / log,
+        )
+
+    def _kill(self, identity: str) -> None:
+        self._fork_server.kill(identity)
+
+    # --- what the fork server tells ---
+
+    def worker_exited(self, identity: str, exit_code: int) -> None:
+        self._streams.release(identity)
+        self._pool.worker_exited(identity, exit_code)
+
+    def worker_failed(self, identity: str, reason: str) -> None:
+        self._streams.release(identity)
+        self._pool.worker_failed(identity, reason)
+
+    def server_lost(self, reason: str | None) -> None:
+        self._streams.release_all()
+        self._pool.server_lost(reason)
+
+
+def _trial_of(worker: Worker) -> Trial | None:
+    """Return what a worker does now."""
+    trial = worker.invocation.trial if worker.invocation is not None else None
+    assert trial is None or isinstance(trial, Trial)  # made in this module
+    return trial

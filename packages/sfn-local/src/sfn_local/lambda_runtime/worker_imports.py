@@ -1,0 +1,70 @@
+"""What a worker imports: its own code first, nothing of this project's checkout, and no bytecode left in the code.
+
+Bytecode in the code's folder would be uploaded with the asset, under a hash that does not cover it.  Instead the
+process that forks the workers compiles the folder once, and they inherit the result.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from importlib import machinery
+from importlib.abc import PathEntryFinder
+from itertools import islice
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+# Beyond that the folder holds packages of which a worker needs a few.
+_MAX_COMPILED_FILES = 200
+
+# Source and code by path.
+_COMPILED: dict[str, tuple[bytes, CodeType]] = {}
+_COMPILED_FOLDERS: set[str] = set()
+
+
+def compile_folder(code: str) -> None:
+    """Compile what is in a folder, for the workers that are forked from now on; what can't be is left to them."""
+    if code in _COMPILED_FOLDERS:
+        return
+    _COMPILED_FOLDERS.add(code)
+    for path in islice(Path(code).rglob("*.py"), _MAX_COMPILED_FILES):
+        with contextlib.suppress(OSError, SyntaxError, ValueError):
+            source = path.read_bytes()
+            _COMPILED[str(path)] = source, compile(source, str(path), "exec", dont_inherit=True)
+
+
+def isolate_imports(code: str) -> None:
+    """Let this process import what it would have on AWS: its own code first, nothing of this project's checkout."""
+    checkout = str(Path(__file__).parents[5])
+    shared = [path for path in sys.path if path != checkout or Path(path, "boto3").is_dir()]
+    sys.path[:] = [code, *shared]
+    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+        del sys.modules[name]
+    sys.path_hooks.insert(0, _find_code(code))
+
+
+def _find_code(code: str) -> Callable[[str], PathEntryFinder]:
+    """Import from the code folder by the loader below; caches are worth having everywhere else."""
+    find = machinery.FileFinder.path_hook(
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (_CompiledLoader, machinery.SOURCE_SUFFIXES),
+    )
+
+    def find_code(path: str) -> PathEntryFinder:
+        if not Path(path).is_relative_to(code):
+            raise ImportError(f"{path} is not the function's code")
+        return find(path)
+
+    return find_code
+
+
+class _CompiledLoader(machinery.SourceFileLoader):
+    def source_to_code(self, data: Any, path: Any, *, _optimization: int = -1) -> CodeType:  # type: ignore[override]  # typeshed leaves the last one out
+        """Take what was compiled before the fork, if it is the same source."""
+        source, compiled = _COMPILED.get(str(path), (None, None))
+        if compiled is not None and source == data:
+            return compiled
+        return super().source_to_code(data, path)
+
+    def set_data(self, path: str, data: object, *, _mode: int = 0) -> None:
+        """Write no bytecode."""

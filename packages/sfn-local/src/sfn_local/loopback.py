@@ -1,0 +1,86 @@
+"""An HTTP server on a loopback port, in the event loop that runs: what both of our endpoints listen with."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from sfn_local.connections import AcceptErrors, Connection, Connections
+
+# So many connections are accepted before those that came before are looked at.
+BACKLOG = 128
+
+AsgiApplication = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class LoopbackServer:
+    """Listens from the moment it is made (a port of 0 chooses a free one) and answers once it is started.
+
+    Parameters
+    ----------
+    keep_alive_seconds : int
+        How long a connection may idle between two requests.
+    """
+
+    def __init__(self, *, port: int = 0, keep_alive_seconds: int = 60) -> None:
+        self._keep_alive_seconds = keep_alive_seconds
+        # asyncio turns Nagle's delay off (40 ms an answer) only where the socket names its protocol.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind(("127.0.0.1", port))
+            self._socket.listen(BACKLOG)  # from here on a client can connect, and waits for the server to accept
+        except OSError:
+            self._socket.close()
+            raise
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """``127.0.0.1:port``."""
+        host, port = self._socket.getsockname()
+        return f"{host}:{port}"
+
+    def start(self, app: AsgiApplication) -> None:
+        config = uvicorn.Config(
+            app,
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            loop="none",
+            interface="asgi3",
+            log_config=None,
+            log_level="error",  # a line for each broken request would fill the disk
+            backlog=BACKLOG,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=self._keep_alive_seconds,
+        )
+        asyncio.get_running_loop().set_exception_handler(AcceptErrors())
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+
+    async def stop(self) -> None:
+        """Close the socket and every connection."""
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = self._server.force_exit = True
+            await self._serving
+        self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signal handlers to the command that runs here."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state = Connections()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -1,0 +1,149 @@
+"""Starts the children of a Map Run as slots get free, and judges the failure threshold."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+
+from sfn_local.execution.frames import Frame
+from sfn_local.execution.program import Program
+from sfn_local.maps.child_executions import run_child
+from sfn_local.maps.map_run import MAX_CONCURRENCY, MapRun
+from sfn_local.maps.waiting import Waiting
+from sfn_local.storage.child_log import record_size_bytes
+
+READ_AHEAD = 10_000  # inputs held at the most, so that small datasets have their total at once
+READ_AHEAD_BYTES = 16 * 1024 * 1024
+READ_STEP = 256  # inputs read between two looks at the event loop
+GRACE_SECONDS = 0.5
+
+
+class InputQueue:
+    """Children that have not started: some read ahead, the others still in the dataset or the store."""
+
+    def __init__(self, inputs: Iterator[Waiting], map_run: MapRun) -> None:
+        self._inputs = inputs
+        self._map_run = map_run
+        self._ahead: deque[Waiting] = deque()
+        self._bytes = 0
+        self._is_exhausted = False
+
+    @property
+    def is_empty(self) -> bool:
+        return self._is_exhausted and not self._ahead
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether ``take`` has something to give without reading on."""
+        return bool(self._ahead)
+
+    def read_ahead(self) -> None:
+        """Read up to ``READ_STEP`` more inputs while there is room, and at least one if none is held."""
+        for _ in range(READ_STEP):
+            if self._is_exhausted or len(self._ahead) >= READ_AHEAD:
+                return
+            if self._ahead and self._bytes >= READ_AHEAD_BYTES:
+                return
+            self._read_one()
+
+    def take(self) -> Waiting:
+        waiting = self._ahead.popleft()
+        self._bytes -= _size_bytes(waiting)
+        return waiting
+
+    def rest(self) -> Iterator[Waiting]:
+        """Yield whatever was not started."""
+        while self._ahead:
+            yield self.take()
+        while not self._is_exhausted:
+            self._read_one()
+            if self._ahead:
+                yield self.take()
+
+    def _read_one(self) -> None:
+        waiting = next(self._inputs, None)
+        if waiting is None:
+            self._is_exhausted = True
+            self._map_run.note_read()
+            return
+        self._ahead.append(waiting)
+        self._bytes += _size_bytes(waiting)
+        if waiting.record is None:
+            self._map_run.note_known(waiting.child.item_count)
+
+
+def _size_bytes(waiting: Waiting) -> int:
+    return len(waiting.child.text) + (record_size_bytes(waiting.record) if waiting.record else 0)
+
+
+class Dispatcher:
+    """One Map Run under way."""
+
+    def __init__(self, program: Program, frame: Frame, map_run: MapRun, inputs: InputQueue) -> None:
+        self._program = program
+        self._frame = frame
+        self._map_run = map_run
+        self._inputs = inputs
+        self._running: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+
+    async def run(self) -> None:
+        """Run every child, or stop early once the failure threshold is exceeded.
+
+        Raises
+        ------
+        StatesError
+            If the items can't be read.
+        """
+        try:
+            await self._dispatch()
+            if self._running:  # the threshold is exceeded
+                await asyncio.wait(self._running, timeout=GRACE_SECONDS)
+        finally:
+            await self._abort()
+        self._raise_failure()
+
+    async def _dispatch(self) -> None:
+        """Start children until all have ended; a freed slot is filled before the threshold is judged, as recorded."""
+        while True:
+            self._map_run.changed.clear()
+            self._inputs.read_ahead()
+            self._fill_slots()
+            if self._map_run.is_threshold_exceeded() or (self._inputs.is_empty and not self._running):
+                return
+            await self._map_run.log.keep_up()
+            if self._has_free_slot() and not self._inputs.is_empty:
+                await asyncio.sleep(0)
+            else:
+                await self._map_run.changed.wait()
+            self._raise_failure()
+
+    def _has_free_slot(self) -> bool:
+        return len(self._running) < min(self._map_run.row.max_concurrency or MAX_CONCURRENCY, MAX_CONCURRENCY)
+
+    def _fill_slots(self) -> None:
+        while self._has_free_slot() and self._inputs.is_ready:
+            waiting = self._inputs.take()
+            self._map_run.started(waiting)
+            task = asyncio.create_task(self._run_child(waiting))
+            self._running.add(task)
+            task.add_done_callback(self._child_done)
+
+    async def _run_child(self, waiting: Waiting) -> None:
+        self._map_run.ended(await run_child(self._program, waiting, self._frame, self._map_run))
+
+    def _child_done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._map_run.changed.set()
+        if not task.cancelled():
+            self._failure = self._failure or task.exception()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    async def _abort(self) -> None:
+        """Stop every child that still runs and wait until each is recorded."""
+        for task in self._running:
+            task.cancel()
+        while self._running:
+            await asyncio.wait(self._running)

@@ -1,0 +1,45 @@
+"""What Distributed Maps read from and write to S3: the object store in the shapes that readers and writers need."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from sfn_local.language import Json
+from sfn_local.object_store import Attributes, ObjectInfo, ObjectStore, Writer
+
+_NANOSECONDS = 1_000_000_000
+
+
+class MapObjects:
+    """Adapter of the object store; see :class:`sfn_local.maps.item_reader.ObjectSource`."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def open(self, bucket: str, key: str) -> BinaryIO:
+        return self._store.open(bucket, key)
+
+    def list_objects(self, bucket: str, prefix: str) -> Iterator[dict[str, Json]]:
+        """Yield objects as recorded items of ``listObjectsV2`` show them, streamed page by page."""
+        token: str | None = None
+        while True:
+            page = self._store.list(bucket, prefix=prefix, token=token)
+            for info in page.objects:
+                yield {
+                    "Etag": f'"{info.etag}"',
+                    "Key": info.key,
+                    "LastModified": info.modified_ns // _NANOSECONDS,
+                    "Size": info.size,
+                    "StorageClass": "STANDARD",
+                }
+            token = page.next_token
+            if token is None:
+                return
+
+    def check_bucket(self, bucket: str) -> None:
+        self._store.require_bucket(bucket)
+
+    def etag(self, bucket: str, key: str) -> str:
+        return self._store.info(bucket, key).etag
+
+    def open_writer(self, bucket: str, key: str, content_type: str) -> Writer[ObjectInfo]:
+        return self._store.open_writer(bucket, key, attributes=Attributes(content_type=content_type))

@@ -1,0 +1,291 @@
+"""The local server: AWS's APIs on loopback over one home, with what a cloud assembly deploys.
+
+One process serves a home at a time (a file lock); others attach to it by ``server.json``, which only its owner can
+read.  Credentials are made anew for each server: loopback is no boundary on a machine that people share.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sfn_local.clock import Clock
+from sfn_local.endpoint.sigv4 import FUNCTION, USER, Credential
+from sfn_local.engine import EXECUTIONS, Running, Settings, serve
+from sfn_local.faults.injector import Rehearsal
+from sfn_local.faults.spec import FaultSpec, FaultSpecError
+from sfn_local.object_store.store import INDEX
+
+__all__ = [
+    "Connection",
+    "FaultSpec",
+    "FaultSpecError",
+    "LocalServer",
+    "Rehearsal",
+    "ServerInUseError",
+    "attach",
+    "copy_state",
+]
+
+_LOCK = "server.lock"
+_CONNECTION = "server.json"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach a local server, and the stack outputs of the assembly that it serves; ``assembly`` may be empty."""
+
+    endpoint_url: str
+    region: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    outputs: Mapping[str, str]
+    assembly: str
+    # Folder of a workload that is not part of the assembly.
+    overlay: str | None = None
+    # The fault spec that the server rehearses, as JSON has it.
+    faults: Mapping[str, Any] | None = None
+    # Of a process that will not be long: others do better to wait for its end than to attach.
+    is_brief: bool = False
+
+
+class ServerInUseError(Exception):
+    """Another process serves this home."""
+
+
+class LocalServer:
+    """Serve ``assembly`` over ``home`` as long as the context lasts, in a thread of its own.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of everything that outlives the server; made if missing.
+    assembly : Path or None
+        A cloud assembly (``cdk.out``), or None to serve what the home holds without a stack.
+    overlay : Path or None
+        Folder with one more workload than the assembly has.
+    worker_count : int or None
+        Most Lambda workers that compute at once; the number of processors by default.
+    port : int
+        Of the endpoint; 0 for any that is free.
+    faults : Rehearsal or None
+        What goes wrong on purpose; the caller may look at its counts meanwhile.
+    clock : Clock or None
+        For state machines that are not to wait as long as they say.
+    is_brief : bool
+        Whether the server will end in a moment; others are told.
+    objects : Path or None
+        Folder of the objects, where ``home`` is a copy made by `copy_state`.
+
+    Raises
+    ------
+    ServerInUseError
+        On entering, if another process serves the home.
+    FaultSpecError
+        On entering, if the faults are for something that the assembly has not.
+    AssemblyError, InvalidDefinition
+        On entering, if the assembly holds something that can't run here.
+    OSError
+        On entering, if the port is taken.
+    Exception
+        On leaving, what its end failed with.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        assembly: Path | None,
+        *,
+        overlay: Path | None = None,
+        worker_count: int | None = None,
+        port: int = 0,
+        faults: Rehearsal | None = None,
+        clock: Clock | None = None,
+        is_brief: bool = False,
+        objects: Path | None = None,
+    ) -> None:
+        self._home = home
+        self._settings = _Given(
+            assembly=assembly,
+            overlay=overlay,
+            worker_count=worker_count or os.cpu_count() or 1,
+            port=port,
+            faults=faults,
+            clock=clock,
+            is_brief=is_brief,
+            objects=objects,
+        )
+        self._context = contextlib.ExitStack()
+
+    def __enter__(self) -> Connection:
+        with contextlib.ExitStack() as stack:
+            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(_locked(self._home))
+            connection = stack.enter_context(_hosted(self._home, self._settings))
+            stack.enter_context(_published(self._home, connection))
+            self._context = stack.pop_all()
+        return connection
+
+    def __exit__(self, *error: object) -> None:
+        self._context.close()
+
+
+def attach(home: Path) -> Connection | None:
+    """Return the connection to the server that another process hosts for ``home``, or None.
+
+    Raises
+    ------
+    OSError
+        If this user may not look whether there is one.
+    """
+    if not _is_locked(home):
+        return None  # a server.json there was left by a process that was killed
+    try:
+        return Connection(**json.loads((home / _CONNECTION).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None  # it is starting or stopping
+
+
+def copy_state(home: Path, folder: Path) -> None:
+    """Copy what tells of a home's executions and objects, so that one that can't be written to can be looked at.
+
+    Raises
+    ------
+    OSError
+        If it can't be read, or the folder has no room for it.
+    """
+    (folder / "s3").mkdir()
+    for file in (*home.glob(f"{EXECUTIONS}*"), *(home / "s3").glob(f"{INDEX}*")):
+        if not file.name.endswith("-shm"):  # which belongs to the processes that have the file open
+            shutil.copyfile(file, folder / file.relative_to(home))
+
+
+def _is_locked(home: Path) -> bool:
+    """Whether a server has the home; a shared lock, so that those who only look don't see each other."""
+    try:
+        with (home / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    with (home / _LOCK).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ServerInUseError(f"process {lock.read().strip() or 'unknown'} serves {home}") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextlib.contextmanager
+def _published(home: Path, connection: Connection) -> Iterator[None]:
+    """Let other processes of this user attach."""
+    path = home / _CONNECTION
+    temporary = home / f"{_CONNECTION}.new"
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(asdict(connection), file)
+    temporary.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """What a server is asked to serve."""
+
+    assembly: Path | None
+    overlay: Path | None
+    worker_count: int
+    port: int
+    faults: Rehearsal | None
+    clock: Clock | None
+    is_brief: bool
+    objects: Path | None
+
+
+@contextlib.contextmanager
+def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
+    """Run an engine in a thread with an event loop of its own."""
+    user, worker = (secrets.token_hex(10).upper() for _ in range(2))
+    credentials = {
+        user: Credential(secrets.token_urlsafe(30), principal=USER),
+        worker: Credential(secrets.token_urlsafe(30), principal=FUNCTION),
+    }
+    settings = Settings(
+        home=home,
+        assembly=given.assembly,
+        overlay=given.overlay,
+        worker_count=given.worker_count,
+        credentials=credentials,
+        worker_access_key_id=worker,
+        port=given.port,
+        faults=given.faults,
+        clock=given.clock,
+        is_brief=given.is_brief,
+        objects=given.objects,
+    )
+    started: Future[Running] = Future()
+    stopping = threading.Event()
+    failures: list[BaseException] = []
+    thread = threading.Thread(target=_run, args=(settings, started, stopping, failures), name="server")
+    thread.start()
+    try:
+        running = started.result()
+        yield Connection(
+            endpoint_url=running.endpoint_url,
+            region=settings.account.region,
+            access_key_id=user,
+            secret_access_key=credentials[user].secret_access_key,
+            outputs=running.outputs,
+            assembly=str(given.assembly.resolve()) if given.assembly else "",
+            overlay=str(given.overlay) if given.overlay else None,
+            faults=given.faults.spec.to_json() if given.faults else None,
+            is_brief=given.is_brief,
+        )
+    finally:
+        stopping.set()
+        thread.join()
+        if failures:
+            raise failures[0]
+
+
+def _run(
+    settings: Settings, started: "Future[Running]", stopping: threading.Event, failures: list[BaseException]
+) -> None:
+    """Serve in this thread; what it fails with is told by ``started``, or by ``failures`` after that."""
+    try:
+        with asyncio.Runner() as runner:
+            runner.run(_serve(settings, started, stopping))
+    except BaseException as error:  # whatever it is: nobody may wait for a thread that is gone
+        if started.done():
+            failures.append(error)
+        else:
+            started.set_exception(error)
+
+
+async def _serve(settings: Settings, started: "Future[Running]", stopping: threading.Event) -> None:
+    async with serve(settings) as running:
+        started.set_result(running)
+        await asyncio.to_thread(stopping.wait)

@@ -1,0 +1,38 @@
+"""What the actions of the Step Functions API work on."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sfn_local.arns import Account
+from sfn_local.execution.executions import Executions
+from sfn_local.execution.task_tokens import TaskTokens
+from sfn_local.machines.registry import Machines
+from sfn_local.maps.map_run import MapRuns
+
+Params = dict[str, Any]
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The engine behind the API."""
+
+    machines: Machines
+    account: Account
+
+    @property
+    def executions(self) -> Executions:
+        return self.machines.executions
+
+    @property
+    def map_runs(self) -> MapRuns:
+        return self.machines.map_runs
+
+    @property
+    def tokens(self) -> TaskTokens:
+        return self.machines.tokens
+
+
+Action = Callable[[Context, Params], Awaitable[Result]]
+"""Performs one action of the API on valid parameters; raises :class:`ServiceError`."""
