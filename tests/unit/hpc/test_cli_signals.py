@@ -10,7 +10,7 @@ import pytest
 
 from hpc.cli.main import STOPPING_SIGNALS, InterruptedBySignalError, stopping_signals
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("number", STOPPING_SIGNALS)

@@ -17,7 +17,7 @@ from lambdas.run_files.errors import InvalidInputError, WorkloadError
 from lambdas.workloads import squares, utf8_keys
 
 PRIME = 2**61 - 1
-GOLDEN_FOLDER = Path(os.environ.get("HPC_GOLDEN_DIR", Path(__file__).parents[2].parent / "shared" / "golden"))
+GOLDEN_FOLDER = Path(os.environ.get("HPC_GOLDEN_DIR", Path(__file__).parents[3].parent / "shared" / "golden"))
 
 
 def closed_form(index: int) -> int:

@@ -13,7 +13,7 @@ from hpc.errors import NotStartedError
 from hpc.targets.home import Home
 from hpc.targets.workload_file import overlay_folder, read_workload_file, workload_name
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 WORKLOAD = "def compute(item): return item\n"
 
 

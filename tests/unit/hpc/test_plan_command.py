@@ -21,7 +21,7 @@ from hpc.planning.ranges import Range
 from hpc.planning.table import HEADINGS, lines, rows, show_table
 from lambdas.items import batches
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 def computation(count: int, seconds: float, **more: Any) -> Computation:

@@ -14,7 +14,7 @@ from hpc.cli.help_page import COLUMNS, help_page
 from hpc.cli.main import COMMANDS, build_parser, build_parsers, main
 from hpc.errors import ExitCode
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 HPC = Path(sys.executable).with_name("hpc")
 
 

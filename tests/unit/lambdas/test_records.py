@@ -18,7 +18,7 @@ from lambdas.run_files.errors import InvalidEventError, ResultFileError
 BUCKET = "results-bucket"
 ARN = "arn:aws:states:us-east-1:000000000000:mapRun:MapReduce/ComputeMap:a"
 RECORDED = Path(
-    os.environ.get("HPC_RECORDED_RESULTS_DIR", Path(__file__).parents[2].parent / "shared" / "recorded_results")
+    os.environ.get("HPC_RECORDED_RESULTS_DIR", Path(__file__).parents[3].parent / "shared" / "recorded_results")
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

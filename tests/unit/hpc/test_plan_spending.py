@@ -21,7 +21,7 @@ from hpc.planning.workload import functions_of
 from hpc.targets.home import Home
 from hpc.targets.workload_file import WorkloadFile
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 DESIGN = Design(batch_size=10, memory_mib=2_048)
 
 

@@ -152,7 +152,7 @@ def test_home_is_the_folder_that_hpc_home_names(monkeypatch: pytest.MonkeyPatch,
     assert home.create() == tmp_path / "mine"
     assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o700
     monkeypatch.delenv("HPC_HOME")
-    assert Home.from_environment().folder == Path(__file__).parents[2] / ".hpc"
+    assert Home.from_environment().folder == Path(__file__).parents[3] / ".hpc"
 
 
 def test_home_fails_when_it_is_a_file(tmp_path: Path) -> None:
