@@ -88,7 +88,7 @@ class BatchRun:
                 self._handle_time_up(is_alone=is_alone)
                 return False
             except (WorkloadError, StorageUnavailableError):
-                raise  # the latter from a workload that reads S3 through lambdas.run_files.storage: a retry of the batch helps
+                raise  # the latter comes from a workload that reads S3: a retry of the batch helps
             except Exception as error:  # whatever a workload raises belongs to an item, while there is one to compute
                 if self.parts.next == end:
                     raise WorkloadError(

@@ -10,7 +10,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = ("Makefile", "app.py", "cdk.json", "*requirements*.txt", "constraints.txt", "package.json", "pyproject.toml")
-PACKAGES = ("hpc", "sfn_local", "hpc_stack", "lambdas")
+FOLDERS = ("hpc", "hpc_stack", "lambdas", "packages")
 
 
 def copied(folder: Path) -> Path:
@@ -19,8 +19,8 @@ def copied(folder: Path) -> Path:
     for pattern in SOURCES:
         for file in PROJECT.glob(pattern):
             shutil.copy2(file, folder)
-    for package in PACKAGES:
-        shutil.copytree(PROJECT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FOLDERS:
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".venv").symlink_to(sys.prefix)
     return folder
 
@@ -34,7 +34,7 @@ def test_make_run_computes_in_a_folder_of_this_name(tmp_path: Path, name: str, u
     run = subprocess.run(
         ["make", "run", "SIZE=4"],
         cwd=tmp_path / "link",
-        env={**environment, "PYTHONPATH": str(project)},
+        env={**environment, "PYTHONPATH": f"{project}{os.pathsep}{project}/packages/sfn-local/src"},
         umask=umask,
         capture_output=True,
         text=True,

@@ -228,7 +228,7 @@ def test_asset_changes_when_one_of_its_files_does(name: str, project: Path, tmp_
 @pytest.mark.parametrize(
     ("folder", "is_walked"),
     [
-        *((name, False) for name in (".venv", ".hpc", ".git", "cdk.out", "node_modules", "tests", "sfn_local")),
+        *((name, False) for name in (".venv", ".hpc", ".git", "cdk.out", "node_modules", "tests", "packages")),
         *((name, True) for name in ("lambdas", "lambdas/workloads")),
         ("lambdas/__pycache__", False),
     ],

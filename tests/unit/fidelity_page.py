@@ -154,7 +154,7 @@ def _limits() -> str:
 
 
 def _differences() -> str:
-    rows = [(f"`{name}`", text) for name, text in differences(PROJECT / "sfn_local")]
+    rows = [(f"`{name}`", text) for name, text in differences(PROJECT / "packages/sfn-local/src/sfn_local")]
     return "## Differences\n\nAs the modules themselves say.\n\n" + _table(("Module", "Differs from AWS"), rows)
 
 

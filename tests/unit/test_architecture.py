@@ -10,6 +10,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("hpc", "sfn_local", "hpc_stack", "lambdas")
+# Where a package is, if not in the project's root.
+SOURCES = {"sfn_local": PROJECT / "packages/sfn-local/src"}
 
 # Package -> third-party distributions' modules and own packages that its modules may import.
 ALLOWED = {
@@ -41,10 +43,12 @@ CONSTRUCTS = {
     "storage",
 }
 
-# Layers of sfn_local, top first: a module imports its own layer and those below it only.
-LAYERS = (
+# Packages and modules of sfn_local, top first: a module imports from its own row and from those below it.
+FLOORS = (
+    {"cli"},
     {"server"},
     {"engine"},
+<<<<<<< HEAD
     {"assembly", "assets", "cloudformation", "job_resources", "states_api", "s3", "http_api", "sigv4"},
     {"execution", "maps", "integrations"},
     {"lambda_runtime", "faults", "storage", "object_store", "protocol", "batch", "rules", "status_events"},
@@ -69,13 +73,25 @@ LAYERS = (
         "disk",
         "sqlite_errors",
     },
+=======
+    {"assembly", "states_api", "s3", "endpoint"},
+    {"machines", "integrations"},
+    {"maps"},
+    {"execution", "eventbridge"},
+    {"batch", "object_store"},
+    {"lambda_runtime", "storage"},
+    {"faults"},
+    {"language", "protocol"},
+    {"arns", "assets", "clock", "connections", "loopback", "sqlite_errors"},
+>>>>>>> 01352eb (No two parts of the runner import each other; the rules of imports follow the new layout)
 )
 
 
 def modules(package: str) -> Iterator[tuple[str, ast.Module]]:
     """Yield the dotted name and syntax tree of each module of ``package``."""
-    for path in sorted((PROJECT / package).rglob("*.py")):
-        parts = path.relative_to(PROJECT).with_suffix("").parts
+    root = SOURCES.get(package, PROJECT)
+    for path in sorted((root / package).rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         yield name, ast.parse(path.read_text(), str(path))
 
@@ -125,20 +141,24 @@ def test_constructs_do_not_import_each_other_but_the_stack_composes_them() -> No
             assert not own & CONSTRUCTS, name
 
 
-def layer_of(dotted: str) -> int | None:
-    room = dotted.split(".")[1] if "." in dotted else None
-    return next((depth for depth, rooms in enumerate(LAYERS) if room in rooms), None)
+def part_of(dotted: str) -> str:
+    """Return the package or module directly below ``sfn_local``."""
+    return dotted.split(".")[1]
 
 
-def test_every_module_of_the_runner_belongs_to_a_layer() -> None:
-    homeless = [name for name, _tree in modules("sfn_local") if name != "sfn_local" and layer_of(name) is None]
+def floor_of(dotted: str) -> int | None:
+    return next((depth for depth, parts in enumerate(FLOORS) if part_of(dotted) in parts), None)
+
+
+def test_every_module_of_the_runner_has_a_floor() -> None:
+    homeless = [name for name, _tree in modules("sfn_local") if name != "sfn_local" and floor_of(name) is None]
     assert not homeless
 
 
-def test_the_page_names_the_modules_of_each_layer() -> None:
+def test_the_page_names_the_parts_of_each_floor() -> None:
     page = (PROJECT / "docs/architecture.md").read_text().partition("## Inside `sfn_local`")[2]
-    rows = [line.split("|")[2] for line in page.splitlines() if line.startswith("| ") and "`" in line]
-    assert [set(re.findall(r"`(\w+)/?`", row)) for row in rows] == list(LAYERS)
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert [set(re.findall(r"`(\w+)/?`", row)) for row in rows] == list(FLOORS)
 
 
 def test_the_runner_imports_downward_only() -> None:
@@ -146,9 +166,19 @@ def test_the_runner_imports_downward_only() -> None:
         (name, imported)
         for name, tree in modules("sfn_local")
         for imported in imports(tree)
-        if imported.startswith("sfn_local.") and (layer_of(imported) or 0) < (layer_of(name) or 0)
+        if imported.startswith("sfn_local.") and (floor_of(imported) or 0) < (floor_of(name) or 0)
     ]
     assert not upward
+
+
+def test_parts_of_the_runner_do_not_import_each_other() -> None:
+    arrows = {
+        (part_of(name), part_of(imported))
+        for name, tree in modules("sfn_local")
+        for imported in imports(tree)
+        if imported.startswith("sfn_local.") and part_of(name) != part_of(imported)
+    }
+    assert not {arrow for arrow in arrows if arrow[::-1] in arrows}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

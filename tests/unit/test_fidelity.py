@@ -35,6 +35,10 @@ def test_integration_is_available(name: str) -> None:
 
 
 def test_every_module_that_names_a_difference_has_a_row() -> None:
-    named = [path for path in (PROJECT / "sfn_local").rglob("*.py") if "Differs from AWS" in path.read_text()]
+    named = [
+        path
+        for path in (PROJECT / "packages/sfn-local/src/sfn_local").rglob("*.py")
+        if "Differs from AWS" in path.read_text()
+    ]
     unknown = [path for path in named if "Differs from AWS: not known to.\n" in path.read_text()]
-    assert len(list(differences(PROJECT / "sfn_local"))) >= len(named) - len(unknown)
+    assert len(list(differences(PROJECT / "packages/sfn-local/src/sfn_local"))) >= len(named) - len(unknown)

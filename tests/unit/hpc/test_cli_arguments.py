@@ -1,4 +1,4 @@
-"""`hpc.cli.arguments` and the parser: what is refused before anything is started, and what becomes the execution input."""
+"""`hpc.cli.arguments` and the parser: what is refused before a run starts, and what becomes the execution input."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""`hpc.targets.client` and `hpc.targets.home`: the local client reads nothing of the user's; on AWS each fault has its remedy."""
+"""`hpc.targets`: the local client reads nothing of the user's; on AWS each fault has its remedy."""
 
 from pathlib import Path
 

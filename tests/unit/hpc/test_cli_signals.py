@@ -1,4 +1,4 @@
-"""`hpc.cli.main.stopping_signals`: the first signal is an exception, the second is the end, ignored ones stay ignored."""
+"""`hpc.cli.main.stopping_signals`: the first signal raises, the second ends the process, ignored ones stay ignored."""
 
 import os
 import signal

@@ -228,7 +228,8 @@ def test_plan_exits_with_2_and_says_what_is_wrong(
 
 
 def test_plan_loads_neither_boto3_nor_the_local_server_for_given_times() -> None:
-    code = "import sys; from hpc.cli.main import main; main(['plan', '--size', '9', '--seconds', '1']); print(*sys.modules)"
+    call = "main(['plan', '--size', '9', '--seconds', '1'])"
+    code = f"import sys; from hpc.cli.main import main; {call}; print(*sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
     loaded = {name.partition(".")[0] for name in output.stdout.splitlines()[-1].split()}

@@ -55,7 +55,9 @@ def exports(connection: Connection) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="sfn-local", description="AWS Step Functions, S3, Lambda and AWS Batch on this machine.", allow_abbrev=False
+        prog="sfn-local",
+        description="AWS Step Functions, S3, Lambda and AWS Batch on this machine.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"sfn-local {version('sfn-local')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sfn_local.execution.program import State
     from sfn_local.execution.redrive_points import Interrupted
     from sfn_local.execution.task_tokens import TaskTokens
-    from sfn_local.maps.distributed_map import MapServices
 
 Work = Callable[["State", "Step"], Awaitable[Json]]
 """A state's own work: from its effective input to its result; raises :class:`StatesError`."""
@@ -24,11 +23,14 @@ Work = Callable[["State", "Step"], Awaitable[Json]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What all executions share; ``work`` is by state type."""
+    """What all executions share.
+
+    ``work`` is by state type. ``maps`` is used by Distributed Maps only, which know its type.
+    """
 
     clock: Clock
     integrations: "Integrations"
-    maps: "MapServices"
+    maps: object
     tokens: "TaskTokens"
     random: random.Random
     work: Mapping[str, Work]

@@ -27,7 +27,7 @@ from sfn_local.language.errors import (
 from sfn_local.language.json_text import check_size, compact
 from sfn_local.language.retry import first_counters, next_retry
 from sfn_local.language.scope import Scope
-from sfn_local.maps.result_writer import timestamp
+from sfn_local.language.timestamps import timestamp
 
 # Errors of the data flow itself: their causes tell the state and the event that entered it.
 _EVALUATION_ERRORS = (StatesRuntimeError, QueryEvaluationError, IntrinsicFailureError, ReferencePathConflictError)

@@ -16,7 +16,10 @@ from typing import Any, Protocol
 LOGGER = logging.getLogger(__name__)
 
 # The child searches where this process searches, whatever made it so: an installation, a checkout, user packages.
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from sfn_local.lambda_runtime.worker import main; main()"
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
+    "from sfn_local.lambda_runtime.worker import main; main()"
+)
 # Where Python itself may need the user's variable: builds whose libraries are not where the system looks.
 _INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 _STOP_SECONDS = 0.5

@@ -1,7 +1,7 @@
 """A stand-in for the native module `runtime_client` of awslambdaric, where its package has none (macOS).
 
-Same four functions, same requests on the wire, same errors.  `sfn_local.lambda_runtime.worker` puts it in the native module's place
-before it imports awslambdaric.
+Same four functions, same requests on the wire, same errors.  `sfn_local.lambda_runtime.worker` puts it in the native
+module's place before it imports awslambdaric.
 
 **Differs from AWS:** a refused `next` raises the `RuntimeError` that the native module means to raise; that one
 crashes.

@@ -34,13 +34,17 @@ def compile_folder(code: str) -> None:
 
 
 def isolate_imports(code: str) -> None:
-    """Let this process import what it would have on AWS: its own code first, nothing of this project's checkout."""
-    checkout = str(Path(__file__).parents[5])
-    shared = [path for path in sys.path if path != checkout or Path(path, "boto3").is_dir()]
-    sys.path[:] = [code, *shared]
-    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+    """Let this process import what it would have on AWS: its own code first, and no checkout of a project."""
+    sys.path[:] = [code, *(path for path in sys.path if not _is_checkout(Path(path)))]
+    own = __name__.partition(".")[0]
+    for name in [name for name in sys.modules if name.partition(".")[0] == own]:
         del sys.modules[name]
     sys.path_hooks.insert(0, _find_code(code))
+
+
+def _is_checkout(path: Path) -> bool:
+    """Whether an editable installation put ``path`` on the search path: a project's folder, or ``src`` in it."""
+    return any((folder / "pyproject.toml").is_file() for folder in (path, path.parent))
 
 
 def _find_code(code: str) -> Callable[[str], PathEntryFinder]:

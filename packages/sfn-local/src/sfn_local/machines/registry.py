@@ -29,9 +29,9 @@ from sfn_local.execution.task_tokens import TaskTokens
 from sfn_local.language import Json
 from sfn_local.language.definition import load
 from sfn_local.language.scope import Scope
+from sfn_local.language.timestamps import timestamp
 from sfn_local.machines.state_types import WORK
 from sfn_local.maps.distributed_map import MapServices
-from sfn_local.maps.result_writer import timestamp
 from sfn_local.storage.execution_store import ExecutionRow
 from sfn_local.storage.machine_store import MachineRow, MachineStore
 from sfn_local.storage.store import Store

@@ -21,8 +21,9 @@ from sfn_local.language import Json
 from sfn_local.language.errors import StatesError
 from sfn_local.language.json_text import compact
 from sfn_local.language.scope import Scope
+from sfn_local.language.timestamps import timestamp
 from sfn_local.maps.map_run import LiveChild, MapRun
-from sfn_local.maps.result_writer import Result, timestamp
+from sfn_local.maps.result_writer import Result
 from sfn_local.maps.waiting import Waiting
 from sfn_local.storage.event import Event
 from sfn_local.storage.map_run_store import ChildRecord

@@ -16,6 +16,7 @@ import json
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from sfn_local.execution.frames import Step
 from sfn_local.execution.program import State
@@ -58,9 +59,13 @@ class MapServices:
     open_writer: OpenWriter
 
 
+def _map_services(step: Step) -> MapServices:
+    return cast(MapServices, step.frame.services.maps)
+
+
 async def run_distributed_map(state: State, step: Step) -> Json:
     """Run the item processor as child executions; the result is the writer's details or the array of outputs."""
-    maps, clock = step.frame.services.maps, step.frame.services.clock
+    maps, clock = _map_services(step), step.frame.services.clock
     _note_started(state, step)
     try:
         writer = _writer_settings(state, step)
@@ -114,7 +119,7 @@ def _known_length(state: State, step: Step) -> int:
 
 def _open_map_run(state: State, step: Step) -> MapRun:
     """Start a Map Run, or run again the one that the state had started before a redrive."""
-    map_runs, now = step.frame.services.maps.map_runs, step.frame.services.clock.time()
+    map_runs, now = _map_services(step).map_runs, step.frame.services.clock.time()
     arn = step.resumed.map_run if step.resumed else None
     row = map_runs.find(arn) if arn else None
     if row is not None:

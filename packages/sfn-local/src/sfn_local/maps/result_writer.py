@@ -11,8 +11,6 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from sfn_local.language import Json
@@ -58,17 +56,6 @@ class Result:
     status: str
     record: dict[str, Json]
     output: str | None
-
-
-def timestamp(seconds: float) -> str:
-    """ISO 8601 with milliseconds and ``Z``, as everywhere in the service's JSON."""
-    whole, milliseconds = divmod(int(seconds * 1000), 1000)
-    return f"{_second(whole)}.{milliseconds:03d}Z"
-
-
-@lru_cache(maxsize=16)  # many events share their second
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def formatted(result: Result, transformation: str) -> Iterable[str]:

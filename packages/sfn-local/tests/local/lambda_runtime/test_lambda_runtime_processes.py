@@ -334,7 +334,7 @@ with lambda_workers(Path(sys.argv[2])) as workers:
 def test_no_process_outlives_the_program_that_started_them(tmp_path: Path, number: signal.Signals) -> None:
     pipe, source = named_pipe(tmp_path), tmp_path / "stuck.py"
     source.write_text(STUCK)
-    arguments = [str(Path(__file__).parent), str(tmp_path), str(source), str(pipe)]
+    arguments = [str(Path(__file__).parents[1]), str(tmp_path), str(source), str(pipe)]
     with subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stderr=subprocess.DEVNULL) as program:
         process_ids = read_process_ids(pipe)
         program.send_signal(number)

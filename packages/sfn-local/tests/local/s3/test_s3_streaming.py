@@ -58,7 +58,7 @@ class Server:
 @contextmanager
 def server(folder: Path) -> Iterator[Server]:
     command = [sys.executable, "-c", SERVER, str(folder)]
-    path = {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[5]}"}
+    path = {"PYTHONPATH": f"{Path(__file__).parents[1]}:{Path(__file__).parents[3] / 'src'}"}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=path) as process:
         yield Server(process)
         process.stdin.close()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sfn_local.clock import Clock
-from sfn_local.maps.result_writer import timestamp
+from sfn_local.language.timestamps import timestamp
 
 
 @given(st.integers(0, 4_102_444_800_000))

@@ -27,7 +27,10 @@ for line in sys.stdin:
     except Exception as error:
         print(json.dumps([type(error).__name__, str(error)]))
 """
-IMPORTS = {"native": "import runtime_client as client", "stand-in": "from sfn_local import runtime_client as client"}
+IMPORTS = {
+    "native": "import runtime_client as client",
+    "stand-in": "from sfn_local.lambda_runtime import runtime_client as client",
+}
 INVOCATION = {
     "Content-Type": "application/json",
     "Lambda-Runtime-Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
@@ -88,7 +91,7 @@ class Server:
 
 def run_calls(client: str, calls: list[tuple[str, list[Any]]], environment: dict[str, str]) -> list[Any]:
     program = CALLER.format(importing=IMPORTS[client])
-    environment = environment | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = environment | {"PYTHONPATH": str(Path(__file__).parents[4] / "src")}
     lines = "".join(json.dumps(call) + "\n" for call in calls)
     completed = subprocess.run(
         [sys.executable, "-X", "utf8", "-c", program],

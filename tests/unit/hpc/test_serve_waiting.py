@@ -1,10 +1,10 @@
-"""`hpc.commands.serve.wait_for_signal`: a signal ends it, also one that doesn't interrupt what the main thread waits in."""
+"""`hpc.commands.serve.wait_for_signal`: a signal ends it, even one that interrupts no wait of the main thread."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 def test_wait_ends_at_a_signal_that_did_not_interrupt_it() -> None:
