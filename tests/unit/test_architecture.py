@@ -48,32 +48,6 @@ FLOORS = (
     {"cli"},
     {"server"},
     {"engine"},
-<<<<<<< HEAD
-    {"assembly", "assets", "cloudformation", "job_resources", "states_api", "s3", "http_api", "sigv4"},
-    {"execution", "maps", "integrations"},
-    {"lambda_runtime", "faults", "storage", "object_store", "protocol", "batch", "rules", "status_events"},
-    {
-        "runtime_api",
-        "worker_pool",
-        "worker_trial",
-        "fork_server",
-        "worker",
-        "worker_imports",
-        "invocation_log",
-        "log_streams",
-    },
-    {
-        "lambda_function",
-        "runtime_client",
-        "language",
-        "arns",
-        "clock",
-        "loopback",
-        "connections",
-        "disk",
-        "sqlite_errors",
-    },
-=======
     {"assembly", "states_api", "s3", "endpoint"},
     {"machines", "integrations"},
     {"maps"},
@@ -82,8 +56,7 @@ FLOORS = (
     {"lambda_runtime", "storage"},
     {"faults"},
     {"language", "protocol"},
-    {"arns", "assets", "clock", "connections", "loopback", "sqlite_errors"},
->>>>>>> 01352eb (No two parts of the runner import each other; the rules of imports follow the new layout)
+    {"arns", "assets", "clock", "connections", "disk", "loopback", "sqlite_errors"},
 )
 
 
