@@ -9,6 +9,7 @@ from lambdas.batch.batch_items import BatchItems, ReadTo, check_batch_key
 from lambdas.batch.compute_batch import BatchRun
 from lambdas.batch.parts import PartWriter
 from lambdas.batch.time_limit import TimeLimit
+from lambdas.combining import Combiner
 from lambdas.items.inputs import RUN_NAME
 from lambdas.results.records import check_parts
 from lambdas.run_files import checksums as seals
@@ -79,7 +80,8 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
         run=settings.name,
         batch=batch.number,
         first=first,
-        combine=workload.combine,
+        # One batch of a run is enough, and the first one may be the only one.
+        combine=workload.combine and Combiner(workload.combine, is_tried=batch.number == 0),
         parts=event.get("parts", []),
         index=items.index,
     )

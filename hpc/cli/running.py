@@ -2,7 +2,7 @@
 
 import argparse
 
-from hpc.cli.arguments import integer, number, plain_text, port
+from hpc.cli.arguments import batch_size, max_concurrency, number_within, plain_text, port
 from hpc.cli.command import (
     ITEMS,
     PARAMS,
@@ -70,12 +70,18 @@ RUN = Command(
             ),
             option("--back-end", choices=BACK_ENDS, help="what computes: AWS Lambda, or jobs of AWS Batch (lambda)"),
             PARAMS,
-            option("--batch-size", type=integer, metavar="N", help="items of one child execution (size / 1,000)"),
+            option("--batch-size", type=batch_size, metavar="N", help="items of one child execution (size / 1,000)"),
             option(
-                "--max-concurrency", type=integer, metavar="N", help="child executions at a time (hpc:max_concurrency)"
+                "--max-concurrency",
+                type=max_concurrency,
+                metavar="N",
+                help="child executions at a time, up to 10,000 (hpc:max_concurrency)",
             ),
             option(
-                "--tolerated-failure-percentage", type=number, metavar="P", help="items that may fail, 0 to 100 (0)"
+                "--tolerated-failure-percentage",
+                type=number_within(0, 100),
+                metavar="P",
+                help="items that may fail, 0 to 100 (0)",
             ),
         ),
         output("json", meaning="the result"),
@@ -154,9 +160,16 @@ SERVE = Command(
     "for hpc run, the AWS CLI and any SDK. What a shell needs to reach it is printed on stdout,\nwith its key.",
     examples=(
         "hpc serve --port 4599",
-        "aws stepfunctions list-state-machines   (in another terminal, after the printed exports)",
+        "hpc serve --exports exports.sh",
+        ". ./exports.sh; aws stepfunctions list-state-machines   (in another terminal)",
     ),
     options=(
+        option(
+            "--exports",
+            type=plain_text,
+            metavar="FILE",
+            help="write them there instead, for this user alone; the file is removed when the server ends",
+        ),
         option("--port", type=port, default=0, metavar="P", help="port on 127.0.0.1 (any that is free)"),
         assembly("serve"),
     ),

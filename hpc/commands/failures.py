@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
-from hpc.cli.arguments import shorten
 from hpc.errors import ExitCode
 from hpc.failures_csv import csv_lines
+from hpc.printable import shorten
 from hpc.runs.failed_items import FailedItem, FailedItems
 from hpc.runs.failures import describe_error
 from hpc.runs.items import check_has_files

@@ -12,10 +12,11 @@ from hpc.commands.follow import FollowedRun
 from hpc.commands.starting import new_run_name, open_target
 from hpc.commands.uploads import check_items, check_source, upload_items, upload_source
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
+from hpc.memory_used import log_sizes, peaks_since, warnings
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS
-from hpc.targets.workload_file import read_workload_file
+from hpc.targets.workload_file import check_workload, read_workload_file
 from hpc.terminal.console import say
 
 if TYPE_CHECKING:
@@ -57,10 +58,13 @@ class RunCommand:
         self.assembly = Path(args.assembly) if args.assembly else None
         self._args = args
         self._home = Home.from_environment()
+        if args.workload is not None and not args.aws:
+            check_workload(args.workload, self._home, self.assembly)
         self._workload = read_workload_file(args.workload, self._home, on_aws=args.aws)
         self._name = new_run_name()
         self._rehearsal = read_rehearsal(args)
         self._is_started = False
+        self._log_sizes: dict[Path, int] = {}
         self._budget: Budget | None = None
 
     def open_target(self) -> AbstractContextManager[Target]:
@@ -91,7 +95,12 @@ class RunCommand:
                 say(*followed.interrupted())
             raise
         with announced(self._rehearsal):
-            return followed.follow()
+            code = followed.follow()
+        if target.is_local:
+            peaks = peaks_since(self._logs, self._log_sizes, self._name, all_invocations=not target.is_guest)
+            for line in warnings(peaks):
+                say(line)
+        return code
 
     def _open_budget(self, target: Target) -> None:
         if self._args.max_usd is None:
@@ -100,7 +109,12 @@ class RunCommand:
 
         self._budget = open_budget(self._args, target, self._home)
 
+    @property
+    def _logs(self) -> Path:
+        return self._home.folder / "logs"
+
     def _start(self, target: Target) -> None:
+        self._log_sizes = log_sizes(self._logs) if target.is_local else {}
         uploaded = self._args.source
         if self._items is not None:
             uploaded = upload_items(target, self._name, self._items)

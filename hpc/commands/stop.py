@@ -2,8 +2,8 @@
 
 import argparse
 
-from hpc.cli.arguments import shorten
 from hpc.errors import ExitCode, NotStartedError
+from hpc.printable import shorten
 from hpc.runs.run import find_execution
 from hpc.targets.client import Target, explained, named_stack
 from hpc.targets.home import Home

@@ -4,8 +4,8 @@ import json
 from datetime import UTC
 from typing import Any
 
-from hpc.cli.arguments import shorten
 from hpc.cli.fault_options import described
+from hpc.printable import shorten
 from hpc.report.cost import cost_section, headline
 from hpc.report.escape import escape
 from hpc.report.facts import Facts

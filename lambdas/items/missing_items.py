@@ -6,11 +6,11 @@ from dataclasses import replace
 from lambdas.items import inputs, item_sources
 from lambdas.items.inputs import RunInput
 from lambdas.items.item_sources import Item
+from lambdas.results import batch_coverage as coverage
 from lambdas.results import chain, record_files
-from lambdas.results.batch_coverage import read_batches
 from lambdas.run_files import indexed_items, json_text, storage
 from lambdas.run_files.errors import InvalidInputError, ResultFileError, StorageAccessError
-from lambdas.run_files.runs import Batch, RunSettings, read_settings, run_key
+from lambdas.run_files.runs import RunSettings, read_settings, run_key
 
 # Index, and an error of 500 characters, which are up to 12 bytes each as JSON.
 MAX_FAILURE_BYTES = 8192
@@ -64,7 +64,7 @@ def open_missing(bucket: str, earlier: RunSettings) -> Iterator[Item]:
         If the run's files contradict each other.
     """
     failed = _failed_indexes(bucket, earlier.name)
-    if _is_range(bucket, earlier.name):
+    if coverage.has_range(bucket, earlier.name):
         lines = _of_range(failed, earlier)
     else:
         lines = _of_lines(failed, _lines(bucket, earlier), earlier.name)
@@ -86,10 +86,6 @@ def _failed_indexes(bucket: str, run: str) -> Iterator[int]:
             raise ResultFileError(f"line {number} of s3://{bucket}/{key} is broken: {error!r}") from error
         previous = index
         yield index
-
-
-def _is_range(bucket: str, run: str) -> bool:
-    return next(read_batches(bucket, run), Batch(0, 0, 0)).key is None
 
 
 def _of_range(failed: Iterator[int], earlier: RunSettings) -> Iterator[str]:

@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from conftest import lambda_context
 
 from lambdas import start, workloads
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import errors
 
-CONTEXT: Any = None
+CONTEXT: Any = lambda_context()
 
 
 def start_error(execution_input: Any, name: Any = "a-run") -> Exception:
