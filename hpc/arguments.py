@@ -3,27 +3,21 @@
 import argparse
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hpc.errors import NotStartedError
-from hpc.printable import printable
+from hpc.printable import shorten
 from hpc.workload_file import workload_name
 
 # The service treats JSON numbers as doubles, which hold every integer up to this one.
 MAX_EXACT_INTEGER = 2**53
-SHOWN_CHARACTERS = 60
 MAX_PORT = 65_535
 # Of an execution input, by the service.
 MAX_INPUT_BYTES = 262_144
 # Read of a file that an option names: whitespace included, enough for an input; /dev/zero has no end.
 MAX_FILE_CHARACTERS = 16 * 1024 * 1024
-
-
-def shorten(text: str, limit: int = SHOWN_CHARACTERS) -> str:
-    """Return ``text`` as it is shown in a message: one line, bounded."""
-    line = printable(text)
-    return line if len(line) <= limit else f"{line[:limit]}... ({len(text):,} characters)"
 
 
 def integer(text: str) -> int:
@@ -38,12 +32,24 @@ def integer(text: str) -> int:
     return int(text)
 
 
-def port(text: str) -> int:
-    """Read the number of a TCP port; 0 means any that is free."""
-    value = integer(text)
-    if not 0 <= value <= MAX_PORT:
-        raise argparse.ArgumentTypeError(f"must be a port, 0 to {MAX_PORT}, got '{shorten(text)}'")
-    return value
+def integer_within(low: int, high: int) -> Callable[[str], int]:
+    """Return what reads an integer from ``low`` to ``high``."""
+
+    def read(text: str) -> int:
+        value = integer(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be {low:,} to {high:,}, got {value:,}")
+        return value
+
+    return read
+
+
+size = integer_within(0, MAX_EXACT_INTEGER)
+batch_size = integer_within(1, MAX_EXACT_INTEGER)
+# The most that Step Functions runs for one Map Run.
+max_concurrency = integer_within(1, 10_000)
+# 0 means any that is free.
+port = integer_within(0, MAX_PORT)
 
 
 def number(text: str) -> int | float:
@@ -57,6 +63,18 @@ def number(text: str) -> int | float:
     return int(value) if value.is_integer() else value
 
 
+def number_within(low: float, high: float) -> Callable[[str], int | float]:
+    """Return what reads a finite number from ``low`` to ``high``."""
+
+    def read(text: str) -> int | float:
+        value = number(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be {low:,} to {high:,}, got {value:,}")
+        return value
+
+    return read
+
+
 def plain_text(text: str) -> str:
     """Read text that JSON can carry."""
     if not _is_unicode(text):
@@ -65,11 +83,13 @@ def plain_text(text: str) -> str:
 
 
 def json_object_text(text: str) -> dict[str, Any]:
-    """Read a JSON object strictly."""
+    """Read a JSON object strictly, from the text or the file that ``@FILE`` names."""
     try:
-        value = parse_json(text)
+        value = parse_json(read_text(text, "the file"))
+    except NotStartedError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be JSON, got '{shorten(text)}': {error}") from error
+        raise argparse.ArgumentTypeError(f"must be JSON or @FILE, got '{shorten(text)}': {error}") from error
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"must be a JSON object, got '{shorten(text)}'")
     return value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from hpc.arguments import integer, json_object_text, plain_text
+from hpc.arguments import json_object_text, plain_text, size
 from hpc.console import Parser
 
 # Adds something to a parser, or to a group of one.
@@ -97,9 +97,11 @@ def exactly_one(title: str, *options: Option) -> Option:
     return add
 
 
-SIZE = option("--size", type=integer, metavar="N", help="the items 0 to N-1")
+SIZE = option("--size", type=size, metavar="N", help="the items 0 to N-1")
 ITEMS = option("--items", metavar="FILE", help="one item a line of a .jsonl file or a row of a .csv file")
-PARAMS = option("--params", type=json_object_text, metavar="JSON", help="object that every item is computed with ({})")
+PARAMS = option(
+    "--params", type=json_object_text, metavar="JSON|@FILE", help="object that every item is computed with ({})"
+)
 RUN_OR_LATEST = option("run", type=plain_text, nargs="?", metavar="RUN", help="its name or ARN (the latest run)")
 # Where the command looks or runs.
 PLACE = (

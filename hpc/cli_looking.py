@@ -2,7 +2,7 @@
 
 import argparse
 
-from hpc.arguments import integer, plain_text
+from hpc.arguments import MAX_EXACT_INTEGER, integer, integer_within, plain_text
 from hpc.cli_command import PLACE, RUN_OR_LATEST, Command, option, output
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
@@ -10,11 +10,7 @@ NO_SERVER = "Without --aws it looks at the runs of this machine; none of them ne
 LIST = "the list; json is one object a line"
 
 
-def _at_least_1(text: str) -> int:
-    value = integer(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {value}")
-    return value
+_LIMIT = integer_within(1, MAX_EXACT_INTEGER)
 
 
 def _check_failures(args: argparse.Namespace) -> None:
@@ -29,7 +25,7 @@ RUNS = Command(
     description=f"List the runs, the latest first.\n{NO_SERVER}",
     examples=("hpc runs --limit 5", "hpc runs --status FAILED --output json"),
     options=(
-        option("--limit", type=_at_least_1, default=20, metavar="N", help="most runs to list (20)"),
+        option("--limit", type=_LIMIT, default=20, metavar="N", help="most runs to list (20)"),
         option("--status", choices=STATUSES, help="only runs of this status"),
         output("json", meaning=LIST),
         *PLACE,

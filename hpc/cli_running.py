@@ -2,7 +2,7 @@
 
 import argparse
 
-from hpc.arguments import integer, number, plain_text, port
+from hpc.arguments import batch_size, max_concurrency, number_within, plain_text, port
 from hpc.cli_command import (
     ITEMS,
     PARAMS,
@@ -70,12 +70,18 @@ RUN = Command(
             ),
             option("--back-end", choices=BACK_ENDS, help="what computes: AWS Lambda, or jobs of AWS Batch (lambda)"),
             PARAMS,
-            option("--batch-size", type=integer, metavar="N", help="items of one child execution (size / 1,000)"),
+            option("--batch-size", type=batch_size, metavar="N", help="items of one child execution (size / 1,000)"),
             option(
-                "--max-concurrency", type=integer, metavar="N", help="child executions at a time (hpc:max_concurrency)"
+                "--max-concurrency",
+                type=max_concurrency,
+                metavar="N",
+                help="child executions at a time, up to 10,000 (hpc:max_concurrency)",
             ),
             option(
-                "--tolerated-failure-percentage", type=number, metavar="P", help="items that may fail, 0 to 100 (0)"
+                "--tolerated-failure-percentage",
+                type=number_within(0, 100),
+                metavar="P",
+                help="items that may fail, 0 to 100 (0)",
             ),
         ),
         output("json", meaning="the result"),

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
-from hpc.arguments import shorten
 from hpc.console import emit_lines, say
 from hpc.errors import ExitCode
 from hpc.failed_items import FailedItem, FailedItems
 from hpc.failures import describe_error
 from hpc.failures_csv import csv_lines
 from hpc.items import check_has_files
+from hpc.printable import shorten
 from hpc.reading import looks_twice, open_run
 from hpc.watch import Seen, Watch
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hpc.arguments import read_json, shorten
+from hpc.arguments import read_json
 from hpc.client import Target, explained
 from hpc.console import emit, say
 from hpc.errors import ExitCode, LostRunError, NotStartedError
 from hpc.fault_options import announced, described, read_rehearsal
 from hpc.home import Home
+from hpc.printable import shorten
 from hpc.reading import Run
 from hpc.render import render_failure, shorten_number
 from hpc.starting import interrupted, new_run_name, open_target

@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hpc.arguments import shorten
 from hpc.console import emit
 from hpc.errors import ExitCode, NotStartedError
 from hpc.planning.advice import MAX_BATCH_COUNT, Wishes, make_plan
@@ -14,6 +13,7 @@ from hpc.planning.designs import ASSUMPTIONS, Computation, Quotas
 from hpc.planning.prices import read_prices
 from hpc.planning.ranges import Range
 from hpc.planning.table import lines, show_table, to_json
+from hpc.printable import shorten
 
 MAX_LAMBDA_MIB = 10_240
 MIN_LAMBDA_MIB = 128

@@ -5,6 +5,7 @@ import unicodedata
 # Control characters (ESC, CR, C1), format characters (bidirectional overrides, zero width), halves of surrogate pairs,
 # line and paragraph separators.
 ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+SHOWN_CHARACTERS = 60
 SHORT_ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -16,6 +17,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(map(_shown, text))
+
+
+def shorten(text: str, limit: int = SHOWN_CHARACTERS) -> str:
+    """Return ``text`` as it is shown in a message: one line, bounded."""
+    line = printable(text)
+    return line if len(line) <= limit else f"{line[:limit]}... ({len(text):,} characters)"
 
 
 def _shown(character: str) -> str:

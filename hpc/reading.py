@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from hpc.arguments import shorten
 from hpc.children import PAGE
 from hpc.client import MISSING_CODES, Target, execution_arn, explained, has_code, named_stack
 from hpc.errors import LostRunError, NotStartedError, UnansweredError
 from hpc.fault_options import faults_of
 from hpc.home import Home
+from hpc.printable import shorten
 from hpc.result_files import intact
 from hpc.stored_definition import parse_definition
 

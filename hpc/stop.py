@@ -2,11 +2,11 @@
 
 import argparse
 
-from hpc.arguments import shorten
 from hpc.client import Target, explained, named_stack
 from hpc.console import say
 from hpc.errors import ExitCode, NotStartedError
 from hpc.home import Home
+from hpc.printable import shorten
 from hpc.reading import find_execution
 
 

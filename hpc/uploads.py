@@ -9,11 +9,11 @@ from pathlib import Path
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 
-from hpc.arguments import shorten
 from hpc.client import Target, explained
 from hpc.console import say
 from hpc.errors import NotStartedError
 from hpc.files import is_file, is_folder
+from hpc.printable import shorten
 
 ITEM_SUFFIXES = (".jsonl", ".csv")
 PARALLEL_UPLOADS = 8

@@ -11,6 +11,7 @@ from pathlib import Path
 from hpc.errors import NotStartedError
 from hpc.files import is_file
 from hpc.home import Home
+from hpc.printable import shorten
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 DEPLOYED_FOLDER = Path("lambdas", "workloads")
@@ -46,6 +47,36 @@ def names_file(workload: str | None) -> bool:
 def workload_name(workload: str | None) -> str | None:
     """Return the name that the execution input has for what ``--workload`` gives."""
     return Path(workload).stem if workload is not None and names_file(workload) else workload
+
+
+def check_workload(workload: object, home: Home, assembly: Path | None) -> None:
+    """Refuse the name of a workload that a server on this machine would not have.
+
+    Parameters
+    ----------
+    workload
+        The name, as the execution input has it; what is no text is Start's to refuse.
+    assembly
+        The cloud assembly that is served, None for one of the project's present sources.
+
+    Raises
+    ------
+    NotStartedError
+        Naming the file beside it that was meant, or the workloads that there are.
+    """
+    folders = [home.project / DEPLOYED_FOLDER] if assembly is None else assembly.glob(f"*/{DEPLOYED_FOLDER}")
+    known = sorted({file.stem for folder in folders for file in folder.glob("[a-z]*.py")})
+    if not isinstance(workload, str) or not known or workload in known:
+        return
+    file = Path(f"{workload}.py")
+    if NAME.fullmatch(workload) and is_file(file):
+        raise NotStartedError(
+            f"--workload {workload} is no workload of {DEPLOYED_FOLDER}, but there is a file {file} here: "
+            f"give --workload {file}"
+        )
+    raise NotStartedError(
+        f"--workload must be one of {', '.join(known)}, or a file such as my_model.py, got '{shorten(workload)}'"
+    )
 
 
 def read_workload_file(workload: str | None, home: Home, *, on_aws: bool) -> WorkloadFile | None:

@@ -2,9 +2,10 @@
 
 import argparse
 
-from hpc.arguments import integer, number, plain_text, shorten
+from hpc.arguments import integer, number, number_within, plain_text
 from hpc.cli_command import ITEMS, PARAMS, SIZE, Command, assembly, exactly_one, group, option, output
 from hpc.planning.ranges import Range
+from hpc.printable import shorten
 
 
 def check_plan_options(args: argparse.Namespace) -> None:
@@ -44,7 +45,12 @@ def seconds_range(text: str) -> Range:
 
 BUDGET = group(
     "with --aws, what it may cost",
-    option("--max-usd", type=number, metavar="X", help="don't start over it, stop the run when about so much is spent"),
+    option(
+        "--max-usd",
+        type=number_within(0, 1_000_000),
+        metavar="X",
+        help="don't start over it, stop the run when about so much is spent",
+    ),
     option(
         "--seconds", type=seconds_range, metavar="S|LOW:S:HIGH", help="of an item, for the estimate before the start"
     ),

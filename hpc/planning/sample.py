@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from hpc.arguments import shorten
 from hpc.children import list_children
 from hpc.client import Target, explained
 from hpc.errors import CommandError, NotStartedError
@@ -21,10 +20,11 @@ from hpc.home import Home
 from hpc.local import local_target
 from hpc.planning.ranges import Range
 from hpc.planning.workload import DEFAULT_WORKLOAD, functions_of
+from hpc.printable import shorten
 from hpc.reading import Run
 from hpc.uploads import upload_items
 from hpc.watch import Ended, Watch
-from hpc.workload_file import read_workload_file, workload_name
+from hpc.workload_file import check_workload, names_file, read_workload_file, workload_name
 
 T = TypeVar("T")
 # A vCPU of Lambda or Fargate beside a core of this machine: an estimate, to be replaced by a run's own report.
@@ -43,6 +43,8 @@ def measure(args: argparse.Namespace, item_count: int) -> tuple[Range, Range, li
     """
     home = Home.from_environment()
     file = read_workload_file(args.workload, home, on_aws=False)
+    if file is None and args.workload is not None and not names_file(args.workload):
+        check_workload(args.workload, home, Path(args.assembly) if args.assembly else None)
     functions = functions_of(args.workload, file, home) or set()
     if args.items is None and "items" in functions:
         raise NotStartedError(

@@ -4,9 +4,9 @@ import json
 from datetime import UTC
 from typing import Any
 
-from hpc.arguments import shorten
 from hpc.failures import describe_error
 from hpc.fault_options import described
+from hpc.printable import shorten
 from hpc.progress import duration
 from hpc.report.cost import cost_section, headline
 from hpc.report.escape import escape

@@ -77,7 +77,10 @@ def check(done: "subprocess.CompletedProcess[str]") -> None:
     [["status"], ["result"], ["failures"], ["report"], ["runs"], ["status", "--output", "json"], ["redrive"]],
     ids=" ".join,
 )
-def test_every_command_shows_lines_that_steer_nothing(home: Path, names: list[str], command: list[str]) -> None:
+def test_every_command_shows_lines_that_steer_nothing(
+    home: Path, names: list[str], command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for name in names if command != ["runs"] else [None]:
         check(hpc(home, command[0], *([name] if name else []), *command[1:]))
 
