@@ -160,9 +160,16 @@ SERVE = Command(
     "for hpc run, the AWS CLI and any SDK. What a shell needs to reach it is printed on stdout,\nwith its key.",
     examples=(
         "hpc serve --port 4599",
-        "aws stepfunctions list-state-machines   (in another terminal, after the printed exports)",
+        "hpc serve --exports exports.sh",
+        ". ./exports.sh; aws stepfunctions list-state-machines   (in another terminal)",
     ),
     options=(
+        option(
+            "--exports",
+            type=plain_text,
+            metavar="FILE",
+            help="write them there instead, for this user alone; the file is removed when the server ends",
+        ),
         option("--port", type=port, default=0, metavar="P", help="port on 127.0.0.1 (any that is free)"),
         assembly("serve"),
     ),

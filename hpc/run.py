@@ -16,7 +16,7 @@ from hpc.home import Home
 from hpc.starting import new_run_name, open_target
 from hpc.synthesis import PIPELINE, WITH_JOBS
 from hpc.uploads import check_items, check_source, upload_items, upload_source
-from hpc.workload_file import check_workload, names_file, read_workload_file
+from hpc.workload_file import check_workload, read_workload_file
 
 if TYPE_CHECKING:
     from hpc.budget import Budget
@@ -57,8 +57,8 @@ class RunCommand:
         self.assembly = Path(args.assembly) if args.assembly else None
         self._args = args
         self._home = Home.from_environment()
-        if not args.aws and isinstance(given, dict) and "workload" in given and not names_file(args.workload):
-            check_workload(given["workload"], self._home, self.assembly)
+        if args.workload is not None and not args.aws:
+            check_workload(args.workload, self._home, self.assembly)
         self._workload = read_workload_file(args.workload, self._home, on_aws=args.aws)
         self._name = new_run_name()
         self._rehearsal = read_rehearsal(args)

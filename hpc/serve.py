@@ -2,9 +2,11 @@
 
 import argparse
 import errno
+import os
 import shlex
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,25 +16,69 @@ from hpc.home import Home
 from hpc.local import unservable
 from hpc.local_environment import aws_variables
 from hpc.synthesis import WITH_JOBS, check_assembly, find_assembly
-from hpc_local.server import Connection, LocalServer, ServerInUseError
+from hpc_local.server import Connection, LocalServer, ServerInUseError, attach
 
 # A port that is taken, or that only root may have.
 PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
 SIGNAL_LOOK_SECONDS = 0.5
+FIRST_EXPORT = b"export AWS_ENDPOINT_URL=http://127.0.0.1:"
 
 
 def serve(args: argparse.Namespace) -> int:
     """Serve the project's state machines until a signal ends it, which is how this command succeeds."""
     home = Home.from_environment()
     folder = home.create()
+    if args.exports is not None and attach(folder) is None:
+        remove_stale(Path(args.exports))
     assembly = check_assembly(Path(args.assembly)) if args.assembly else _everything(home, folder)
     with ExitStack() as hosting:
         connection = _host(hosting, folder, assembly, args.port)
         with suppress(KeyboardInterrupt):
-            emit(*exports(connection), kept_in=str(folder / "server.json"))
+            if args.exports is None:
+                emit(*exports(connection), kept_in=str(folder / "server.json"))
+            else:
+                hosting.enter_context(written(Path(args.exports), exports(connection)))
             say(f"serving {connection.outputs.get('StateMachineArn', assembly)} (Ctrl-C ends it)")
             wait_for_signal()
     return ExitCode.SUCCEEDED
+
+
+def remove_stale(path: Path) -> None:
+    """Remove the exports of an earlier server, so that nobody who waits for the file reads them.
+
+    Raises
+    ------
+    NotStartedError
+        If the file can't be removed, or is not one that ``hpc serve`` has written.
+    """
+    try:
+        if path.is_symlink() or (path.exists() and not path.read_bytes().startswith(FIRST_EXPORT)):
+            raise NotStartedError(f"--exports {path} is there, and hpc serve did not write it: give another name")
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise NotStartedError(f"--exports {path} can't be written: {error}") from error
+
+
+@contextmanager
+def written(path: Path, lines: list[str]) -> Iterator[None]:
+    """Have the lines in a file of the owner's alone, whole from the first moment, as long as the context lasts."""
+    text = "".join(f"{line}\n" for line in lines)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise NotStartedError(f"--exports {path} can't be written: {error}") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError, ValueError):
+            if path.read_text(encoding="utf-8") == text:  # else another server has written it since
+                path.unlink()
 
 
 def wait_for_signal() -> NoReturn:

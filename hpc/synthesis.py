@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc.console import say
+from hpc.counter import spinner
 from hpc.errors import NotStartedError
 from hpc.files import is_file
 
@@ -75,7 +76,7 @@ def find_assembly(project: Path, home: Path, *, variant: Variant = PIPELINE, in_
         if assembly.is_dir():
             break
         cache.mkdir(parents=True, exist_ok=True)
-        assembly = _synthesize(project, assembly, variant)
+        assembly = _synthesize(project, assembly, variant, _why(cache, assembly, variant))
     else:
         raise NotStartedError(f"the sources in {project} changed while they were synthesized, {SYNTHESIS_TRIES} times")
     os.utime(assembly)  # its age is the time since it was last used
@@ -117,20 +118,11 @@ def _sources(project: Path) -> Iterator[Path]:
             yield path
 
 
-def _synthesize(project: Path, assembly: Path, variant: Variant) -> Path:
+def _synthesize(project: Path, assembly: Path, variant: Variant, why: str) -> Path:
     """Synthesize; return where the assembly of the sources as they are afterwards belongs."""
-    say("synthesizing the cloud assembly (once for these sources)")
     unfinished = assembly.with_name(f"{assembly.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        result = subprocess.run(
-            [sys.executable, "app.py"],
-            cwd=project,
-            env=_environment(unfinished, variant),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        result = _run_app(project, unfinished, variant, why)
         if result.returncode != 0 or not (unfinished / "manifest.json").is_file():
             lines = result.stdout.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
             raise NotStartedError(f"synthesis failed: app.py exited with {result.returncode}", *lines)
@@ -141,6 +133,31 @@ def _synthesize(project: Path, assembly: Path, variant: Variant) -> Path:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return after
+
+
+def _run_app(project: Path, outdir: Path, variant: Variant, why: str) -> "subprocess.CompletedProcess[bytes]":
+    say(f"synthesizing the cloud assembly, once for these sources: {why}")
+    with spinner("python app.py"):
+        return subprocess.run(
+            [sys.executable, "app.py"],
+            cwd=project,
+            env=_environment(outdir, variant),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+
+
+def _why(cache: Path, assembly: Path, variant: Variant) -> str:
+    """Return why there is no assembly yet."""
+    made = [path for path in cache.iterdir() if path.suffix != ".tmp"]
+    if not made:
+        return "there is none yet"
+    digest_, _, _ = assembly.name.partition("-")
+    if any(path.name.startswith(digest_) for path in made):
+        return f"those that there are have not {', '.join(variant.context) or 'the pipeline alone'}"
+    return "a file of the stack or of lambdas/ has changed, or it was made long ago"
 
 
 def _environment(outdir: Path, variant: Variant) -> dict[str, str]:

@@ -1,9 +1,8 @@
 """Local data of a run: from files to objects under `uploads/<run>/` of the results bucket."""
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
 
 from boto3.exceptions import Boto3Error
@@ -11,14 +10,15 @@ from boto3.s3.transfer import TransferConfig
 
 from hpc.client import Target, explained
 from hpc.console import say
+from hpc.counter import Counter, counted, open_counter
 from hpc.errors import NotStartedError
 from hpc.files import is_file, is_folder
 from hpc.printable import shorten
 
 ITEM_SUFFIXES = (".jsonl", ".csv")
 PARALLEL_UPLOADS = 8
-# Files that wait for a thread; what keeps memory flat for a folder of any size.
-WINDOW = 256
+# Files that are uploaded or wait for a thread, which keeps memory flat for a folder of any size.
+WINDOW = 64
 
 
 def check_items(named: str) -> Path:
@@ -66,20 +66,39 @@ def upload_source(target: Target, run_name: str, folder: Path) -> str:
     Raises
     ------
     NotStartedError
-        If there is no file, or something that is not a file and would be left out, or an upload fails.
+        If there is no file, or something that is not a file and would be left out, or an upload fails; it names the
+        file. What could be refused is refused before anything is uploaded.
     """
     prefix = f"uploads/{run_name}/source/"
-    files = files_below(folder)
-    count = 0
-    with ThreadPoolExecutor(PARALLEL_UPLOADS) as pool:
-        target.s3  # noqa: B018 - clients are made on one thread, and used by all
-        while window := list(islice(files, WINDOW)):
-            list(pool.map(lambda path: _upload(target, path, prefix + _key(folder, path)), window))
-            count += len(window)
+    count = sum(1 for path in files_below(folder) if _key(folder, path))
     if not count:
         raise NotStartedError(f"--source must be a folder with files in it, got {folder}, which has none")
-    say(f"uploaded {count:,} files of {folder}")
+    with open_counter("uploading", count, "file") as counter:
+        _upload_all(target, folder, prefix, counter)
+    say(f"uploaded {counted(counter.done, 'file')} of {folder}")
     return f"s3://{target.bucket}/{prefix}"
+
+
+def _upload_all(target: Target, folder: Path, prefix: str, counter: Counter) -> None:
+    target.s3  # noqa: B018 - clients are made on one thread, and used by all
+    waiting: set[Future[None]] = set()
+    pool = ThreadPoolExecutor(PARALLEL_UPLOADS)
+    try:
+        for path in files_below(folder):
+            if len(waiting) >= WINDOW:
+                ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                _take(ended, counter)
+            waiting.add(pool.submit(_upload, target, path, prefix + _key(folder, path)))
+        for future in as_completed(waiting):
+            _take([future], counter)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _take(ended: Iterable[Future[None]], counter: Counter) -> None:
+    for future in ended:
+        future.result()
+        counter.add()
 
 
 def files_below(folder: Path) -> Iterator[Path]:

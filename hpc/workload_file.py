@@ -49,13 +49,13 @@ def workload_name(workload: str | None) -> str | None:
     return Path(workload).stem if workload is not None and names_file(workload) else workload
 
 
-def check_workload(workload: object, home: Home, assembly: Path | None) -> None:
+def check_workload(workload: str, home: Home, assembly: Path | None) -> None:
     """Refuse the name of a workload that a server on this machine would not have.
 
     Parameters
     ----------
     workload
-        The name, as the execution input has it; what is no text is Start's to refuse.
+        What ``--workload`` gives; a file is checked where it is read.
     assembly
         The cloud assembly that is served, None for one of the project's present sources.
 
@@ -66,7 +66,7 @@ def check_workload(workload: object, home: Home, assembly: Path | None) -> None:
     """
     folders = [home.project / DEPLOYED_FOLDER] if assembly is None else assembly.glob(f"*/{DEPLOYED_FOLDER}")
     known = sorted({file.stem for folder in folders for file in folder.glob("[a-z]*.py")})
-    if not isinstance(workload, str) or not known or workload in known:
+    if names_file(workload) or not known or workload in known:
         return
     file = Path(f"{workload}.py")
     if NAME.fullmatch(workload) and is_file(file):

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from lambdas import (
@@ -24,12 +25,14 @@ from lambdas.inputs import RunInput
 from lambdas.item_sources import Item
 from lambdas.object_writer import ObjectWriter
 from lambdas.runs import Batch, RunSettings, run_key
+from lambdas.time_limit import TimeLimit, TimeUp
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
+LOGGED_EVERY_ITEMS = 1_000_000
 
 
-def handler(event: Any, _context: Any) -> dict[str, Any]:
+def handler(event: Any, context: Any) -> dict[str, Any]:
     r"""Write run.json, batches.jsonl and, where items are not a range, items.jsonl.
 
     Parameters
@@ -54,7 +57,8 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     if run_input.redrive_of is not None:
         return start_redrive(bucket, run_input, run_input.redrive_of)
     workload = workloads.load(run_input.workload)
-    run_batches = form_batches(bucket, run_input, workload)
+    time_limit = TimeLimit(context.get_remaining_time_in_millis() / 1000)
+    run_batches = form_batches(bucket, run_input, workload, time_limit)
     return finish(bucket, run_input, workload, run_batches, whole_item_count=run_batches[-1].end)
 
 
@@ -82,14 +86,39 @@ def finish(
     return {"run": describe(run_input, run_batches, whole_item_count)}
 
 
-def form_batches(bucket: str, run_input: RunInput, workload: Workload) -> list[Batch]:
+def form_batches(bucket: str, run_input: RunInput, workload: Workload, time_limit: TimeLimit) -> list[Batch]:
     """Return the run's batches, after writing items.jsonl where there is one."""
     items = item_sources.open_items(run_input, workload)
     if items is not None:
+        items = within(time_limit, items)
         return write_items(bucket, run_key(run_input.name, "items.jsonl"), items, run_input.batch_size)
     assert run_input.size is not None
     caps.check_range(run_input.size)
     return batches.range_batches(run_input.size, run_input.batch_size)
+
+
+def within(time_limit: TimeLimit, items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items.
+
+    Raises
+    ------
+    InvalidInputError
+        When the time is over, which says how many items there were: ``items`` of a workload may never end.
+    """
+    count = 0
+    with time_limit.enforced(), suppress(TimeUp):
+        while time_limit.has(0):
+            item = time_limit.call(next, items, None)
+            if item is None:
+                return
+            yield item
+            count += 1
+            if count % LOGGED_EVERY_ITEMS == 0:
+                LOGGER.info("%s items so far", f"{count:,}")
+    raise InvalidInputError(
+        f"the items have not ended in the {time_limit.seconds:.1f} s that Start has for them: there are {count:,} "
+        f"so far, a run may have {caps.max_written_items():,}"
+    )
 
 
 def write_items(

@@ -24,7 +24,7 @@ from hpc.printable import shorten
 from hpc.reading import Run
 from hpc.uploads import upload_items
 from hpc.watch import Ended, Watch
-from hpc.workload_file import check_workload, names_file, read_workload_file, workload_name
+from hpc.workload_file import check_workload, read_workload_file, workload_name
 
 T = TypeVar("T")
 # A vCPU of Lambda or Fargate beside a core of this machine: an estimate, to be replaced by a run's own report.
@@ -43,7 +43,7 @@ def measure(args: argparse.Namespace, item_count: int) -> tuple[Range, Range, li
     """
     home = Home.from_environment()
     file = read_workload_file(args.workload, home, on_aws=False)
-    if file is None and args.workload is not None and not names_file(args.workload):
+    if args.workload is not None:
         check_workload(args.workload, home, Path(args.assembly) if args.assembly else None)
     functions = functions_of(args.workload, file, home) or set()
     if args.items is None and "items" in functions:

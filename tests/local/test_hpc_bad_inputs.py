@@ -186,3 +186,21 @@ def test_missing_bucket_is_named(refused: Refused, data: str) -> None:
     shown = refused("--input", json.dumps({data: place}), code=1)
     assert MISSING_BUCKET in shown.partition("FAILED")[2]
     assert "StorageAccessError: " in shown
+
+
+@pytest.mark.parametrize("given", [["--workload", "nope"], ["--workload", "mine"], ["--workload", "../squares"]])
+def test_workload_that_is_not_there_is_refused_before_a_run_exists(
+    tmp_path: Path, given: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HPC_HOME", str(tmp_path / "home"))
+    (tmp_path / "mine.py").write_text("def compute(item):\n    return item\n")
+    for arguments in (
+        ["run", "--size", "3", *given],
+        ["run", "--input", json.dumps({"size": 3, "workload": given[1]})],
+    ):
+        done = call(capfd, *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert ("give --workload mine.py" in done.stderr) == (given[1] == "mine")
+        assert "squares" in done.stderr or given[1] == "mine"
+        assert not (tmp_path / "home").exists()

@@ -185,3 +185,42 @@ def test_end_that_fails_is_no_success(
     assert ended.returncode == 1
     assert ended.stderr.endswith("hpc serve: [Errno 5] Input/output error\n")
     assert not (tmp_path / "server.json").exists()
+
+
+def test_exports_file_is_of_its_server_alone(tmp_path: Path, serve: Serve) -> None:
+    file = tmp_path / "exports.sh"
+    file.write_text("export AWS_ENDPOINT_URL=http://127.0.0.1:1\n")
+    file.chmod(0o644)
+    process = serve("--exports", str(file))
+    lines = file.read_text().splitlines()
+    assert [line.removeprefix("export ").partition("=")[0] for line in lines] == VARIABLES
+    assert "127.0.0.1:1\n" not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    second = hpc(tmp_path, "serve", "--assembly", str(assembly()), "--exports", str(file))
+    assert second.returncode == 2
+    assert file.read_text().splitlines() == lines
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert not file.exists()
+    assert process.communicate()[0] == ""
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder", "place"])
+def test_exports_file_overwrites_nothing(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HPC_HOME", str(tmp_path / "home"))
+    file = tmp_path / "exports.sh"
+    match kind:
+        case "file":
+            file.write_text("of mine")
+        case "link":
+            file.symlink_to(tmp_path / "elsewhere")
+        case "folder":
+            file.mkdir()
+        case _:
+            file = tmp_path / "no such folder" / "exports.sh"
+    refused = call(capfd, "serve", "--assembly", str(assembly()), "--exports", str(file))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"--exports {file}" in refused.stderr
+    assert kind != "file" or file.read_text() == "of mine"

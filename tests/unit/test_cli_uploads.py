@@ -93,3 +93,40 @@ def test_upload_fails_when_the_bucket_is_missing(target: Target, tmp_path: Path)
 
 def test_check_source_passes_objects_in_s3_through() -> None:
     assert check_source("s3://bucket/prefix") is None
+
+
+def test_upload_that_fails_is_named_and_ends_the_others(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4 * WINDOW):
+        (tmp_path / f"{number:04}.txt").write_text("content")
+    tried = []
+
+    def upload(path: str, *_: object, **__: object) -> None:
+        tried.append(path)
+        if path.endswith("0003.txt"):
+            raise OSError("no more")
+
+    monkeypatch.setattr(target.s3, "upload_file", upload)
+    with pytest.raises(NotStartedError, match=r"uploading \S+/0003\.txt: no more"):
+        upload_source(target, "run-1", tmp_path)
+    assert len(tried) <= len(set(tried)) < 4 * WINDOW
+
+
+def test_uploads_say_how_far_they_are(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text("content")
+    monkeypatch.setattr("hpc.counter.PLAIN_EVERY_SECONDS", 0)
+    upload_source(target, "run-1", tmp_path)
+    assert capsys.readouterr().err.splitlines() == [
+        *(f"uploading {number} of 3 files" for number in (1, 2, 3)),
+        f"uploaded 3 files of {tmp_path}",
+    ]
+
+
+def test_one_file_is_no_files(target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "one.txt").write_text("content")
+    upload_source(target, "run-1", tmp_path)
+    assert capsys.readouterr().err == f"uploaded 1 file of {tmp_path}\n"

@@ -203,7 +203,7 @@ def test_prices_of_an_unknown_region_are_refused() -> None:
         (["--size", "3", "--seconds", "nan"], "must be a number, got 'nan'"),
         (["--size", "3", "--seconds", "1", "--workload", "squares"], "--workload can be given with --sample only"),
         (["--size", "3", "--sample", "2", "--longest-seconds", "2"], "--longest-seconds can't be given with --sample"),
-        (["--size=-1", "--seconds", "1"], "--size must be 0 to 9,007,199,254,740,992, got -1"),
+        (["--size=-1", "--seconds", "1"], "--size: must be 0 to 9,007,199,254,740,992, got -1"),
         (["--size", "3", "--sample", "1234567"], "--sample must be 1 to 10,000, got 1,234,567"),
         (["--size", "3", "--seconds", "1", "--longest-seconds", "1234567890.5"], "1,000,000,000, got 1,234,567,890.5"),
         (["--size", "3", "--seconds", "1", "--memory-mib", "20000"], "--memory-mib must be 128 to 10,240, got 20,000"),

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from conftest import lambda_context
 
 from lambdas import errors, seals, start, workloads
 
-CONTEXT: Any = None
+CONTEXT: Any = lambda_context()
 
 
 def start_error(execution_input: Any, name: Any = "a-run") -> Exception:
