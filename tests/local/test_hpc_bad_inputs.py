@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hpc_commands import MISSING_BUCKET, assembly
+from hpc_commands import MISSING_BUCKET, assembly, call
 
 from hpc.cli import main
 from hpc_local.server import Connection, LocalServer
@@ -188,19 +188,16 @@ def test_missing_bucket_is_named(refused: Refused, data: str) -> None:
     assert "StorageAccessError: " in shown
 
 
-@pytest.mark.parametrize("given", [["--workload", "nope"], ["--workload", "mine"], ["--workload", "../squares"]])
+@pytest.mark.parametrize("named", ["nope", "mine", "__init__", ""])
 def test_workload_that_is_not_there_is_refused_before_a_run_exists(
-    tmp_path: Path, given: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, named: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HPC_HOME", str(tmp_path / "home"))
     (tmp_path / "mine.py").write_text("def compute(item):\n    return item\n")
-    for arguments in (
-        ["run", "--size", "3", *given],
-        ["run", "--input", json.dumps({"size": 3, "workload": given[1]})],
-    ):
-        done = call(capfd, *arguments)
+    for arguments in (["run", "--size", "3"], ["plan", "--size", "3", "--sample", "1"]):
+        done = call(capfd, *arguments, "--workload", named)
         assert (done.returncode, done.stdout) == (2, "")
-        assert ("give --workload mine.py" in done.stderr) == (given[1] == "mine")
-        assert "squares" in done.stderr or given[1] == "mine"
+        assert ("give --workload mine.py" in done.stderr) == (named == "mine")
+        assert ("must be one of" in done.stderr) == (named != "mine")
         assert not (tmp_path / "home").exists()
