@@ -9,6 +9,7 @@ from typing import Any
 from lambdas import coverage, indexed_items, record_files, result_files
 from lambdas.coverage import Coverage
 from lambdas.errors import InvalidInputError, MissingResultsError, OverlappingResultsError, ResultFileError
+from lambdas.item_sources import MAX_ITEM_BYTES
 from lambdas.part_reading import NO_RESULT
 from lambdas.records import interpret
 from lambdas.reduction import Blocks, Combining, RecordReader
@@ -147,11 +148,20 @@ def _check_continued(before: Link, after: Link) -> None:
 
 
 def results(links: list[Link]) -> Iterator[Any]:
-    """Yield the result of every item in order: None for an item without one, ``StoredBytes`` for bytes."""
+    """Yield the result of every item in order, as ``Listed``: ``NO_RESULT`` for an item without one."""
     found: Iterator[Any] = iter(())
     for link in reversed(links):
         found = _completed(link.reader.results(link.coverage), found)
-    return (None if value is NO_RESULT else value for value in found)
+    return found
+
+
+def items(bucket: str, links: list[Link]) -> Iterator[bytes]:
+    """Yield every item of the first run, whose items are those of all, as JSON in their order."""
+    first = links[0].settings
+    if coverage.has_range(bucket, first.name):
+        return (b"%d" % index for index in range(first.item_count))
+    lines = indexed_items.read_checked_lines(bucket, first.name, max_line_bytes=MAX_ITEM_BYTES)
+    return (line.rstrip(b"\n") for line in lines)
 
 
 def _completed(values: Iterator[Any], later: Iterator[Any]) -> Iterator[Any]:

@@ -86,10 +86,12 @@ def read_total(result: dict[str, Any]) -> Total:
     if match is None or match["bucket"] != bucket or not (match["key"] or "").startswith("runs/"):
         raise InvalidEventError(f"a result must be in s3://{bucket}/runs/, got {shown(file)}")
     if file.endswith(JSON_RESULT):
-        text = storage.get_json(bucket, match["key"])["result"]
-        if not isinstance(text, str):
+        kept = storage.get_json(bucket, match["key"])
+        text = kept.get("result")
+        typed = kept.get("typed_result", text)
+        if not isinstance(typed, str) or not isinstance(text, str | None):
             raise TypeError("a result in result.json must be a text")
-        return Total(file, count, hashlib.sha256(text.encode()).hexdigest(), text)
+        return Total(file, count, hashlib.sha256(typed.encode()).hexdigest(), text)
     digest = hashlib.sha256()
     for block in storage.read_blocks(bucket, match["key"]):
         digest.update(block)

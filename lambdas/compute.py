@@ -6,6 +6,7 @@ from typing import Any
 
 from lambdas import environment, json_text, seals, workloads
 from lambdas.batch_items import BatchItems, ReadTo, check_batch_key
+from lambdas.combining import Combiner
 from lambdas.compute_batch import BatchRun
 from lambdas.errors import InvalidEventError
 from lambdas.inputs import RUN_NAME
@@ -77,7 +78,8 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
         run=settings.name,
         batch=batch.number,
         first=first,
-        combine=workload.combine,
+        # One batch of a run is enough, and the first one may be the only one.
+        combine=workload.combine and Combiner(workload.combine, is_tried=batch.number == 0),
         parts=event.get("parts", []),
         index=items.index,
     )

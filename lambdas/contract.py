@@ -15,7 +15,7 @@ from lambdas.seeds import item_seed, run_seed
 
 
 class Compute(Protocol):
-    """One item to its result: JSON, a scalar or an array of numpy, or bytes.
+    """One item to its result: JSON, bytes, tuples, arrays and scalars of numpy, and lists and dicts of them.
 
     ``index`` is the item's number in the run; ``seed`` an integer of 64 bits, another one for each item and the same
     one whenever and wherever the item is computed.
@@ -46,7 +46,7 @@ class Finish(Protocol):
     """What all results come to.
 
     ``result`` is what ``combine`` made of them, None of none; without ``combine`` it is an iterator of the results in
-    the order of their items, None for an item without one. It returns JSON, or returns or yields bytes.
+    the order of their items, None for an item without one. It returns what may be a result, or yields bytes.
     """
 
     def __call__(self, result: Any, /, *, params: dict[str, Any]) -> Any: ...

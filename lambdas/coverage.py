@@ -124,6 +124,11 @@ def read_batches(bucket: str, run: str) -> Iterator[Batch]:
         yield batch
 
 
+def has_range(bucket: str, run: str) -> bool:
+    """Whether the items of a run are a range, not the lines of a file."""
+    return next(read_batches(bucket, run), Batch(0, 0, 0)).key is None
+
+
 def read_coverage(bucket: str, settings: RunSettings) -> Coverage:
     """Return the coverage of a run of which nothing is known yet.
 

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lambdas import chain, indexed_items, inputs, item_sources, json_text, record_files, storage
-from lambdas.coverage import read_batches
+from lambdas import chain, coverage, indexed_items, inputs, item_sources, json_text, record_files, storage
 from lambdas.errors import InvalidInputError, ResultFileError, StorageAccessError
 from lambdas.inputs import RunInput
 from lambdas.item_sources import Item
-from lambdas.runs import Batch, RunSettings, read_settings, run_key
+from lambdas.runs import RunSettings, read_settings, run_key
 
 # Index, and an error of 500 characters, which are up to 12 bytes each as JSON.
 MAX_FAILURE_BYTES = 8192
@@ -62,7 +61,7 @@ def open_missing(bucket: str, earlier: RunSettings) -> Iterator[Item]:
         If the run's files contradict each other.
     """
     failed = _failed_indexes(bucket, earlier.name)
-    if _is_range(bucket, earlier.name):
+    if coverage.has_range(bucket, earlier.name):
         lines = _of_range(failed, earlier)
     else:
         lines = _of_lines(failed, _lines(bucket, earlier), earlier.name)
@@ -84,10 +83,6 @@ def _failed_indexes(bucket: str, run: str) -> Iterator[int]:
             raise ResultFileError(f"line {number} of s3://{bucket}/{key} is broken: {error!r}") from error
         previous = index
         yield index
-
-
-def _is_range(bucket: str, run: str) -> bool:
-    return next(read_batches(bucket, run), Batch(0, 0, 0)).key is None
 
 
 def _of_range(failed: Iterator[int], earlier: RunSettings) -> Iterator[str]:

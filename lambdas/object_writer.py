@@ -31,6 +31,15 @@ class ObjectWriter:
 
     def write(self, data: bytes) -> None:
         """Append ``data``, which may be of any length."""
+        if len(data) > PART_BYTES:
+            # A piece at a time, so that there is no second copy of what is long.
+            pieces = (memoryview(data)[begin : begin + PART_BYTES] for begin in range(0, len(data), PART_BYTES))
+            for piece in pieces:
+                self._append(piece)
+        else:
+            self._append(data)
+
+    def _append(self, data: bytes | memoryview) -> None:
         self._buffer += data
         self.size_bytes += len(data)
         while len(self._buffer) >= PART_BYTES:

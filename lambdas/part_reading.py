@@ -1,42 +1,44 @@
 """Parts read back: from what a record holds or points to, to results that are seen to account for every item."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
-from lambdas import json_text, seals, storage
+from lambdas import json_text, seals, storage, typed_json
+from lambdas.blocks import BlockReader
 from lambdas.errors import ResultFileError
 from lambdas.json_text import shown
 
 # Stands for the result of an item that has none; a workload may return None.
 NO_RESULT = object()
+PART_FIELDS = frozenset({"first", "count", "result", "failed"})
 
 
-@dataclass(frozen=True)
-class StoredBytes:
-    """A result that is bytes, in an object of its own."""
+class Listed(NamedTuple):
+    """One of the results of a part: its text, and what that is parsed to, with tags still in it."""
 
-    bucket: str
-    key: str
-    size_bytes: int
-    sha256: str
+    text: str
+    tree: Any
+    blocks: BlockReader
 
-    def describe(self) -> dict[str, Any]:
-        """Return the pointer that stands for it where results are listed."""
-        return {"key": self.key, "bytes": self.size_bytes, "sha256": self.sha256}
+    @property
+    def is_tagged(self) -> bool:
+        return typed_json.MARK in self.text
 
-    def read(self) -> bytes:
-        """Return the bytes.
+    def load(self) -> Any:
+        """Return the result as the workload returned it.
 
         Raises
         ------
         ResultFileError
-            If they are not those that were written.
+            If that can't be had from the text, or from the objects that it points to.
         """
-        data = b"".join(storage.read_blocks(self.bucket, self.key, expected_bytes=self.size_bytes))
-        check_digest(self.bucket, self.key, data, self.sha256)
-        return data
+        if not self.is_tagged:
+            return self.tree
+        try:
+            return typed_json.untagged(self.tree, self.blocks)
+        except ValueError as error:
+            raise ResultFileError(f"a result of run {self.blocks.run} is broken: {error}") from error
 
 
 def check_digest(bucket: str, key: str, data: bytes, sha256: Any) -> None:
@@ -65,7 +67,9 @@ def check_content(part: dict[str, Any]) -> None:
     if ("result" in part) != (len(failed) < part["count"]):
         given = "a result" if "result" in part else "no result"
         raise ValueError(f"a part of {part['count']} items, {len(failed)} of them failed, has {given}")
-    _check_indexes("items with bytes", part.get("objects", []), first, end)
+    unknown = part.keys() - PART_FIELDS
+    if unknown:
+        raise ValueError(f"a part has {', '.join(sorted(PART_FIELDS))}, got {shown(min(unknown))}")
 
 
 def _check_indexes(what: str, indexes: list[int], first: int, end: int) -> None:
@@ -99,43 +103,73 @@ def load_part(bucket: str, run: str, part: dict[str, Any]) -> dict[str, Any]:
     return loaded
 
 
-def part_result(part: dict[str, Any]) -> Any:
+def part_result(bucket: str, run: str, part: dict[str, Any]) -> Any:
     """Return the value of a part's result.
 
     Raises
     ------
     ResultFileError
-        If it is not JSON text.
+        If it is no text of a value.
     """
     try:
-        return json_text.parse(part["result"])
+        return typed_json.decode(part["result"], BlockReader(bucket, run))
     except (TypeError, ValueError) as error:
         raise ResultFileError(f"the result of items {part['first']} and on is not JSON text: {error}") from error
 
 
+def single_result(bucket: str, run: str, part: dict[str, Any]) -> Listed:
+    """Return the result of a part of one item, which may have been written by another program."""
+    try:
+        tree = json_text.parse(part["result"])
+    except (TypeError, ValueError) as error:
+        raise ResultFileError(f"the result of item {part['first']} is not JSON text: {error}") from error
+    return Listed(json_text.to_text(tree), tree, BlockReader(bucket, run))
+
+
 def listed_results(bucket: str, run: str, part: dict[str, Any]) -> Iterator[Any]:
-    """Yield the results of a part whose result is a list: ``NO_RESULT`` of a failed item, ``StoredBytes`` for bytes.
+    """Yield the results of a part whose result is a list, as ``Listed``; ``NO_RESULT`` of a failed item.
 
     Raises
     ------
     ResultFileError
-        If it lists more or fewer, or points elsewhere.
+        If it lists more or fewer.
     """
     failed = {failure["index"] for failure in part.get("failed", ())}
-    objects = frozenset(part.get("objects", ()))
-    values = part_result(part) if "result" in part else []
-    if not isinstance(values, list) or len(values) + len(failed) != part["count"]:
-        raise ResultFileError(
-            f"items {part['first']} and on must list {part['count'] - len(failed)} results, got {shown(values)}"
-        )
-    remaining = iter(values)
+    blocks = BlockReader(bucket, run)
+    elements = _elements(part)
     for index in range(part["first"], part["first"] + part["count"]):
-        value = NO_RESULT if index in failed else next(remaining)
-        yield _stored_bytes(bucket, run, value) if index in objects else value
+        if index in failed:
+            yield NO_RESULT
+            continue
+        element = next(elements, None)
+        if element is None:
+            raise _not_listed(part)
+        yield Listed(*element, blocks)
+    if next(elements, None) is not None:
+        raise _not_listed(part)
 
 
-def _stored_bytes(bucket: str, run: str, pointer: Any) -> StoredBytes:
-    match pointer:
-        case {"key": str(key), "bytes": int(size_bytes), "sha256": str(sha256)} if key.startswith(f"runs/{run}/parts/"):
-            return StoredBytes(bucket, key, size_bytes, sha256)
-    raise ResultFileError(f"bytes of run {run} must be under runs/{run}/parts/, got {shown(pointer)}")
+def _elements(part: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield text and value of every element of a part's list, as ``PartWriter`` wrote it: without white space."""
+    text = part.get("result", "[]")
+    if not isinstance(text, str) or not text.startswith("["):
+        raise _not_listed(part)
+    end = 0
+    if text == "[]":
+        return
+    while end < len(text) - 1:
+        begin = end + 1
+        try:
+            value, end = json_text.DECODER.raw_decode(text, begin)
+        except (ValueError, RecursionError) as error:
+            raise _not_listed(part) from error
+        if text[end : end + 1] != ("]" if end == len(text) - 1 else ","):
+            raise _not_listed(part)
+        yield text[begin:end], value
+
+
+def _not_listed(part: dict[str, Any]) -> ResultFileError:
+    count = part["count"] - len(part.get("failed", ()))
+    return ResultFileError(
+        f"items {part['first']} and on must list {count} results as JSON text, got {shown(part.get('result'))}"
+    )

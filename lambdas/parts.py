@@ -5,17 +5,17 @@ A part covers neighbouring items. It is in the state itself, or in an object of 
     {"first": int, "count": int, "result": "<JSON text>", "failed": [{"index": int, "error": str}, ...]}
     {"first": int, "count": int, "failed_count": int, "key": "runs/<name>/parts/...", "bytes": int, "sha256": str}
 
-``result`` is the combined result or, of a workload without ``combine``, the list of results in item order; it is JSON
-*text*, because the service treats JSON numbers as doubles. It is absent if every item failed, ``failed`` if none did.
-
-A result that is bytes is an object of its own, in the list ``{"key": "runs/<name>/parts/<index>.bin", "bytes": int,
-"sha256": str}``; ``objects`` has the indexes of such items, and is absent if there are none.
+``result`` is the combined result or, of a workload without ``combine``, the list of results in item order; it is
+text (``lambdas.typed_json``), because the service treats JSON numbers as doubles. It is absent if every item failed,
+``failed`` if none did.  Long bytes and arrays of a result are objects of their own, and so is a result that is bytes
+where results are listed: the text has pointers to them.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from lambdas import json_text, seals, storage
+from lambdas import json_text, seals, storage, typed_json
+from lambdas.blocks import Blocks
 from lambdas.errors import WorkloadError
 from lambdas.runs import run_key
 
@@ -23,9 +23,8 @@ from lambdas.runs import run_key
 MAX_OUTPUT_BYTES = 200_000
 # A part this long is written out while the batch is still computing, so that memory stays bounded.
 FLUSH_BYTES = 4 * 1024 * 1024
-# Sum parses a part's text whole, at about ten times its length, and holds one bytes result at a time.
+# Sum parses a part's text whole, at about ten times its length.
 MAX_RESULT_BYTES = 16 * 1024 * 1024
-MAX_OBJECT_BYTES = 256 * 1024 * 1024
 MAX_ERROR_CHARACTERS = 500
 
 
@@ -45,11 +44,21 @@ def describe_error(error: BaseException) -> str:
     return json_text.shortened(text, MAX_ERROR_CHARACTERS)
 
 
+def _short(text: str) -> str:
+    if len(text) > MAX_RESULT_BYTES:
+        raise ValueError(
+            f"a result may have {MAX_RESULT_BYTES} bytes of JSON besides its long arrays and bytes, got {len(text)}"
+        )
+    return text
+
+
 class PartWriter:
     """Collects the results of consecutive items of one batch.
 
     Parameters
     ----------
+    combine
+        Makes one of two results, given the place of the second (``lambdas.combining.Combiner``).
     parts
         What earlier invocations for the batch returned.
     index
@@ -63,7 +72,7 @@ class PartWriter:
         run: str,
         batch: int,
         first: int,
-        combine: Callable[[Any, Any], Any] | None,
+        combine: Callable[[Any, Any, str], Any] | None,
         parts: list[dict[str, Any]],
         index: Callable[[int], int] = int,
     ) -> None:
@@ -82,40 +91,34 @@ class PartWriter:
         self._has_value = False
         self._texts: list[str] = []
         self._failed: list[dict[str, Any]] = []
-        self._objects: list[int] = []
         self._bytes = 0
 
     def checked(self, value: Any) -> Any:
-        """Return what ``add`` takes for a workload's result: JSON text or bytes, or to be combined the JSON value.
+        """Return what ``add`` takes for a workload's result: its text and blocks, or a copy that is to be combined.
 
         Raises
         ------
         TypeError, ValueError
-            If the result is neither JSON nor bytes, or too long.
+            If the result can't be kept as it is, or is too long.
         """
-        if isinstance(value, bytes):
-            if self._combine is not None:
-                raise TypeError("bytes can't be combined: a workload with combine gives JSON")
-            if len(value) > MAX_OBJECT_BYTES:
-                raise ValueError(f"a result may have {MAX_OBJECT_BYTES} bytes, got {len(value)}")
-            return value
         if self._combine is not None:
-            return json_text.plain(value)
-        return json_text.checked_text(value, max_bytes=MAX_RESULT_BYTES)
+            # A copy: the workload may go on with what it returned.
+            return typed_json.copied(value)
+        # By index: the same item computed twice writes the same object.
+        stem = run_key(self._run, f"parts/{self._index(self.next)}")
+        blocks = Blocks(stem, has_inline=type(value) is not bytes)
+        text = _short(typed_json.encode(value, blocks))
+        return text, blocks
 
     def add(self, value: Any) -> None:
         """Take the result of the next item, as ``checked`` returned it."""
         if self._combine is None:
-            text = self._store(value) if isinstance(value, bytes) else value
+            text, blocks = value
+            blocks.store(self._bucket)
             self._texts.append(text)
             self._bytes += len(text)
         elif self._has_value:
-            try:
-                self._value = self._combine(self._value, value)
-            except Exception as error:
-                raise WorkloadError(
-                    f"combine raised at item {self._index(self.next)}: {describe_error(error)}"
-                ) from error
+            self._value = self._combine(self._value, value, f"item {self._index(self.next)}")
         else:
             self._value, self._has_value = value, True
         self._advance()
@@ -132,13 +135,6 @@ class PartWriter:
             self._parts.append(self._spill(self._current()))
             self._begin()
 
-    def _store(self, value: bytes) -> str:
-        # By index: the same item computed twice writes the same object.
-        key = run_key(self._run, f"parts/{self._index(self.next)}.bin")
-        storage.put(self._bucket, key, value)
-        self._objects.append(self.next)
-        return json_text.to_text(pointer(key, value))
-
     def _current(self) -> dict[str, Any]:
         part: dict[str, Any] = {"first": self._first, "count": self.next - self._first}
         if self._has_value:
@@ -147,15 +143,18 @@ class PartWriter:
             part["result"] = f"[{','.join(self._texts)}]"
         if self._failed:
             part["failed"] = self._failed
-        if self._objects:
-            part["objects"] = self._objects
         return part
 
     def _combined_text(self) -> str:
+        blocks = Blocks(run_key(self._run, f"parts/{self._batch}-{self._first}-{self.next - self._first}"))
         try:
-            return json_text.checked_text(self._value, max_bytes=MAX_RESULT_BYTES)
+            text = _short(typed_json.encode(self._value, blocks))
         except (TypeError, ValueError) as error:
-            raise WorkloadError(f"combine must return JSON, at item {self._index(self.next - 1)}: {error}") from error
+            raise WorkloadError(
+                f"what combine returned can't be kept, at item {self._index(self.next - 1)}: {error}"
+            ) from error
+        blocks.store(self._bucket)
+        return text
 
     def _spill(self, part: dict[str, Any]) -> dict[str, Any]:
         first, count = part["first"], part["count"]

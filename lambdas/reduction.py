@@ -4,12 +4,13 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lambdas import json_text, storage
+from lambdas import json_text, storage, typed_json
+from lambdas.combining import Combiner
 from lambdas.coverage import Coverage, State
-from lambdas.errors import ResultFileError, WorkloadError
+from lambdas.errors import ResultFileError
 from lambdas.object_writer import ObjectWriter
-from lambdas.part_reading import NO_RESULT, StoredBytes, listed_results, load_part, part_result
-from lambdas.parts import MAX_OUTPUT_BYTES, describe_error
+from lambdas.part_reading import NO_RESULT, Listed, listed_results, load_part, part_result, single_result
+from lambdas.parts import MAX_OUTPUT_BYTES
 from lambdas.records import Record, interpret
 from lambdas.result_files import Place, ResultFile
 from lambdas.runs import RunSettings
@@ -23,7 +24,7 @@ class Combining:
 
     def __init__(self, bucket: str, combine: Callable[[Any, Any], Any]) -> None:
         self._bucket = bucket
-        self._combine = combine
+        self._combine = Combiner(combine)
         self._has_value = False
         self.value: Any = None
 
@@ -33,16 +34,11 @@ class Combining:
             loaded = load_part(self._bucket, run, part)
             if "result" not in loaded:
                 continue
-            value = part_result(loaded)
-            if not self._has_value:
+            value = part_result(self._bucket, run, loaded)
+            if self._has_value:
+                self.value = self._combine(self.value, value, f"items {part['first']} and on")
+            else:
                 self.value, self._has_value = value, True
-                continue
-            try:
-                self.value = self._combine(self.value, value)
-            except Exception as error:
-                raise WorkloadError(
-                    f"combine raised at items {part['first']} and on: {describe_error(error)}"
-                ) from error
 
 
 class Blocks:
@@ -95,38 +91,53 @@ class RecordReader:
                     yield failure["index"], failure["error"]
 
     def results(self, coverage: Coverage) -> Iterator[Any]:
-        """Yield the result of every item in order: ``NO_RESULT`` for one without, ``StoredBytes`` for bytes."""
+        """Yield the result of every item in order, as ``Listed``: ``NO_RESULT`` for one without."""
         for batch, state, place in coverage.batches():
             if state in (State.FAILED, State.PENDING):
                 yield from (NO_RESULT for _ in range(batch.count))
                 continue
             record = self.record(place)
             if record.is_single:
-                yield part_result(record.parts[0])
+                yield single_result(self.bucket, self.run, record.parts[0])
                 continue
             for part in record.parts:
                 yield from listed_results(self.bucket, self.run, load_part(self.bucket, self.run, part))
 
 
 class Collecting:
-    """Writes every result that passes through to results.jsonl, and keeps them while they are short."""
+    """Writes every result that passes through to results.jsonl, and keeps them while they are short.
 
-    def __init__(self, writer: ObjectWriter) -> None:
+    Parameters
+    ----------
+    items
+        The items of the run as JSON, in their order.
+    """
+
+    def __init__(self, writer: ObjectWriter, items: Iterator[bytes]) -> None:
         self._writer = writer
+        self._items = items
         self._texts: list[str] | None = []
         self._characters = 0
 
     def through(self, results: Iterator[Any]) -> Iterator[Any]:
         """Yield what ``results`` yields, once it is written."""
-        for value in results:
-            text = json_text.to_text(value.describe() if isinstance(value, StoredBytes) else value)
-            self._writer.write(f"{text}\n".encode())
-            if self._texts is not None:
-                self._texts.append(text)
-                self._characters += len(text) + 1
-                if self._characters > MAX_OUTPUT_BYTES:
-                    self._texts = None
-            yield value
+        for index, (result, item) in enumerate(zip(results, self._items, strict=True)):
+            if result is NO_RESULT:
+                self._writer.write(b'{"index":%d,"item":%b,"failed":true}\n' % (index, item))
+                self._keep("null")
+            else:
+                text = _text_for_others(result)
+                self._writer.write(b'{"index":%d,"item":%b,"result":%b}\n' % (index, item, text.encode()))
+                self._keep(_text_as_json(result, text) if result.is_tagged else text)
+            yield result
+
+    def _keep(self, text: str) -> None:
+        if self._texts is None:
+            return
+        self._texts.append(text)
+        self._characters += len(text) + 1
+        if self._characters > MAX_OUTPUT_BYTES:
+            self._texts = None
 
     @property
     def text(self) -> str | None:
@@ -134,6 +145,23 @@ class Collecting:
         return None if self._texts is None else f"[{','.join(self._texts)}]"
 
 
+def _text_for_others(result: Listed) -> str:
+    """Return the text of a result in results.jsonl: its own, but for tags that say what JSON says as well."""
+    return json_text.to_text(typed_json.readable(result.tree)) if result.is_tagged else result.text
+
+
+def _text_as_json(result: Listed, text: str) -> str:
+    """Return a result as plain JSON; as it is in results.jsonl where JSON can't hold it or its text does not."""
+    try:
+        return json_text.to_text(typed_json.as_json(typed_json.untagged(result.tree, _no_block)))
+    except ValueError:
+        return text
+
+
+def _no_block(tag: str, _pointer: Any) -> Any:
+    raise ValueError(f"{tag} is not in the text")
+
+
 def loaded(results: Iterator[Any]) -> Iterator[Any]:
-    """Yield what ``finish`` gets: bytes are read one by one, when their turn comes."""
-    return (value.read() if isinstance(value, StoredBytes) else value for value in results)
+    """Yield what ``finish`` gets: None for an item without a result; blocks are read when their turn comes."""
+    return (None if result is NO_RESULT else result.load() for result in results)

@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdas import batches, chain, environment, json_text, record_files, storage, workloads
+from lambdas import (
+    batches,
+    chain,
+    environment,
+    final_result,
+    json_text,
+    record_files,
+    storage,
+    workloads,
+)
 from lambdas.chain import Link
 from lambdas.contract import Workload
 from lambdas.errors import (
@@ -18,6 +27,7 @@ from lambdas.errors import (
     StorageUnavailableError,
     WorkloadError,
 )
+from lambdas.final_result import FinalResult
 from lambdas.inputs import RUN_NAME
 from lambdas.object_writer import ObjectWriter
 from lambdas.parts import MAX_OUTPUT_BYTES, describe_error
@@ -47,8 +57,9 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     dict
         ::
 
-            {"result": "<JSON text>",     # absent if it is too long for a state, or bytes
+            {"result": "<JSON text>",     # absent if it is too long for a state, or JSON can't hold it
              "total_sum": "<digits>",     # where the result is an integer
+             "array": "int64, shape (3,)",  # where it is an array
              "complete": bool,            # whether every item has its part in the result
              "count": int, "failed": int, # items with and without a result
              "duplicates": int,           # batches that had a second record
@@ -90,7 +101,7 @@ class Answer:
         links = chain.read_links(self.bucket, runs, files, combining)
         self._count_failed(links)
         if combining is not None:
-            return self._write_output(*self._finish(combining.value))
+            return self._write_output(self._finish(combining.value))
         return self._collect(links)
 
     def _count_failed(self, links: list[Link]) -> None:
@@ -127,17 +138,17 @@ class Answer:
         self.output["results_file"] = self._uri("results.jsonl")
         finished = None
         with ObjectWriter(self.bucket, run_key(self.settings.name, "results.jsonl")) as writer:
-            collecting = Collecting(writer)
+            collecting = Collecting(writer, chain.items(self.bucket, links))
             results = collecting.through(chain.results(links))
             if self.workload.finish is not None:
                 finished = self._finish(loaded(results))
             # A finish that stops early does not shorten the file.
             for _ in results:
                 pass
-        return self._write_output(*(finished or in_text(collecting.text)))
+        return self._write_output(finished or final_result.of_texts(collecting.text))
 
-    def _finish(self, value: Any) -> tuple[dict[str, str], str]:
-        """Return the result as a state has it, and the file that has it whatever its length."""
+    def _finish(self, value: Any) -> FinalResult:
+        """Write the result to a file of its own, where it has one, and return what is said of it."""
         if self.workload.finish is not None:
             with self._named_errors():
                 # A copy: the settings are those of every invocation that is still to come here.
@@ -146,15 +157,11 @@ class Answer:
             value = iter([value])
         if isinstance(value, Iterator):
             self._write_stream(value)
-            return {}, "result.bin"
+            return FinalResult("result.bin")
         try:
-            text = json_text.checked_text(value)
+            return final_result.kept(value, ObjectWriter(self.bucket, run_key(self.settings.name, "result.npy")))
         except (TypeError, ValueError) as error:
-            raise WorkloadError(
-                f"the result of workload {self.workload.name} is neither JSON nor bytes: {error}"
-            ) from error
-        is_integer = text.lstrip("-").isdigit()
-        return {"result": text, **({"total_sum": text} if is_integer else {})}, "result.json"
+            raise WorkloadError(f"the result of workload {self.workload.name} can't be kept: {error}") from error
 
     def _write_stream(self, blocks: Iterator[Any]) -> None:
         with ObjectWriter(self.bucket, run_key(self.settings.name, "result.bin")) as writer:
@@ -179,17 +186,14 @@ class Answer:
         except Exception as error:
             raise WorkloadError(f"finish of workload {self.workload.name} raised: {describe_error(error)}") from error
 
-    def _write_output(self, result: dict[str, str], result_file: str) -> dict[str, Any]:
+    def _write_output(self, result: FinalResult) -> dict[str, Any]:
         """Write result.json, which has the result whatever its length, and return what a state can carry."""
-        output = self.output | {"result_file": self._uri(result_file)}
-        whole = result | output
-        storage.put_json(self.bucket, run_key(self.settings.name, "result.json"), whole)
-        return whole if len(json_text.to_text(whole)) <= MAX_OUTPUT_BYTES else output
+        output = self.output | {"result_file": self._uri(result.file)}
+        whole = result.fields | output
+        storage.put_json(self.bucket, run_key(self.settings.name, "result.json"), whole | result.kept)
+        if len(json_text.to_text(whole)) <= MAX_OUTPUT_BYTES:
+            return whole
+        return {name: text for name, text in result.fields.items() if name == "array"} | output
 
     def _uri(self, file: str) -> str:
         return f"s3://{self.bucket}/{run_key(self.settings.name, file)}"
-
-
-def in_text(text: str | None) -> tuple[dict[str, str], str]:
-    """Return results that nobody finished: as text where they are short, else by their file."""
-    return ({}, "results.jsonl") if text is None else ({"result": text}, "result.json")

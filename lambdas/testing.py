@@ -2,16 +2,15 @@
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
-from lambdas import json_text
+from lambdas import json_text, typed_json
+from lambdas.combining import shown_result
+from lambdas.comparison import RELATIVE_TOLERANCE, is_close, largest_float
 from lambdas.contract import Workload, read_workload
 
-# Sums of floats depend on their order in the last digits.
-RELATIVE_TOLERANCE = 1e-9
 MAX_TRIPLES = 1_000
 
 
@@ -37,7 +36,7 @@ def answer(
     WorkloadError
         If the module does not keep the contract.
     Exception
-        Whatever the workload raises; TypeError and ValueError also of a result that is neither JSON nor bytes.
+        Whatever the workload raises; TypeError and ValueError also of a result that can't be kept as it is.
     """
     if (size is None) == (items is None):
         raise ValueError(f"give one of size and items, got size {size} and items {items}")
@@ -48,13 +47,14 @@ def answer(
     results = _batches(workload, [json_text.plain(item) for item in items], given, batch_size)
     value: Any = iter(itertools.chain.from_iterable(results))
     if workload.combine is not None:
-        combined = [functools.reduce(_through_json(workload.combine), batch) for batch in results if batch]
-        value = functools.reduce(_through_json(workload.combine), combined) if combined else None
+        combine = _copying(workload.combine)
+        combined = [functools.reduce(combine, batch) for batch in results if batch]
+        value = functools.reduce(combine, combined) if combined else None
     if workload.finish is not None:
         value = workload.finish(value, params=given)
     elif workload.combine is None:
         value = list(value)
-    return b"".join(value) if isinstance(value, Iterator) else _plain_result(value)
+    return b"".join(value) if isinstance(value, Iterator) else typed_json.copied(value)
 
 
 def check_combine(
@@ -67,24 +67,20 @@ def check_combine(
     samples
         Two results or more, such as ``[compute(item) for item in range(5)]``; of many, 1,000 triples are tried.
     relative_tolerance
-        Of floats, compared with the largest of them; everything else has to be equal.
+        Of floats; everything else has to be equal.
 
     Raises
     ------
     AssertionError
         With results for which it is not.
     TypeError, ValueError
-        If a sample, or what ``combine`` returns, is not JSON.
+        If a sample, or what ``combine`` returns, can't be kept as it is.
     """
     if len(samples) < 2:
         raise ValueError(f"samples must be two results or more, got {len(samples)}")
-    texts = [json_text.checked_text(sample) for sample in samples]
-
-    def combined(left: str, right: str) -> str:
-        # Of copies each time: combine may change what it is given.
-        return json_text.checked_text(combine(json_text.parse(left), json_text.parse(right)))
-
-    for a, b, c in itertools.islice(itertools.product(texts, repeat=3), MAX_TRIPLES):
+    kept = [typed_json.copied(sample) for sample in samples]
+    combined = _copying(combine)
+    for a, b, c in itertools.islice(itertools.product(kept, repeat=3), MAX_TRIPLES):
         _assert_same("commutative", (a, b), combined(a, b), combined(b, a), relative_tolerance)
         left, right = combined(combined(a, b), c), combined(a, combined(b, c))
         _assert_same("associative", (a, b, c), left, right, relative_tolerance)
@@ -99,46 +95,20 @@ def _batches(workload: Workload, items: list[Any], params: dict[str, Any], batch
     batches = []
     for first in range(0, len(items), step):
         batch = items[first : first + step]
-        results = [_plain_result(value) for value in workload.results(batch, first, params)]
+        results = [typed_json.copied(value) for value in workload.results(batch, first, params)]
         if len(results) != len(batch):
             raise ValueError(f"compute_batch must yield one result an item, got {len(results)} for {len(batch)} items")
         batches.append(results)
     return batches
 
 
-def _plain_result(value: Any) -> Any:
-    return value if isinstance(value, bytes) else json_text.plain(value)
+def _copying(combine: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return ``combine`` for copies, since it may change what it is given, and with what it returns checked."""
+    return lambda a, b: typed_json.copied(combine(typed_json.copied(a), typed_json.copied(b)))
 
 
-def _through_json(combine: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda a, b: json_text.plain(combine(a, b))
-
-
-def _assert_same(law: str, samples: tuple[str, ...], left: str, right: str, relative_tolerance: float) -> None:
-    values = [json_text.parse(text) for text in (left, right)]
-    scale = max((abs(number) for value in values for number in _floats(value)), default=0.0)
-    if not _is_same(*values, tolerance=relative_tolerance * scale):
-        raise AssertionError(f"combine is not {law} for {', '.join(samples)}: {left} is not {right}")
-
-
-def _floats(value: Any) -> Iterator[float]:
-    if isinstance(value, float):
-        yield value
-    elif isinstance(value, list | dict):
-        for element in value.values() if isinstance(value, dict) else value:
-            yield from _floats(element)
-
-
-def _is_same(left: Any, right: Any, *, tolerance: float) -> bool:
-    if isinstance(left, float) or isinstance(right, float):
-        both_numbers = isinstance(left, float | int) and isinstance(right, float | int)
-        return both_numbers and math.isclose(left, right, rel_tol=0, abs_tol=tolerance)
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, list):
-        return len(left) == len(right) and all(
-            _is_same(a, b, tolerance=tolerance) for a, b in zip(left, right, strict=True)
-        )
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(_is_same(left[key], right[key], tolerance=tolerance) for key in left)
-    return bool(left == right)
+def _assert_same(law: str, samples: tuple[Any, ...], left: Any, right: Any, relative_tolerance: float) -> None:
+    largest = largest_float(left, right, *samples)
+    if not is_close(left, right, relative=relative_tolerance, largest=largest if relative_tolerance else 0):
+        of = ", ".join(map(shown_result, samples))
+        raise AssertionError(f"combine is not {law} for {of}: {shown_result(left)} is not {shown_result(right)}")

@@ -112,6 +112,10 @@ class Pipeline:
         self.state = start.handler({"input": self.execution_input, "name": self.name}, lambda_context())
         return self.state["run"]
 
+    def results(self) -> list[dict[str, Any]]:
+        """Return the lines of results.jsonl."""
+        return [json.loads(line) for line in self.text("results.jsonl").splitlines()]
+
     def batches(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.text("batches.jsonl").splitlines()]
 

@@ -213,12 +213,10 @@ def test_compute_accounts_for_every_item_whichever_are_bad(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("(1, 2)", "got builtins.tuple"),
         ("{1: 2}", "the key 1 of type int"),
         ("[{'a': {1}}]", "got builtins.set"),
         ("float('nan')", "nan is not JSON"),
         ("[float('-inf')]", "-inf is not JSON"),
-        ("[b'x']", "got builtins.bytes: bytes are a whole result"),
         ("(n for n in [1])", "got builtins.generator: a generator where a value is due"),
         ("compute", "got builtins.function: a function that was not called"),
         ("object()", "got builtins.object"),
@@ -244,14 +242,17 @@ def test_compute_refuses_results_that_json_would_change(
         ("def compute_batch(items): return 'five!'", "must yield one result an item, got str"),
         ("def compute_batch(items): return 7", "must yield one result an item, got int"),
         ("def compute(item): return item\ndef combine(a, b): return a // b // 0", "combine raised at item 1: ZeroDiv"),
-        ("def compute(item): return item\ndef combine(a, b): return {a, b}", "combine must return JSON, at item 1"),
+        (
+            "def compute(item): return item\ndef combine(a, b): return {a, b}",
+            "what combine returned can't be kept, at item 1",
+        ),
     ],
 )
 @pytest.mark.parametrize("tolerance", [0, 100])
 def test_compute_names_how_a_workload_breaks_the_contract(
     pipeline: Any, make_workload: Any, source: str, message: str, tolerance: int
 ) -> None:
-    count = 2 if "combine must" in message else 5
+    count = 2 if "combine returned" in message else 5
     name = make_workload(source)
     run = pipeline(size=count, workload=name, batch_size=count, tolerated_failure_percentage=tolerance)
     with pytest.raises(errors.WorkloadError, match=message):

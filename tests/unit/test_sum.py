@@ -175,7 +175,7 @@ def test_sum_collects_results_in_item_order_from_records_in_any(
     run.write_results(lines=lines, compact=compact)
     output = run.sum()
     assert json.loads(output["result"]) == items
-    assert [json.loads(line) for line in run.text("results.jsonl").splitlines()] == items
+    assert run.results() == [{"index": index, "item": item, "result": item} for index, item in enumerate(items)]
     assert output["results_file"] == f"s3://results-bucket/runs/{run.name}/results.jsonl"
 
 
@@ -190,7 +190,7 @@ def test_sum_points_to_a_result_that_is_too_long_for_a_state(pipeline: Any, make
         assert json.loads(json.loads(run.text("result.json"))["result"]) == "x" * 300_000
     else:
         assert output["result_file"].endswith("/results.jsonl")
-        assert [json.loads(line) for line in run.text("results.jsonl").splitlines()] == ["x" * 150_000] * 2
+        assert [line["result"] for line in run.results()] == ["x" * 150_000] * 2
 
 
 def test_sum_points_to_an_integer_that_is_too_long_for_a_state(pipeline: Any) -> None:
@@ -219,7 +219,8 @@ def test_sum_finishes_once_with_the_value_or_the_stream(
     assert output["result"] == result
     assert output.get("total_sum") == (result if result.isdigit() else None)
     if ADDITION not in source:
-        assert run.text("results.jsonl") == "0\n1\n2\n3\n4\n"
+        lines = [f'{{"index":{index},"item":{index},"result":{index}}}\n' for index in range(5)]
+        assert run.text("results.jsonl") == "".join(lines)
 
 
 def test_sum_has_the_same_result_when_it_is_invoked_again_whatever_finish_changed(
@@ -246,8 +247,8 @@ def test_sum_stores_bytes_that_finish_returns(pipeline: Any, make_workload: Any)
         (PLAIN + "def combine(a, b): return a + str(b)\n", "combine raised at items .*: TypeError"),
         (PLAIN + ADDITION + "def finish(result): return 1 // 0\n", "finish of workload .* raised: ZeroDivisionError"),
         (PLAIN + "def finish(results): return next(results) // 0\n", "finish of workload .* raised: ZeroDivisionError"),
-        (PLAIN + ADDITION + "def finish(result): return {1: 2}\n", "neither JSON nor bytes: JSON keys are text"),
-        (PLAIN + ADDITION + "def finish(result): return float('nan')\n", "neither JSON nor bytes: nan is not JSON"),
+        (PLAIN + ADDITION + "def finish(result): return {1: 2}\n", "can't be kept: JSON keys are text"),
+        (PLAIN + ADDITION + "def finish(result): return float('nan')\n", "can't be kept: nan is not JSON"),
         (PLAIN + "def finish(results): return results\n", "finish .* must yield bytes, or return .*it yielded int"),
         (PLAIN + "def finish(results): yield None\n", "finish .* must yield bytes, or return .*it yielded NoneType"),
         (PLAIN + "def finish(results): yield b'' % next(results)\n", "finish of workload .* raised: TypeError"),

@@ -1,0 +1,77 @@
+"""Calls of a workload's ``combine``: tried the other way round first, because results come in no certain order."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lambdas import comparison, typed_json
+from lambdas.errors import WorkloadError
+from lambdas.json_text import shown
+from lambdas.parts import describe_error
+
+# Pairs of equal results show nothing, so the trial waits for a pair that differs; not for ever, since it compares them.
+MAX_EQUAL_PAIRS = 100
+
+
+class Combiner:
+    """Combines two results; ``place`` says of which items the second is.
+
+    Parameters
+    ----------
+    is_tried
+        Whether ``combine`` is called with its arguments exchanged, too, for the first two results that differ.
+    """
+
+    def __init__(self, combine: Callable[[Any, Any], Any], *, is_tried: bool = True) -> None:
+        self._combine = combine
+        self._pairs_left = MAX_EQUAL_PAIRS if is_tried else 0
+
+    def __call__(self, a: Any, b: Any, place: str) -> Any:
+        """Return what ``combine`` makes of two results; it may have changed them.
+
+        Raises
+        ------
+        WorkloadError
+            If it raises, or gives something else for the two exchanged.
+        """
+        if not self._pairs_left:
+            return self._call(a, b, place)
+        if comparison.is_close(a, b, relative=0, largest=0):
+            self._pairs_left -= 1
+            return self._call(a, b, place)
+        self._pairs_left = 0
+        largest = comparison.largest_float(a, b)
+        copies = self._copied(b), self._copied(a)
+        try:
+            exchanged = self._call(*copies, f"{place}, as combine(b, a)")
+        except WorkloadError:
+            self._call(a, b, place)
+            raise
+        value = self._call(a, b, place)
+        if not comparison.is_close(value, exchanged, largest=max(largest, comparison.largest_float(value))):
+            raise WorkloadError(
+                f"combine(a, b) must be combine(b, a), because results come in no certain order: at {place} one is "
+                f"{shown_result(value)}, the other {shown_result(exchanged)} (without combine, finish gets the "
+                "results in the order of their items)"
+            )
+        return value
+
+    def _call(self, a: Any, b: Any, place: str) -> Any:
+        try:
+            return self._combine(a, b)
+        except Exception as error:
+            raise WorkloadError(f"combine raised at {place}: {describe_error(error)}") from error
+
+    @staticmethod
+    def _copied(value: Any) -> Any:
+        try:
+            return typed_json.copied(value)
+        except (TypeError, ValueError) as error:
+            raise WorkloadError(f"what combine returned can't be kept: {error}") from error
+
+
+def shown_result(value: Any) -> str:
+    """Return a result for an error message."""
+    try:
+        return shown(typed_json.as_json(value))
+    except (TypeError, ValueError):
+        return shown(value)
