@@ -28,7 +28,7 @@ def compute(item, params, seed):
 
     It gets the item (here 0 to size - 1; with --items or --source what those name) and, if it names them, the
     params of the run, the item's index, and a seed: another one for each item, the same one wherever it runs.
-    It returns JSON (numpy's numbers and arrays count as such), or bytes.
+    It returns JSON, arrays or numbers of numpy, bytes, tuples, or lists and dicts of them: they keep their types.
     """
     radius = params.get("radius", 1)
     points = random.Random(seed)

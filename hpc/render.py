@@ -18,7 +18,7 @@ BYTES_SUFFIX = ".bin"
 # Names in Sum's output that the rows below speak of.
 NAMED_FIELDS = (
     *("result", "total_sum", "complete", "count", "failed", "duplicates"),
-    *("result_file", "results_file", "failed_items"),
+    *("array", "result_file", "results_file", "failed_items"),
 )
 
 
@@ -94,6 +94,8 @@ def _output_rows(output: dict[str, Any], locate: Callable[[str], str]) -> list[t
     rows = [_result_row(output, locate)]
     if _has_more(output, rows[0][1]):
         rows.append(("in full", locate(output["result_file"])))
+    if "array" in output and "result" in output:
+        rows.append(("array", f"{output['array']}: {locate(output['result_file'])}"))
     if "results_file" in output:
         rows.append(("each item", locate(output["results_file"])))
     if "count" in output:
@@ -116,13 +118,18 @@ def _result_row(output: dict[str, Any], locate: Callable[[str], str]) -> tuple[s
     if "result" in output:
         return f"{partial}result", _shorten(output["result"])
     file = output.get("result_file", "")
-    return f"{partial}result", f"bytes: {locate(file)}" if file.endswith(BYTES_SUFFIX) else "too long to be shown"
+    if "array" in output:
+        return f"{partial}result", f"array of {output['array']}"
+    if file.endswith(BYTES_SUFFIX):
+        return f"{partial}result", f"bytes: {locate(file)}"
+    return f"{partial}result", "too long to be shown, or not JSON"
 
 
 def _has_more(output: dict[str, Any], shown: str) -> bool:
     """Whether the file of the result has more than was shown, and was not named there."""
     file = output.get("result_file", "")
-    return bool(file) and not file.endswith(BYTES_SUFFIX) and ("result" not in output or "..." in shown)
+    is_named = file.endswith(BYTES_SUFFIX) or ("array" in output and "result" in output)
+    return bool(file) and not is_named and ("result" not in output or "..." in shown)
 
 
 def _shorten(text: str) -> str:

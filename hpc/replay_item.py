@@ -27,7 +27,7 @@ def main(task_file: str, sha256: str) -> int:
         os.environ["HPC_WORKLOADS_OVERLAY"] = task["overlay"]
     try:
         workload = importlib.import_module("lambdas.workloads").load(task["workload"])
-        json_text = importlib.import_module("lambdas.json_text")
+        typed_json = importlib.import_module("lambdas.typed_json")
     except Exception as error:
         console.say(f"hpc replay: {type(error).__name__}: {error}")
         return 2
@@ -35,14 +35,15 @@ def main(task_file: str, sha256: str) -> int:
         console.say(f"workload {workload.name} has changed since the run")
     try:
         results = _compute(workload, task)
+        kept = None if results is None else [typed_json.copied(result) for result in results]
     except Exception:
         # Frames of this file and of the pipeline say nothing about the item.
         console.say(*_own_traceback(workload, console.printable))
         return 1
-    if results is None:
+    if kept is None:
         return EXIT_LEFT
     try:
-        console.emit(_shown(results, json_text), kept_in="the run's own results")
+        console.emit(_shown(kept, typed_json), kept_in="the run's own results")
     except console.ReaderGoneError as error:
         return int(error.exit_code)
     except console.LostRunError as error:
@@ -97,11 +98,11 @@ def _chained(error: BaseException) -> Iterator[BaseException]:
         found += [other for other in others if other is not None and other not in found]
 
 
-def _shown(results: list[Any], json_text: Any) -> str:
+def _shown(results: list[Any], typed_json: Any) -> str:
     if len(results) != 1:
         return f"{len(results)} results for one item"
     [value] = results
-    return f"{len(value)} bytes" if isinstance(value, bytes) else str(json_text.checked_text(value))
+    return f"{len(value)} bytes" if isinstance(value, bytes) else str(typed_json.shown_whole(value))
 
 
 if __name__ == "__main__":

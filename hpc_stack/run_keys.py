@@ -9,6 +9,6 @@ def files(*names: str) -> tuple[str, ...]:
 
 
 START = files("run.json", "batches.jsonl", "items.jsonl")
-SUM = files("result.json", "result.bin", "results.jsonl", "failed.jsonl", "records.json")
+SUM = files("result.json", "result.bin", "result.npy", "results.jsonl", "failed.jsonl", "records.json")
 COMPUTE = files("parts/*")
 JOB = files("parts/*", "batch/*", "batch_callback/*")

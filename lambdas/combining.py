@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from lambdas import comparison, typed_json
+from lambdas import comparison, json_text, typed_json
 from lambdas.errors import WorkloadError
-from lambdas.json_text import shown
 from lambdas.parts import describe_error
 
 # Pairs of equal results show nothing, so the trial waits for a pair that differs; not for ever, since it compares them.
@@ -71,7 +70,4 @@ class Combiner:
 
 def shown_result(value: Any) -> str:
     """Return a result for an error message."""
-    try:
-        return shown(typed_json.as_json(value))
-    except (TypeError, ValueError):
-        return shown(value)
+    return json_text.shortened(typed_json.shown_whole(value), json_text.SHOWN_CHARACTERS)

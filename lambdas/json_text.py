@@ -18,7 +18,7 @@ HINTS = {
     types.CoroutineType: ": a coroutine, from a function that is async",
     types.FunctionType: ": a function that was not called",
     tuple: ": make it a list",
-    bytes: ": bytes are a whole result, not a part of one",
+    bytes: ": make it text, such as value.hex()",
 }
 
 
@@ -94,7 +94,7 @@ _INPUT_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_
 
 
 def plain(value: Any) -> Any:
-    """Return a workload's value as JSON carries it: numpy's scalars and arrays as numbers and lists, the rest as it is.
+    """Return an item of a workload as JSON carries it: numpy's scalars and arrays as numbers and lists.
 
     What JSON would bend into something else is refused: a tuple would come back as a list, an integer key as text.
 
@@ -142,21 +142,18 @@ def _plain_array(numpy: Any, value: Any) -> Any:
     return plain(value.tolist()) if value.dtype.kind == "O" else value.tolist()
 
 
-def checked_text(value: Any, *, max_bytes: int | None = None) -> str:
+def checked_text(value: Any) -> str:
     """Return the text of a value that came from a workload.
 
     Raises
     ------
     TypeError, ValueError
-        As ``plain``, or if the text is longer than ``max_bytes``.
+        As ``plain``.
     """
     try:
-        text = to_text(plain(value))
+        return to_text(plain(value))
     except RecursionError as error:
         raise ValueError("a JSON value is nested too deeply, or within itself") from error
-    if max_bytes is not None and len(text) > max_bytes:
-        raise ValueError(f"a result may have {max_bytes} bytes of JSON, got {len(text)}")
-    return text
 
 
 def shown(value: Any) -> str:

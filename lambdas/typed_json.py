@@ -220,3 +220,11 @@ def as_json(value: Any) -> Any:
     if kind is bytes:
         raise ValueError("JSON has no bytes")
     return numpy_values.as_json(value)
+
+
+def shown_whole(value: Any) -> str:
+    """Return a result for a person: as JSON, or as Python writes it where JSON can't hold it."""
+    try:
+        return json_text.to_text(as_json(value))
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)

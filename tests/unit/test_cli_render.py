@@ -118,7 +118,7 @@ def test_render_text_names_the_file_with_the_full_value_when_it_is_shortened() -
 
 def test_render_text_names_the_file_when_the_result_is_too_long_for_a_state() -> None:
     assert text_of({"result_file": "s3://bucket/runs/run-1/result.json"}) == [
-        "result        too long to be shown",
+        "result        too long to be shown, or not JSON",
         "in full       /home/bucket/runs/run-1/result.json",
     ]
 
@@ -126,6 +126,19 @@ def test_render_text_names_the_file_when_the_result_is_too_long_for_a_state() ->
 def test_render_text_says_that_a_result_is_bytes_and_where_they_are() -> None:
     assert text_of({"result_file": "s3://bucket/runs/run-1/result.bin", "complete": False}) == [
         "partial result bytes: /home/bucket/runs/run-1/result.bin",
+    ]
+
+
+def test_render_text_says_that_a_result_is_an_array_and_where_it_is() -> None:
+    output = {"result": "[4,8,12]", "array": "int64, shape (3,)", "result_file": "s3://bucket/runs/run-1/result.npy"}
+    assert text_of(output) == [
+        "result        [4,8,12]",
+        "array         int64, shape (3,): /home/bucket/runs/run-1/result.npy",
+    ]
+    del output["result"]
+    assert text_of(output) == [
+        "result        array of int64, shape (3,)",
+        "in full       /home/bucket/runs/run-1/result.npy",
     ]
 
 

@@ -19,6 +19,15 @@ def compute(item):
 def finish(results):
     yield from results
 """
+IN_ARRAYS = """
+import numpy as np
+
+def compute(item):
+    return np.full(item, item)
+
+def finish(results):
+    return np.concatenate(list(results))
+"""
 
 
 @pytest.fixture
@@ -51,6 +60,7 @@ def test_handlers_write_what_their_roles_may_and_roles_may_write_nothing_else(
     for run in (
         pipeline(items=[1, 0, 3], workload=make_workload(ONE_FAILS), tolerated_failure_percentage=50),
         pipeline(size=3, workload=make_workload(IN_BYTES)),
+        pipeline(size=3, workload=make_workload(IN_ARRAYS)),
     ):
         written["start"] |= keys_written(run.start)
         written["map"] |= keys_written(run.map)

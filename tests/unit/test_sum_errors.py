@@ -151,10 +151,10 @@ def test_sum_names_a_part_of_another_run(pipeline: Any) -> None:
 @pytest.mark.parametrize(
     ("result", "source", "message"),
     [
-        ("[0]", PLAIN, r"items 0 and on must list 2 results, got \[0\]"),
-        ("[0,1,2]", PLAIN, r"items 0 and on must list 2 results, got \[0, 1, 2\]"),
-        ("5", PLAIN, "items 0 and on must list 2 results, got 5"),
-        ("[0,", PLAIN, "result of items 0 and on is not JSON text: Expecting value"),
+        ("[0]", PLAIN, r"items 0 and on must list 2 results as JSON text, got .\[0\]"),
+        ("[0,1,2]", PLAIN, r"items 0 and on must list 2 results as JSON text, got .\[0,1,2\]"),
+        ("5", PLAIN, "items 0 and on must list 2 results as JSON text, got .5"),
+        ("[0,", PLAIN, r"items 0 and on must list 2 results as JSON text, got .\[0,"),
         ("{", PLAIN + ADDITION, "result of items 0 and on is not JSON text: Expecting property name"),
         (7, PLAIN + ADDITION, "result of items 0 and on is not JSON text"),
     ],

@@ -29,7 +29,7 @@ WORKLOADS = {"combined": COMPUTE + ADDITION, "listed": COMPUTE, "stored": BYTES 
 ITEMS = list(range(10, 30))
 RESULT = json.dumps([item * 3 for item in ITEMS], separators=(",", ":"))
 # What Sum writes: it reads none of it.
-WRITTEN = ("result.json", "results.jsonl", "failed.jsonl", "result.bin")
+WRITTEN = ("result.json", "results.jsonl", "failed.jsonl", "result.bin", "result.npy")
 EXAMPLES = settings(max_examples=80, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
