@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from botocore.exceptions import ClientError
+
 from lambdas import compute, runs, seals, start, storage, workloads
 from lambdas import sum as sum_
 from lambdas.workloads import utf8_keys
@@ -52,6 +54,8 @@ class FolderS3:
         self.path(Key).write_bytes(Body)
 
     def get_object(self, Key: str, Range: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        if not self.path(Key).exists():
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
         first, last = map(int, Range.removeprefix("bytes=").split("-"))
         with self.path(Key).open("rb") as file:
             file.seek(first)
