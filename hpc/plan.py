@@ -9,14 +9,14 @@ from pathlib import Path
 from hpc.console import emit
 from hpc.errors import ExitCode, NotStartedError
 from hpc.planning.advice import MAX_BATCH_COUNT, Wishes, make_plan
-from hpc.planning.designs import ASSUMPTIONS, Computation, Quotas
+from hpc.planning.designs import ASSUMPTIONS, MAX_LAMBDA_MIB, Computation, Quotas
 from hpc.planning.prices import read_prices
 from hpc.planning.ranges import Range
 from hpc.planning.table import lines, show_table, to_json
 from hpc.printable import shorten
 
-MAX_LAMBDA_MIB = 10_240
 MIN_LAMBDA_MIB = 128
+DEFAULT_MIB = 1_024
 
 
 def plan(args: argparse.Namespace) -> int:
@@ -25,12 +25,12 @@ def plan(args: argparse.Namespace) -> int:
     check_figures(args)
     item_count, item_bytes = count_items(args)
     check_batch_size(args.batch_size, item_count)
-    seconds, longest, notes = times_of(args, item_count)
+    seconds, longest, memory_mib, notes = needs_of(args, item_count)
     computation = Computation(
         item_count=item_count,
         seconds_per_item=seconds,
         longest_seconds=longest,
-        memory_mib=args.memory_mib,
+        memory_mib=memory_mib,
         item_bytes=item_bytes,
         result_bytes=args.result_bytes,
     )
@@ -113,15 +113,37 @@ def count_in_file(path: Path) -> int:
         raise NotStartedError(f"--items {path} can't be read: {error}") from error
 
 
-def times_of(args: argparse.Namespace, item_count: int) -> tuple[Range, Range, list[str]]:
-    """Return the seconds of an item, those of the slowest one, and what to say about them."""
-    if args.sample is not None:
-        from hpc.planning.sample import measure  # noqa: PLC0415 - only a sample needs boto3 and the local server
+def needs_of(args: argparse.Namespace, item_count: int) -> tuple[Range, Range, int, list[str]]:
+    """Return the seconds of an item, those of the slowest one, the memory in MiB, and what to say about them."""
+    if args.sample is None:
+        seconds, longest = given_times(args)
+        return seconds, longest, DEFAULT_MIB if args.memory_mib is None else args.memory_mib, []
+    from hpc.planning.sample import measure  # noqa: PLC0415 - only a sample needs boto3 and the local server
 
-        return measure(args, item_count)
+    found = measure(args, item_count)
+    memory_mib, note = measured_memory(args.memory_mib, found.peak_mib)
+    return found.seconds, found.longest_seconds, memory_mib, [*found.notes, note]
+
+
+def measured_memory(given_mib: int | None, peak_mib: int) -> tuple[int, str]:
+    """Return the memory that an item needs after a sample, and what to say of it."""
+    from hpc.memory_used import advised_mib  # noqa: PLC0415 - only after a sample
+
+    if not peak_mib:
+        return given_mib or DEFAULT_MIB, "the log of the sample tells of no memory: --memory-mib is taken"
+    measured = f"measured: peak {peak_mib:,} MiB of memory, with Python and the packages"
+    if given_mib is not None and given_mib >= peak_mib:
+        return given_mib, f"{measured}; --memory-mib is {given_mib:,}"
+    advised = advised_mib(peak_mib)
+    too_small = f"; --memory-mib {given_mib:,} would be too little" if given_mib is not None else ""
+    return advised, f"{measured}; with a quarter of room {advised:,}{too_small}"
+
+
+def given_times(args: argparse.Namespace) -> tuple[Range, Range]:
+    """Return the seconds of an item and those of the slowest one, as options say."""
     seconds: Range = args.seconds
     if args.longest_seconds is None:
-        return seconds, seconds, []
+        return seconds, seconds
     if args.longest_seconds < seconds.expected:
         raise NotStartedError(
             f"--longest-seconds must be {seconds.expected:g}, the expected --seconds, or more, "
@@ -133,4 +155,4 @@ def times_of(args: argparse.Namespace, item_count: int) -> tuple[Range, Range, l
         expected=args.longest_seconds,
         high=max(seconds.high, args.longest_seconds),
     )
-    return seconds, longest, []
+    return seconds, longest

@@ -13,6 +13,7 @@ from hpc.errors import ExitCode, NotStartedError, UnansweredError
 from hpc.fault_options import announced, read_rehearsal
 from hpc.follow import FollowedRun
 from hpc.home import Home
+from hpc.memory_used import log_sizes, peaks_since, warnings
 from hpc.starting import new_run_name, open_target
 from hpc.synthesis import PIPELINE, WITH_JOBS
 from hpc.uploads import check_items, check_source, upload_items, upload_source
@@ -63,6 +64,7 @@ class RunCommand:
         self._name = new_run_name()
         self._rehearsal = read_rehearsal(args)
         self._is_started = False
+        self._log_sizes: dict[Path, int] = {}
         self._budget: Budget | None = None
 
     def open_target(self) -> AbstractContextManager[Target]:
@@ -93,7 +95,12 @@ class RunCommand:
                 say(*followed.interrupted())
             raise
         with announced(self._rehearsal):
-            return followed.follow()
+            code = followed.follow()
+        if target.is_local:
+            peaks = peaks_since(self._logs, self._log_sizes, self._name, all_invocations=not target.is_guest)
+            for line in warnings(peaks):
+                say(line)
+        return code
 
     def _open_budget(self, target: Target) -> None:
         if self._args.max_usd is None:
@@ -102,7 +109,12 @@ class RunCommand:
 
         self._budget = open_budget(self._args, target, self._home)
 
+    @property
+    def _logs(self) -> Path:
+        return self._home.folder / "logs"
+
     def _start(self, target: Target) -> None:
+        self._log_sizes = log_sizes(self._logs) if target.is_local else {}
         uploaded = self._args.source
         if self._items is not None:
             uploaded = upload_items(target, self._name, self._items)

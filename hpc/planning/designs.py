@@ -11,6 +11,8 @@ ChildType = Literal["STANDARD", "EXPRESS"]
 # Source: Lambda developer guide, "Configure Lambda function memory".
 MIB_PER_VCPU = 1_769
 MIB_PER_GB = 1_024
+# Source: Lambda quotas, "Function memory allocation".
+MAX_LAMBDA_MIB = 10_240
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ PLAN = Command(
             option("--sample", type=integer, metavar="K", help="run K of the items on this machine and measure them"),
         ),
         option("--longest-seconds", type=number, metavar="S", help="of the slowest item (as --seconds)"),
-        option("--memory-mib", type=integer, default=1_024, metavar="M", help="an item needs (1024)"),
+        option("--memory-mib", type=integer, metavar="M", help="an item needs (1024, or as --sample finds)"),
         option(
             "--result-bytes",
             type=number,

@@ -8,6 +8,7 @@ import secrets
 import statistics
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from hpc.failed_items import FailedItems
 from hpc.failures import SHOWN_CAUSE_CHARACTERS, describe_error
 from hpc.home import Home
 from hpc.local import local_target
+from hpc.memory_used import log_sizes, peaks_since
 from hpc.planning.ranges import Range
 from hpc.planning.workload import DEFAULT_WORKLOAD, functions_of
 from hpc.printable import shorten
@@ -33,8 +35,18 @@ MACHINE_FACTOR = Range(0.75, 1, 1.5)
 ERRORS_SHOWN = 2
 
 
-def measure(args: argparse.Namespace, item_count: int) -> tuple[Range, Range, list[str]]:
-    """Run a sample; return seconds of an item, seconds of the slowest one, and what to know about them.
+@dataclass(frozen=True)
+class Sample:
+    """What a sample found: times of an item, the peak of Compute's memory, and what to know about them."""
+
+    seconds: Range
+    longest_seconds: Range
+    peak_mib: int
+    notes: list[str]
+
+
+def measure(args: argparse.Namespace, item_count: int) -> Sample:
+    """Run a sample.
 
     Raises
     ------
@@ -60,12 +72,16 @@ def measure(args: argparse.Namespace, item_count: int) -> tuple[Range, Range, li
         positions = spread(item_count, args.sample)
         warm_up_count = os.cpu_count() or 1
         path = write_sample(args, Path(folder), [positions[0]] * warm_up_count + positions)
+        sizes = log_sizes(home.folder / "logs")
         ended = run_sample(target, args, path, max_concurrency=warm_up_count)
         seconds = child_seconds(target, ended, len(positions))
+        name = ended.execution["name"]
+        peaks = peaks_since(home.folder / "logs", sizes, name, all_invocations=False)
     notes = [f"measured: {len(seconds)} of {item_count:,} items on this machine; a vCPU of AWS is taken as 0.75 to 1.5"]
     if "compute_batch" in functions:
         notes.append("the workload has compute_batch: neighbours in one batch may take less than these single items")
-    return *ranges(seconds), notes
+    around, longest = ranges(seconds)
+    return Sample(around, longest, max((each.peak_mib for each in peaks), default=0), notes)
 
 
 def ranges(seconds: list[float]) -> tuple[Range, Range]:

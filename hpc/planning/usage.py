@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hpc.planning import duration
-from hpc.planning.designs import MIB_PER_GB, MIB_PER_VCPU, Assumptions, Computation, Design, Quotas
+from hpc.planning.designs import MAX_LAMBDA_MIB, MIB_PER_GB, MIB_PER_VCPU, Assumptions, Computation, Design, Quotas
 from hpc.planning.ranges import Case
 
 # Start, ComputeMap, Sum; with AWS Batch Start, ChooseBackEnd, the job's state, Sum.
@@ -68,6 +68,8 @@ def obstacle(computation: Computation, design: Design, quotas: Quotas) -> str | 
             if job_slots(design, quotas)
             else f"a job has {design.vcpus:g} vCPU, the quota {quotas.fargate_vcpus:g}"
         )
+    if design.memory_mib > MAX_LAMBDA_MIB:
+        return f"needs {design.memory_mib:,} MiB, a function has {MAX_LAMBDA_MIB:,} at most"
     longest = computation.longest_seconds.high / design.speed
     usable = usable_seconds(design.compute_timeout_seconds)
     if longest > usable:

@@ -129,3 +129,16 @@ def test_plan_samples_rows_of_a_file_with_a_workload_of_its_own(here: Call, tmp_
     )
     assert done.returncode == 0, done.stderr
     assert any(note.startswith("measured: 3 of 3 items") for note in result_of(done)["notes"])
+
+
+def test_plan_advises_the_memory_that_the_sample_used(here: Call, tmp_path: Path) -> None:
+    (tmp_path / "holding.py").write_text("def compute(item):\n    return len(bytearray(1_200_000_000))\n")
+    done = here(
+        *("plan", "--size", "10", "--workload", str(tmp_path / "holding.py"), "--sample", "1", "--output", "json"),
+    )
+    assert done.returncode == 0, done.stderr
+    plan = result_of(done)
+    [note] = [note for note in plan["notes"] if note.startswith("measured: peak ")]
+    peak = int(note.split()[2].replace(",", ""))
+    assert 1_144 < peak < 1_400
+    assert plan["recommended"]["design"]["memory_mib"] >= peak * 1.2
