@@ -97,6 +97,16 @@ class Target:
             )
         return replace(self, state_machine_arn=self.outputs["OrchestratorArn"])
 
+    def renew(self) -> None:
+        """Take credentials as they are now, where a profile's file has others meanwhile."""
+        profile = self.session.profile_name
+        fresh = boto3.Session(
+            profile_name=profile if profile != "default" else None, region_name=self.session.region_name
+        )
+        object.__setattr__(self, "session", fresh)
+        for service in ("stepfunctions", "s3", "batch"):
+            self.__dict__.pop(service, None)
+
     def client(self, service: str) -> Any:
         """Make a client of another service in the same place."""
         return self.session.client(service, endpoint_url=self.endpoint_url, config=self.config)

@@ -31,6 +31,8 @@ class FollowedRun:
     args: argparse.Namespace
     # What it may cost.
     budget: "Budget | None" = None
+    # Of the run after a redrive; a new run has none.
+    redrive_count: int = 0
 
     @property
     def arn(self) -> str:
@@ -46,12 +48,21 @@ class FollowedRun:
         try:
             with open_view() as view:
                 show = view.show if self.budget is None else self.budget.guard(view.show, self._stop_over_budget)
-                ended = Watch(self.target, self.arn).wait(show)
+                ended = self._watch().wait(show)
         except KeyboardInterrupt:
             say(*self.interrupted())
             raise
         self._report(ended)
         return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
+
+    def _watch(self) -> Watch:
+        return Watch(
+            self.target,
+            self.arn,
+            redrive_count=self.redrive_count,
+            is_new=self.redrive_count == 0,
+            stack_name=None if self.target.is_local else self.args.stack_name,
+        )
 
     def detach(self) -> None:
         """Leave the run going on, and say how it is found again."""

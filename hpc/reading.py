@@ -4,7 +4,7 @@ import argparse
 import heapq
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -26,6 +26,8 @@ from hpc.stored_definition import parse_definition
 # What a look finds: of a command that only looks its exit code.
 Found = TypeVar("Found")
 Look = Callable[[argparse.Namespace], Found]
+# Of ListExecutions where few are wanted: one page of so many mostly has them.
+SMALLEST_PAGE = 20
 UNKNOWN_CODES = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
 # Source: "Start a new workflow from a running execution", Step Functions Developer Guide.
 STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
@@ -246,15 +248,35 @@ def open_stack(args: argparse.Namespace, *, is_brief: bool = True) -> Iterator[T
 def list_executions(
     target: Target, machines: Sequence[str], *, limit: int, status: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the executions of state machines that started last, the latest first, as ListExecutions describes them."""
+    """Yield the executions of state machines that started last, the latest first, as ListExecutions describes them.
+
+    ListExecutions has them in another order: those that run by their start or redrive, those that ended by their end.
+    """
     given = {"statusFilter": status} if status is not None else {}
     paginator = target.stepfunctions.get_paginator("list_executions")
     listed = (
-        paginator.paginate(stateMachineArn=machine, PaginationConfig={"PageSize": min(limit, PAGE)}, **given)
+        paginator.paginate(
+            stateMachineArn=machine, PaginationConfig={"PageSize": min(max(limit, SMALLEST_PAGE), PAGE)}, **given
+        )
         for machine in machines
     )
-    each = [(execution for page in pages for execution in page["executions"]) for pages in listed]
+    each = [by_start(one for page in pages for one in page["executions"]) for pages in listed]
     return islice(heapq.merge(*each, key=lambda execution: execution["startDate"], reverse=True), limit)
+
+
+def by_start(listed: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield executions, which are in the order of ListExecutions, by their start, the latest first, as soon as can be.
+
+    Each stands there by the last that it did, to start, to be redriven or to end: what follows was started no later.
+    """
+    waiting: list[tuple[float, int, dict[str, Any]]] = []
+    for number, execution in enumerate(listed):
+        heapq.heappush(waiting, (-execution["startDate"].timestamp(), number, execution))
+        moment = execution.get("stopDate") or execution.get("redriveDate") or execution["startDate"]
+        while waiting and waiting[0][-1]["startDate"] >= moment:
+            yield heapq.heappop(waiting)[-1]
+    while waiting:
+        yield heapq.heappop(waiting)[-1]
 
 
 def _latest(target: Target, *machines: str) -> str:

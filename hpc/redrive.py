@@ -117,5 +117,6 @@ def _redrive(args: argparse.Namespace, home: Home, run: Run) -> FollowedRun:
             say(start_on_missing(run, described, name))
             return FollowedRun(run.target, home, name, args)
         run.target.stepfunctions.redrive_execution(executionArn=run.arn)
-    say(f"redriven {run.name} (redrive {described.get('redriveCount', 0) + 1})")
-    return FollowedRun(run.target, home, run.name, args)
+    redrive_count = described.get("redriveCount", 0) + 1
+    say(f"redriven {run.name} (redrive {redrive_count})")
+    return FollowedRun(run.target, home, run.name, args, redrive_count=redrive_count)

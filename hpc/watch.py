@@ -5,8 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hpc.client import Target, explained
-from hpc.errors import LostRunError
+from botocore.exceptions import ClientError
+
+from hpc.client import Target, has_code
+from hpc.errors import CommandError, LostRunError
+from hpc.patience import ask, goes_on
+
+# DescribeExecution is eventually consistent (API reference): how long it may not know of a start, of a redrive or of an
+# output, before its answer is taken for the truth.
+SETTLING_SECONDS = 30.0
+SETTLING_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,11 +64,32 @@ class Ended(Seen):
 
 
 class Watch:
-    """Asks how an execution is doing."""
+    """Asks how an execution is doing.
 
-    def __init__(self, target: Target, execution_arn: str) -> None:
+    Parameters
+    ----------
+    redrive_count
+        What the execution has at least: the answer of a moment before its redrive is looked at again.
+    is_new
+        Whether the execution was started just now: that it does not exist is looked at again.
+    stack_name
+        What the command was given, for the words that say how the run is found again.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        execution_arn: str,
+        *,
+        redrive_count: int = 0,
+        is_new: bool = False,
+        stack_name: str | None = None,
+    ) -> None:
         self._target = target
         self._execution_arn = execution_arn
+        self._redrive_count = redrive_count
+        self._is_new = is_new
+        self._stack_name = stack_name
         self._map_run_arn: str | None = None
 
     def wait(self, show: Callable[[Counts | None, float], None]) -> Ended:
@@ -80,7 +109,12 @@ class Watch:
         """
         began = time.monotonic()
         while True:
-            seen = self.look()
+            try:
+                seen = self.look()
+            except CommandError as error:
+                if self._target.is_local:
+                    raise
+                raise LostRunError(str(error), goes_on(self._target, self._execution_arn, self._stack_name)) from error
             age = time.monotonic() - began
             show(Counts.of(seen.map_run["itemCounts"]) if seen.map_run else None, age)
             if seen.status != "RUNNING":
@@ -92,16 +126,47 @@ class Watch:
         return Seen(self._describe(), self._describe_map_run())
 
     def _describe(self) -> dict[str, Any]:
-        with explained(LostRunError, "asking about the run"):
+        until = time.monotonic() + SETTLING_SECONDS
+        while True:
+            answer = ask(self._target, "asking about the run", self._described)
+            if answer is not None and self._is_settled(answer):
+                self._is_new = False
+                return answer
+            if time.monotonic() > until:
+                raise LostRunError(f"asking about the run: the service {_what_it_lacks(answer)}")
+            time.sleep(SETTLING_PAUSE_SECONDS)
+
+    def _described(self) -> dict[str, Any] | None:
+        """Return the answer, None where a new execution is not known yet."""
+        try:
             answer: dict[str, Any] = self._target.stepfunctions.describe_execution(executionArn=self._execution_arn)
+        except ClientError as error:
+            if self._is_new and has_code(error, {"ExecutionDoesNotExist"}):
+                return None
+            raise
         return answer
 
+    def _is_settled(self, answer: dict[str, Any]) -> bool:
+        if answer.get("redriveCount", 0) < self._redrive_count:
+            return False
+        return answer["status"] != "SUCCEEDED" or "output" in answer
+
     def _describe_map_run(self) -> dict[str, Any] | None:
-        with explained(LostRunError, "asking about the Map Run"):
-            if self._map_run_arn is None:
-                map_runs = self._target.stepfunctions.list_map_runs(executionArn=self._execution_arn)["mapRuns"]
-                if not map_runs:
-                    return None
-                self._map_run_arn = max(map_runs, key=lambda map_run: map_run["startDate"])["mapRunArn"]
-            answer: dict[str, Any] = self._target.stepfunctions.describe_map_run(mapRunArn=self._map_run_arn)
+        return ask(self._target, "asking about the Map Run", self._described_map_run)
+
+    def _described_map_run(self) -> dict[str, Any] | None:
+        if self._map_run_arn is None:
+            map_runs = self._target.stepfunctions.list_map_runs(executionArn=self._execution_arn)["mapRuns"]
+            if not map_runs:
+                return None
+            self._map_run_arn = max(map_runs, key=lambda map_run: map_run["startDate"])["mapRunArn"]
+        answer: dict[str, Any] = self._target.stepfunctions.describe_map_run(mapRunArn=self._map_run_arn)
         return answer
+
+
+def _what_it_lacks(answer: dict[str, Any] | None) -> str:
+    if answer is None:
+        return "does not know it"
+    if answer["status"] == "SUCCEEDED":
+        return "says SUCCEEDED and tells no output"
+    return "does not know of its redrive"

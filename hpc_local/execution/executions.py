@@ -25,7 +25,7 @@ from hpc_local.language import Json
 from hpc_local.language.errors import TOO_DEEP, StatesError, StatesRuntimeError
 from hpc_local.language.json_text import compact
 from hpc_local.storage.event import Event
-from hpc_local.storage.executions import ExecutionRow, ExecutionStore
+from hpc_local.storage.executions import ExecutionRow, ExecutionStore, Place, place_of
 from hpc_local.storage.journal import StorageError
 from hpc_local.storage.store import Store
 
@@ -140,15 +140,17 @@ class Executions:
         execution = self.running.get(arn)
         return execution.row if execution else self._unstored.get(arn) or self._store.find(arn)
 
-    def of_machine(self, machine_arn: str, status: str | None, before: int | None, limit: int) -> list[ExecutionRow]:
-        """Return executions of a machine, newest first, from the one below row id ``before`` on."""
+    def of_machine(self, machine_arn: str, status: str | None, before: Place | None, limit: int) -> list[ExecutionRow]:
+        """Return executions of a machine in the order of ListExecutions, from the first after a place on."""
         unstored = {row.id: row for row in self._unstored.values() if row.machine_arn == machine_arn}
         stored = self._store.of_machine(machine_arn, status, before, limit + len(unstored))
         found = [row for row in stored if row.id not in unstored]  # there they are still running
         found += [
-            row for row in unstored.values() if status in (None, row.status) and (before is None or row.id < before)
+            row
+            for row in unstored.values()
+            if status in (None, row.status) and (before is None or place_of(row) < before)
         ]
-        return heapq.nlargest(limit, found, key=lambda row: row.id)
+        return heapq.nlargest(limit, found, key=place_of)
 
     def has_running(self, machine_arn: str) -> bool:
         return any(execution.machine.row.arn == machine_arn for execution in self.running.values())

@@ -18,7 +18,7 @@ from hpc_local.maps.map_run import LiveChild
 from hpc_local.protocol import ServiceError
 from hpc_local.states_api.context import Context, Params, Result
 from hpc_local.states_api.machines import described_settings, find_active, find_machine
-from hpc_local.states_api.paging import cursor, next_token, page_size
+from hpc_local.states_api.paging import cursor, moment_cursor, next_token, page_size
 from hpc_local.states_api.parameters import (
     check_arn,
     check_input,
@@ -32,7 +32,7 @@ from hpc_local.states_api.parameters import (
     without_none,
 )
 from hpc_local.states_api.redrive import described_child_redrive, described_redrive
-from hpc_local.storage.executions import ExecutionRow
+from hpc_local.storage.executions import ExecutionRow, place_of
 from hpc_local.storage.map_runs import ChildFilter, ChildRecord, ChildRow, MapRunRow
 
 Child = tuple[MapRunRow, ChildRecord | LiveChild]
@@ -155,29 +155,29 @@ def _described(row: ExecutionRow, *, with_data: bool) -> Result:
 
 
 async def list_executions(context: Context, params: Params) -> Result:
-    """ListExecutions of a state machine or of a Map Run, the one that started last first."""
+    """ListExecutions of a state machine, by start of those that run and end of the others; of a Map Run by start."""
     if ("stateMachineArn" in params) == ("mapRunArn" in params):
         raise ServiceError("ValidationException", "give exactly one of stateMachineArn and mapRunArn")
-    limit, before = page_size(params), cursor(params, int)
+    limit = page_size(params)
     if "redriveFilter" in params and "stateMachineArn" in params:
         raise ServiceError("ValidationException", "redriveFilter is for the children of a Map Run: give mapRunArn")
     status = params.get("statusFilter")
     if status == "PENDING_REDRIVE":
         return {"executions": []}
-    rows: list[tuple[int, Result]]
+    rows: list[tuple[Any, Result]]
     if "mapRunArn" in params:
         map_run = context.map_runs.find(check_arn(params["mapRunArn"], "mapRun"))
         if map_run is None:
             raise no_resource(params["mapRunArn"])
-        wanted = ChildFilter(status, _REDRIVEN.get(params.get("redriveFilter", "")), before)
+        wanted = ChildFilter(status, _REDRIVEN.get(params.get("redriveFilter", "")), cursor(params, int))
         children = context.map_runs.children(map_run, wanted, limit + 1)
         rows = [(child.position, _listed_child(map_run, child)) for child in children]
     else:
         machine = find_machine(context, params["stateMachineArn"])
         if machine.is_express:
             raise type_not_supported()
-        executions = context.executions.of_machine(machine.row.arn, status, before, limit + 1)
-        rows = [(row.id, _listed(row)) for row in executions]
+        executions = context.executions.of_machine(machine.row.arn, status, moment_cursor(params), limit + 1)
+        rows = [(list(place_of(row)), _listed(row)) for row in executions]
     more = next_token(params, rows[limit - 1][0]) if len(rows) > limit else {}
     return {"executions": [listed for _place, listed in rows[:limit]], **more}
 

@@ -36,6 +36,27 @@ def cursor(params: Params, kind: type[Start]) -> Start | None:
     ServiceError
         ``InvalidToken``, if the token is not one that ``next_token`` gave for the same list.
     """
+    start = _start(params)
+    if start is None:
+        return None
+    if type(start) is not kind or not _is_place(start):
+        raise _invalid_token()
+    return start
+
+
+def moment_cursor(params: Params) -> tuple[float, int] | None:
+    """Where the page begins in a list by moment and id, or None for the first; raises as ``cursor`` does."""
+    start = _start(params)
+    if start is None:
+        return None
+    match start:
+        case [int() | float() as moment, int() as row_id] if _is_place(row_id) and abs(moment) < _SQLITE_LIMIT:
+            return float(moment), row_id
+    raise _invalid_token()
+
+
+def _start(params: Params) -> Any:
+    """Return what a token holds that ``next_token`` gave for the same list, None where there is no token."""
     token = params.get("nextToken")
     if token is None:
         return None
@@ -43,7 +64,7 @@ def cursor(params: Params, kind: type[Start]) -> Start | None:
         of_list, start = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError):
         raise _invalid_token() from None
-    if of_list != _digest(params) or type(start) is not kind or not _is_place(start):
+    if of_list != _digest(params) or start is None:
         raise _invalid_token()
     return start
 

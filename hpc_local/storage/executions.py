@@ -1,5 +1,6 @@
 """What is remembered of executions: a row each, and their events in segments."""
 
+import heapq
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -41,7 +42,16 @@ class ExecutionRow:
 
 _COLUMNS = tuple(ExecutionRow.__dataclass_fields__)
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM executions"  # noqa: S608 - names of our own fields
+# Where an execution stands in a list: those that run by their start or redrive, those that ended by their end.
+Place = tuple[float, int]
 _HIGHEST_ID = 2**63 - 1
+_FIRST_PLACE: Place = (float("inf"), _HIGHEST_ID)
+
+
+def place_of(row: ExecutionRow) -> Place:
+    """Return where an execution stands in the list of its machine, which is read from the highest place down."""
+    moment = row.stopped if row.stopped is not None else row.redriven if row.redriven is not None else row.started
+    return moment, row.id
 
 
 class ExecutionStore:
@@ -103,14 +113,18 @@ class ExecutionStore:
     def by_id(self, execution_id: int) -> ExecutionRow:
         return ExecutionRow(**self._store.read_one(f"{_SELECT} WHERE id = ?", (execution_id,)))
 
-    def of_machine(self, machine_arn: str, status: str | None, before: int | None, limit: int) -> list[ExecutionRow]:
-        """Return executions of one machine, newest first, from the one that started before that of id ``before``."""
+    def of_machine(self, machine_arn: str, status: str | None, before: Place | None, limit: int) -> list[ExecutionRow]:
+        """Return executions of a machine in the order of ListExecutions, from the first after the place ``before``."""
         condition, values = ("AND status = ?", (status,)) if status else ("", ())
-        rows = self._store.read(
-            f"{_SELECT} WHERE machine_arn = ? {condition} AND id < ? ORDER BY id DESC LIMIT ?",
-            (machine_arn, *values, _HIGHEST_ID if before is None else before, limit),
+        place = before or _FIRST_PLACE
+        of_machine = f"{_SELECT} WHERE machine_arn = ? {condition}"
+        ended = self._store.read(
+            f"{of_machine} AND stopped IS NOT NULL AND (stopped, id) < (?, ?) ORDER BY stopped DESC, id DESC LIMIT ?",
+            (machine_arn, *values, *place, limit),
         )
-        return [ExecutionRow(**row) for row in rows]
+        running = self._store.read(f"{of_machine} AND stopped IS NULL", (machine_arn, *values))
+        rows = [ExecutionRow(**row) for row in (*ended, *running)]
+        return heapq.nlargest(limit, (row for row in rows if place_of(row) < place), key=place_of)
 
     def running(self) -> list[ExecutionRow]:
         return [ExecutionRow(**row) for row in self._store.read(f"{_SELECT} WHERE status = 'RUNNING'")]

@@ -46,8 +46,10 @@ CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, stopped INTEGER NOT NULL, 
 # Lists are read newest first from a given place on, with and without a status.
 INDEXES = """
 DROP INDEX IF EXISTS executions_of_machine;
-CREATE INDEX IF NOT EXISTS executions_by_machine ON executions (machine_arn, id);
-CREATE INDEX IF NOT EXISTS executions_by_status ON executions (machine_arn, status, id);
+DROP INDEX IF EXISTS executions_by_machine;
+DROP INDEX IF EXISTS executions_by_status;
+CREATE INDEX IF NOT EXISTS executions_by_end ON executions (machine_arn, stopped, id);
+CREATE INDEX IF NOT EXISTS executions_by_status_and_end ON executions (machine_arn, status, stopped, id);
 CREATE INDEX IF NOT EXISTS executions_running ON executions (id) WHERE status = 'RUNNING';
 CREATE INDEX IF NOT EXISTS children_unsuccessful ON children (map_run, status, position) WHERE status <> 'SUCCEEDED';
 CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (stopped);

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc_local.storage.child_log import SEGMENT_BYTES, ChildLog
-from hpc_local.storage.executions import ExecutionRow, ExecutionStore
+from hpc_local.storage.executions import ExecutionRow, ExecutionStore, place_of
 from hpc_local.storage.journal import Journal, StorageError
 from hpc_local.storage.machines import MachineRow, MachineStore
 from hpc_local.storage.map_runs import ChildRecord, MapRunRow, MapRunStore
@@ -93,9 +93,39 @@ def test_executions_of_a_machine_are_paged_newest_first_by_status(store: Store) 
         )
         executions.insert(row, "definition").result()
     first = executions.of_machine("paged", None, None, 4)
-    second = executions.of_machine("paged", None, first[-1].id, 100)
+    second = executions.of_machine("paged", None, place_of(first[-1]), 100)
     assert [row.name for row in first + second] == [str(number) for number in range(9, -1, -1)]
     assert [row.name for row in executions.of_machine("paged", "FAILED", None, 100)] == ["9", "6", "3", "0"]
+
+
+def test_running_executions_are_listed_by_start_or_redrive_and_ended_ones_by_their_end(store: Store) -> None:
+    executions = ExecutionStore(store)
+    # (name, started, stopped, redriven)
+    moments: list[tuple[str, float, float | None, float | None]] = [
+        ("long", 1.0, 50.0, None),
+        ("short", 10.0, 11.0, None),
+        ("running", 20.0, None, None),
+        ("redriven", 2.0, None, 30.0),
+        ("ended after a redrive", 3.0, 25.0, 24.0),
+    ]
+    for name, started, stopped, redriven in moments:
+        row = ExecutionRow(
+            id=store.next_execution_id(),
+            arn=f"order:{name}",
+            machine_arn="order",
+            name=name,
+            status="RUNNING" if stopped is None else "SUCCEEDED",
+            started=started,
+            stopped=stopped,
+            redriven=redriven,
+            input="{}",
+        )
+        executions.insert(row, "definition").result()
+    listed = executions.of_machine("order", None, None, 10)
+    assert [row.name for row in listed] == ["long", "redriven", "ended after a redrive", "running", "short"]
+    paged = executions.of_machine("order", None, place_of(listed[1]), 2)
+    assert [row.name for row in paged] == ["ended after a redrive", "running"]
+    assert [row.name for row in executions.of_machine("order", "RUNNING", None, 10)] == ["redriven", "running"]
 
 
 def test_deleted_machine_takes_its_executions_along_and_no_others(store: Store) -> None:

@@ -142,10 +142,34 @@ def test_failed_items_come_from_the_children_while_the_map_run_goes_on(target: T
     assert items.batches == {"FAILED": PAGE + 1}
 
 
-def test_latest_run_is_the_first_that_the_service_lists(target: Target, states: Stubber) -> None:
-    latest = {**child(1), "executionArn": RUN, "stateMachineArn": MACHINE}
-    states.add_response("list_executions", {"executions": [latest]}, {"stateMachineArn": MACHINE, "maxResults": 1})
-    assert find_run(target, None) == RUN
+def ended(name: str, started: int, stopped: int | None) -> dict[str, Any]:
+    end = {} if stopped is None else {"stopDate": BEGIN + timedelta(seconds=stopped)}
+    arn = RUN.replace("run-1", name)
+    moments = {"startDate": BEGIN + timedelta(seconds=started), **end}
+    return {**child(0, "SUCCEEDED"), "stateMachineArn": MACHINE, "name": name, "executionArn": arn, **moments}
+
+
+def test_latest_run_started_last_though_a_longer_one_ended_later(target: Target, states: Stubber) -> None:
+    asked = {"stateMachineArn": MACHINE, "maxResults": 20}
+    # By their end, as the service lists them.
+    runs = [ended("long", 0, 500), ended("longer", -100, 400), ended("short", 300, 310), ended("before", 0, 299)]
+    states.add_response("list_executions", {"executions": runs, "nextToken": "more"}, asked)
+    assert find_run(target, None).endswith(":short")
+
+
+def test_latest_run_is_looked_for_until_no_other_can_have_started_later(target: Target, states: Stubber) -> None:
+    asked = {"stateMachineArn": MACHINE, "maxResults": 20}
+    first = [ended(f"long-{number}", -number, 1_000 - number) for number in range(20)]
+    states.add_response("list_executions", {"executions": first, "nextToken": "more"}, asked)
+    second = [ended("latest", 300, 310), ended("before", 200, 210), ended("earlier", 250, 299)]
+    states.add_response("list_executions", {"executions": second, "nextToken": "rest"}, {**asked, "nextToken": "more"})
+    assert find_run(target, None).endswith(":latest")
+
+
+def test_runs_are_listed_by_their_start(target: Target, states: Stubber) -> None:
+    runs = [ended("b", 10, 400), ended("c", 300, 310), ended("r", 305, None), ended("d", 200, 210), ended("e", 1, 20)]
+    states.add_response("list_executions", {"executions": runs}, {"stateMachineArn": MACHINE, "maxResults": 20})
+    assert [run["name"] for run in list_executions(target, [MACHINE], limit=3)] == ["r", "c", "d"]
 
 
 @pytest.mark.parametrize(("status", "is_known"), [("SUCCEEDED", True), ("FAILED", False)])
