@@ -11,6 +11,18 @@ unexport PYTHONDONTWRITEBYTECODE
 # `value` leaves a "$" in a folder's name as it is.
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(value PATH)
 
+# A network that inspects TLS has a certificate of its own: pip, uv and node take those that the machine trusts.
+CERTIFICATES := $(or $(value SSL_CERT_FILE),$(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt \
+	/etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem)))
+ifneq ($(CERTIFICATES),)
+export PIP_CERT ?= $(CERTIFICATES)
+export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
+endif
+ifneq ($(CERTIFICATES)$(wildcard /etc/ssl/cert.pem),)
+export UV_SYSTEM_CERTS ?= true
+endif
+export NODE_USE_SYSTEM_CA ?= 1
+
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out "$(REPORT)" >&2
 
@@ -69,7 +81,7 @@ UV_INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	$(UV_INSTALL) --require-hashes -r requirements.txt -c constraints.txt
-	$(UV_INSTALL) -r lambdas/requirements.txt -c constraints.txt
+	$(BIN)/python -m hpc_stack.packages
 	$(UV_INSTALL) --no-deps --build-constraints constraints.txt -e .
 	touch $@
 

@@ -9,8 +9,6 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 import uuid
 from dataclasses import dataclass
@@ -20,6 +18,8 @@ from pathlib import Path
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from hpc_stack.packages import REQUIREMENTS, PackagesError, normalized, read_pins, read_requirements
+from hpc_stack.packages import install as install_packages
 from hpc_stack.pythons import ON_OLD_LINUX
 
 # glibc that wheels may need: AL2023, which Lambda's Pythons since 3.12 run on, has 2.34, and numpy's wheels for arm64
@@ -30,13 +30,11 @@ PROCESSORS = {"arm64": "aarch64", "x86_64": "x86_64"}
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 # Of a function's code and layers, unzipped.  Source: Lambda quotas, "Deployment package (.zip file archive) size".
 MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
-REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?==(?P<version>[^\s;*]+)(\s*;.*)?")
 KEPT_LAYERS = 4
 ABANDONED_AFTER_SECONDS = 3_600
-SHOWN_LINES = 12
 
 
-class LayerError(ValueError):
+class LayerError(PackagesError):
     """The packages of the workloads can't be a layer; the text says which of them, and why."""
 
 
@@ -89,29 +87,6 @@ def define_layer(
     )
 
 
-def read_requirements(file: Path) -> dict[str, str]:
-    """Return the pinned version of each package that a file names, by its normalized name."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    versions = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        requirement = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
-        if not requirement:
-            continue
-        match = REQUIREMENT.fullmatch(requirement)
-        if match is None:
-            raise LayerError(f"line {number} of {file} must pin one version, like numpy==2.4.6, got '{requirement}'")
-        versions[normalized(match["name"])] = match["version"]
-    return versions
-
-
-def normalized(name: str) -> str:
-    """Source: PyPA's specification of names, "Name normalization"."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def find_layer(project_root: Path, requirements: dict[str, str], target: Target) -> Path:
     """Return the layer's folder, with the packages below ``python/``; build it if it is not in the cache."""
     constraints = project_root / "constraints.txt"
@@ -162,29 +137,17 @@ def build_layer(folder: Path, project_root: Path, requirements: dict[str, str], 
 
 def install(packages: Path, project_root: Path, target: Target) -> None:
     """Put the packages into a folder with uv, which resolves for another Python and processor than these here."""
-    beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.is_file() else shutil.which("uv")
-    if uv is None:
-        raise LayerError("building the layer of lambdas/requirements.txt needs uv: make installs it into .venv")
-    constraints = project_root / "constraints.txt"
-    result = subprocess.run(  # noqa: S603 - fixed arguments, no shell
-        [
-            *(uv, "pip", "install", "--quiet", "--no-progress", "--python", sys.executable),
-            *("--target", str(packages), "--link-mode", "copy"),
-            *("--python-version", target.python_version, "--python-platform", target.platform),
-            *("--only-binary", ":all:", "--requirements", str(project_root / "lambdas/requirements.txt")),
-            *(("--constraints", str(constraints)) if constraints.is_file() else ()),
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode != 0:
-        lines = result.stderr.strip().splitlines()[-SHOWN_LINES:]
-        raise LayerError(
-            f"lambdas/requirements.txt can't be installed from wheels for {target}; uv says:\n" + "\n".join(lines)
+    try:
+        install_packages(
+            project_root,
+            [
+                *("--target", str(packages), "--link-mode", "copy"),
+                *("--python-version", target.python_version, "--python-platform", target.platform),
+                *("--only-binary", ":all:"),
+            ],
         )
+    except PackagesError as error:
+        raise LayerError(f"{REQUIREMENTS} can't be installed from wheels for {target}; uv says:\n{error}") from error
 
 
 def check_pins(packages: Path, requirements: dict[str, str], constraints: Path) -> None:
@@ -208,16 +171,6 @@ def _needed_by(packages: Path, name: str) -> str:
 
     users = sorted(each.name for each in distributions(path=[str(packages)]) if needs(each))
     return f" (needed by {', '.join(users)})" if users else ""
-
-
-def read_pins(constraints: Path) -> set[tuple[str, str]]:
-    """Return names and versions of constraints.txt, where a package may have another version by Python."""
-    if not constraints.is_file():
-        return set()
-    # A pin is followed by the hashes of its files, each on a line of its own.
-    lines = (line.removesuffix("\\").rstrip() for line in constraints.read_text(encoding="utf-8").splitlines())
-    matches = map(REQUIREMENT.fullmatch, lines)
-    return {(normalized(match["name"]), match["version"]) for match in matches if match is not None}
 
 
 def check_binaries(folder: Path, target: Target) -> None:

@@ -13,6 +13,7 @@ from synthesis import ROOT, resources_of
 
 from hpc_stack import layer
 from hpc_stack.layer import LayerError, Target
+from hpc_stack.packages import PackagesError
 
 ARM = Target(python_version="3.14", architecture="arm64")
 X86 = Target(python_version="3.14", architecture="x86_64")
@@ -89,7 +90,7 @@ def test_read_requirements_takes_pins_and_comments(project: Path) -> None:
 )
 def test_read_requirements_refuses_what_pins_no_version(project: Path, line: str) -> None:
     with pytest.raises(
-        LayerError, match=r"line 2 of .*requirements\.txt must pin one version, like numpy==2\.4\.6, got"
+        PackagesError, match=r"line 2 of .*requirements\.txt must pin one version, like numpy==2\.4\.6, got"
     ):
         requirements(project, f"# first\n{line}\n")
 
@@ -171,6 +172,23 @@ def test_what_comes_along_has_to_be_pinned_too(project: Path) -> None:
         layer.find_layer(project, wanted, ARM)
     (project / "constraints.txt").write_text("six==1.17.0\n")
     assert (layer.find_layer(project, wanted, ARM) / "python/six.py").exists()
+
+
+def test_workload_has_another_version_than_the_project(project: Path) -> None:
+    wanted = requirements(project, "six==1.16.0\npython-dateutil==2.8.2\n")
+    (project / "constraints.txt").write_text("six==1.17.0\npython-dateutil==2.9.0.post0\n")
+    folder = layer.find_layer(project, wanted, ARM) / "python"
+    assert sorted(path.name for path in folder.glob("*.dist-info")) == [
+        "python_dateutil-2.8.2.dist-info",
+        "six-1.16.0.dist-info",
+    ]
+
+
+def test_what_a_workload_needs_in_another_version_has_to_be_named(project: Path) -> None:
+    wanted = requirements(project, "pathlib2==2.3.7.post1\n")
+    (project / "constraints.txt").write_text("six==1.0.0\n")
+    with pytest.raises(LayerError, match=r"six \S+ comes along .* add six==\S+ there \(needed by pathlib2\)"):
+        layer.find_layer(project, wanted, ARM)
 
 
 @pytest.mark.parametrize(
