@@ -8,8 +8,8 @@ from sfn_local.language.timestamps import parse_timestamp
 
 
 async def run_pass(state: State, step: Step) -> Json:
-    """Give ``Result`` if the state has one, else what it was given."""
-    if "Result" in state.fields:
+    """Give ``Result`` if the state has one, else what it was given; null counts as none (recorded)."""
+    if state.fields.get("Result") is not None:
         return state.fields["Result"]
     return state.flow.arguments(step.effective_input, step.scope)
 

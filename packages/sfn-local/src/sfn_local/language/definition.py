@@ -16,9 +16,11 @@ from sfn_local.language.value_checks import Where, check_name, refuse
 
 MAX_DEFINITION_BYTES = 1024 * 1024  # Source: AWS documentation, "Step Functions service quotas"
 
+NO_TERMINAL_STATE = "no terminal state"  # how the reason of such a refusal is told from others
+
 ResourceCheck = Callable[[str], str | None]  # a task's Resource -> why it can't be run, or None
 
-__all__ = ["InvalidDefinition", "load", "states_of_workflow"]
+__all__ = ["NO_TERMINAL_STATE", "InvalidDefinition", "load", "states_of_workflow"]
 
 
 def load(source: str | Mapping[str, Json], check_resource: ResourceCheck | None = None) -> Mapping[str, Json]:
@@ -95,6 +97,10 @@ class _Loader:
         targets = {name: list(_targets(state, place.at(name))) for name, state in states.items()}
         for target, at in (found for each in targets.values() for found in each):
             _check_target(target, states, at)
+        if not any(_is_terminal(state) for state in states.values()):
+            raise InvalidDefinition(
+                place.place, f"has {NO_TERMINAL_STATE}: none has End true or is of type Succeed or Fail"
+            )
         reached, waiting = set[str](), [workflow["StartAt"]]
         while waiting:
             name = waiting.pop()
@@ -179,6 +185,10 @@ class _Loader:
             raise InvalidDefinition(where.at("Label").place, f"the label is used already at {self.labels[label]}")
         if label is not None:
             self.labels[label] = where.at("Label").place
+
+
+def _is_terminal(state: Mapping[str, Json]) -> bool:
+    return state.get("End") is True or state["Type"] in ("Succeed", "Fail")
 
 
 def _check_transition(state: Mapping[str, Json], kind: str, where: Where) -> None:

@@ -39,6 +39,10 @@ class ArgumentError(ValueError):
     """A function can't take this argument; the text says why."""
 
 
+class ArgumentTypeError(ArgumentError):
+    """The argument is of a type that the function doesn't take."""
+
+
 class Literal(str):
     """A text that stands in the call itself, with its escapes; States.Format has to see them."""
 
@@ -63,13 +67,13 @@ def _plain(value: Json) -> Json:
 def _array(value: Json, position: str = "first") -> list[Json]:
     if isinstance(value, list):
         return value
-    raise ArgumentError(f"the {position} argument must be an array, got {_show(value)}")
+    raise ArgumentTypeError(f"the {position} argument must be an array, got {_show(value)}")
 
 
 def _text(value: Json, position: str) -> str:
     if isinstance(value, str):
         return value
-    raise ArgumentError(f"the {position} argument must be a string, got {_show(value)}")
+    raise ArgumentTypeError(f"the {position} argument must be a string, got {_show(value)}")
 
 
 def _integer(value: Json, position: str) -> int:
@@ -77,7 +81,7 @@ def _integer(value: Json, position: str) -> int:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return math.floor(value + 0.5)
-    raise ArgumentError(f"the {position} argument must be a number, got {_show(value)}")
+    raise ArgumentTypeError(f"the {position} argument must be a number, got {_show(value)}")
 
 
 def _show(value: Json) -> str:
@@ -160,7 +164,7 @@ def _json_merge(first: Json, second: Json, deep: Json) -> Json:
         raise ArgumentError(f"the third argument must be false (shallow merge), got {_show(deep)}")
     for value, position in ((first, "first"), (second, "second")):
         if not isinstance(value, dict):
-            raise ArgumentError(f"the {position} argument must be an object, got {_show(value)}")
+            raise ArgumentTypeError(f"the {position} argument must be an object, got {_show(value)}")
     return {**first, **second}
 
 

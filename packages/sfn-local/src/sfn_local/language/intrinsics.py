@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from sfn_local.language import Json
 from sfn_local.language.errors import IntrinsicFailureError, StatesRuntimeError
-from sfn_local.language.intrinsic_functions import FUNCTIONS, ArgumentError, Implementation, Literal, unescape
+from sfn_local.language.intrinsic_functions import (
+    FUNCTIONS,
+    ArgumentError,
+    ArgumentTypeError,
+    Implementation,
+    Literal,
+    unescape,
+)
 from sfn_local.language.json_text import compact, parse
 from sfn_local.language.paths import Finder, MissingPathError, Path, PathSyntaxError, compile_path
 from sfn_local.language.scope import Scope
@@ -152,6 +159,8 @@ def _caller(implementation: Implementation, arguments: list[Finder], text: str) 
         values = [argument(document, scope) for argument in arguments]
         try:
             return implementation(*values)
+        except ArgumentTypeError as error:
+            raise StatesRuntimeError(f"The function '{text}' had the following error: {error}") from None
         except ArgumentError as error:
             raise IntrinsicFailureError(f"The function '{text}' had the following error: {error}") from None
         except RecursionError:

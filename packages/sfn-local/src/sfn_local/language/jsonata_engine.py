@@ -11,9 +11,11 @@ from typing import Any
 from jsonata import Jsonata
 from jsonata.functions import Functions
 from jsonata.jexception import JException
+from jsonata.parser import Parser
 
 from sfn_local.language import Json
 from sfn_local.language.errors import QueryEvaluationError
+from sfn_local.language.jsonata_errors import describe, library_error, syntax_error
 from sfn_local.language.jsonata_functions import functions
 from sfn_local.language.jsonata_values import (
     NothingError,
@@ -28,7 +30,22 @@ from sfn_local.language.text_cache import cached_by_text
 MAX_DEPTH = 100  # measured on the service by others: 100 evaluates, 101 doesn't
 MAX_SECONDS = 5.0  # the library's own bound; without one a recursion in tail position never ends
 
-_ELEMENT_TYPES = {"a": "arrays", "b": "booleans", "f": "functions", "n": "numbers", "o": "objects", "s": "strings"}
+
+class _Parser(Parser):  # type: ignore[misc]
+    """A parser that works on each node once: ``?:`` and ``??`` share one, and negating it twice undoes it."""
+
+    def parse(self, *arguments: Any) -> Any:
+        self._done: dict[int, tuple[Any, Any]] = {}
+        try:
+            return super().parse(*arguments)
+        finally:
+            self._done = {}
+
+    def process_ast(self, expr: Any) -> Any:
+        known = self._done.get(id(expr))
+        if known is None:
+            known = self._done[id(expr)] = (expr, super().process_ast(expr))  # keeps the node, so that its id stays
+        return known[1]
 
 
 class _ServiceJsonata(Jsonata):  # type: ignore[misc]  # the library has no types
@@ -44,7 +61,12 @@ class _ServiceJsonata(Jsonata):  # type: ignore[misc]  # the library has no type
         # the library reports this on standard output, where a command's result goes
         if not (isinstance(proc, Jsonata.JFunctionCallable) or Functions.is_lambda(proc) or Functions.is_regex(proc)):
             raise JException("T1006", -1)
-        return super().apply_inner(proc, args, input, environment)
+        try:
+            return super().apply_inner(proc, args, input, environment)
+        except (JException, RecursionError, QueryEvaluationError):
+            raise
+        except Exception as error:
+            raise library_error(getattr(proc, "function_name", None), args, error) from error
 
     def evaluate_string_concat(self, lhs: Any, rhs: Any) -> str:
         return "".join(value_text(side) for side in (lhs, rhs) if side is not None)
@@ -99,14 +121,21 @@ def compile_text(text: str) -> Callable[[Mapping[str, Json]], Json]:
     ValueError
         If it is not JSONata, or nests too deep to be parsed.
     """
-    try:
-        compiled = _ServiceJsonata(text)
-    except (JException, RecursionError) as error:
-        raise ValueError(describe(error)) from None
+    compiled = _parse(text)
     compiled.set_output_convert_nulls(False)  # keeps null apart from nothing
     for name, function in functions().items():
         compiled.register_function(name, function)
     return lambda values: _run(compiled, values)
+
+
+def _parse(text: str) -> Jsonata:
+    if not isinstance(getattr(Jsonata.PARSER, "parser", None), _Parser):
+        Jsonata.PARSER.parser = _Parser()  # the library has one parser a thread
+    try:
+        return _ServiceJsonata(text + "\n")  # the library reads past a comment at the very end
+    # The library reports what does not parse as its own exception or as whatever Python raised inside it.
+    except Exception as error:
+        raise ValueError(syntax_error(error, text)) from None
 
 
 def _run(compiled: Jsonata, values: Mapping[str, Json]) -> Json:
@@ -123,35 +152,3 @@ def _run(compiled: Jsonata, values: Mapping[str, Json]) -> Json:
     # The library reports failures as its own exception or as whatever Python raised inside it.
     except Exception as error:
         raise QueryEvaluationError(f"threw an error during evaluation. {describe(error)}") from error
-
-
-def describe(error: BaseException) -> str:
-    """An error as JSONata words it: ``T2002: The right side of the "+" operator must evaluate to a number``."""
-    if isinstance(error, RecursionError):
-        return describe(JException("D1011", -1))
-    if not isinstance(error, JException):
-        return str(error)
-    template = JException.error_codes.get(error.error)
-    if template is None:
-        return f"{error.error}: {error}"
-    # the library's texts say "Object" where JSONata's say "function", and quote nothing
-    text = template.replace("Object", "function")
-    values = [error.current, error.expected, _ELEMENT_TYPES.get(str(error.extra), error.extra)]
-    for value in values:
-        opening = text.find("{{")
-        if opening < 0:
-            break
-        is_raw = text.startswith("{{{", opening)
-        closing = text.index("}}}" if is_raw else "}}", opening) + (3 if is_raw else 2)
-        shown = str(value) if is_raw else _shown(value)
-        text = text[:opening] + shown + text[closing:]
-    return f"{error.error}: {text}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    try:
-        return value_text(value)
-    except JException:  # it is, or holds, a number that is not finite
-        return str(value)

@@ -8,16 +8,23 @@ Differs from AWS: ``$parseInteger`` and ``$formatNumber`` are the library's.
 
 import hashlib
 import json
+import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jsonata import Jsonata
+from jsonata.functions import Functions
 from jsonata.jexception import JException
 
 from sfn_local.language.intrinsic_functions import HASHES
 from sfn_local.language.java_random import JavaRandom
 from sfn_local.language.jsonata_values import from_double, sequence, to_jsonata, value_text
+
+# Source: JSONata's own pattern of the timestamps that $toMillis reads without a picture.
+_ISO_8601 = re.compile(
+    r"\d{4}(-[01]\d)*(-[0-3]\d)*(T[0-2]\d:[0-5]\d:[0-5]\d)*(\.\d+)?([+-][0-2]\d:?[0-5]\d|Z)?", re.ASCII
+)
 
 _UNDEFINED = None  # how the library hands over an argument that has no value
 
@@ -117,6 +124,97 @@ def _string(value: Any = _UNDEFINED, prettify: Any = _UNDEFINED) -> Any:
     return _UNDEFINED if value is _UNDEFINED else value_text(value, is_pretty=bool(prettify))
 
 
+def _replace(
+    text: Any = _UNDEFINED, pattern: Any = _UNDEFINED, replacement: Any = _UNDEFINED, limit: Any = _UNDEFINED
+) -> Any:
+    if text is _UNDEFINED:
+        return _UNDEFINED
+    if pattern == "":
+        raise JException("D3010", -1)
+    most = -1 if limit is _UNDEFINED else _whole(limit, "replace", 4)
+    if limit is not _UNDEFINED and most < 0:
+        raise JException("D3011", -1)
+    if isinstance(pattern, str):
+        if not isinstance(replacement, str):
+            raise _mismatch("replace", 3)
+        return text.replace(pattern, replacement, most)
+    return "".join(_replaced(text, pattern, replacement, most))
+
+
+def _replaced(text: str, pattern: Any, replacement: Any, most: int) -> Iterator[str]:
+    position = 0
+    for count, match in enumerate(pattern.finditer(text)):
+        if count == most:
+            break
+        if not match.group():
+            raise JException("D1004", -1)
+        yield text[position : match.start()]
+        yield _expanded(replacement, match) if isinstance(replacement, str) else _called(replacement, match)
+        position = match.end()
+    yield text[position:]
+
+
+def _called(function: Any, match: Any) -> str:
+    found = {"match": match.group(), "start": match.start(), "end": match.end(), "groups": list(match.groups(""))}
+    value = Functions.func_apply(function, [found])
+    if not isinstance(value, str):
+        raise JException("D3012", -1)
+    return value
+
+
+def _expanded(replacement: str, match: Any) -> str:
+    """The text with ``$1`` for a group, ``$0`` for the match, ``$$`` for a dollar sign."""
+    count = len(match.groups())
+    digits = len(str(count))
+
+    def expand(dollar: re.Match[str]) -> str:
+        name = dollar[1]
+        if name == "$":
+            return "$"
+        rest = ""
+        while int(name) > count and len(name) > 1:  # $12 of a pattern with fewer groups is $1 and a 2
+            name, rest = name[:-1], name[-1] + rest
+        return (match.group(int(name)) or "" if int(name) <= count else "") + rest
+
+    return re.sub(rf"\$(\$|[0-9]{{1,{digits}}})", expand, replacement)
+
+
+def _to_millis(text: Any = _UNDEFINED, picture: Any = _UNDEFINED) -> Any:
+    if isinstance(text, str) and picture is _UNDEFINED and not _ISO_8601.fullmatch(text):
+        raise JException("D3110", -1, text)  # the library reads more than JSONata's own pattern lets through
+    return Functions.datetime_to_millis(text, picture)
+
+
+def _sort(array: Any = _UNDEFINED, comparator: Any = _UNDEFINED) -> Any:
+    if array is _UNDEFINED or len(array) <= 1:
+        return array
+    if comparator is not _UNDEFINED:
+
+        def is_after(left: Any, right: Any) -> bool:
+            result = Functions.func_apply(comparator, [left, right])
+            return result > 0 if isinstance(result, int | float) else Jsonata.boolize(result)
+
+        return sorted(array, key=lambda item: _Ranked(item, is_after))
+    if all(isinstance(item, str) for item in array):
+        return sorted(array, key=lambda text: text.encode("utf-16-be", "surrogatepass"))  # as JavaScript compares
+    if all(isinstance(item, int | float) and not isinstance(item, bool) for item in array):
+        return sorted(array)
+    raise JException("D3070", -1)
+
+
+class _Ranked:
+    """An item that sorts after another only if the comparator says so: what is equal to it stays where it was."""
+
+    __slots__ = ("_is_after", "_item")
+
+    def __init__(self, item: Any, is_after: Callable[[Any, Any], bool]) -> None:
+        self._item = item
+        self._is_after = is_after
+
+    def __lt__(self, other: "_Ranked") -> bool:
+        return self._is_after(other._item, self._item)
+
+
 def _bound(implementation: Callable[..., Any], signature: str) -> Any:
     return Jsonata.JFunction(Jsonata.JLambda(implementation), signature)
 
@@ -129,7 +227,10 @@ def functions() -> dict[str, Any]:
         "parse": _bound(_parse, "<x?:x>"),
         "partition": _bound(_partition, "<x?x?:x>"),
         "random": _bound(_random, "<x?:x>"),
+        "replace": _bound(_replace, "<s-(sf)(sf)n?:s>"),
+        "sort": _bound(_sort, "<af?:a>"),
         "range": _bound(_range, "<x?x?x?:x>"),
         "string": _bound(_string, "<x-b?:s>"),
+        "toMillis": _bound(_to_millis, "<s-s?:n>"),
         "uuid": _bound(_uuid, "<:x>"),
     }

@@ -26,7 +26,7 @@ class Items:
     Attributes
     ----------
     items : callable
-        ``items(effective_input, scope)`` gives the array, or the object whose pairs are the items.
+        ``items(effective_input, scope)`` gives the array, or in a Distributed Map the object whose pairs are the items.
     selector : callable or None
         ``selector(effective_input, scope)`` gives a child's input; the scope's context holds ``Map.Item``.  None: the
         item itself.
@@ -42,7 +42,12 @@ def compile_items(fields: Mapping[str, Json], is_jsonata: bool) -> Items:
     selector = compile_value(fields[name], name, is_jsonata) if name in fields else None
     if is_jsonata:
         return Items(_jsonata_items(fields["Items"]) if "Items" in fields else _input_items, selector)
-    return Items(_path_items(fields.get("ItemsPath", "$")), selector)
+    return Items(_path_items(fields.get("ItemsPath", "$"), is_distributed=_is_distributed(fields)), selector)
+
+
+def _is_distributed(fields: Mapping[str, Json]) -> bool:
+    processor = fields.get("ItemProcessor", {})
+    return bool(processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED")
 
 
 def compile_value(source: Json, field: str, is_jsonata: bool) -> Evaluate:
@@ -59,12 +64,13 @@ def compile_value(source: Json, field: str, is_jsonata: bool) -> Evaluate:
     return lambda document, scope: fill(states_of(document, scope), scope)
 
 
-def _path_items(text: str) -> Callable[[Json, Scope], list[Json] | dict[str, Json]]:
+def _path_items(text: str, *, is_distributed: bool) -> Callable[[Json, Scope], list[Json] | dict[str, Json]]:
     path = compile_path(text)
+    allowed = list | dict if is_distributed else list
 
     def items(document: Json, scope: Scope) -> list[Json] | dict[str, Json]:
         value = path.select(document, scope)
-        if not isinstance(value, list | dict):
+        if not isinstance(value, allowed):
             raise StatesRuntimeError(f'Reference path "{text}" must point to array.')
         return value
 

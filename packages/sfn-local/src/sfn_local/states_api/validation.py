@@ -4,17 +4,19 @@
 service integration, say) is an error too.
 """
 
-from sfn_local.language.invalid import InvalidDefinition
+from sfn_local.language.definition import NO_TERMINAL_STATE, InvalidDefinition
 from sfn_local.states_api.context import Context, Params, Result
 from sfn_local.storage.machine_store import MachineRow
 
 
 def diagnostic_code(error: InvalidDefinition) -> str:
-    """Return the service's code for what is wrong, of the three that recordings show."""
+    """Return the service's code for what is wrong, of those that the API reference lists."""
     if error.reason.startswith("not JSON"):
         return "INVALID_JSON_DESCRIPTION"
     if "is not reachable" in error.reason or "names no state" in error.reason:
         return "MISSING_TRANSITION_TARGET"
+    if NO_TERMINAL_STATE in error.reason:
+        return "MISSING_END_STATE"
     return "SCHEMA_VALIDATION_FAILED"
 
 

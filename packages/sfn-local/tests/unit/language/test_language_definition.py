@@ -12,6 +12,7 @@ from sfn_local.language.fields import OBJECT_FIELDS, STATE_FIELDS
 
 PASS = {"Type": "Pass", "End": True}
 LOOP = {"Type": "Pass", "Next": "A"}
+ENDLESS = {"StartAt": "A", "States": {"A": LOOP}}
 LONG = "S" * 81
 DEEP: list = []
 for _ in range(5_000):
@@ -146,6 +147,15 @@ def test_wrong_state_is_refused_with_its_place(case):
         ({"StartAt": "S", "States": []}, "/States: must be an object with at least one state, got []"),
         ({"StartAt": "T", "States": {"S": PASS}}, "/StartAt: names no state of this workflow, got 'T'; its states: S"),
         ({"StartAt": "S", "States": {"S": PASS, "T": PASS}}, "/States/T: is not reachable"),
+        ({"StartAt": "A", "States": {"A": LOOP}}, "/States: has no terminal state"),
+        (
+            {"StartAt": "P", "States": {"P": {"Type": "Parallel", "End": True, "Branches": [ENDLESS]}}},
+            "/States/P/Branches/0/States: has no terminal state",
+        ),
+        (
+            {"StartAt": "M", "States": {"M": {"Type": "Map", "End": True, "ItemProcessor": ENDLESS}}},
+            "/States/M/ItemProcessor/States: has no terminal state",
+        ),
         ({"StartAt": "S", "States": {"S": PASS, "A": {**LOOP, "Next": "B"}, "B": LOOP}}, "/States/A: is not reachable"),
         (machine(PASS, Version="2.0"), '/Version: must be one of 1.0, got "2.0"'),
         (machine(PASS, TimeoutSeconds=0), "/TimeoutSeconds: must be an integer from 1"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from language_values import JSON, scope
-from sfn_local.language.errors import IntrinsicFailureError
+from sfn_local.language.errors import IntrinsicFailureError, StatesRuntimeError
 from sfn_local.language.intrinsic_functions import FUNCTIONS
 from sfn_local.language.intrinsics import IntrinsicSyntaxError, compile_intrinsic
 from sfn_local.language.json_text import compact
@@ -79,27 +79,20 @@ def test_function_gives(text, value):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("States.ArrayPartition($, 2)", "the first argument must be an array, got {}"),
         ("States.ArrayPartition(States.Array(1), 0)", "the chunk size must be 1 or more, got 0"),
         ("States.ArrayRange(0, 1, 0)", "the step must not be 0"),
         ("States.ArrayRange(0, 1000, 1)", "a range has at most 1000 items, got more from 0 to 1000 by 1"),
         ("States.ArrayRange(-9e99, 9e99, 1)", "a range has at most 1000 items, got more"),
         (f"States.ArrayRange(9{'0' * 4299}, -9{'0' * 4299}, -1)", "a range has at most 1000 items, got more"),
         ("States.ArrayGetItem(States.Array(1), 1)", "the index must be from 0 to 0, got 1"),
-        ("States.ArrayLength('abc')", "the first argument must be an array"),
         ("States.Base64Decode('***')", "must be Base64"),
-        ("States.Base64Encode(1)", "the first argument must be a string, got 1"),
         ("States.Hash('a', 'SHA-2')", "the algorithm must be one of MD5"),
         ("States.JsonMerge($, $, true)", "must be false"),
-        ("States.JsonMerge($, 1, false)", "the second argument must be an object"),
         ("States.StringToJson('{')", "must be JSON text"),
         ("States.StringToJson('NaN')", "must be JSON text"),
-        ("States.MathAdd('1', 2)", 'the first argument must be a number, got "1"'),
-        ("States.MathAdd(true, 2)", "the first argument must be a number, got true"),
         (f"States.MathAdd({'9' * 4300}, 1)", "the sum has more than 4300 digits"),
         (f"States.MathAdd(-1, -{'9' * 4300})", "the sum has more than 4300 digits"),
         ("States.MathRandom(2, 2)", "the start must be less than the end"),
-        ("States.StringSplit(1, ',')", "the first argument must be a string"),
         ("States.Format('{} {}', 1)", "more {} than arguments"),
         ("States.Format('{}', 1, 2)", "has 1 {} but there are 2 arguments"),
     ],
@@ -109,6 +102,24 @@ def test_function_refuses_with_the_call_and_the_reason(text, reason):
         call(text, {})
     assert caught.value.cause.startswith(f"The function '{text}' had the following error: ")
     assert reason in caught.value.cause
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("States.ArrayPartition($, 2)", "the first argument must be an array, got {}"),
+        ("States.ArrayLength('abc')", "the first argument must be an array"),
+        ("States.Base64Encode(1)", "the first argument must be a string, got 1"),
+        ("States.JsonMerge($, 1, false)", "the second argument must be an object"),
+        ("States.MathAdd('1', 2)", 'the first argument must be a number, got "1"'),
+        ("States.MathAdd(true, 2)", "the first argument must be a number, got true"),
+        ("States.StringSplit(1, ',')", "the first argument must be a string"),
+    ],
+)
+def test_argument_of_another_type_is_a_runtime_error(text, reason):
+    with pytest.raises(StatesRuntimeError) as caught:
+        call(text, {})
+    assert caught.value.cause.startswith(f"The function '{text}' had the following error: {reason}")
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import contextlib
 import copy
 import re
 import time
@@ -63,6 +64,25 @@ def cause_of(text, state_input=None, **variables):
         ("$map([1.5, 2], $string)", ["1.5", "2"]),
         ("$string({'a': ['é', null, function() { 1 }]})", '{"a":["é",null,""]}'),
         ("$string({'a': [1]}, true)", '{\n  "a": [\n    1\n  ]\n}'),
+        ("'x' /* at the end */", "x"),
+        ("-5 ?: 99", -5),
+        ("-5 ?? 99", -5),
+        ("[1, 2, 3][-1] ?: 42", 3),
+        ("$replace('ab', /(a)b/, function($m){$m.groups[0]})", "a"),
+        ("$replace('ab', /a(b)(c)?/, function($m){$m.match & $count($m.groups)})", "ab2"),
+        ("$replace('abab', /b/, function($m){$string($m.start)}, 1)", "a1ab"),
+        ("$replace('a.b.c', '.', '$1')", "a$1b$1c"),
+        ("$replace('a.b.c', '.', '-', 1)", "a-b.c"),
+        ("$replace('John Smith', /(\\w+)\\s(\\w+)/, '$2, $1')", "Smith, John"),
+        ("$replace('ab', /(a)(b)/, '$0$$$12$3$')", "ab$a2$"),
+        ("$replace('aaa', /a/, 'b', 2)", "bba"),
+        ("$replace('abc', /d/, 'e')", "abc"),
+        ("$sort([{'a': 1, 'b': 1}, {'a': 1, 'b': 2}, {'a': 0, 'b': 3}], function($l, $r){$l.a > $r.a}).b", [3, 1, 2]),
+        ("$sort([{'a': 1, 'b': 1}, {'a': 1, 'b': 2}, {'a': 0, 'b': 3}], function($l, $r){$l.a < $r.a}).b", [1, 2, 3]),
+        ("[{'a': 1, 'b': 1}, {'a': 1, 'b': 2}, {'a': 0, 'b': 3}]^(a).b", [3, 1, 2]),
+        ("$sort(['b', 'a', 'B'])", ["B", "a", "b"]),
+        ("$sort([3, 1.5, 2])", [1.5, 2, 3]),
+        ("$sort([1])", [1]),
         # the service's own functions
         ("$partition([1, 2, 3], 2)", [[1, 2], [3]]),
         ("$partition([1, 2, 3])", [[1, 2, 3]]),
@@ -234,10 +254,70 @@ def test_expression_stands_wholly_between_its_marks(value, is_one):
     assert is_expression(value) is is_one
 
 
-@pytest.mark.parametrize("text", ["{% ( %}", "{% $x..y %}", "{% {'a' 1} %}", "{% /( %}"])
-def test_text_that_is_no_jsonata_is_refused(text):
-    with pytest.raises(JsonataSyntaxError, match="not JSONata"):
-        compile_expression(text, "Output")
+CODES_OF_SYNTAX = [
+    ("(", "S0203"),
+    ("$x..y", "S0201"),
+    ("{'a' 1}", "S0202"),
+    ("/(", "S0302"),
+    ("[1!2]", "S0204"),
+    ("a ! b", "S0204"),
+    ("~", "S0204"),
+    ("'x' /* unclosed", "S0106"),
+    ("1 /* x", "S0106"),
+    ("/* only */", "S0207"),
+    ("", "S0207"),
+    ("'\\", "S0"),
+    ("'\\q'", "S0103"),
+    ("function($x)<(>{$x}(1)", "S0207"),
+    ("function($x)<(a<n>s)>{$x}(1)", "S0402"),
+    ("function($x)<n<n>:n>{$x}(1)", "S0401"),
+    ("/*/", "S0106"),
+    ("/+/", "S0303"),
+    ("/a{2,1}/", "S0303"),
+    ("/(?<n/", "S0302"),
+    ("1e999", "S0102"),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), CODES_OF_SYNTAX)
+def test_text_that_is_no_jsonata_is_refused_with_the_code_of_jsonata(text, code):
+    with pytest.raises(JsonataSyntaxError, match=f"not JSONata: .*: {code}"):
+        compile_expression(f"{{% {text} %}}", "Output")
+
+
+@given(st.text(alphabet="$ab1'\"/*()[]{}<>!~?:.,+-=^@#%|&\\nf ", max_size=12))
+def test_any_text_is_jsonata_or_refused(text):
+    with contextlib.suppress(JsonataSyntaxError):
+        compile_expression(f"{{% {text} %}}", "Output")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("$number('x')", "D3030: Unable to cast value to a number"),
+        ("$toMillis('x')", "D3110: The argument of the toMillis function"),
+        ("$toMillis('2018-02-03 11:15:33')", "D3110"),
+        ("$fromMillis(1, '[YN]')", "D3133"),
+        ("$fromMillis(1, '[Y')", "D3135"),
+        ("$fromMillis(1e20)", "D3137: The function fromMillis can't be evaluated with these values"),
+        ("$formatInteger(1, '\u03b1')", "D3130"),
+        ("$formatNumber(20, '.e0')", "D3085"),
+        ("$decodeUrl('%E0%A4%A')", "D3140"),
+        ("$power(100, 1000)", "D3061"),
+        ("$power(-2, 1/3)", "D3061"),
+        ("$split('a', 'b', null)", 'T0410: Argument 3 of function "split"'),
+        ("$replace('a', 'b', 'c', null)", 'T0410: Argument 4 of function "replace"'),
+        ("$replace('a', 'b', function($m){'c'})", "T0410"),
+        ("$replace('a', /a/, function($m){1})", "D3012"),
+        ("$replace('a', '', 'c')", "D3010"),
+        ("$replace('a', 'b', 'c', -1)", "D3011"),
+        ("$replace('a', /b*/, 'c')", "D1004"),
+        ("$sort([1, 'a'])", "D3070"),
+        ("$sort([null, 1])", "D3070"),
+    ],
+)
+def test_failure_of_a_function_has_the_code_of_jsonata(text, code):
+    assert f"threw an error during evaluation. {code}" in cause_of(text)
 
 
 def test_template_evaluates_expressions_anywhere():

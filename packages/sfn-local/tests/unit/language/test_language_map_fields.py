@@ -37,6 +37,11 @@ def test_items_of_a_jsonata_map(fields, effective, items):
 def test_items_that_are_no_array_are_an_error():
     with pytest.raises(StatesRuntimeError, match=r'Reference path "\$.a" must point to array.'):
         compile_items({"ItemsPath": "$.a"}, is_jsonata=False).items({"a": 1}, scope())
+    for value in ({"b": 1}, None):  # in mode INLINE; a Distributed Map iterates over an object
+        with pytest.raises(StatesRuntimeError, match=r'Reference path "\$.a" must point to array.'):
+            compile_items({"ItemsPath": "$.a"}, is_jsonata=False).items({"a": value}, scope())
+    distributed = {"ItemsPath": "$.a", "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED"}}}
+    assert compile_items(distributed, is_jsonata=False).items({"a": {"b": 1}}, scope()) == {"b": 1}
     with pytest.raises(QueryEvaluationError, match=r'Map state input must be an array but was: \{"a":1\}'):
         compile_items({}, is_jsonata=True).items({"a": 1}, scope())
     with pytest.raises(QueryEvaluationError, match="Expected 'array', but was 'null' for value: null"):
