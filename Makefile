@@ -26,7 +26,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out "$(REPORT)" >&2
 
-.PHONY: run test soak fuzz lint audit pins bootstrap deploy destroy clean
+.PHONY: run test soak fuzz lint audit pins bootstrap deploy destroy smoke-aws clean
 
 run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
@@ -68,7 +68,11 @@ deploy: .venv/ready node_modules/ready
 	cdk deploy $(ARGS)
 
 destroy: .venv/ready node_modules/ready
-	cdk destroy $(ARGS)
+	python -m hpc.destroy $(ARGS)
+
+# The first deployment in a real account, and all that it should do; asks before it spends.  Needs the AWS CLI.
+smoke-aws: .venv/ready node_modules/ready
+	python tests/smoke_aws.py $(ARGS)
 
 clean:
 	rm -rf .venv .hpc .layer-cache cdk.out node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -89,6 +89,7 @@ class BatchJobs(Construct):
         heartbeat_seconds: int,
         results_bucket: s3.IBucket,
         source_buckets: Sequence[s3.IBucket],
+        source_kms_keys: Sequence[str],
         log_retention: logs.RetentionDays,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -100,14 +101,20 @@ class BatchJobs(Construct):
             security_groups=[security_group],
             maxv_cpus=size.max_vcpus,
             spot=size.is_spot,
+            replace_compute_environment=True,
         )
+        # In place a Fargate environment changes its vCPUs, subnets and security groups only, and a template with
+        # UpdatePolicy is updated in place.  Source: "Updating compute environments", AWS Batch User Guide.
+        resource = compute_environment.node.default_child
+        assert isinstance(resource, cdk.CfnResource)
+        resource.add_property_deletion_override("UpdatePolicy")
         self.job_queue = batch.JobQueue(
             self,
             "JobQueue",
             priority=1,
             compute_environments=[batch.OrderedComputeEnvironment(compute_environment=compute_environment, order=1)],
         )
-        self.job_role = self._define_job_role(results_bucket, source_buckets)
+        self.job_role = self._define_job_role(results_bucket, source_buckets, source_kms_keys)
         self.job_definition = batch.EcsJobDefinition(
             self,
             "JobDefinition",
@@ -141,11 +148,15 @@ class BatchJobs(Construct):
             service="batch", resource=f"{without_revision}:*"
         )
 
-    def _define_job_role(self, results_bucket: s3.IBucket, source_buckets: Sequence[s3.IBucket]) -> iam.Role:
+    def _define_job_role(
+        self, results_bucket: s3.IBucket, source_buckets: Sequence[s3.IBucket], source_kms_keys: Sequence[str]
+    ) -> iam.Role:
         role = iam.Role(self, "JobRole", assumed_by=tasks_of_account(self))
         allow_objects(role, results_bucket, reads=("runs/*", "uploads/*"), writes=run_keys.JOB)
         for bucket in source_buckets:
             allow(role, ["s3:GetObject"], [bucket.arn_for_objects("*")])
+        if source_kms_keys:
+            allow(role, ["kms:Decrypt"], source_kms_keys)
         return role
 
     def _define_container(

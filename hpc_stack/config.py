@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hpc_stack.pythons import AUTO, VERSIONS
-from hpc_stack.setting_rules import BUCKET_NAME, SWITCH, Dollars, Names, Rule, Text, Whole, one_of
+from hpc_stack.setting_rules import BUCKET_NAME, KMS_KEY_ARN, SWITCH, Dollars, Names, Rule, Text, Whole, one_of
 
 PREFIX = "hpc:"
 
@@ -36,6 +36,7 @@ FARGATE_MEMORY_MIB: Mapping[float, range | tuple[int, ...]] = {
     4: range(8_192, 30_721, 1_024),
     8: range(16_384, 61_441, 4_096),
     16: range(32_768, 122_881, 8_192),
+    32: (61_440, 122_880, 249_856),
 }
 # An array job has this many children for each that can run at once: a child that takes longer delays less, and a share
 # that has to be computed again is smaller.
@@ -93,6 +94,8 @@ class HpcConfig:
     log_retention_days: int = setting(30, one_of(*LOG_RETENTION))
     source_buckets: tuple[str, ...] = setting((), Names(BUCKET_NAME, "names of S3 buckets"))
 
+    source_kms_keys: tuple[str, ...] = setting((), Names(KMS_KEY_ARN, "ARNs of KMS keys"))
+
     batch: bool = setting(False, SWITCH)
     batch_image: str = setting(
         "", Text(IMAGE, "an image with a tag or a digest, or nothing for the project's own"), needs="batch"
@@ -100,11 +103,11 @@ class HpcConfig:
     batch_architecture: str = setting("arm64", one_of("arm64", "x86_64"), needs="batch")
     batch_spot: bool = setting(False, SWITCH, needs="batch")
     batch_vcpus: float = setting(1, one_of(*FARGATE_MEMORY_MIB), needs="batch")
-    batch_memory_mib: int = setting(2_048, Whole(512, 122_880), needs="batch")
+    batch_memory_mib: int = setting(2_048, Whole(512, 249_856), needs="batch")
     # 6 is the quota of a Region at first, of Fargate and of Fargate Spot.  Source: Amazon ECS service quotas.
     batch_max_vcpus: int = setting(6, Whole(1, 100_000), needs="batch")
-    # At least a minute.  Source: AWS Batch API reference, JobTimeout.
-    batch_timeout_seconds: int = setting(14_400, Whole(60, 2_592_000), needs="batch")
+    # At least a minute, and 14 days, after which Fargate may end a task.  Source: AWS Batch API reference, JobTimeout.
+    batch_timeout_seconds: int = setting(14_400, Whole(60, 1_209_600), needs="batch")
     batch_run_timeout_seconds: int = setting(86_400, Whole(60, 31_536_000), needs="batch")
     callback_heartbeat_seconds: int = setting(3_600, Whole(10, 604_800), needs="batch")
     vpc_id: str = setting(
@@ -137,6 +140,12 @@ class HpcConfig:
             given = getattr(self, each.name)
             if switch is not None and given != each.default and not getattr(self, switch):
                 raise ConfigError(f"{PREFIX}{each.name} needs {PREFIX}{switch} to be true; got {given!r} without it")
+
+        if self.source_kms_keys and not self.source_buckets:
+            raise ConfigError(
+                f"{PREFIX}source_kms_keys needs {PREFIX}source_buckets, whose objects they encrypt; "
+                f"got {list(self.source_kms_keys)!r} without them"
+            )
 
     def _check_job_size(self) -> None:
         allowed = FARGATE_MEMORY_MIB[self.batch_vcpus]

@@ -16,6 +16,21 @@ JOBS = "a job that a task submitted is ended with it, and the service makes its 
 LISTED = "AWS Batch has no rights on single resources for looking at jobs"
 
 
+def acknowledge_serverless(stack: Construct) -> None:
+    """Acknowledge what the pack "Serverless" wants of functions and events that nothing is lost without."""
+    acknowledge(
+        stack,
+        {
+            "Serverless-LambdaDLQ": "Step Functions waits for what it invokes and EventBridge repeats by itself: no "
+            "event is dropped that a queue could keep",
+            "Serverless-LambdaTracing": "the machine's own trace has every invocation; segments within functions "
+            "would cost more than they tell",
+            "Serverless-EventBusDLQ": "an event is of use while its task waits, is tried for two hours, and what is "
+            "lost the task's heartbeat ends",
+        },
+    )
+
+
 def acknowledge_storage(results_bucket: s3.IBucket) -> None:
     acknowledge(
         results_bucket,

@@ -38,6 +38,7 @@ class Functions(Construct):
         *,
         handlers: Handlers,
         source_buckets: Sequence[s3.IBucket],
+        source_kms_keys: Sequence[str],
         compute_memory_mib: int,
         compute_timeout: cdk.Duration,
         start_environment: Mapping[str, str],
@@ -78,6 +79,9 @@ class Functions(Construct):
             reads=("runs/*",),
             writes=run_keys.SUM,
         )
+        if source_kms_keys:
+            for reader in (self.start, self.compute):
+                allow(reader, ["kms:Decrypt"], source_kms_keys)
         for bucket in source_buckets:
             for reader in (self.start, self.compute):
                 allow(reader, ["s3:GetObject"], [bucket.arn_for_objects("*")])

@@ -59,7 +59,12 @@ class JobEvents(Construct):
             event_pattern=events.EventPattern(
                 source=["aws.batch"],
                 detail_type=["Batch Job State Change"],
-                detail={"status": ["FAILED"], "jobQueue": [job_queue_arn]},
+                # Jobs with a task token: of others, children of an array job for example, nobody waits for an answer.
+                detail={
+                    "status": ["FAILED"],
+                    "jobQueue": [job_queue_arn],
+                    "container": {"environment": {"name": ["TASK_TOKEN"]}},
+                },
             ),
             targets=[target],
         )

@@ -9,12 +9,10 @@ from constructs import Construct
 HTTPS = ec2.Port.tcp(443)
 # What a task on Fargate and the job in it call, where nothing else leads out: the image, its log, the answer to a task.
 # Source: "Amazon ECR interface VPC endpoints", "Considerations"; S3 has a gateway besides.
-ENDPOINT_SERVICES = {
-    "EcrApi": ec2.InterfaceVpcEndpointAwsService.ECR,
-    "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
-    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
-    "StepFunctions": ec2.InterfaceVpcEndpointAwsService.STEP_FUNCTIONS,
-}
+ENDPOINT_SERVICES = {"EcrApi": "ecr.api", "EcrDocker": "ecr.dkr", "Logs": "logs", "StepFunctions": "states"}
+# Of these the endpoints in China have a prefix.  Source: aws-cdk-lib, which knows it of concrete Regions only; this
+# stack is for any.
+PREFIXED_IN_CHINA = frozenset({"ecr.api", "ecr.dkr", "states"})
 
 
 class JobNetwork(Construct):
@@ -82,5 +80,15 @@ class JobNetwork(Construct):
             self, "Endpoints", vpc=vpc, description="Endpoints: HTTPS from jobs", allow_all_outbound=False
         )
         group.add_ingress_rule(self.security_group, HTTPS, "Jobs")
+        is_china = cdk.CfnCondition(self, "IsChina", expression=cdk.Fn.condition_equals(cdk.Aws.PARTITION, "aws-cn"))
+        china_prefix = cdk.Fn.condition_if(is_china.logical_id, "cn.com.amazonaws", "com.amazonaws").to_string()
         for name, service in ENDPOINT_SERVICES.items():
-            vpc.add_interface_endpoint(name, service=service, subnets=self.subnets, security_groups=[group], open=False)
+            prefix = china_prefix if service in PREFIXED_IN_CHINA else "com.amazonaws"
+            vpc.add_interface_endpoint(
+                name,
+                service=ec2.InterfaceVpcEndpointService(f"{prefix}.{cdk.Aws.REGION}.{service}", 443),
+                private_dns_enabled=True,
+                subnets=self.subnets,
+                security_groups=[group],
+                open=False,
+            )

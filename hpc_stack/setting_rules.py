@@ -8,6 +8,9 @@ from typing import Any, Protocol
 # Source: "General purpose bucket naming rules", Amazon S3 User Guide.
 BUCKET_NAME = r"(?!xn--)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)"
 
+# A key, not an alias: rights on an alias are none on its key.
+KMS_KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
+
 
 class Rule(Protocol):
     """What a setting may be."""

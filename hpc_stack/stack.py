@@ -65,6 +65,7 @@ class HpcStack(cdk.Stack):
         if jobs is not None:
             self._define_job_events(jobs, machines)
             jobs.batch_jobs.allow_answers(list(machines.values()))
+        findings.acknowledge_serverless(self)
 
     def _choose_python(self) -> str:
         here = pythons.running()
@@ -96,6 +97,7 @@ class HpcStack(cdk.Stack):
             "Functions",
             handlers=self._handlers,
             source_buckets=self._source_buckets,
+            source_kms_keys=self._config.source_kms_keys,
             compute_memory_mib=config.compute_memory_mib,
             compute_timeout=cdk.Duration.seconds(config.compute_timeout_seconds),
             start_environment={**self._describe_caps(), **back_ends},
@@ -175,6 +177,7 @@ class HpcStack(cdk.Stack):
             heartbeat_seconds=config.callback_heartbeat_seconds,
             results_bucket=self._results_bucket,
             source_buckets=self._source_buckets,
+            source_kms_keys=self._config.source_kms_keys,
             log_retention=self._log_retention,
         )
         tasks = JobTasks(

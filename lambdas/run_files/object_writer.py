@@ -10,6 +10,8 @@ from lambdas.run_files.errors import StorageAccessError
 # Source: Amazon S3 user guide, "Amazon S3 multipart upload limits".
 PART_BYTES = 8 * 1024 * 1024
 MAX_PART_COUNT = 10_000
+# Named when the upload is begun and of each part: S3 checks what it gets, and keeps the checksum of the whole.
+CHECKSUM = "CRC32"
 
 
 class ObjectWriter:
@@ -64,12 +66,20 @@ class ObjectWriter:
         client = storage.s3_client()
         with storage.named_errors(self.bucket, self.key):
             if self._upload_id is None:
-                self._upload_id = client.create_multipart_upload(Bucket=self.bucket, Key=self.key)["UploadId"]
+                self._upload_id = client.create_multipart_upload(
+                    Bucket=self.bucket, Key=self.key, ChecksumAlgorithm=CHECKSUM
+                )["UploadId"]
             number = len(self._parts) + 1
             response = client.upload_part(
-                Bucket=self.bucket, Key=self.key, UploadId=self._upload_id, PartNumber=number, Body=data
+                Bucket=self.bucket,
+                Key=self.key,
+                UploadId=self._upload_id,
+                PartNumber=number,
+                Body=data,
+                ChecksumAlgorithm=CHECKSUM,
             )
-        self._parts.append({"PartNumber": number, "ETag": response["ETag"]})
+        known = {name: response[name] for name in ("ETag", f"Checksum{CHECKSUM}") if name in response}
+        self._parts.append({"PartNumber": number, **known})
 
     def _complete(self) -> None:
         if self._upload_id is None:

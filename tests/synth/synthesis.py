@@ -24,6 +24,8 @@ def as_text(value: Any) -> str:
             return f"<{resource}.{attribute}>"
         case {"Ref": name}:
             return f"<{name}>"
+        case {"Fn::If": [condition, chosen, other]}:
+            return f"<{as_text(chosen)} if {condition} else {as_text(other)}>"
         case {"Fn::Sub": str(text)}:
             return text.replace("${", "<").replace("}", ">")
         case {"Fn::Select": [position, {"Fn::Split": [separator, whole]}]}:

@@ -7,6 +7,7 @@ import pytest
 from synthesis import GIVEN_SUBNETS, GIVEN_VPC, as_text, container_of, properties_of, resources_of
 
 from app import make_app, read_context
+from hpc_stack import pythons
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,17 @@ def test_own_vpc_without_a_way_out_has_the_endpoints_that_fargate_and_the_job_ne
     for resource_type in ("NatGateway", "InternetGateway", "Route"):
         assert resources_of(private_template, f"AWS::EC2::{resource_type}") == {}
     endpoints = [each["Properties"] for each in resources_of(private_template, "AWS::EC2::VPCEndpoint").values()]
-    services = {as_text(each["ServiceName"]).partition("<AWS::Region>.")[2]: each for each in endpoints}
+    names = [as_text(each["ServiceName"]).partition(".<AWS::Region>.") for each in endpoints]
+    services = {name: each for (_, _, name), each in zip(names, endpoints, strict=True)}
+    [condition] = private_template["Conditions"].keys() - {"CDKMetadataAvailable"}
+    assert private_template["Conditions"][condition] == {"Fn::Equals": [{"Ref": "AWS::Partition"}, "aws-cn"]}
+    prefixed = f"<cn.com.amazonaws if {condition} else com.amazonaws>"
+    assert {name: prefix for prefix, _, name in names if name != "s3"} == {
+        "ecr.api": prefixed,
+        "ecr.dkr": prefixed,
+        "states": prefixed,
+        "logs": "com.amazonaws",
+    }
     assert set(services) == {"s3", "ecr.api", "ecr.dkr", "logs", "states"}
     assert len(services.pop("s3")["RouteTableIds"]) == 2
     jobs, endpoint_group = security_groups(private_template)
@@ -75,6 +86,8 @@ def test_given_subnets_are_used_and_no_network_is_made(changed_template: dict[st
 
 
 def test_given_subnets_synthesize_without_a_warning(tmp_path: Path) -> None:
-    settings = {"batch": True, "packages_layer": False, "vpc_id": GIVEN_VPC, "subnet_ids": GIVEN_SUBNETS}
+    # Another Python than this one would be warned of.
+    settings = {"batch": True, "packages_layer": False, "python": pythons.running()}
+    settings |= {"vpc_id": GIVEN_VPC, "subnet_ids": GIVEN_SUBNETS}
     app = make_app(str(tmp_path), read_context() | {f"hpc:{name}": value for name, value in settings.items()})
     assert app.synth().stacks[0].messages == []

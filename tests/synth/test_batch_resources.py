@@ -158,7 +158,11 @@ def test_rules_listen_to_failed_jobs_of_our_queue_and_ended_executions_of_our_ma
     assert by_source["aws.batch"] == {
         "source": ["aws.batch"],
         "detail-type": ["Batch Job State Change"],
-        "detail": {"status": ["FAILED"], "jobQueue": [{"Fn::GetAtt": [queue, "JobQueueArn"]}]},
+        "detail": {
+            "status": ["FAILED"],
+            "jobQueue": [{"Fn::GetAtt": [queue, "JobQueueArn"]}],
+            "container": {"environment": {"name": ["TASK_TOKEN"]}},
+        },
     }
     detail = by_source["aws.states"]["detail"]
     assert by_source["aws.states"]["detail-type"] == ["Step Functions Execution Status Change"]
@@ -200,3 +204,24 @@ def test_array_is_four_children_for_each_that_runs_at_once(vcpus: float, factor:
     maximum = max(1, int(vcpus * 10**factor))
     config = HpcConfig(batch=True, batch_vcpus=vcpus, batch_memory_mib=memory, batch_max_vcpus=maximum)
     assert config.max_array_size == max(2, min(10_000, 4 * int(maximum / vcpus)))
+
+
+def test_compute_environment_is_replaced_where_it_cannot_be_updated(batch_template: dict[str, Any]) -> None:
+    properties = properties_of(batch_template, "AWS::Batch::ComputeEnvironment")
+    assert properties["ReplaceComputeEnvironment"] is True
+    # With it the service would update in place, which a Fargate environment refuses for most changes.
+    assert "UpdatePolicy" not in properties
+    assert "ComputeEnvironmentName" not in properties
+
+
+def test_keys_of_source_buckets_may_be_used_by_what_reads_them(synthesize: Synthesize) -> None:
+    key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    template = synthesize(batch=True, packages_layer=False, source_buckets=["data-1"], source_kms_keys=[key])
+    users = {
+        policy["Properties"]["Roles"][0]["Ref"]
+        for policy in resources_of(template, "AWS::IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "kms:Decrypt" and statement["Resource"] == key
+    }
+    assert len(users) == 3
+    assert all(any(name in user for name in ("Start", "Compute", "JobRole")) for user in users)

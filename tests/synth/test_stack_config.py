@@ -69,6 +69,8 @@ RULES: dict[str, Rule] = {each.name: each.metadata["rule"] for each in fields(Hp
         ("source_buckets", ["data", 1]),
         ("source_buckets", {"data": 1}),
         ("source_buckets", None),
+        ("source_kms_keys", "alias/data"),
+        ("source_kms_keys", "arn:aws:kms:us-east-1:111122223333:alias/data"),
         ("batch", "yes"),
         ("batch_image", "python"),
         ("batch_image", "Team/hpc:1"),
@@ -76,10 +78,11 @@ RULES: dict[str, Rule] = {each.name: each.metadata["rule"] for each in fields(Hp
         ("batch_architecture", "arm"),
         ("batch_vcpus", 3),
         ("batch_vcpus", "1.0"),
-        ("batch_vcpus", 32),
+        ("batch_vcpus", 64),
         ("batch_memory_mib", 511),
         ("batch_max_vcpus", 0),
         ("batch_timeout_seconds", 59),
+        ("batch_timeout_seconds", 1_209_601),
         ("batch_run_timeout_seconds", 59),
         ("callback_heartbeat_seconds", 9),
         ("vpc_id", "vpc-1"),
@@ -145,6 +148,11 @@ def test_config_reads_the_text_that_the_command_line_gives(key: str, text: str, 
         (
             {"batch": True, "batch_timeout_seconds": 60, "batch_run_timeout_seconds": 3_600},
             "hpc:callback_heartbeat_seconds must be under hpc:batch_run_timeout_seconds, 3600; got 3600",
+        ),
+        (
+            {"source_kms_keys": ["arn:aws:kms:us-east-1:111122223333:key/1"]},
+            "hpc:source_kms_keys needs hpc:source_buckets, whose objects they encrypt; "
+            "got ['arn:aws:kms:us-east-1:111122223333:key/1'] without them",
         ),
         (
             {"batch": True, "run_timeout_seconds": 89_999},

@@ -53,13 +53,17 @@ def _check_pattern(pattern: Mapping[str, Any], place: str) -> None:
 
 
 def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
-    """Whether every field of a pattern is in the event with one of the wanted values; of a list, one is enough."""
+    """Whether every field of a pattern is in the event with one of the wanted values; of a list, one is enough.
+
+    Of a list of objects one object has to have all that is wanted of it.
+    """
     for name, wanted in pattern.items():
         if name not in event:
             return False
         value = event[name]
         if isinstance(wanted, Mapping):
-            if not isinstance(value, Mapping) or not matches(wanted, value):
+            objects = value if isinstance(value, list) else [value]
+            if not any(isinstance(each, Mapping) and matches(wanted, each) for each in objects):
                 return False
         elif not any(each in wanted for each in (value if isinstance(value, list) else [value])):
             return False

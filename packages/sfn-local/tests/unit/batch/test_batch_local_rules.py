@@ -123,3 +123,17 @@ def test_a_function_that_fails_gets_the_event_again(failure_count: int, invocati
     functions = Functions(failure_count)
     deliver(functions, {"status": "FAILED", "jobQueue": "queue"})
     assert len(functions.invocations) == invocation_count
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ([{"name": "RUN", "value": "a"}, {"name": "TASK_TOKEN", "value": "b"}], True),
+        ([{"name": "RUN", "value": "TASK_TOKEN"}], False),
+        ([], False),
+        (["TASK_TOKEN"], False),
+    ],
+)
+def test_one_of_a_list_of_objects_has_to_have_what_is_wanted(variables: list[Any], expected: bool) -> None:
+    pattern = {"detail": {"container": {"environment": {"name": ["TASK_TOKEN"]}}}}
+    assert matches(pattern, {"detail": {"container": {"environment": variables}}}) is expected
