@@ -20,7 +20,7 @@ from lambdas.run_files.runs import Batch, RunSettings, read_settings
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
 BEGIN_KEYS = {"run", "batch"}
-PAUSED_KEYS = {"done", "run", "batch", "next", "offset", "crc32", "limit", "parts"}
+PAUSED_KEYS = {"done", "run", "batch", "next", "offset", "checksum", "limit", "parts"}
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         ::
 
             {"done": true, "run", "batch": <number>, "first", "count", "parts": [<part>, ...], "sha256"}
-            {"done": false, "run", "batch": <line>, "next": <index>, "offset", "crc32", "limit", "parts"}
+            {"done": false, "run", "batch": <line>, "next": <index>, "offset", "checksum", "limit", "parts"}
     """
     name, batch = read_batch(event)
     log_batch(name, batch)
@@ -73,7 +73,7 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
     first = event.get("next", batch.first)
     bucket = environment.results_bucket()
     is_indexed = settings.redrive_of is not None
-    begin = ReadTo(event.get("offset", batch.offset), event.get("crc32", 0))
+    begin = ReadTo(event.get("offset", batch.offset), event.get("checksum", 0))
     items = BatchItems(bucket, batch, first, begin, is_indexed=is_indexed)
     parts = PartWriter(
         bucket=bucket,
@@ -93,7 +93,7 @@ def check_pause(batch: Batch, event: dict[str, Any]) -> None:
     first, limit = event["next"], event["limit"]
     if type(first) is not int or not batch.first <= first <= batch.end:
         raise InvalidEventError(f"next must be {batch.first} to {batch.end}, got {json_text.shown(first)}")
-    for name in ("offset", "crc32"):
+    for name in ("offset", "checksum"):
         if type(event[name]) is not int or event[name] < 0:
             raise InvalidEventError(f"{name} must be an integer of 0 or more, got {json_text.shown(event[name])}")
     if limit is not None and (type(limit) is not int or limit < 1):
@@ -132,7 +132,7 @@ def paused(batch_run: BatchRun, event: dict[str, Any]) -> dict[str, Any]:
         "batch": event["batch"],
         "next": next_index,
         "offset": read_to.offset,
-        "crc32": read_to.crc32,
+        "checksum": read_to.checksum,
         "limit": batch_run.limit,
         "parts": batch_run.parts.parts(),
     }

@@ -19,7 +19,7 @@ class ReadTo(NamedTuple):
     """A place between two items of a batch in its file, and the checksum of the batch's items before it."""
 
     offset: int
-    crc32: int
+    checksum: int
 
 
 class BatchItems:
@@ -84,7 +84,7 @@ class BatchItems:
         return self._read_to[position - self._first] if self._batch.key is not None else ReadTo(0, 0)
 
     def _read_window(self, key: str) -> None:
-        begin, crc32 = self._read_to[-1]
+        begin, checksum = self._read_to[-1]
         end = self._batch.offset + self._batch.size_bytes
         self._first += len(self._lines)
         data, _, _ = storage.read_range(self._bucket, key, begin, min(WINDOW_BYTES, end - begin))
@@ -99,14 +99,14 @@ class BatchItems:
             with self._named_errors(key, begin):
                 self._indexes = [indexed_items.read_line(line).index for line in lines]
             self._neighbour_ends = neighbour_ends(self._indexes)
-        self._read_to = [ReadTo(begin, crc32)]
-        for line in lines:
-            begin, crc32 = begin + len(line) + 1, add_line(crc32, line + b"\n")
-            self._read_to.append(ReadTo(begin, crc32))
-        if self._first + len(lines) == self._batch.end and crc32 != self._batch.crc32:
+        self._read_to = [ReadTo(begin, checksum)]
+        for position, line in enumerate(lines, self._first):
+            begin, checksum = begin + len(line) + 1, add_line(checksum, position, line + b"\n")
+            self._read_to.append(ReadTo(begin, checksum))
+        if self._first + len(lines) == self._batch.end and checksum != self._batch.checksum:
             raise ResultFileError(
                 f"s3://{self._bucket}/{key} has changed: the checksum of the items at byte {self._batch.offset} is "
-                f"{crc32}, that of batch {self._batch.number} was {self._batch.crc32}"
+                f"{checksum}, that of batch {self._batch.number} was {self._batch.checksum}"
             )
 
 

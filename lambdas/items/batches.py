@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from lambdas.run_files.errors import InvalidInputError
-from lambdas.run_files.runs import Batch, add_line
+from lambdas.run_files.runs import CHECKSUM_MODULUS, Batch, add_line
 
 DEFAULT_BATCH_COUNT = 1_000
 MAX_BATCH_COUNT = 10_000
@@ -80,17 +80,17 @@ class Segment:
     count: int = 0
     size_bytes: int = 0
     weight: float = 0
-    crc32: int = 0
+    checksum: int = 0
 
-    def add(self, line: bytes, weight: float) -> None:
+    def add(self, position: int, line: bytes, weight: float) -> None:
         self.count += 1
         self.size_bytes += len(line)
         self.weight += weight
-        self.crc32 = add_line(self.crc32, line)
+        self.checksum = add_line(self.checksum, position, line)
 
     def join(self, other: "Segment") -> None:
         self.count += other.count
-        self.crc32 = (self.crc32 + other.crc32) % 2**32
+        self.checksum = (self.checksum + other.checksum) % CHECKSUM_MODULUS
         self.size_bytes += other.size_bytes
         self.weight += other.weight
 
@@ -113,13 +113,14 @@ class BatchForming:
 
     def add(self, line: bytes, weight: float) -> None:
         """Take the next item, by its line of items.jsonl, of ``weight`` 1 where items have none."""
+        position = self.item_count
         self.item_count += 1
         last = self._segments[-1] if self._segments else None
         if last is not None and self._fits(last, weight):
-            last.add(line, weight)
+            last.add(position, line, weight)
             return
         segment = Segment()
-        segment.add(line, weight)
+        segment.add(position, line, weight)
         self._segments.append(segment)
         if self._batch_size is None and len(self._segments) > self.MAX_SEGMENTS:
             self._raise_bound()
@@ -150,7 +151,7 @@ class BatchForming:
         batches: list[Batch] = []
         first = offset = 0
         for number, group in enumerate(groups):
-            batches.append(Batch(number, first, group.count, key, offset, group.size_bytes, group.crc32))
+            batches.append(Batch(number, first, group.count, key, offset, group.size_bytes, group.checksum))
             first += group.count
             offset += group.size_bytes
         return batches or [Batch(0, 0, 0, key)]

@@ -120,6 +120,10 @@ def read_batches(bucket: str, run: str) -> Iterator[Batch]:
                 f"line {number} of s3://{bucket}/{key} is broken: batch {batch.number} begins at item {batch.first}, "
                 f"expected {next_index}"
             )
+        if batch.number != number - 1:
+            raise ResultFileError(
+                f"line {number} of s3://{bucket}/{key} is broken: it is batch {batch.number}, expected {number - 1}"
+            )
         next_index = batch.end
         yield batch
 

@@ -65,14 +65,14 @@ def read_checked_lines(bucket: str, run: str, *, max_line_bytes: int) -> Iterato
     key = run_key(run, "items.jsonl")
     lines = storage.read_lines(bucket, key, max_line_bytes=max_line_bytes)
     for batch in read_batches(bucket, run):
-        crc32 = 0
-        for line in islice(lines, batch.count):
-            crc32 = add_line(crc32, line)
+        checksum = 0
+        for position, line in enumerate(islice(lines, batch.count), batch.first):
+            checksum = add_line(checksum, position, line)
             yield line
-        if crc32 != batch.crc32:
+        if checksum != batch.checksum:
             raise ResultFileError(
-                f"s3://{bucket}/{key} has changed: the checksum of the items at byte {batch.offset} is {crc32}, that "
-                f"of batch {batch.number} was {batch.crc32}"
+                f"s3://{bucket}/{key} has changed: the checksum of the items at byte {batch.offset} is {checksum}, "
+                f"that of batch {batch.number} was {batch.checksum}"
             )
     if next(lines, None) is not None:
         raise ResultFileError(f"s3://{bucket}/{key} has changed: it has more lines than its batches have items")

@@ -25,8 +25,10 @@ from lambdas.run_files.json_text import shown
 
 # Above this the service does not keep integers apart.
 MAX_NUMBER = 2**53
+# The largest prime below that.
+CHECKSUM_MODULUS = 2**53 - 111
 RANGE_FIELDS = frozenset({"batch", "first", "count"})
-PLACE_FIELDS = frozenset({"key", "offset", "bytes", "crc32"})
+PLACE_FIELDS = frozenset({"key", "offset", "bytes", "checksum"})
 
 
 def run_key(run: str, file: str) -> str:
@@ -114,9 +116,14 @@ def read_settings(bucket: str, run: str) -> RunSettings:
     return settings
 
 
-def add_line(crc32: int, line: bytes) -> int:
-    """Return the checksum of lines with one more; the same in whatever order, so that groups of lines can be joined."""
-    return (crc32 + zlib.crc32(line)) % 2**32
+def add_line(checksum: int, position: int, line: bytes) -> int:
+    """Return the checksum of lines of items.jsonl with one more, which stands at ``position`` of the file.
+
+    It is the sum of the lines' CRC-32s, each times its line's number from 1 on, modulo a prime.  Two lines exchanged
+    always change it: the product of two differences that are less than the prime is no multiple of it.  Groups of lines
+    can be joined by adding their checksums.
+    """
+    return (checksum + (position + 1) * zlib.crc32(line)) % CHECKSUM_MODULUS
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class Batch:
     key: str | None = None
     offset: int = 0
     size_bytes: int = 0
-    crc32: int = 0
+    checksum: int = 0
 
     @property
     def end(self) -> int:
@@ -139,7 +146,7 @@ class Batch:
         """Return the line of batches.jsonl: batch, first and count; of items in a file their place and checksum too."""
         line: dict[str, Any] = {"batch": self.number, "first": self.first, "count": self.count}
         if self.key is not None:
-            line |= {"key": self.key, "offset": self.offset, "bytes": self.size_bytes, "crc32": self.crc32}
+            line |= {"key": self.key, "offset": self.offset, "bytes": self.size_bytes, "checksum": self.checksum}
         return line
 
     @classmethod
@@ -154,7 +161,7 @@ class Batch:
         allowed = (RANGE_FIELDS, RANGE_FIELDS | PLACE_FIELDS)
         if not isinstance(value, dict) or set(value) not in allowed:
             raise InvalidEventError(
-                f'a batch is {{"batch", "first", "count"[, "key", "offset", "bytes", "crc32"]}}, got {shown(value)}'
+                f'a batch is {{"batch", "first", "count"[, "key", "offset", "bytes", "checksum"]}}, got {shown(value)}'
             )
         numbers = {name: number for name, number in value.items() if name != "key"}
         for name, number in numbers.items():
@@ -170,5 +177,5 @@ class Batch:
             key,
             numbers.get("offset", 0),
             numbers.get("bytes", 0),
-            numbers.get("crc32", 0),
+            numbers.get("checksum", 0),
         )

@@ -135,7 +135,7 @@ def begun(pipeline: Callable[..., Pipeline]) -> Pipeline:
 @given(data=st.data())
 def test_mutated_event_of_compute_is_refused_or_its_batch_is_computed(begun: Pipeline, data: st.DataObject) -> None:
     batch = data.draw(st.sampled_from(begun.batches()))
-    paused = {"next": batch["first"], "offset": 0, "crc32": 0, "limit": None, "parts": [], "done": False}
+    paused = {"next": batch["first"], "offset": 0, "checksum": 0, "limit": None, "parts": [], "done": False}
     event = {"run": begun.name, "batch": batch, **(paused if data.draw(st.booleans()) else {})}
     mutated = event_like(data, event, ("run", "batch", "first", "count", "next", "parts"))
     answer = call(compute.handler, mutated, 0.6)

@@ -302,12 +302,12 @@ def test_neighbours_end_where_an_index_is_left_out(indexes: list[int]) -> None:
 def test_items_of_a_redrive_are_sliced_in_time_that_grows_with_their_number_only(s3: Any, step: int) -> None:
     count = 20_000  # 36 s where every slice looks at all that follow
     lines = [b'{"index":%d}\n' % index for index in range(0, count * step, step)]
-    crc32 = 0
-    for line in lines:
-        crc32 = add_line(crc32, line)
+    checksum = 0
+    for position, line in enumerate(lines):
+        checksum = add_line(checksum, position, line)
     key, data = f"runs/sliced-{step}/items.jsonl", b"".join(lines)
     s3.put_object(Bucket="results-bucket", Key=key, Body=data)
-    batch = Batch(0, 0, count, key, 0, len(data), crc32)
+    batch = Batch(0, 0, count, key, 0, len(data), checksum)
     items = BatchItems("results-bucket", batch, 0, ReadTo(0, 0), is_indexed=True)
     begin = time.process_time()
     for position in range(count):
@@ -339,7 +339,7 @@ BATCH = {"batch": 0, "first": 0, "count": 1}
         ({"run": 5, "batch": BATCH}, "run must be the name of a run"),
         ({"run": "a", "batch": {"batch": 0}}, "a batch is"),
         (
-            {"run": "a", "batch": BATCH | {"key": "runs/b/items.jsonl", "offset": 0, "bytes": 2, "crc32": 0}},
+            {"run": "a", "batch": BATCH | {"key": "runs/b/items.jsonl", "offset": 0, "bytes": 2, "checksum": 0}},
             "must be under runs/a/",
         ),
     ],
@@ -359,7 +359,7 @@ def test_compute_refuses_to_go_on_outside_of_its_batch(pipeline: Any, next_index
         "batch": BATCH,
         "next": next_index,
         "offset": 0,
-        "crc32": 0,
+        "checksum": 0,
         "limit": None,
         "parts": [],
     }

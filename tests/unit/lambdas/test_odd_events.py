@@ -19,7 +19,7 @@ CONTEXT: Any = None
     [
         ({"next": True}, "next must be 0 to 2, got true"),
         ({"offset": -1}, "offset must be an integer of 0 or more, got -1"),
-        ({"crc32": "0"}, "crc32 must be an integer of 0 or more"),
+        ({"checksum": "0"}, "checksum must be an integer of 0 or more"),
         ({"limit": 0}, "limit must be null or an integer of 1 or more, got 0"),  # it never got on
         ({"limit": {}}, "limit must be null or an integer of 1 or more"),
         ({"parts": [{}]}, "parts must be of items 0 to -1"),
@@ -32,7 +32,7 @@ def test_compute_refuses_a_pause_that_it_never_made(
 ) -> None:
     run = pipeline(size=2, workload="squares", batch_size=2)
     run.start()
-    paused = {"done": False, "next": 0, "offset": 0, "crc32": 0, "limit": None, "parts": []}
+    paused = {"done": False, "next": 0, "offset": 0, "checksum": 0, "limit": None, "parts": []}
     event = {"run": run.name, "batch": run.batches()[0], **paused, **changes}
     compute.read_batch(event)
     with pytest.raises(InvalidEventError, match=message):

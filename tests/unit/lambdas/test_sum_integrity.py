@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lambdas.batch import batch_items, parts
 from lambdas.run_files import checksums as seals
-from lambdas.run_files import errors, runs
+from lambdas.run_files import errors, indexed_items, runs
 
 COMPUTE = (
     FAILING
@@ -201,13 +201,62 @@ def test_items_that_changed_are_named_with_their_place(started: Callable[[], Any
     run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/items.jsonl", Body=body.encode())
     child = run.map()[1]
     was, found = (
-        sum(zlib.crc32(b"%d\n" % item) for item in items) % 2**32 for items in ([14, 15, 16, 17], [14, 15, 16, 71])
+        sum(number * zlib.crc32(b"%d\n" % item) for number, item in enumerate(items, 5)) % (2**53 - 111)
+        for items in ([14, 15, 16, 17], [14, 15, 16, 71])
     )
     assert child.output == {
         "errorType": "ResultFileError",
         "errorMessage": f"s3://results-bucket/runs/{run.name}/items.jsonl has changed: the checksum of the items at "
         f"byte 12 is {found}, that of batch 1 was {was}",
     }
+
+
+@pytest.mark.parametrize("size", [None, 2, 4, 20])
+@settings(EXAMPLES, max_examples=40)
+@given(order=st.permutations(range(20)) | st.tuples(st.integers(0, 19), st.integers(0, 19)))
+def test_items_in_another_order_are_an_error_of_every_reader(
+    pipeline: Any, make_workload: Any, size: int | None, order: Any
+) -> None:
+    lines = [b"%d\n" % item for item in ITEMS]
+    moved = list(lines)
+    if isinstance(order, tuple):
+        moved[order[0]], moved[order[1]] = moved[order[1]], moved[order[0]]
+    else:
+        moved = [lines[place] for place in order]
+    run = pipeline(
+        items=ITEMS,
+        workload=make_workload("def compute(item):\n    return item\n"),
+        **({} if size is None else {"batch_size": size}),
+    )
+    run.start()
+    run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/items.jsonl", Body=b"".join(moved))
+    has_errors = [child.error for child in run.map() if child.error]
+    assert set(has_errors) == ({"ResultFileError"} if moved != lines else set())
+    read = indexed_items.read_checked_lines(run.BUCKET, run.name, max_line_bytes=100)
+    if moved != lines:
+        with pytest.raises(errors.ResultFileError, match=r"items\.jsonl has changed"):
+            list(read)
+    else:
+        assert list(read) == lines
+
+
+@pytest.mark.parametrize("fields", [("offset", "bytes", "checksum"), ("batch",), ("first",), None])
+def test_batches_that_exchanged_lines_or_places_are_an_error(started: Callable[[], Any], fields: Any) -> None:
+    run = started()
+    batches = run.batches()
+    if fields is None:
+        batches[1], batches[2] = batches[2], batches[1]
+    else:
+        first, second = dict(batches[1]), dict(batches[2])
+        batches[1] |= {field: second[field] for field in fields}
+        batches[2] |= {field: first[field] for field in fields}
+    body = "".join(f"{json.dumps(batch)}\n" for batch in batches).encode()
+    run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/batches.jsonl", Body=body)
+    if any(child.error == "ResultFileError" for child in run.map()):
+        return
+    run.write_results()
+    with pytest.raises(errors.ResultFileError, match=r"line [23] of .*batches\.jsonl is broken"):
+        run.sum()
 
 
 def test_checksum_of_a_batch_goes_from_window_to_window_and_from_invocation_to_invocation(
