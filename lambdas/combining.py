@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lambdas import comparison, typed_json
-from lambdas.batch.parts import describe_error
 from lambdas.run_files import json_text
-from lambdas.run_files.errors import WorkloadError
+from lambdas.run_files.errors import PASSED_ON, WorkloadError
 
 # Pairs of equal results show nothing, so the trial waits for a pair that differs; not for ever, since it compares them.
 MAX_EQUAL_PAIRS = 100
@@ -17,12 +16,15 @@ class Combiner:
 
     Parameters
     ----------
+    workload_file
+        Path by which tracebacks name the workload.
     is_tried
         Whether ``combine`` is called with its arguments exchanged, too, for the first two results that differ.
     """
 
-    def __init__(self, combine: Callable[[Any, Any], Any], *, is_tried: bool = True) -> None:
+    def __init__(self, combine: Callable[[Any, Any], Any], workload_file: str, *, is_tried: bool = True) -> None:
         self._combine = combine
+        self._workload_file = workload_file
         self._pairs_left = MAX_EQUAL_PAIRS if is_tried else 0
 
     def __call__(self, a: Any, b: Any, place: str) -> Any:
@@ -58,8 +60,10 @@ class Combiner:
     def _call(self, a: Any, b: Any, place: str) -> Any:
         try:
             return self._combine(a, b)
-        except Exception as error:
-            raise WorkloadError(f"combine raised at {place}: {describe_error(error)}") from error
+        except PASSED_ON:
+            raise
+        except BaseException as error:
+            raise WorkloadError.of(error, self._workload_file, f"combine raised at {place}") from error
 
     @staticmethod
     def _copied(value: Any) -> Any:

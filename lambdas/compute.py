@@ -81,7 +81,7 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
         batch=batch.number,
         first=first,
         # One batch of a run is enough, and the first one may be the only one.
-        combine=workload.combine and Combiner(workload.combine, is_tried=batch.number == 0),
+        combine=workload.combine and Combiner(workload.combine, workload.file, is_tried=batch.number == 0),
         parts=event.get("parts", []),
         index=items.index,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from lambdas import caps, workloads
 from lambdas.batch.time_limit import TimeLimit, TimeUp
-from lambdas.batch.workload import Workload
+from lambdas.batch.workload_source import WorkloadSource
 from lambdas.items import batches, inputs, item_sources, missing_items
 from lambdas.items.inputs import RunInput
 from lambdas.items.item_sources import Item
@@ -42,20 +42,25 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     run_input = inputs.parse_event(event)
     caps.check(run_input)
     bucket = environment.results_bucket()
-    runs.refuse_kept(bucket, run_input.name, run_input.started)
+    kept_sha256 = runs.refuse_kept(bucket, run_input.name, run_input.started)
     if run_input.redrive_of is not None:
         return start_redrive(bucket, run_input, run_input.redrive_of)
-    workload = workloads.load(run_input.workload)
-    time_limit = TimeLimit(context.get_remaining_time_in_millis() / 1000)
-    run_batches = form_batches(bucket, run_input, workload, time_limit)
-    return finish(bucket, run_input, workload, run_batches, whole_item_count=run_batches[-1].end)
+    source = workloads.read_source(run_input.workload)
+    if kept_sha256 is not None and kept_sha256 != source.sha256:
+        # An earlier attempt of Start may have a map or a job at work already.
+        raise workloads.changed(source, kept_sha256)
+    run_batches = form_batches(bucket, run_input, source, context)
+    return finish(bucket, run_input, [source.sha256], run_batches, whole_item_count=run_batches[-1].end)
 
 
 def start_redrive(bucket: str, run_input: RunInput, earlier_name: str) -> dict[str, Any]:
     """Start a run on the items of an earlier run that have no result there."""
-    earlier = missing_items.read_earlier(bucket, earlier_name)
-    workload = workloads.load_unchanged(earlier[-1].workload, earlier[-1].workload_sha256)
+    named, earlier = missing_items.read_earlier(bucket, earlier_name)
     run_input = missing_items.as_in(run_input, earlier[-1])
+    versions = versions_of(named, is_change_allowed=run_input.changed_workload)
+    if run_input.only_finish:
+        # One batch of no items, which Sum passes over.
+        return finish(bucket, run_input, versions, batches.range_batches(0, None), whole_item_count=0)
     run_batches = write_items(
         bucket,
         run_key(run_input.name, "items.jsonl"),
@@ -63,23 +68,43 @@ def start_redrive(bucket: str, run_input: RunInput, earlier_name: str) -> dict[s
         run_input.batch_size,
         max_line_bytes=indexed_items.MAX_LINE_BYTES,
     )
-    return finish(bucket, run_input, workload, run_batches, whole_item_count=earlier[0].item_count)
+    return finish(bucket, run_input, versions, run_batches, whole_item_count=earlier[0].item_count)
+
+
+def versions_of(earlier: RunSettings, *, is_change_allowed: bool) -> list[str]:
+    """Return the SHA-256 of the workload's file, then those of its earlier versions.
+
+    Raises
+    ------
+    WorkloadChangedError
+        If the file is not that of the earlier run, and nobody asked for the change.
+    """
+    source = workloads.read_source(earlier.workload)
+    if not is_change_allowed and source.sha256 != earlier.workload_sha256:
+        raise workloads.changed(source, earlier.workload_sha256)
+    return [source.sha256, *sorted(earlier.versions - {source.sha256})]
 
 
 def finish(
-    bucket: str, run_input: RunInput, workload: Workload, run_batches: list[Batch], *, whole_item_count: int
+    bucket: str, run_input: RunInput, versions: list[str], run_batches: list[Batch], *, whole_item_count: int
 ) -> dict[str, Any]:
     """Write the run's files but its items, and return the state."""
-    write_run(bucket, run_input, workload, run_batches)
+    write_run(bucket, run_input, versions, run_batches)
     LOGGER.info("run started", extra={"run": run_input.name, "batch_count": len(run_batches)})
     return {"run": describe(run_input, run_batches, whole_item_count)}
 
 
-def form_batches(bucket: str, run_input: RunInput, workload: Workload, time_limit: TimeLimit) -> list[Batch]:
-    """Return the run's batches, after writing items.jsonl where there is one."""
-    items = item_sources.open_items(run_input, workload)
+def form_batches(bucket: str, run_input: RunInput, source: WorkloadSource, context: Any) -> list[Batch]:
+    """Return the run's batches, after writing items.jsonl where there is one.
+
+    The workload is imported only where its ``items`` may be needed, or its file can't be right: what its ``compute``
+    needs may be there only where that runs.
+    """
+    asks_for_items = run_input.size is not None and source.may_define("items")
+    is_imported = asks_for_items or not source.may_define("compute", "compute_batch")
+    items = item_sources.open_items(run_input, workloads.imported(source) if is_imported else None)
     if items is not None:
-        items = within(time_limit, items)
+        items = within(TimeLimit(context.get_remaining_time_in_millis() / 1000), items)
         return write_items(bucket, run_key(run_input.name, "items.jsonl"), items, run_input.batch_size)
     assert run_input.size is not None
     caps.check_range(run_input.size)
@@ -139,7 +164,7 @@ def write_items(
         return forming.batches(key, weighted=weighted)
 
 
-def write_run(bucket: str, run_input: RunInput, workload: Workload, run_batches: list[Batch]) -> None:
+def write_run(bucket: str, run_input: RunInput, versions: list[str], run_batches: list[Batch]) -> None:
     """Write batches.jsonl and run.json; started again, it writes the same."""
     lines = [json_text.to_text(batch.to_json()) + "\n" for batch in run_batches]
     storage.put(bucket, run_key(run_input.name, "batches.jsonl"), "".join(lines).encode())
@@ -150,11 +175,12 @@ def write_run(bucket: str, run_input: RunInput, workload: Workload, run_batches:
         item_count=run_batches[-1].end,
         batch_count=len(run_batches),
         tolerated_failure_percentage=run_input.tolerated_failure_percentage,
-        workload_sha256=workload.sha256,
+        workload_sha256=versions[0],
         back_end=run_input.back_end,
         array_size=array_size(run_input, run_batches),
         redrive_of=run_input.redrive_of,
         started=run_input.started,
+        earlier_sha256s=versions[1:],
     ).write(bucket)
 
 

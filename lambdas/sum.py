@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambdas import final_result, workloads
-from lambdas.batch.parts import MAX_OUTPUT_BYTES, describe_error
+from lambdas.batch.parts import MAX_OUTPUT_BYTES
 from lambdas.batch.workload import Workload
 from lambdas.final_result import FinalResult
 from lambdas.items import batches
@@ -17,16 +17,10 @@ from lambdas.results import chain, record_files
 from lambdas.results.chain import Link
 from lambdas.results.reduction import Collecting, Combining, loaded
 from lambdas.run_files import environment, json_text, storage
-from lambdas.run_files.errors import (
-    FailureToleranceExceededError,
-    InvalidEventError,
-    ResultFileError,
-    StorageAccessError,
-    StorageUnavailableError,
-    WorkloadError,
-)
+from lambdas.run_files.errors import PASSED_ON, FailureToleranceExceededError, InvalidEventError, WorkloadError
+from lambdas.run_files.failures import Failure
 from lambdas.run_files.object_writer import ObjectWriter
-from lambdas.run_files.runs import RunSettings, read_settings, run_key
+from lambdas.run_files.runs import RunSettings, run_key, settings_now
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
@@ -57,14 +51,16 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
              "complete": bool,            # whether every item has its part in the result
              "count": int, "failed": int, # items with and without a result
              "duplicates": int,           # batches that had a second record
+             "code_versions": int,        # of the workload's file, where more than one had a part in the result
              "result_file": "s3://...",
              "results_file": "s3://...",  # results.jsonl, of a workload without combine
              "failed_items": {"first": [index, ...], "file": "s3://..."}}   # where failed > 0
     """
     run = read_run(event)
     bucket = environment.results_bucket()
-    settings = read_settings(bucket, run)
-    output = Answer(bucket, settings, workloads.load(settings.workload), event).compute()
+    settings = settings_now(bucket, run)
+    workload = workloads.load_for_sum(settings.workload, settings.workload_sha256)
+    output = Answer(bucket, settings, workload, event).compute()
     LOGGER.info("run summed", extra={"run": run, "count": output["count"], "failed": output["failed"]})
     return output
 
@@ -89,14 +85,20 @@ class Answer:
     output: dict[str, Any] = field(default_factory=dict)
 
     def compute(self) -> dict[str, Any]:
-        files = record_files.find_files(self.bucket, self.settings, self.event)
-        runs = chain.read_chain(self.bucket, self.settings)
-        combining = None if self.workload.combine is None else Combining(self.bucket, self.workload.combine)
-        links = chain.read_links(self.bucket, runs, files, combining)
+        files = None
+        if not self.settings.only_finishes:
+            files = record_files.find_files(self.bucket, self.settings, self.event)
+            record_files.keep(self.bucket, self.settings.name, self.event)
+        combining = self._combining()
+        links = chain.read_links(self.bucket, chain.read_chain(self.bucket, self.settings), files, combining)
         self._count_failed(links)
         if combining is not None:
             return self._write_output(self._finish(combining.value))
         return self._collect(links)
+
+    def _combining(self) -> Combining | None:
+        combine = self.workload.combine
+        return None if combine is None else Combining(self.bucket, combine, self.workload.file)
 
     def _count_failed(self, links: list[Link]) -> None:
         item_count, failed = links[0].coverage.item_count, links[-1].coverage.failed_item_count
@@ -106,27 +108,32 @@ class Answer:
             "failed": failed,
             "duplicates": sum(link.coverage.duplicates for link in links),
         }
+        if len(self.settings.versions) > 1:
+            self.output["code_versions"] = len(self.settings.versions)
         if failed == 0:
             return
-        first = self._list_failed(links[-1])
+        first, failure = self._list_failed(links[-1])
         self.output["failed_items"] = {"first": first, "file": self._uri("failed.jsonl")}
         percentage = self.settings.tolerated_failure_percentage
         if failed > batches.tolerated_items(item_count, percentage):
             raise FailureToleranceExceededError(
                 f"{failed} of {item_count} items failed, {percentage:g} % are tolerated; first of them "
-                f"{', '.join(map(str, first))}; all of them in {self._uri('failed.jsonl')}"
+                f"{', '.join(map(str, first))}; all of them in {self._uri('failed.jsonl')}; item {first[0]}: {failure}",
+                failure,
+                index=first[0],
             )
 
-    def _list_failed(self, link: Link) -> list[int]:
-        """Write what a run on just the failed items needs; return the first of them."""
+    def _list_failed(self, link: Link) -> tuple[list[int], Failure | None]:
+        """Write what a run on just the failed items needs; return the first of them, and how the very first failed."""
         first: list[int] = []
+        first_failure: Failure | None = None
         with ObjectWriter(self.bucket, run_key(self.settings.name, "failed.jsonl")) as writer:
-            for index, error in link.failed_items():
-                writer.write(f"{json_text.to_text({'index': index, 'error': error})}\n".encode())
+            for index, failure in link.failed_items():
+                writer.write(f"{json_text.to_text({'index': index, **failure.to_json()})}\n".encode())
+                first_failure = first_failure or failure
                 if len(first) < FIRST_FAILED_COUNT:
                     first.append(index)
-        record_files.keep(self.bucket, self.settings.name, self.event)
-        return first
+        return first, first_failure
 
     def _collect(self, links: list[Link]) -> dict[str, Any]:
         self.output["results_file"] = self._uri("results.jsonl")
@@ -175,10 +182,11 @@ class Answer:
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
-        except (ResultFileError, StorageAccessError, StorageUnavailableError):
-            raise  # from reading the results that finish asked for
-        except Exception as error:
-            raise WorkloadError(f"finish of workload {self.workload.name} raised: {describe_error(error)}") from error
+        except PASSED_ON:
+            raise
+        except BaseException as error:
+            sentence = f"finish of workload {self.workload.name} raised"
+            raise WorkloadError.of(error, self.workload.file, sentence) from error
 
     def _write_output(self, result: FinalResult) -> dict[str, Any]:
         """Write result.json, which has the result whatever its length, and return what a state can carry."""

@@ -127,9 +127,33 @@ REDRIVE = Command(
     description="Go on with a run that failed, timed out or was stopped: batches that succeeded keep their\n"
     "results, the others are computed again. For a run that came to its end with failed items, a new\n"
     "run computes just those; its result is that of all items. Ctrl-C stops a local run and detaches\n"
-    "from one on AWS.",
-    examples=("hpc redrive", "hpc redrive run-20261122T041345-9c5dab --aws --output json"),
-    options=(RUN_OR_LATEST, output("json", meaning="the result"), FAULTS, assembly(), *PLACE),
+    "from one on AWS. A run whose workload file has changed since is redriven only with --workload or\n"
+    "--only-finish; its answer then says code_versions.",
+    examples=(
+        "hpc redrive",
+        "hpc redrive run-20261122T041345-9c5dab --aws --output json",
+        "hpc redrive --workload my_model.py",
+        "hpc redrive --only-finish",
+    ),
+    options=(
+        RUN_OR_LATEST,
+        option(
+            "--workload",
+            type=plain_text,
+            metavar="NAME|FILE.py",
+            help="compute what has no result yet with the workload's file as it is now",
+        ),
+        option(
+            "--only-finish",
+            action="store_true",
+            help="compute no item: run combine and finish again, with the workload's file as it is now",
+        ),
+        option("--back-end", choices=BACK_ENDS, help="what computes the failed items (as before)"),
+        output("json", meaning="the result"),
+        FAULTS,
+        assembly(),
+        *PLACE,
+    ),
     check=check_faults,
 )
 

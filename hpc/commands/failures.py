@@ -10,7 +10,7 @@ from hpc.errors import ExitCode
 from hpc.failures_csv import csv_lines
 from hpc.printable import shorten
 from hpc.runs.failed_items import FailedItem, FailedItems
-from hpc.runs.failures import describe_error
+from hpc.runs.failures import describe_error, details_of, indented
 from hpc.runs.items import check_has_files
 from hpc.runs.run import looks_twice, open_run
 from hpc.runs.watch import Seen, Watch
@@ -73,6 +73,7 @@ def _grouped(items: FailedItems, seen: Seen) -> Iterator[str]:
             yield f"  {_line(item)}"
         if group.count > len(group.first):
             yield f"  and {group.count - len(group.first):,} more"
+        yield from indented(next((item.traceback for item in group.first if item.traceback), ""))
     yield from _summary(items, seen, sum(group.count for group in groups.values()))
 
 
@@ -95,6 +96,9 @@ def _summary(items: FailedItems, seen: Seen, failed: int | None = None) -> list[
     if seen.status == "RUNNING":
         lines.append("the run is RUNNING: items whose failure is tolerated are known when its Map Run has ended")
     elif seen.status != "SUCCEEDED":
-        reason = describe_error(seen.execution.get("error"), seen.execution.get("cause"))
-        lines.append(f"the run {seen.status}: {reason}")
+        error, cause = seen.execution.get("error"), seen.execution.get("cause")
+        details = details_of(error, cause)
+        lines.append(f"the run {seen.status}: {describe_error(error, cause)}")
+        # An item's traceback stands with the item.
+        lines += indented(details["traceback"]) if details and "index" not in details else []
     return lines or [f"the run is {seen.status}"]

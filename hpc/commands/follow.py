@@ -9,7 +9,7 @@ from hpc.commands.render import render_failure, render_json, render_text
 from hpc.commands.starting import follow_up, interrupted
 from hpc.errors import CommandError, ExitCode, LostRunError, UnansweredError
 from hpc.runs.failed_jobs import failed_array_job, read_failed_children
-from hpc.runs.failures import read_failures
+from hpc.runs.failures import details_of, indented, read_failures
 from hpc.runs.run import Run
 from hpc.runs.watch import Counts, Ended, Watch
 from hpc.targets.client import Target, explained
@@ -86,6 +86,7 @@ class FollowedRun:
         failed_batches = self._describe_failed_batches(ended)
         if ended.status != "SUCCEEDED":
             say(render_failure(ended))
+            failed_batches += self._own_traceback(ended)
         for line in failed_batches:
             say(line)
         faults = Run(self.target, self.arn).faults
@@ -95,6 +96,11 @@ class FollowedRun:
             emit(*render_text(ended, self.results, self._locate, faults), kept_in=self.results)
         else:
             say(f"results so far: {self.results}")
+
+    def _own_traceback(self, ended: Ended) -> list[str]:
+        """Return the traceback of what the run itself failed with, where that was the person's code."""
+        details = details_of(ended.execution.get("error"), ended.execution.get("cause"))
+        return indented(details["traceback"]) if details else []
 
     def _describe_failed_batches(self, ended: Ended) -> list[str]:
         job = failed_array_job(ended.execution.get("cause"))

@@ -39,7 +39,13 @@ def _lines(run: Run, index: int | None) -> Iterator[str]:
             lines = local_lines(Home.from_environment().folder / "logs", run, window, batch)
         else:
             lines = cloudwatch_lines(run, window, batch)
+        lines = (each for line in lines for each in _without_returns(line))
         yield from lines if index is None or batch is None else _some(lines, run, index, batch)
+
+
+def _without_returns(line: str) -> list[str]:
+    """Return a line of a log as lines: Lambda writes an error as one, with carriage returns that a terminal obeys."""
+    return line.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _some(lines: Iterator[str], run: Run, index: int, batch: int) -> Iterator[str]:

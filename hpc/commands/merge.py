@@ -21,25 +21,40 @@ def needs_new_run(described: dict[str, Any]) -> bool:
     return bool(described["status"] == "SUCCEEDED" or described.get("error") == TOO_MANY_FAILED)
 
 
-def start_on_missing(run: Run, described: dict[str, Any], name: str) -> str:
+def start_on_missing(run: Run, described: dict[str, Any], name: str, changes: dict[str, Any]) -> str:
     """Start a run on the items of ``run`` that have no result; return what to say of it.
+
+    Parameters
+    ----------
+    changes
+        What else its input has; with ``only_finish`` it computes no item, and finishes the results once more.
 
     Raises
     ------
     NotStartedError
         If there is none, or the files of the run are gone or don't name it.
     """
-    missing = _missing(run, described)
-    _check_names_items(run)
+    if changes.get("only_finish"):
+        _check_has(run, "records.json")
+        missing = "the finish"
+    else:
+        missing = _missing(run, described)
+        _check_names_items(run)
     given = json.loads(described.get("input") or "{}")
     kept = {key: given[key] for key in KEPT_KEYS if key in given}
     with explained(NotStartedError, f"redriving {run.name}"):
         run.target.stepfunctions.start_execution(
             stateMachineArn=run.target.state_machine_arn,
             name=name,
-            input=json.dumps({"redrive_of": run.name} | kept),
+            input=json.dumps({"redrive_of": run.name} | kept | changes),
         )
     return f"started {name} on {missing} of {run.name}"
+
+
+def _check_has(run: Run, file: str) -> None:
+    with explained(NotStartedError, f"redriving {run.name}"):
+        if run.settings is None or not run.has(file):
+            raise NotStartedError(f"{run.name} can't be redriven: its files are gone from {run.target.bucket}")
 
 
 def _check_names_items(run: Run) -> None:
@@ -68,5 +83,7 @@ def _missing(run: Run, described: dict[str, Any]) -> str:
     except (KeyError, TypeError, ValueError) as error:
         raise NotStartedError(f"{run.name} SUCCEEDED, and its output does not say whether items failed") from error
     if complete:
-        raise NotStartedError(f"{run.name} SUCCEEDED and is complete: there is nothing to redrive")
+        raise NotStartedError(
+            f"{run.name} SUCCEEDED and is complete: there is nothing to redrive (--only-finish runs finish again)"
+        )
     return f"the {failed:,} failed item{'s' * (failed != 1)}"

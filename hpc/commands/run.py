@@ -17,6 +17,7 @@ from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS
 from hpc.targets.workload_file import check_workload, read_workload_file
+from hpc.targets.workload_origins import note_origin
 from hpc.terminal.console import say
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ class RunCommand:
             uploaded = upload_items(target, self._name, self._items)
         elif self._source is not None:
             uploaded = upload_source(target, self._name, self._source)
+        if self._workload is not None:
+            note_origin(self._home.create(), self._name, self._workload)
         with explained(NotStartedError, "the run was not started"):
             target.stepfunctions.start_execution(
                 stateMachineArn=target.state_machine_arn,

@@ -5,6 +5,7 @@ from datetime import UTC
 from typing import Any
 
 from hpc.cli.fault_options import described
+from hpc.commands.failures import Group
 from hpc.printable import shorten
 from hpc.report.cost import cost_section, headline
 from hpc.report.escape import escape
@@ -14,7 +15,7 @@ from hpc.report.html import SHOWN_CHARACTERS, status_text, table
 from hpc.report.machines import machine_sections
 from hpc.report.running import running_sections
 from hpc.report.style import SCRIPT, STYLE
-from hpc.runs.failures import describe_error
+from hpc.runs.failures import describe_error, details_of
 from hpc.terminal.progress import duration
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -65,6 +66,8 @@ def _head(facts: Facts) -> str:
     if root.status not in ("RUNNING", "SUCCEEDED"):
         text = describe_error(root.described.get("error"), root.described.get("cause"))
         reason = f'<p class="{root.status}">{escape(shorten(text, SHOWN_CHARACTERS))}</p>'
+        if details := details_of(root.described.get("error"), root.described.get("cause")):
+            reason += f"<pre>{escape(details['traceback'])}</pre>" if details["traceback"] else ""
     if faults := facts.run.faults:
         reason += f'<p class="FAILED">rehearsed with faults: {escape(described(faults["injected"]))}</p>'
     shown = "".join(f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for label, value in tiles)
@@ -96,9 +99,18 @@ def _failures(facts: Facts) -> str:
         ]
         for kind, group in failures.groups.items()
     ]
+    traces = "".join(map(_traceback, failures.groups.items()))
     left = f"<p>{failures.not_computed:,} items more have no result: their batch ended before them</p>"
     rows_of = table(["error", "items", "first of them", "attempts"], rows, numbers={1, 3})
-    return f"{head}{rows_of}{left if failures.not_computed else ''}"
+    return f"{head}{rows_of}{traces}{left if failures.not_computed else ''}"
+
+
+def _traceback(named: tuple[str, Group]) -> str:
+    """Return the traceback of a group's first item, where the person's own code was involved."""
+    kind, group = named
+    text = next((item.traceback for item in group.first if item.traceback), "")
+    summary = escape(shorten(kind, SHOWN_CHARACTERS))
+    return f"<details><summary>{summary}</summary><pre>{escape(text)}</pre></details>" if text else ""
 
 
 def _retries(facts: Facts) -> str:

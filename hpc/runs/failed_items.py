@@ -1,7 +1,6 @@
 """Failed items, one by one: from result files, or from the children themselves while the Map Run goes on."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,16 +9,13 @@ from typing import Any
 
 from hpc.errors import LostRunError
 from hpc.runs.children import attempts, list_children
-from hpc.runs.failures import reported
+from hpc.runs.failures import details_of, reported
 from hpc.runs.items import batch_items, has_lost_files, last_index, read_batches
 from hpc.runs.result_files import NoManifestError, intact, manifest_key, read_records
 from hpc.runs.run import Run
 from hpc.runs.watch import Seen
 from hpc.targets.client import explained
 
-# How Compute names the item that a child failed at; the other items of its batch have no result either.
-CULPRIT = re.compile(r"item (?P<index>\d+) (?:failed: (?P<type>\w+): (?P<message>.*)|did not finish.*)", re.DOTALL)
-TYPED = re.compile(r"(?P<type>\w+): (?P<message>.*)", re.DOTALL)
 FAILED_STATUSES = ("FAILED", "TIMED_OUT")
 
 
@@ -33,6 +29,12 @@ class FailedItem:
     cause: str
     attempts: int | None
     batch: int | None
+    # Of the person's own code; empty where none of it was involved.
+    traceback: str = ""
+
+
+# Number of the item, error type, message, traceback.
+Told = tuple[int, str, str, str]
 
 
 class FailedItems:
@@ -104,19 +106,20 @@ class FailedItems:
             return
         tried = attempts(self._run.target, record["ExecutionArn"])
         error, cause = reported(record.get("Error", status), record.get("Cause", ""))
-        culprit = CULPRIT.fullmatch(cause)
-        if culprit is not None:
+        details = details_of(record.get("Error", status), record.get("Cause", ""))
+        if isinstance(details.get("index"), int):
+            # The item that the child failed at; the other items of its batch have no result either.
             self.not_computed += batch["count"] - 1
-            reason = (culprit["type"] or error, culprit["message"] or cause)
-            yield from self._with_inputs(batch, iter([(int(culprit["index"]), *reason)]), tried)
+            yield from self._with_inputs(batch, iter([_told(details)]), tried)
             return
-        failures = ((position, error, cause) for position in range(batch["first"], batch["first"] + batch["count"]))
+        positions = range(batch["first"], batch["first"] + batch["count"])
+        failures = ((position, error, cause, str(details.get("traceback", ""))) for position in positions)
         yield from self._with_inputs(batch, failures, tried, by_position=True)
 
     def _of_parts(self, record: dict[str, Any], batch: dict[str, Any]) -> Iterator[FailedItem]:
         for part in json.loads(record["Output"])["parts"]:
             whole = self._spilled(part["key"]) if part.get("failed_count") else part
-            failures = ((each["index"], *_typed(each["error"])) for each in whole.get("failed", ()))
+            failures = map(_told, whole.get("failed", ()))
             # A workload's exception is not retried.
             yield from self._with_inputs(batch, failures, 1, by_position=True)
 
@@ -128,21 +131,21 @@ class FailedItems:
     def _with_inputs(
         self,
         batch: dict[str, Any],
-        failures: Iterator[tuple[int, str, str]],
+        failures: Iterator[Told],
         tried: int | None,
         *,
         by_position: bool = False,
     ) -> Iterator[FailedItem]:
         """Read the batch's items along with its failures, which name them by index or by position, both in order."""
         items: Iterator[tuple[int, tuple[int, Any]]] | None = None
-        for number, error, cause in failures:
+        for number, error, cause, traceback in failures:
             if "key" not in batch:
-                yield FailedItem(number, number, error, cause, tried, batch["batch"])
+                yield FailedItem(number, number, error, cause, tried, batch["batch"], traceback)
                 continue
             items = items or enumerate(batch_items(self._run, batch), batch["first"])
             named = (found for position, found in items if number == (position if by_position else found[0]))
             index, item = next(named, (number, None))
-            yield FailedItem(index, item, error, cause, tried, batch["batch"])
+            yield FailedItem(index, item, error, cause, tried, batch["batch"], traceback)
 
     def _from_sum(self) -> Iterator[FailedItem]:
         """Read what Sum wrote: jobs of AWS Batch leave no record of a child."""
@@ -154,8 +157,7 @@ class FailedItems:
         with intact(self._run.target, key):
             failures = (json.loads(line) for line in body.iter_lines(chunk_size=65_536))
             for batch, group in self._by_batch(failures):
-                told = ((failure["index"], *_typed(failure["error"])) for failure in group)
-                yield from self._with_inputs(batch, told, None)
+                yield from self._with_inputs(batch, map(_told, group), None)
 
     def _by_batch(
         self, failures: Iterator[dict[str, Any]]
@@ -188,6 +190,5 @@ def _batch(record: dict[str, Any]) -> dict[str, Any]:
         ) from error
 
 
-def _typed(text: str) -> tuple[str, str]:
-    match = TYPED.fullmatch(text)
-    return (match["type"], match["message"]) if match else ("Error", text)
+def _told(failure: dict[str, Any]) -> Told:
+    return int(failure["index"]), str(failure["error_type"]), str(failure["message"]), str(failure["traceback"])

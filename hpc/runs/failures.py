@@ -23,6 +23,7 @@ class FailedBatch:
     status: str
     batch: dict[str, Any] | None
     reason: str
+    traceback: str = ""
 
     def __str__(self) -> str:
         return f"{name_batch(self.batch)}: {self.reason}"
@@ -47,7 +48,9 @@ class Failures:
         counts = ", ".join(f"{count:,} {status}" for status, count in sorted(self.statuses.items()))
         left = sum(count for status, count in self.statuses.items() if status != "ABORTED") - len(self.first)
         more = [f"  and {left:,} more"] if left else []
-        return [f"batches: {counts}", *(f"  {failed}" for failed in self.first), *more]
+        named = [f"  {failed}" for failed in self.first]
+        first_traceback = next((failed.traceback for failed in self.first if failed.traceback), "")
+        return [f"batches: {counts}", *named, *more, *indented(first_traceback)]
 
 
 def read_failures(target: Target, run_name: str, map_run: dict[str, Any]) -> Failures:
@@ -96,9 +99,35 @@ def first_failure(error: str, cause: str) -> tuple[str, str]:
 def reported(error: str, cause: str) -> tuple[str, str]:
     """Return error and cause, those of the exception where the cause is the JSON that Lambda reports one in."""
     exception = json_object(cause)
-    if "errorMessage" not in exception:
-        return error, cause
-    return str(exception.get("errorType", error)), str(exception["errorMessage"])
+    if "errorMessage" in exception:
+        error, cause = str(exception.get("errorType", error)), str(exception["errorMessage"])
+    return error, _split(cause)[0]
+
+
+def details_of(error: str | None, cause: str | None) -> dict[str, Any]:
+    """Return what a workload raised, as the handlers tell it beside their own error; empty where it raised nothing.
+
+    Shape: ``{"error_type": str, "message": str, "traceback": str, "index"?: int}``
+    """
+    _, cause = first_failure(error or "", cause or "")
+    return _split(str(json_object(cause).get("errorMessage", cause)))[1]
+
+
+def _split(message: str) -> tuple[str, dict[str, Any]]:
+    """Return the sentence of a handler's error, and the data in the line of JSON after it."""
+    sentence, _, line = message.partition("\n")
+    details = json_object(line)
+    is_failure = all(isinstance(details.get(name), str) for name in ("error_type", "message", "traceback"))
+    return (sentence, details) if is_failure else (message, {})
+
+
+def indented(traceback: str) -> list[str]:
+    """Return the lines of a traceback as they stand below the error that it is of.
+
+    Without Python's own heading: it stands for errors of this program.
+    """
+    lines = (f"    {line}" for line in traceback.splitlines())
+    return [line.replace("    Traceback (most", "    (most", 1) for line in lines]
 
 
 def name_batch(batch: dict[str, Any] | None) -> str:
@@ -124,4 +153,7 @@ def _failed_batch(record: dict[str, Any]) -> FailedBatch:
     reason = describe_error(record.get("Error"), record.get("Cause"))
     if len(reason) > SHOWN_CAUSE_CHARACTERS:
         reason = f"{reason[:SHOWN_CAUSE_CHARACTERS]}..."
-    return FailedBatch(str(record.get("Status", "FAILED")), batch if isinstance(batch, dict) else None, reason)
+    traceback = str(details_of(record.get("Error"), record.get("Cause")).get("traceback", ""))
+    return FailedBatch(
+        str(record.get("Status", "FAILED")), batch if isinstance(batch, dict) else None, reason, traceback
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpc.json_objects import json_object
 from hpc.runs.children import PAGE, SCHEDULED
-from hpc.runs.failures import describe_error, first_failure
+from hpc.runs.failures import describe_error, details_of, first_failure
 from hpc.targets.client import Target
 
 SAMPLE_CHARACTERS = 4_000
@@ -220,6 +220,8 @@ def error_text(error: str | None, cause: str | None) -> str:
         return ""
     trace = json_object(first_failure(error or "", cause or "")[1]).get("stackTrace")
     lines = [str(line).rstrip() for line in trace] if isinstance(trace, list) else []
+    # The person's own code, where it raised, rather than the frames of what called it.
+    lines = str(details_of(error, cause).get("traceback", "")).splitlines() or lines
     return shortened("\n".join([describe_error(error, cause), *lines]))
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from hpc.errors import NotStartedError
@@ -15,6 +16,7 @@ from hpc.targets.home import Home
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 DEPLOYED_FOLDER = Path("lambdas", "workloads")
+READ_ONLY = 0o444
 
 
 @dataclass(frozen=True)
@@ -23,20 +25,27 @@ class WorkloadFile:
 
     name: str
     source: bytes
+    # Where it is; a run notes it, so that a redrive sees whether it has changed.
+    path: Path | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.source).hexdigest()
 
     def copy_to(self, home: Path) -> Path:
-        """Return the folder with a copy, made if missing: later edits change no run that has begun."""
-        folder = overlay_folder(home, self.name, hashlib.sha256(self.source).hexdigest())
+        """Return the folder with a copy that is read-only, made anew: later edits change no run that has begun."""
+        folder = overlay_folder(home, self.name, self.sha256)
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f".{uuid.uuid4().hex}"
         unfinished.write_bytes(self.source)
+        unfinished.chmod(READ_ONLY)
         unfinished.replace(folder / f"{self.name}.py")
         return folder
 
 
 def overlay_folder(home: Path, workload: str, sha256: str) -> Path:
     """Return where the copy of a workload's file is, or would be; run.json of a run has its name and SHA-256."""
-    return (home / "workloads" / f"{workload}-{sha256[:16]}").resolve()
+    return (home / "workloads" / f"{workload}-{sha256}").resolve()
 
 
 def names_file(workload: str | None) -> bool:
@@ -113,4 +122,4 @@ def read_workload_file(workload: str | None, home: Home, *, on_aws: bool) -> Wor
         ast.parse(source, path.name)
     except (SyntaxError, ValueError) as error:
         raise NotStartedError(f"{named} is not Python: {error}") from error
-    return WorkloadFile(path.stem, source)
+    return WorkloadFile(path.stem, source, path.resolve())

@@ -1,19 +1,31 @@
 """One batch of one run: its items computed until they are done or the time is up, bad items found and named."""
 
 import copy
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from lambdas.batch.batch_items import BatchItems
-from lambdas.batch.parts import PartWriter, describe_error
+from lambdas.batch.parts import PartWriter
 from lambdas.batch.time_limit import TimeLimit, TimeUp
 from lambdas.batch.workload import Workload, check_params
-from lambdas.run_files.errors import ItemFailedError, ItemTooLongError, StorageUnavailableError, WorkloadError
+from lambdas.run_files.errors import (
+    ItemFailedError,
+    ItemTooLongError,
+    PipelineInterrupt,
+    StorageUnavailableError,
+    WorkloadError,
+)
+from lambdas.run_files.failures import Failure, failure_of
 from lambdas.run_files.runs import Batch, RunSettings
 
+LOGGER = logging.getLogger(__name__)
+LOGGER.setLevel(logging.INFO)
 NO_RESULT = object()
+# Of one invocation: parts have all of them, and logs are paid by their size.
+MAX_LOGGED_FAILURES = 10
 
 
 @dataclass
@@ -34,6 +46,7 @@ class BatchRun:
     limit: int | None = None
     has_progress: bool = False
     longest_seconds: float = 0
+    logged_count: int = 0
 
     def __post_init__(self) -> None:
         self.params = copy.deepcopy(self.settings.params)
@@ -87,13 +100,13 @@ class BatchRun:
             except TimeUp:
                 self._handle_time_up(is_alone=is_alone)
                 return False
-            except (WorkloadError, StorageUnavailableError):
-                raise  # the latter comes from a workload that reads S3: a retry of the batch helps
-            except Exception as error:  # whatever a workload raises belongs to an item, while there is one to compute
+            except (WorkloadError, StorageUnavailableError, PipelineInterrupt):
+                raise  # the second comes from a workload that reads S3: a retry of the batch helps
+            except BaseException as error:
+                # Whatever a workload raises belongs to an item, while there is one to compute: SystemExit as well.
                 if self.parts.next == end:
-                    raise WorkloadError(
-                        f"compute_batch raised after its last result: {describe_error(error)}"
-                    ) from error
+                    sentence = "compute_batch raised after its last result"
+                    raise WorkloadError.of(error, self.workload.file, sentence) from error
                 self._handle_failure(error, is_alone=is_alone)
                 return True
             # Outside of the try: an error of S3 while a part is written is no item's fault.
@@ -122,14 +135,19 @@ class BatchRun:
     def _ask_for_more(self) -> None:
         self.limit = self.limit and 2 * self.limit
 
-    def _handle_failure(self, error: Exception, *, is_alone: bool) -> None:
+    def _handle_failure(self, error: BaseException, *, is_alone: bool) -> None:
         if not is_alone:
             self.limit = 1
             return
         index = self.items.index(self.parts.next)
+        failure = failure_of(error, self.workload.file)
+        if self.logged_count < MAX_LOGGED_FAILURES:
+            # What Lambda itself logs of an error has the pipeline's frames only.
+            self.logged_count += 1
+            LOGGER.error("item %d failed: %s", index, failure.traceback or failure)
         if self.settings.tolerated_failure_percentage == 0:
-            raise ItemFailedError(f"item {index} failed: {describe_error(error)}") from error
-        self._fail(describe_error(error))
+            raise ItemFailedError(f"item {index} failed: {failure}", failure, index=index) from error
+        self._fail(failure)
 
     def _handle_time_up(self, *, is_alone: bool) -> None:
         if self.has_progress:
@@ -139,15 +157,17 @@ class BatchRun:
         if not is_alone:
             self.limit = 1
             return
-        error = ItemTooLongError(
-            f"item {self.items.index(self.parts.next)} did not finish in the {self.time_limit.seconds:.1f} s that one "
-            "invocation of Compute has for it: items this long belong on AWS Batch"
+        index = self.items.index(self.parts.next)
+        sentence = (
+            f"item {index} did not finish in the {self.time_limit.seconds:.1f} s that one invocation of Compute has "
+            "for it: items this long belong on AWS Batch"
         )
+        failure = Failure(ItemTooLongError.__name__, sentence)
         if self.settings.tolerated_failure_percentage == 0:
-            raise error
-        self._fail(describe_error(error))
+            raise ItemTooLongError(sentence, failure, index=index)
+        self._fail(failure)
 
-    def _fail(self, error: str) -> None:
-        self.parts.fail(error)
+    def _fail(self, failure: Failure) -> None:
+        self.parts.fail(failure)
         self.has_progress = True
         self.limit = 1

@@ -2,7 +2,8 @@ r"""Parts: what a child execution says about its items, short enough for a state
 
 A part covers neighbouring items. It is in the state itself, or in an object of its own where it is long::
 
-    {"first": int, "count": int, "result": "<JSON text>", "failed": [{"index": int, "error": str}, ...]}
+    {"first": int, "count": int, "result": "<JSON text>",
+     "failed": [{"index": int, "error_type": str, "message": str, "traceback": str}, ...]}
     {"first": int, "count": int, "failed_count": int, "key": "runs/<name>/parts/...", "bytes": int, "sha256": str}
 
 ``result`` is the combined result or, of a workload without ``combine``, the list of results in item order; it is
@@ -19,6 +20,7 @@ from lambdas.blocks import Blocks
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import WorkloadError
+from lambdas.run_files.failures import Failure
 from lambdas.run_files.runs import run_key
 
 # The service takes 256 KiB in a state; the rest is left for what it adds around the output.
@@ -27,23 +29,11 @@ MAX_OUTPUT_BYTES = 200_000
 FLUSH_BYTES = 4 * 1024 * 1024
 # Sum parses a part's text whole, at about ten times its length.
 MAX_RESULT_BYTES = 16 * 1024 * 1024
-MAX_ERROR_CHARACTERS = 500
 
 
 def pointer(key: str, body: bytes) -> dict[str, Any]:
     """Return what stands for an object where it is spoken of."""
     return {"key": key, "bytes": len(body), "sha256": seals.digest(body)}
-
-
-def describe_error(error: BaseException) -> str:
-    """Return ``"TypeName: message"``, shortened, and escaped where it can't be encoded."""
-    try:
-        message = str(error)
-    except Exception as own:
-        message = f"its message can't be read: {type(own).__name__}"
-    # Half of a surrogate pair would end the worker that sends it, and with it the batch.
-    text = f"{type(error).__name__}: {message}".encode(errors="backslashreplace").decode()
-    return json_text.shortened(text, MAX_ERROR_CHARACTERS)
 
 
 def _short(text: str) -> str:
@@ -125,10 +115,10 @@ class PartWriter:
             self._value, self._has_value = value, True
         self._advance()
 
-    def fail(self, error: str) -> None:
+    def fail(self, failure: Failure) -> None:
         """Take the next item as failed."""
-        self._failed.append({"index": self.next, "error": error})
-        self._bytes += len(error)
+        self._failed.append({"index": self.next, **failure.to_json()})
+        self._bytes += len(failure.message) + len(failure.traceback)
         self._advance()
 
     def _advance(self) -> None:

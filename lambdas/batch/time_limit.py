@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from lambdas.run_files.errors import PipelineInterrupt
+
 # Kept back for writing results to S3 and for answering.
 RESERVE_SHARE = 0.1
 MIN_RESERVE_SECONDS = 0.5
 MAX_RESERVE_SECONDS = 10.0
 
 
-class TimeUp(BaseException):
+class TimeUp(PipelineInterrupt):
     """Raised inside a workload when the invocation's time is over; no Exception, so that no workload swallows it."""
 
 

@@ -81,11 +81,13 @@ class Workload:
 
     name: str
     sha256: str
-    compute: Function | None
-    compute_batch: Function | None
-    items: Function | None
-    combine: Function | None
-    finish: Function | None
+    # Path by which tracebacks name it.
+    file: str
+    compute: Function | None = None
+    compute_batch: Function | None = None
+    items: Function | None = None
+    combine: Function | None = None
+    finish: Function | None = None
 
     @property
     def computes_one_by_one(self) -> bool:
@@ -155,7 +157,7 @@ def read_workload(module: ModuleType, name: str, sha256: str) -> Workload:
     if len(given) != 1:
         defined = " and ".join(given) or "neither"
         raise WorkloadError(f"workload {name} must define either compute or compute_batch, it defines {defined}")
-    return Workload(name=name, sha256=sha256, **functions)
+    return Workload(name=name, sha256=sha256, file=getattr(module, "__file__", None) or "", **functions)
 
 
 def _function(module: ModuleType, workload: str, name: str) -> Function | None:

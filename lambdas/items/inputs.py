@@ -18,9 +18,11 @@ OTHER_KEYS = (
     "expected_usd",
 )
 # Whatever else there is, a redrive has from the run whose failed items it computes.
-REDRIVE_KEYS = ("redrive_of", "batch_size", "max_concurrency", "expected_usd")
+ONLY_REDRIVE_KEYS = ("only_finish", "changed_workload")
+REDRIVE_KEYS = ("redrive_of", "batch_size", "max_concurrency", "back_end", "expected_usd", *ONLY_REDRIVE_KEYS)
 # What computes the batches: child executions of the map, one array job, or one job that returns a task token.
 BACK_ENDS = ("lambda", "batch", "batch_callback")
+DEFAULT_BACK_END = "lambda"
 # Added to the input of an execution that another execution started.
 IGNORED_KEY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 # An execution's name, narrower than the service's own rule, because it becomes part of S3 keys and of log names; then,
@@ -61,6 +63,11 @@ class RunInput:
     expected_usd: float | None = None
     # When the execution was started, as the service says it; empty where the machine that calls Start doesn't tell.
     started: str = ""
+    # False where a redrive has the back end of the run before it.
+    is_back_end_given: bool = True
+    # Of a redrive: whether nothing is computed but ``finish``, and whether the workload's file may have changed.
+    only_finish: bool = False
+    changed_workload: bool = False
 
 
 def parse_event(event: Any) -> RunInput:
@@ -102,24 +109,30 @@ def parse_event(event: Any) -> RunInput:
             if "max_concurrency" in value
             else environment.max_concurrency()
         ),
-        back_end=checked_back_end(value.get("back_end", "lambda")),
         expected_usd=_dollars(value["expected_usd"]) if "expected_usd" in value else None,
         started=_started(event.get("started", "")),
+        back_end=checked_back_end(value.get("back_end", DEFAULT_BACK_END)),
+        is_back_end_given="back_end" in value,
+        only_finish=_flag(value, "only_finish"),
+        changed_workload=_flag(value, "changed_workload"),
     )
 
 
 def _check_keys(value: dict[str, Any]) -> None:
-    unknown = [key for key in value if key not in (*DATA_KEYS, *OTHER_KEYS, IGNORED_KEY)]
+    allowed = (*DATA_KEYS, *OTHER_KEYS, *ONLY_REDRIVE_KEYS)
+    unknown = [key for key in value if key not in (*allowed, IGNORED_KEY)]
     if unknown:
-        raise InvalidInputError(
-            f"input has the unknown key {shown(unknown[0])}: allowed are {', '.join(DATA_KEYS + OTHER_KEYS)}"
-        )
+        raise InvalidInputError(f"input has the unknown key {shown(unknown[0])}: allowed are {', '.join(allowed)}")
     given = [key for key in DATA_KEYS if key in value]
     if len(given) != 1:
         raise InvalidInputError(
             f"input needs exactly one of {', '.join(DATA_KEYS)}, got {' and '.join(given) or 'none of them'}"
         )
-    others = [key for key in value if key not in (*REDRIVE_KEYS, IGNORED_KEY)] if given == ["redrive_of"] else []
+    is_redrive = given == ["redrive_of"]
+    misplaced = [key for key in ONLY_REDRIVE_KEYS if key in value and not is_redrive]
+    if misplaced:
+        raise InvalidInputError(f"{misplaced[0]} goes with redrive_of, got {given[0]}")
+    others = [key for key in value if key not in (*REDRIVE_KEYS, IGNORED_KEY)] if is_redrive else []
     if others:
         raise InvalidInputError(
             f"input with redrive_of can't have {shown(others[0])}, which is that of the first run: "
@@ -160,6 +173,13 @@ def _text(value: dict[str, Any], key: str, default: str) -> str:
     if not isinstance(text, str):
         raise InvalidInputError(f"{key} must be text, got {shown(text)}")
     return text
+
+
+def _flag(value: dict[str, Any], key: str) -> bool:
+    flag = value.get(key, False)
+    if not isinstance(flag, bool):
+        raise InvalidInputError(f"{key} must be true or false, got {shown(flag)}")
+    return flag
 
 
 def _run_name(name: Any) -> str:

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas.batch.parts import describe_error
 from lambdas.batch.workload import Workload, check_params
 from lambdas.csv_rows import CsvError, read_rows
 from lambdas.items.inputs import RunInput, S3Place
 from lambdas.run_files import json_text, storage
-from lambdas.run_files.errors import InvalidInputError, ResultFileError, WorkloadError
+from lambdas.run_files.errors import PASSED_ON, InvalidInputError, ResultFileError, WorkloadError
 
 # One ListObjectsV2 page of 1,000 keys takes about 0.1 s: a million objects are listed in a few minutes.
 MAX_SOURCE_OBJECTS = 1_000_000
@@ -20,6 +19,7 @@ MAX_ITEM_BYTES = 1024 * 1024
 MAX_WEIGHT = 1e15
 # A header of one column that holds one of these is of a file with another delimiter.
 OTHER_DELIMITERS = (";", "\t", "|")
+END = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,15 @@ class Item:
     weight: float | None = None
 
 
-def open_items(run_input: RunInput, workload: Workload) -> Iterator[Item] | None:
-    """Return the run's items as a stream, or None where they are ``range(size)``."""
+def open_items(run_input: RunInput, workload: Workload | None) -> Iterator[Item] | None:
+    """Return the run's items as a stream, or None where they are ``range(size)``; without a workload it has none."""
     if run_input.source is not None:
         return _objects(run_input.source)
     if isinstance(run_input.items, S3Place):
         return _csv_rows(run_input.items) if run_input.items.key.endswith(".csv") else _json_lines(run_input.items)
     if run_input.items is not None:
         return (Item(json_text.to_text(item)) for item in run_input.items)
-    if workload.items is not None:
+    if workload is not None and workload.items is not None:
         return _workload_items(workload, run_input)
     return None
 
@@ -138,10 +138,20 @@ def _named_errors(workload: Workload, run_input: RunInput) -> Iterator[Any]:
     """Yield what the workload's ``items`` yields; an exception there names the workload."""
     assert workload.items is not None
     params = copy.deepcopy(run_input.params)
-    try:
-        yield from workload.items(run_input.size, params=params)
-    except Exception as error:
-        raise WorkloadError(f"items of workload {workload.name} raised: {describe_error(error)}") from error
+    items: Iterator[Any] | None = None
+    while True:
+        try:
+            if items is None:
+                items = iter(workload.items(run_input.size, params=params))
+            item = next(items, END)
+        except PASSED_ON:
+            raise
+        except BaseException as error:
+            sentence = f"items of workload {workload.name} raised"
+            raise WorkloadError.of(error, workload.file, sentence) from error
+        if item is END:
+            break
+        yield item
     check_params(workload, "items", params, run_input.params)
 
 

@@ -10,28 +10,32 @@ from lambdas.results import batch_coverage as coverage
 from lambdas.results import chain, record_files
 from lambdas.run_files import indexed_items, json_text, storage
 from lambdas.run_files.errors import InvalidInputError, ResultFileError, StorageAccessError
-from lambdas.run_files.runs import RunSettings, read_settings, run_key
+from lambdas.run_files.failures import MAX_MESSAGE_CHARACTERS, MAX_TRACEBACK_CHARACTERS, MAX_TYPE_CHARACTERS
+from lambdas.run_files.runs import RunSettings, run_key, settings_now
 
-# Index, and an error of 500 characters, which are up to 12 bytes each as JSON.
-MAX_FAILURE_BYTES = 8192
+# Index and failure, whose characters are up to 12 bytes each as JSON.
+MAX_FAILURE_BYTES = 12 * (MAX_TYPE_CHARACTERS + MAX_MESSAGE_CHARACTERS + MAX_TRACEBACK_CHARACTERS) + 200
 
 
-def read_earlier(bucket: str, name: str) -> list[RunSettings]:
-    """Return the chain of runs that a redrive of run ``name`` completes, that one last.
+def read_earlier(bucket: str, name: str) -> tuple[RunSettings, list[RunSettings]]:
+    """Return run ``name``, and the chain of runs that a redrive of it completes, the last of them last.
+
+    That is the run itself, or the one that it only finished: the results are there.
 
     Raises
     ------
     InvalidInputError
-        If the run did not come to Sum with failed items.
+        If the run did not come to Sum.
     ResultFileError, StorageAccessError
         If records of one of them are broken or gone.
     """
     try:
-        settings = read_settings(bucket, name)
+        named = settings_now(bucket, name)
+        settings = _computing(bucket, named)
         files = record_files.find_kept_files(bucket, settings)
     except StorageAccessError as error:
         raise InvalidInputError(
-            f"redrive_of must be a run whose Sum found failed items and whose files are there, got {name}: {error}"
+            f"redrive_of must be a run that came to Sum and whose files are there, got {name}: {error}"
         ) from error
     runs = chain.read_chain(bucket, settings)
     if len(runs) == chain.MAX_RUNS:
@@ -39,17 +43,26 @@ def read_earlier(bucket: str, name: str) -> list[RunSettings]:
     record_files.check_present(bucket, settings, files)
     for earlier in runs[:-1]:
         record_files.check_present(bucket, earlier, record_files.find_kept_files(bucket, earlier))
-    return runs
+    return named, runs
+
+
+def _computing(bucket: str, settings: RunSettings) -> RunSettings:
+    """Return the run that has the results: the run itself, or that which it only finished."""
+    while settings.only_finishes:
+        assert settings.redrive_of is not None
+        settings = settings_now(bucket, settings.redrive_of)
+    return settings
 
 
 def as_in(run_input: RunInput, earlier: RunSettings) -> RunInput:
     """Return the input with what a redrive has from the run before it."""
     return replace(
         run_input,
+        redrive_of=earlier.name,
         workload=earlier.workload,
         params=earlier.params,
         tolerated_failure_percentage=earlier.tolerated_failure_percentage,
-        back_end=inputs.checked_back_end(earlier.back_end),
+        back_end=run_input.back_end if run_input.is_back_end_given else inputs.checked_back_end(earlier.back_end),
     )
 
 
@@ -63,6 +76,8 @@ def open_missing(bucket: str, earlier: RunSettings) -> Iterator[Item]:
     ResultFileError
         If the run's files contradict each other.
     """
+    if _is_complete(bucket, earlier.name):
+        raise InvalidInputError(f"redrive_of must be a run with failed items, {earlier.name} has none")
     failed = _failed_indexes(bucket, earlier.name)
     if coverage.has_range(bucket, earlier.name):
         lines = _of_range(failed, earlier)
@@ -73,6 +88,15 @@ def open_missing(bucket: str, earlier: RunSettings) -> Iterator[Item]:
         yield Item(line)
     if count == 0:
         raise InvalidInputError(f"redrive_of must be a run with failed items, {earlier.name} has none")
+
+
+def _is_complete(bucket: str, run: str) -> bool:
+    """Whether a run has an answer that every item has its part in."""
+    try:
+        answer = storage.get_json(bucket, run_key(run, "result.json"))
+    except StorageAccessError:
+        return False
+    return isinstance(answer, dict) and answer.get("complete") is True
 
 
 def _failed_indexes(bucket: str, run: str) -> Iterator[int]:

@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.run_files import json_text
+from lambdas.run_files.errors import PipelineInterrupt
 
 LOGGER = logging.getLogger(__name__)
 # The task has ended without us: it timed out, its execution was stopped, or another job answered.
@@ -22,7 +23,7 @@ MAX_CAUSE_CHARACTERS = 32_768
 CANCEL_INTERVAL_SECONDS = 1.0
 
 
-class TaskCancelled(BaseException):
+class TaskCancelled(PipelineInterrupt):
     """Nobody waits for the answer any more; no Exception, so that no workload swallows it."""
 
 
@@ -34,6 +35,13 @@ class TaskCallback:
         self._task_token = task_token
         self._interval_seconds = interval_seconds
         self._stopped = threading.Event()
+        self._sending = threading.Lock()
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Send nothing meanwhile: a process that is forked must not have a lock that the sending thread holds."""
+        with self._sending:
+            yield
 
     @contextmanager
     def beating(self) -> Iterator[None]:
@@ -100,7 +108,8 @@ class TaskCallback:
 
     def _send(self, action: str, **answer: str) -> None:
         try:
-            getattr(self._client, action)(taskToken=self._task_token, **answer)
+            with self._sending:
+                getattr(self._client, action)(taskToken=self._task_token, **answer)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in ENDED_CODES:
                 raise TaskCancelled(str(error)) from error

@@ -5,25 +5,37 @@ A part has a line a batch: what Compute returns for it, as one JSON text.
 
 import dataclasses
 import logging
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
 from lambdas import compute, workloads
-from lambdas.batch.parts import PartWriter, describe_error
+from lambdas.batch.parts import PartWriter
 from lambdas.batch.time_limit import TimeLimit
 from lambdas.results import batch_coverage as coverage
 from lambdas.results.records import interpret
 from lambdas.results.result_files import MAX_RECORD_BYTES
 from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import ResultFileError, StorageAccessError, WorkloadError
+from lambdas.run_files.failures import Failure
 from lambdas.run_files.object_writer import ObjectWriter
 from lambdas.run_files.runs import Batch, RunSettings, run_key
 
 LOGGER = logging.getLogger(__name__)
+# Yields the records of batches of a run, each as a line.
+Computing = Callable[[str, RunSettings, Sequence[Batch]], Generator[bytes]]
 
 
-def write_part(bucket: str, settings: RunSettings, numbers: range, key: str) -> None:
+def write_part(
+    bucket: str, settings: RunSettings, numbers: range, key: str, computing: Computing | None = None
+) -> None:
     """Compute the batches ``numbers`` and write their part; nothing is left to do if it is there.
+
+    Parameters
+    ----------
+    computing
+        Yields the record of each batch; ``records``, in this process, by default.
 
     Raises
     ------
@@ -36,11 +48,25 @@ def write_part(bucket: str, settings: RunSettings, numbers: range, key: str) -> 
     if is_written(bucket, settings, batches, key):
         LOGGER.info("the part is there: s3://%s/%s", bucket, key)
         return
-    workloads.load_unchanged(settings.workload, settings.workload_sha256)
-    with ObjectWriter(bucket, key) as writer:
-        for batch in batches:
-            writer.write(f"{json_text.to_text(compute_batch(bucket, settings, batch))}\n".encode())
+    workloads.read_unchanged(settings.workload, settings.workload_sha256)
+    with ObjectWriter(bucket, key) as writer, closing((computing or records)(bucket, settings, batches)) as lines:
+        for line in lines:
+            writer.write(line)
     LOGGER.info("wrote %d batches to s3://%s/%s", len(batches), bucket, key)
+
+
+def records(bucket: str, settings: RunSettings, batches: Sequence[Batch]) -> Generator[bytes]:
+    """Yield the record of each batch, as a line."""
+    if batches:
+        # A workload that can't be loaded fails the job: it would fail every batch.
+        workloads.load_unchanged(settings.workload, settings.workload_sha256)
+    for batch in batches:
+        yield line_of(compute_batch(bucket, settings, batch))
+
+
+def line_of(record: dict[str, Any]) -> bytes:
+    """Return a record as a part has it."""
+    return f"{json_text.to_text(record)}\n".encode()
 
 
 def read_share(bucket: str, settings: RunSettings, numbers: range) -> list[Batch]:
@@ -83,13 +109,13 @@ def compute_batch(bucket: str, settings: RunSettings, batch: Batch) -> dict[str,
         batch_run.compute()
         return compute.finished(batch_run)
     except WorkloadError as error:
-        LOGGER.warning("batch %d failed: %s", batch.number, describe_error(error))
-        return all_failed(bucket, settings, batch, describe_error(error))
+        LOGGER.warning("batch %d failed: %s", batch.number, error)
+        return all_failed(bucket, settings, batch, error.failure_of_all())
 
 
-def all_failed(bucket: str, settings: RunSettings, batch: Batch, error: str) -> dict[str, Any]:
+def all_failed(bucket: str, settings: RunSettings, batch: Batch, failure: Failure) -> dict[str, Any]:
     """Return the record of a batch of which no result can be told."""
     parts = PartWriter(bucket=bucket, run=settings.name, batch=batch.number, first=batch.first, combine=None, parts=[])
     for _ in range(batch.count):
-        parts.fail(error)
+        parts.fail(failure)
     return compute.sealed_output(settings.name, batch, parts.parts())

@@ -16,14 +16,15 @@ from lambdas.results.reduction import Blocks, Combining, RecordReader
 from lambdas.results.result_files import Place, ResultFile
 from lambdas.run_files import indexed_items
 from lambdas.run_files.errors import InvalidInputError, MissingResultsError, OverlappingResultsError, ResultFileError
-from lambdas.run_files.runs import RunSettings, read_settings
+from lambdas.run_files.failures import Failure
+from lambdas.run_files.runs import RunSettings, settings_now
 
 # Sum holds of each of them a batch at a time, all at once.
 MAX_RUNS = 100
 
 
 def read_chain(bucket: str, settings: RunSettings) -> list[RunSettings]:
-    """Return a run after those that it completes, the first of them first.
+    """Return a run after those that it completes, the first of them first; one that only finished another is left out.
 
     Raises
     ------
@@ -32,19 +33,21 @@ def read_chain(bucket: str, settings: RunSettings) -> list[RunSettings]:
     ResultFileError
         If one has another workload or other params.
     """
-    chain = [settings]
-    while (name := chain[-1].redrive_of) is not None:
+    later, chain = settings, [] if settings.only_finishes else [settings]
+    while (name := later.redrive_of) is not None:
         if len(chain) == MAX_RUNS:
             raise InvalidInputError(f"run {settings.name} is the last of {MAX_RUNS} runs that complete each other")
-        earlier = read_settings(bucket, name)
-        if _computed(earlier) != _computed(settings):
-            raise ResultFileError(f"run {settings.name} has another workload or other params than {name}")
+        earlier = settings_now(bucket, name)
+        _check_same_work(earlier, later)
         chain.append(earlier)
+        later = earlier
     return chain[::-1]
 
 
-def _computed(settings: RunSettings) -> tuple[Any, ...]:
-    return settings.workload, settings.workload_sha256, settings.params
+def _check_same_work(earlier: RunSettings, later: RunSettings) -> None:
+    """Refuse to join results of different work, but for the versions of a workload's file that Start was told of."""
+    if (earlier.workload, earlier.params) != (later.workload, later.params) or not earlier.versions <= later.versions:
+        raise ResultFileError(f"run {later.name} has another workload or other params than {earlier.name}")
 
 
 @contextmanager
@@ -97,29 +100,29 @@ class Link:
         """Yield the index of every item of a redrive."""
         return (index for index, _ in indexed_items.read_lines(self.reader.bucket, self.settings.name))
 
-    def failed_items(self) -> Iterator[tuple[int, str]]:
-        """Yield index and error of every item without a result, in order."""
+    def failed_items(self) -> Iterator[tuple[int, Failure]]:
+        """Yield index and failure of every item without a result, in order."""
         failures = self.reader.failed_items(self.coverage)
         return failures if self.settings.redrive_of is None else self._indexed(failures)
 
-    def _indexed(self, failures: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    def _indexed(self, failures: Iterator[tuple[int, Failure]]) -> Iterator[tuple[int, Failure]]:
         lines = enumerate(self.indexes())
-        for position, error in failures:
+        for position, failure in failures:
             index = next((index for line, index in lines if line == position), None)
             if index is None:
                 raise ResultFileError(f"items.jsonl of run {self.settings.name} ends before line {position + 1}")
-            yield index, error
+            yield index, failure
 
 
 def read_links(
-    bucket: str, runs: list[RunSettings], files: list[ResultFile], combining: Combining | None
+    bucket: str, runs: list[RunSettings], files: list[ResultFile] | None, combining: Combining | None
 ) -> list[Link]:
     """Return the records of all runs of a chain.
 
     Parameters
     ----------
     files
-        Those of the last run.
+        Those of the last run; None of a run whose own Sum has noted them.
 
     Raises
     ------
@@ -131,6 +134,8 @@ def read_links(
     for settings in runs[:-1]:
         kept = record_files.find_kept_files(bucket, settings)
         links.append(Link.read(blocks, settings, kept, combining))
+    if files is None:
+        files = record_files.find_kept_files(bucket, runs[-1])
     links.append(Link.read(blocks, runs[-1], files, combining))
     for before, after in pairwise(links):
         _check_continued(before, after)

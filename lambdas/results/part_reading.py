@@ -9,6 +9,7 @@ from lambdas.blocks import BlockReader
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import ResultFileError
+from lambdas.run_files.failures import Failure
 from lambdas.run_files.json_text import shown
 
 # Stands for the result of an item that has none; a workload may return None.
@@ -64,8 +65,8 @@ def check_content(part: dict[str, Any]) -> None:
     failed = part.get("failed", ())
     if failed:
         _check_indexes("failed items", [failure["index"] for failure in failed], first, end)
-        if not all(isinstance(failure["error"], str) for failure in failed):
-            raise ValueError(f"a failed item needs its error as text, got {shown(failed)}")
+        for failure in failed:
+            Failure.from_json(failure)
     if ("result" in part) != (len(failed) < part["count"]):
         given = "a result" if "result" in part else "no result"
         raise ValueError(f"a part of {part['count']} items, {len(failed)} of them failed, has {given}")

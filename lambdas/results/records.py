@@ -4,29 +4,29 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas.batch.parts import MAX_ERROR_CHARACTERS
 from lambdas.results.part_reading import check_content
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import json_text
 from lambdas.run_files.errors import InvalidEventError, ResultFileError
+from lambdas.run_files.failures import MAX_MESSAGE_CHARACTERS, MAX_TYPE_CHARACTERS, Failure
 from lambdas.run_files.json_text import shown
 from lambdas.run_files.runs import Batch
 
 
 @dataclass(frozen=True)
 class Record:
-    """Items ``first`` to ``first + count - 1``: their parts, or the error that all of them share."""
+    """Items ``first`` to ``first + count - 1``: their parts, or the failure that all of them share."""
 
     first: int
     count: int
     parts: list[dict[str, Any]]
-    error: str | None = None
+    failure: Failure | None = None
     # Its one part has a bare result, whether the workload combines or not.
     is_single: bool = False
 
     @property
     def failed_count(self) -> int:
-        if self.error is not None:
+        if self.failure is not None:
             return self.count
         return sum(part.get("failed_count", len(part.get("failed", ()))) for part in self.parts)
 
@@ -84,23 +84,30 @@ def _of_index(payload: dict[str, Any]) -> Record:
 
 def _failed(record: dict[str, Any], run: str) -> Record:
     child_input = _nested(record, "Input")
-    error = _error_text(record)
+    failure = _failure(record)
     if "batch" not in child_input:
-        return Record(_count(child_input["index"]), 1, [], error)
+        return Record(_count(child_input["index"]), 1, [], failure)
     if child_input["run"] != run:
         raise ResultFileError(f"a record belongs to the run {shown(child_input['run'])}, not to {run}")
     batch = Batch.from_json(child_input["batch"])
-    return Record(batch.first, batch.count, [], error)
+    return Record(batch.first, batch.count, [], failure)
 
 
-def _error_text(record: dict[str, Any]) -> str:
-    """Return ``"Error: message"``; aborted children have no Error, pending ones no Cause either."""
-    cause = record.get("Cause", "")
+def _failure(record: dict[str, Any]) -> Failure:
+    """Return error and message; aborted children have no Error, pending ones no Cause either."""
+    cause, traceback = record.get("Cause", ""), ""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         # Lambda's cause is JSON text of its own.
         cause = json_text.parse(cause)["errorMessage"]
-    text = ": ".join(str(word) for word in (record.get("Error", record["Status"]), cause) if word)
-    return json_text.shortened(text, MAX_ERROR_CHARACTERS)
+    # The errors of handlers end in a line of JSON with what the workload raised.
+    sentence, _, details = str(cause).partition("\n")
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        cause, traceback = sentence, Failure.from_json(json_text.parse(details)).traceback
+    return Failure(
+        json_text.shortened(str(record.get("Error", record["Status"])), MAX_TYPE_CHARACTERS),
+        json_text.shortened(str(cause), MAX_MESSAGE_CHARACTERS),
+        traceback,
+    )
 
 
 def _count(number: Any) -> int:

@@ -13,6 +13,7 @@ from lambdas.results.records import Record, interpret
 from lambdas.results.result_files import Place, ResultFile
 from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import ResultFileError
+from lambdas.run_files.failures import Failure
 from lambdas.run_files.object_writer import ObjectWriter
 from lambdas.run_files.runs import RunSettings
 
@@ -23,9 +24,9 @@ MAX_BLOCKS = 64
 class Combining:
     """Folds results with the workload's ``combine`` in the order in which they come."""
 
-    def __init__(self, bucket: str, combine: Callable[[Any, Any], Any]) -> None:
+    def __init__(self, bucket: str, combine: Callable[[Any, Any], Any], workload_file: str) -> None:
         self._bucket = bucket
-        self._combine = Combiner(combine)
+        self._combine = Combiner(combine, workload_file)
         self._has_value = False
         self.value: Any = None
 
@@ -78,18 +79,18 @@ class RecordReader:
             raise ResultFileError(f"s3://{self.bucket}/{file.key} changed while it was read") from error
         return interpret(value, self.run, file.status)
 
-    def failed_items(self, coverage: Coverage) -> Iterator[tuple[int, str]]:
-        """Yield position and error of every item without a result, in order."""
+    def failed_items(self, coverage: Coverage) -> Iterator[tuple[int, Failure]]:
+        """Yield position and failure of every item without a result, in order."""
         for batch, state, place in coverage.batches():
             if state == State.SUCCEEDED:
                 continue
             record = self.record(place)
-            if record.error is not None:
-                yield from ((index, record.error) for index in range(batch.first, batch.end))
+            if record.failure is not None:
+                yield from ((index, record.failure) for index in range(batch.first, batch.end))
                 continue
             for part in record.parts:
                 for failure in load_part(self.bucket, self.run, part).get("failed", ()):
-                    yield failure["index"], failure["error"]
+                    yield failure["index"], Failure.from_json(failure)
 
     def results(self, coverage: Coverage) -> Iterator[Any]:
         """Yield the result of every item in order, as ``Listed``: ``NO_RESULT`` for one without."""

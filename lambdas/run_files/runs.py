@@ -10,12 +10,12 @@
     runs/<name>/batch/          what the children of an array job write, a file each
     runs/<name>/batch_callback/ what a job with a task token writes
     runs/<name>/result.json     the answer; with results.jsonl, failed.jsonl, result.bin where there are such
-    runs/<name>/records.json    where the records are that Sum read, of a run with failed items
+    runs/<name>/records.json    where the records are that Sum read
 """
 
 import functools
 import zlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from lambdas.run_files import checksums as seals
@@ -54,13 +54,31 @@ class RunSettings:
     redrive_of: str | None = None
     # When the execution was started: its name may be given to another one after 90 days, its start can't.
     started: str = ""
+    # Other versions of the workload's file that had a part in this run, or in those that it completes.
+    earlier_sha256s: list[str] = field(default_factory=list)
+
+    @property
+    def only_finishes(self) -> bool:
+        """Whether the run computes nothing: its Sum finishes the results of the run that it is a redrive of."""
+        return self.redrive_of is not None and self.item_count == 0
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """SHA-256 of every version of the workload's file that had a part in the run."""
+        return frozenset((self.workload_sha256, *self.earlier_sha256s))
 
     def write(self, bucket: str) -> None:
         storage.put_json(bucket, run_key(self.name, "run.json"), seals.sealed(asdict(self)))
 
 
-def refuse_kept(bucket: str, run: str, started: str) -> None:
+def refuse_kept(bucket: str, run: str, started: str) -> str | None:
     """Refuse to write a run whose name another execution had, which is kept; a redrive is of the same execution.
+
+    Returns
+    -------
+    str or None
+        SHA-256 of the workload's file as an earlier attempt of this Start had it, which wrote run.json; None if none
+        did, or it is not known whether that was this one.
 
     Raises
     ------
@@ -70,7 +88,7 @@ def refuse_kept(bucket: str, run: str, started: str) -> None:
     try:
         value = storage.get_json(bucket, run_key(run, "run.json"))
     except StorageAccessError:
-        return  # no run has the name
+        return None  # no run has the name
     except ResultFileError:
         value = None
     kept = value.get("started", "") if isinstance(value, dict) else "an unknown time"
@@ -79,6 +97,7 @@ def refuse_kept(bucket: str, run: str, started: str) -> None:
             f"the name {run} is that of a run which is kept, of an execution that was started at "
             f"{kept or 'an unknown time'}: give the execution another name, or delete runs/{run}/"
         )
+    return value.get("workload_sha256") if started and isinstance(value, dict) else None
 
 
 # By annotation of a field: what isinstance takes for it.
@@ -88,12 +107,22 @@ _SETTING_TYPES: dict[Any, Any] = {
     float: int | float,
     dict[str, Any]: dict,
     str | None: str | None,
+    list[str]: list,
 }
 
 
 @functools.lru_cache(maxsize=4)
 def read_settings(bucket: str, run: str) -> RunSettings:
-    """Return a run's settings; read once in an execution environment, because Start wrote them for good.
+    """Return a run's settings, read once in an execution environment: raises as ``settings_now``.
+
+    They change only where a person goes on with another version of the workload's file; what is loaded here is refused
+    then by Sum, which reads them anew.
+    """
+    return settings_now(bucket, run)
+
+
+def settings_now(bucket: str, run: str) -> RunSettings:
+    """Return a run's settings as they are now.
 
     Raises
     ------
@@ -111,6 +140,10 @@ def read_settings(bucket: str, run: str) -> RunSettings:
         given = getattr(settings, each.name)
         if not isinstance(given, _SETTING_TYPES[each.type]) or isinstance(given, bool):
             raise ResultFileError(f"{each.name} in run.json of run {run} must be {each.type}, got {shown(given)}")
+    if not all(isinstance(sha256, str) for sha256 in settings.earlier_sha256s):
+        raise ResultFileError(
+            f"earlier_sha256s in run.json of run {run} must be texts, got {shown(settings.earlier_sha256s)}"
+        )
     if settings.name != run:
         raise ResultFileError(f"run.json of run {run} names the run {shown(settings.name)}")
     return settings

@@ -61,7 +61,7 @@ def test_run_uses_a_server_that_has_the_file(
 ) -> None:
     monkeypatch.setenv("HPC_HOME", str(tmp_path / "home"))
     digest = hashlib.sha256(MINE.encode()).hexdigest()
-    overlay = (tmp_path / "home/workloads" / f"mine-{digest[:16]}").resolve()
+    overlay = (tmp_path / "home/workloads" / f"mine-{digest}").resolve()
     with LocalServer(tmp_path / "home", assembly().resolve(), overlay=overlay):
         arguments = ("run", "--size", "3", "--workload", str(file), "--params", '{"by": 1}', "--output", "json")
         done = call(capsys, *arguments)

@@ -117,9 +117,25 @@ def test_run_whose_command_was_killed_is_redriven_to_its_exact_result(run: Run) 
     assert run.computed().count(11) == 2
 
 
-def test_workload_file_that_changed_meanwhile_does_not_matter(run: Run) -> None:
+def test_run_whose_workload_file_has_changed_is_not_redriven_without_a_word(run: Run) -> None:
     run.start(bad=[3])
-    run.workload.write_text("raise RuntimeError('not the one that the run was started with')\n")
+    run.workload.write_text(FLAKY + "# mended\n")
+    run.mended.touch()
+    done = run.redrive()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "WorkloadChangedError: workload flaky has changed since the run was started" in done.stderr
+    assert f"--workload {run.workload}" in done.stderr
+    # What is refused is not used up, and a file that was put back is no change.
+    run.workload.write_text(FLAKY)
+    done = run.redrive()
+    assert "(redrive 1)" in done.stderr
+    assert result_of(done)["output"]["result"] == str(sum(range(12)))
+    assert "code_versions" not in result_of(done)["output"]
+
+
+def test_workload_file_that_is_gone_does_not_matter(run: Run) -> None:
+    run.start(bad=[3])
+    run.workload.unlink()
     run.mended.touch()
     assert result_of(run.redrive())["status"] == "SUCCEEDED"
 
@@ -133,7 +149,7 @@ def test_deployed_workload_that_changed_is_refused(run: Run) -> None:
     [workload] = changed.glob("asset.*/lambdas/workloads/rehearsal.py")
     workload.write_text(workload.read_text() + "# mended\n")
     done = call(run.capture, "redrive", "--assembly", str(changed))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "WorkloadChangedError: workload rehearsal has changed since the run was started" in done.stderr
 
 
@@ -176,15 +192,25 @@ def test_server_that_only_looks_for_the_run_is_one_whose_end_others_wait_for(
 
 def test_run_that_was_killed_in_start_is_redriven_with_the_copy_of_its_workload_file(run: Run) -> None:
     run.killed_in_start()
-    run.workload.write_text("raise RuntimeError('not the one that the run was started with')\n")
+    run.workload.unlink()
     done = run.redrive()
     assert (done.returncode, result_of(done)["output"]["result"]) == (0, str(sum(range(12))))
 
 
-def test_run_that_was_killed_in_start_with_one_of_two_versions_of_a_file_is_refused(run: Run) -> None:
+def test_run_that_was_killed_in_start_has_its_own_one_of_two_versions_of_a_file(run: Run) -> None:
+    name = run.killed_in_start()
+    run.workload.write_text(FLAKY.replace("return item", "return 2 * item"))
+    assert run.start().returncode == 0
+    run.workload.unlink()
+    done = run.redrive(name)
+    assert result_of(done)["output"]["result"] == str(sum(range(12)))
+
+
+def test_run_that_was_killed_in_start_with_one_of_two_unknown_versions_of_a_file_is_refused(run: Run) -> None:
     name = run.killed_in_start()
     run.workload.write_text(FLAKY + "# another version\n")
     assert run.start().returncode == 0
+    (run.home / "workloads" / "origins.jsonl").unlink()
     done = run.redrive(name)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{name} can't be redriven: it ended in Start, and 2 versions of its workload flaky are in" in done.stderr
@@ -199,6 +225,7 @@ def test_run_whose_copy_of_the_workload_file_is_gone_is_refused_before_a_redrive
     else:
         run.start(bad=[3])
         run.mended.touch()
+    run.workload.unlink()
     kept = run.home / "workloads"
     kept.rename(run.home / "elsewhere")
     done = run.redrive()

@@ -70,7 +70,7 @@ def make_workload(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         yield make
     for name in made:
         sys.modules.pop(f"lambdas.workloads.{name}", None)
-    workloads.load.cache_clear()
+    workloads.load_unchanged.cache_clear()
 
 
 @dataclass

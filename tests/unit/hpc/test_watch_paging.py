@@ -56,7 +56,8 @@ def add_pages(stub: Stubber, executions: list[dict[str, Any]], **given: Any) -> 
 
 def add_failed(stub: Stubber, number: int) -> None:
     """Answer what is asked about a child of one item that failed."""
-    cause = {"errorType": "ItemFailedError", "errorMessage": f"item {number} failed: ValueError: bad"}
+    details = json.dumps({"index": number, "error_type": "ValueError", "message": "bad", "traceback": ""})
+    cause = {"errorType": "ItemFailedError", "errorMessage": f"item {number} failed: ValueError: bad\n{details}"}
     described = {
         **{name: value for name, value in child(number).items() if name != "mapRunArn"},
         "input": json.dumps({"run": "run-1", "batch": {"batch": number, "first": number, "count": 1}}),

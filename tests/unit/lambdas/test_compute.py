@@ -97,7 +97,8 @@ def test_compute_spills_a_long_list_of_failures(pipeline: Any, make_workload: An
     assert (part["failed_count"], "key" in part) == (1000, True)
     failed = json.loads(run.text(f"parts/{part['key'].rpartition('/')[2]}"))["failed"]
     assert [failure["index"] for failure in failed] == list(range(1000))
-    assert max(len(failure["error"]) for failure in failed) == 500
+    assert {len(failure["message"]) for failure in failed} == {500}
+    assert all(1_990 < len(failure["traceback"]) <= 2_000 for failure in failed)
 
 
 BAD_ITEM = {
@@ -112,21 +113,22 @@ BAD_ITEM = {
 @pytest.mark.parametrize("source", BAD_ITEM.values(), ids=BAD_ITEM)
 def test_compute_names_the_first_bad_item_without_tolerance(pipeline: Any, make_workload: Any, source: str) -> None:
     run = pipeline(size=12, workload=make_workload(source), batch_size=12)
-    with pytest.raises(errors.ItemFailedError, match=r"^item 3 failed: ValueError: bad 3$"):
+    with pytest.raises(errors.ItemFailedError, match=r"^item 3 failed: ValueError: bad 3 \(made_\w+\.py:\d in compute"):
         run.first_output()
 
 
 @pytest.mark.parametrize("source", BAD_ITEM.values(), ids=BAD_ITEM)
 def test_compute_isolates_bad_items_under_tolerance(pipeline: Any, make_workload: Any, source: str) -> None:
     run = pipeline(size=12, workload=make_workload(source), batch_size=12, tolerated_failure_percentage=1)
-    assert run.first_output()["parts"] == [
-        {
-            "first": 0,
-            "count": 12,
-            "result": "[0,1,2,5,6,7,8,10,11]",
-            "failed": [{"index": index, "error": f"ValueError: bad {index}"} for index in (3, 4, 9)],
-        }
+    [part] = run.first_output()["parts"]
+    failed = part.pop("failed")
+    assert part == {"first": 0, "count": 12, "result": "[0,1,2,5,6,7,8,10,11]"}
+    assert [(failure["index"], failure["error_type"]) for failure in failed] == [
+        (index, "ValueError") for index in (3, 4, 9)
     ]
+    for failure in failed:
+        assert failure["message"].startswith(f"bad {failure['index']} (made_")
+        assert failure["traceback"].endswith(f"ValueError: bad {failure['index']}")
 
 
 CHANGES_ITEMS = """
@@ -181,7 +183,9 @@ def test_compute_that_raises_stop_iteration_has_a_bad_item(pipeline: Any, make_w
     run = pipeline(size=5, workload=name, batch_size=5, tolerated_failure_percentage=50)
     [part] = run.first_output()["parts"]
     assert part["result"] == "[0,1,2,4]"
-    assert part["failed"] == [{"index": 3, "error": "RuntimeError: compute raised StopIteration"}]
+    [failure] = part["failed"]
+    assert (failure["index"], failure["error_type"]) == (3, "RuntimeError")
+    assert failure["message"].startswith("compute raised StopIteration")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +201,8 @@ def test_compute_tells_of_an_error_whose_message_is_no_text(
     source = "class Odd(Exception):\n    def __str__(self): raise RuntimeError\n"
     name = make_workload(f"{source}def compute(item):\n    if item == 3: raise {raised}\n    return item\n")
     run = pipeline(size=5, workload=name, batch_size=5, tolerated_failure_percentage=50)
-    assert run.first_output()["parts"][0]["failed"] == [{"index": 3, "error": told}]
+    [failure] = run.first_output()["parts"][0]["failed"]
+    assert f"{failure['error_type']}: {failure['message']}".startswith(f"{told} (made_")
 
 
 @pytest.mark.parametrize("kind", BAD_ITEM)

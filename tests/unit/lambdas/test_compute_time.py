@@ -56,10 +56,12 @@ def test_compute_names_an_item_that_no_invocation_can_end(pipeline: Any, make_wo
     run.start()
     [child] = run.map(SHORT_SECONDS)
     assert child.error == "ItemTooLongError"
-    assert child.output["errorMessage"] == (
+    sentence, _, details = child.output["errorMessage"].partition("\n")
+    assert sentence == (
         "item 2 did not finish in the 0.1 s that one invocation of Compute has for it: "
         "items this long belong on AWS Batch"
     )
+    assert json.loads(details)["index"] == 2
 
 
 @pytest.mark.parametrize("source", SLEEPING.values(), ids=SLEEPING)
@@ -69,7 +71,9 @@ def test_compute_isolates_an_item_that_is_too_long_under_tolerance(
     run = pipeline(items=[0, 60, 0], workload=make_workload(source), batch_size=3, tolerated_failure_percentage=50)
     output = run.run(seconds=SHORT_SECONDS)
     assert (output["result"], output["failed_items"]["first"]) == ("[0,null,0]", [1])
-    assert "ItemTooLongError: item 1" in run.text("failed.jsonl")
+    failed = json.loads(run.text("failed.jsonl"))
+    assert (failed["index"], failed["error_type"]) == (1, "ItemTooLongError")
+    assert failed["message"].startswith("item 1 did not finish")
 
 
 class Clock:

@@ -201,7 +201,9 @@ def test_item_that_fails_is_recorded_and_the_child_succeeds(pipeline: Any, make_
     run = pipeline(size=8, workload=make_workload(BAD_THIRD), back_end="batch", tolerated_failure_percentage=13)
     output = run_array(run)
     assert (output["result"], output["count"], output["failed"]) == (str(sum(range(8)) - 3), 7, 1)
-    assert json.loads(run.text("failed.jsonl")) == {"index": 3, "error": "ValueError: bad"}
+    failed = json.loads(run.text("failed.jsonl"))
+    assert (failed["index"], failed["error_type"]) == (3, "ValueError")
+    assert failed["message"].startswith("bad (made_")
 
 
 @pytest.mark.parametrize("percentage", [0, 12])
@@ -221,7 +223,9 @@ def test_workload_that_breaks_its_contract_fails_its_batches_and_no_job(
     run = pipeline(size=count, batch_size=count // 4, workload=name, back_end="batch", tolerated_failure_percentage=100)
     output = run_array(run)
     assert (output["count"], output["failed"]) == (0, count)
-    assert json.loads(run.text("failed.jsonl").splitlines()[-1])["error"].startswith("WorkloadError: workload made_")
+    failed = json.loads(run.text("failed.jsonl").splitlines()[-1])
+    assert failed["error_type"] == "WorkloadError"
+    assert failed["message"].startswith("workload made_")
 
 
 def test_sum_names_the_part_that_is_missing(s3: Any, pipeline: Any) -> None:

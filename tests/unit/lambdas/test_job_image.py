@@ -243,7 +243,7 @@ def add_workload(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tu
             return path.stem, name
 
         yield add
-    workloads.load.cache_clear()
+    workloads.load_unchanged.cache_clear()
 
 
 @pytest.mark.usefixtures("handlers")
@@ -253,9 +253,12 @@ def add_workload(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tu
         ("return item", 0),
         ("os.kill(os.getpid(), signal.SIGTERM)", 143),
         ("raise SystemExit", 0),
-        ("raise SystemExit(7)", 7),
-        ("raise SystemExit('why it left')", 1),
-        ("raise KeyboardInterrupt('why it left')", 1),
+        ("raise SystemExit(7)", 0),
+        ("raise SystemExit('why it left')", 0),
+        ("raise KeyboardInterrupt('why it left')", 0),
+        ("os._exit(0)", 0),
+        ("os._exit(5)", 0),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 137),
     ],
 )
 def test_job_ends_when_it_is_done_whatever_its_workload_leaves_behind(

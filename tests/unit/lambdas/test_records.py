@@ -226,7 +226,7 @@ def test_recorded_result_files_are_read_whole_and_none_is_taken_for_ours(s3: Any
                 interpret(value, "a", status)
         else:
             record = interpret(value, "a", status)
-            assert (record.count, record.error.partition(":")[0]) == (1, value.get("Error", value["Status"]))
+            assert (record.count, record.failure.error_type) == (1, value.get("Error", value["Status"]))
 
 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason=f"no recorded result files at {RECORDED}")

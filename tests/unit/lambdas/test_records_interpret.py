@@ -16,7 +16,7 @@ def none_record(output: Any, **changes: Any) -> dict[str, Any]:
     return {"Status": "SUCCEEDED", "Input": "{}", "Output": json.dumps(output)} | changes
 
 
-FAILED = {"index": 5, "error": "ValueError: bad"}
+FAILED = {"index": 5, "error_type": "ValueError", "message": "bad", "traceback": ""}
 PARTS = [{"first": 4, "count": 2, "result": "9"}]
 OUTPUT = sealed({"done": True, "run": "a", "batch": 1, "first": 4, "count": 2, "parts": PARTS})
 
@@ -55,7 +55,7 @@ def test_interpret_reads_records_of_the_original_program(result: Any) -> None:
 def test_interpret_names_the_error_of_a_failed_child(fields: dict[str, Any], error: str) -> None:
     child_input = json.dumps({"run": "a", "batch": {"batch": 1, "first": 4, "count": 2}})
     record = interpret({"Status": "FAILED", "Input": child_input} | fields, "a", "FAILED")
-    assert (record.first, record.count, record.error, record.failed_count) == (4, 2, error, 2)
+    assert (record.first, record.count, str(record.failure), record.failed_count) == (4, 2, error, 2)
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,16 @@ def test_interpret_names_the_error_of_a_failed_child(fields: dict[str, Any], err
         (OUTPUT | {"parts": [{"first": 4, "count": 2}]}, "SUCCEEDED", "2 items, 0 of them failed, has no result"),
         (OUTPUT | {"parts": [PARTS[0] | {"failed": [FAILED, FAILED]}]}, "SUCCEEDED", "must be of 4 to 5 and rise"),
         (OUTPUT | {"parts": [PARTS[0] | {"failed": [FAILED | {"index": 6}]}]}, "SUCCEEDED", "must be of 4 to 5"),
-        (OUTPUT | {"parts": [PARTS[0] | {"failed": [FAILED | {"error": 6}]}]}, "SUCCEEDED", "its error as text"),
-        (OUTPUT | {"parts": [PARTS[0] | {"failed": [{"index": 4}]}]}, "SUCCEEDED", "not of this pipeline: 'error'"),
+        (
+            OUTPUT | {"parts": [PARTS[0] | {"failed": [FAILED | {"message": 6}]}]},
+            "SUCCEEDED",
+            "a failure has the texts",
+        ),
+        (
+            OUTPUT | {"parts": [PARTS[0] | {"failed": [{"index": 4}]}]},
+            "SUCCEEDED",
+            "not of this pipeline: 'error_type'",
+        ),
         (OUTPUT | {"parts": [PARTS[0] | {"failed": 5}]}, "SUCCEEDED", "not of this pipeline"),
         (OUTPUT | {"parts": [{"first": 4, "count": 2, "key": "k"}]}, "SUCCEEDED", "of this pipeline: 'failed_count'"),
         (OUTPUT | {"first": "4"}, "SUCCEEDED", "expected an integer of 0 or more"),

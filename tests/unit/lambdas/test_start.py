@@ -82,7 +82,7 @@ BAD_INPUTS = {
     "redrive-number": ({"redrive_of": 7}, "redrive_of must be the name of a run", "7"),
     "redrive-path": ({"redrive_of": "../a"}, "redrive_of must be the name of a run", "../a"),
     "redrive-nested": ({"redrive_of": "a/batch"}, "redrive_of must be the name of a run", "a/batch"),
-    "redrive-unknown": ({"redrive_of": "nobody"}, "redrive_of must be a run whose Sum found failed items", "nobody"),
+    "redrive-unknown": ({"redrive_of": "nobody"}, "redrive_of must be a run that came to Sum", "nobody"),
     "source-empty": ({"source": "s3://source-bucket/nothing-here/"}, "has no objects", "nothing-here"),
 }
 
@@ -158,6 +158,7 @@ def test_start_writes_settings_for_the_other_handlers(pipeline: Any) -> None:
         "back_end": "lambda",
         "array_size": 0,
         "redrive_of": None,
+        "earlier_sha256s": [],
         "started": "",
     }
 

@@ -105,7 +105,8 @@ def test_sum_accounts_for_every_item_whatever_failed(
         assert [line["index"] for line in failed] == sorted(lost)
         for line in failed:
             in_crashed = line["index"] // batch_size in crashed
-            assert line["error"] == ("Runtime.ExitError: exit status 1" if in_crashed else "ValueError: bad")
+            told = f"{line['error_type']}: {line['message']}"
+            assert told.startswith("Runtime.ExitError: exit status 1" if in_crashed else "ValueError: bad (made_")
 
 
 def test_sum_counts_items_that_never_started_as_failed(pipeline: Any) -> None:
@@ -117,7 +118,7 @@ def test_sum_counts_items_that_never_started_as_failed(pipeline: Any) -> None:
     run.write_results()
     output = run.sum()
     assert (output["total_sum"], output["complete"], output["failed"]) == ("5", False, 1)
-    assert json.loads(run.text("failed.jsonl")) == {"index": 3, "error": "PENDING"}
+    assert json.loads(run.text("failed.jsonl")) == {"index": 3, "error_type": "PENDING", "message": "", "traceback": ""}
 
 
 def test_sum_counts_repeated_batches_once(pipeline: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from lambdas import sum as sum_
 from lambdas.run_files import checksums as seals
-from lambdas.run_files import errors
+from lambdas.run_files import errors, runs
 
 PLAIN = "def compute(item): return item\n"
 ADDITION = "def combine(a, b): return a + b\n"
@@ -118,7 +118,10 @@ def test_sum_names_a_record_of_another_run(pipeline: Any) -> None:
         (b'{"first":0,"count":1}', "is not a part: .*1 items, 0 of them failed, has no result"),
         (b'{"first":1,"count":1,"result":"5"}', "is another part than its record says"),
         (b'{"first":0,"count":2,"result":"5"}', "is another part than its record says"),
-        (b'{"first":0,"count":1,"failed":[{"index":0,"error":"e"}]}', "is another part than its record says"),
+        (
+            b'{"first":0,"count":1,"failed":[{"index":0,"error_type":"e","message":"m","traceback":""}]}',
+            "is another part than its record says",
+        ),
     ],
 )
 @pytest.mark.parametrize("source", [ADDITION, ""])
@@ -189,7 +192,7 @@ def test_sum_names_a_broken_file_of_the_run(pipeline: Any, file: str, body: byte
     run.map()
     run.write_results()
     run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/{file}", Body=body)
-    sum_.read_settings.cache_clear()
+    runs.read_settings.cache_clear()
     with pytest.raises(errors.ResultFileError, match=message):
         run.sum()
 

@@ -110,7 +110,9 @@ def test_items_keep_their_index_and_seed(disturbed: Disturbed) -> None:
 
 def test_error_of_an_item_names_its_index_in_the_first_run(disturbed: Disturbed) -> None:
     again = disturbed.next(disturbed.first({1, 2, 7}), {7})
-    assert json.loads(again.text("failed.jsonl")) == {"index": 7, "error": "ValueError: 7 is bad"}
+    failed = json.loads(again.text("failed.jsonl"))
+    assert (failed["index"], failed["error_type"]) == (7, "ValueError")
+    assert failed["message"].startswith("7 is bad (made_")
     assert again.output["failed_items"]["first"] == [7]
     assert (again.output["complete"], again.output["count"], again.output["failed"]) == (False, 8, 1)
 
@@ -172,7 +174,9 @@ def test_sum_refuses_a_run_that_does_not_compute_just_what_had_failed(
     disturbed: Disturbed, change: list[int], error: type[Exception], message: str
 ) -> None:
     run = disturbed.first({2, 7})
-    lines = "".join(json.dumps({"index": index, "error": "a lie"}) + "\n" for index in change)
+    lines = "".join(
+        json.dumps({"index": index, "error_type": "a lie", "message": "", "traceback": ""}) + "\n" for index in change
+    )
     run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/failed.jsonl", Body=lines.encode())
     with pytest.raises(error, match=message):
         disturbed.next(run, set())

@@ -1,0 +1,41 @@
+"""Which file a run of this machine was given as its workload: a redrive tells whether it has changed since."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpc.json_objects import json_object
+from hpc.targets.workload_file import WorkloadFile
+
+FILE = "origins.jsonl"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The file, and the SHA-256 that it had."""
+
+    file: Path
+    sha256: str
+
+
+def note_origin(home: Path, run: str, workload: WorkloadFile) -> None:
+    """Write down what a run is about to be started with."""
+    line = json.dumps({"run": run, "file": str(workload.path), "sha256": workload.sha256})
+    folder = home / "workloads"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / FILE).open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
+def origin_of(home: Path, run: str) -> Origin | None:
+    """Return what a run was given the last time; None if it was given no file, or that is not known."""
+    found = None
+    try:
+        with (home / "workloads" / FILE).open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                noted = json_object(line)
+                if noted.get("run") == run and noted.keys() >= {"file", "sha256"}:
+                    found = Origin(Path(str(noted["file"])), str(noted["sha256"]))
+    except OSError:
+        return None
+    return found
