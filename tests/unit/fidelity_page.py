@@ -10,6 +10,7 @@ from sfn_local.batch import resources, scheduler, store
 from sfn_local.batch.service import ACTIONS as BATCH_ACTIONS
 from sfn_local.execution import history, limits, parallel
 from sfn_local.execution.integrations import Integrations
+from sfn_local.iam.access import Access, Policies
 from sfn_local.integrations.batch_job import batch_tasks
 from sfn_local.integrations.catalog import service_tasks
 from sfn_local.integrations.lambda_invoke import FunctionTask, InvokeTask
@@ -102,9 +103,10 @@ class _Nothing:
 def integrations() -> list[str]:
     """Return the names of every integration, as a Resource has them."""
     runtime = LambdaRuntime(worker_count=1, log_folder=PROJECT, base_environment={})
-    found = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, Account())})
-    found.add(batch_tasks(None, ""))  # type: ignore[arg-type]  # only named
-    found.add(service_tasks(s3=_Nothing(), states=_Nothing(), executions=None))  # type: ignore[arg-type]  # only named
+    access = Access(Policies())
+    found = Integrations(FunctionTask(runtime, access), {"lambda:invoke": InvokeTask(runtime, Account(), access)})
+    found.add(batch_tasks(_Nothing(), None, access))  # type: ignore[arg-type]  # only named
+    found.add(service_tasks(s3=_Nothing(), states=_Nothing(), executions=None, access=access))  # type: ignore[arg-type]  # only named
     return found.names
 
 

@@ -55,6 +55,7 @@ FLOORS = (
     {"batch", "object_store"},
     {"lambda_runtime", "storage"},
     {"faults"},
+    {"iam"},
     {"language", "protocol"},
     {"arns", "assets", "clock", "connections", "disk", "loopback", "sqlite_errors"},
 )

@@ -10,30 +10,38 @@ from typing import TypeVar
 
 from sfn_local.arns import Account
 from sfn_local.assembly import read as cloud_assembly
+from sfn_local.assembly.stack_roles import check_stack_roles
 from sfn_local.batch.archive import JobArchive
 from sfn_local.batch.job_faults import JobTrials
+from sfn_local.batch.jobs import Job
 from sfn_local.batch.service import BatchService
 from sfn_local.clock import Clock
 from sfn_local.endpoint.http_api import HttpApi
-from sfn_local.endpoint.sigv4 import FUNCTION, Credential
+from sfn_local.endpoint.key_pairs import KeyPairs
+from sfn_local.endpoint.sigv4 import Credential
 from sfn_local.eventbridge.rules import EventBus
 from sfn_local.eventbridge.status_events import execution_events, job_events
 from sfn_local.execution.integrations import Integrations
 from sfn_local.faults.injector import Rehearsal, outside
 from sfn_local.faults.trials import ProcessKeys
+from sfn_local.iam.access import Access, OnDecision, Policies
+from sfn_local.iam.api_actions import S3_RIGHTS, batch_rights, states_rights
+from sfn_local.iam.guard import GuardedS3, GuardedService
+from sfn_local.iam.machine_rights import check_machine_role
+from sfn_local.iam.sessions import job_principal
 from sfn_local.integrations.batch_job import batch_tasks
-from sfn_local.integrations.catalog import PRINCIPAL, service_tasks
+from sfn_local.integrations.catalog import service_tasks
 from sfn_local.integrations.lambda_invoke import FunctionTask, InvokeTask
 from sfn_local.lambda_runtime.runtime import LambdaRuntime
 from sfn_local.loopback import LoopbackServer
 from sfn_local.machines.registry import Machines
 from sfn_local.maps.distributed_map import MapServices
 from sfn_local.maps.map_run import MapRuns
-from sfn_local.maps.objects import MapObjects
 from sfn_local.object_store import ObjectStore
 from sfn_local.protocol import Service
 from sfn_local.s3 import S3Service
 from sfn_local.states_api.service import StatesService
+from sfn_local.storage.machine_store import MachineRow
 from sfn_local.storage.map_run_store import MapRunStore
 from sfn_local.storage.store import Store
 
@@ -57,8 +65,6 @@ class Settings:
         Of the endpoint; 0 for any that is free.
     credentials : mapping
         By access key id: who may call the endpoint.
-    worker_access_key_id : str
-        The one of them that functions are given.
     overlay : Path or None
         Folder with a workload that is not part of the assembly; functions find it in HPC_WORKLOADS_OVERLAY.
     faults : Rehearsal or None
@@ -67,13 +73,14 @@ class Settings:
         Whether it will hardly be asked to compute: nothing is made ready for it.
     objects : Path or None
         Folder of the objects, where the home is a copy of what tells of them.
+    on_decision : callable or None
+        Told of every decision about what a role may do.
     """
 
     home: Path
     assembly: Path | None
     worker_count: int
     credentials: Mapping[str, Credential]
-    worker_access_key_id: str
     account: Account = field(default_factory=Account)
     clock: Clock | None = None
     port: int = 0
@@ -81,6 +88,7 @@ class Settings:
     faults: Rehearsal | None = None
     is_brief: bool = False
     objects: Path | None = None
+    on_decision: OnDecision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +114,21 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
     deployed = cloud_assembly.load(settings.assembly, settings.account) if settings.assembly else None
     if deployed is not None and settings.faults is not None:
         settings.faults.check(json.loads(machine.definition) for machine in deployed.state_machines)
-    credentials = dict(settings.credentials)
+    access = Access(deployed.policies if deployed is not None else Policies(), settings.on_decision)
+    key_pairs = KeyPairs(settings.credentials)
     async with contextlib.AsyncExitStack() as stack:
         endpoint = LoopbackServer(port=settings.port)
         stack.push_async_callback(endpoint.stop)
         endpoint_url = f"http://{endpoint.address}"
         worker_environment = _worker_environment(settings, endpoint_url)
-        keys = _process_keys(credentials)
+        keys = ProcessKeys(key_pairs.add, key_pairs.remove)
         jobs = JobTrials(keys) if settings.faults else None
         runtime = LambdaRuntime(
             worker_count=settings.worker_count,
             log_folder=settings.home / "logs",
             base_environment=worker_environment,
             keys=keys if settings.faults else None,
+            own_environment=key_pairs.environment,
         )
         if settings.faults is not None:
             stack.enter_context(settings.faults.logged(settings.home / "logs" / "faults.jsonl"))
@@ -131,7 +141,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         )
         store = stack.enter_context(contextlib.closing(Store(settings.home / EXECUTIONS)))
         clock = settings.clock or Clock()
-        bus = EventBus(runtime, settings.account, clock)
+        bus = EventBus(runtime, settings.account, clock, access)
         batch = BatchService(
             account=settings.account,
             clock=clock,
@@ -140,7 +150,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
             base_environment=worker_environment,
             on_change=_first(jobs.on_change if jobs else None, job_events(bus, settings.account)),
             archive=JobArchive(store),
-            own_environment=jobs.environment if jobs else lambda _job: {},
+            own_environment=_job_environment(key_pairs, jobs),
         )
         if jobs is not None:
             jobs.scheduler = batch.scheduler
@@ -153,6 +163,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
             store=store,
             batch=batch,
             faults=settings.faults,
+            access=access,
         )
         machines.executions.on_status = _first(None, execution_events(bus))
         machines.abort_orphans()
@@ -160,24 +171,22 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         if deployed is not None:
             batch.resources.add(deployed.job_queues, deployed.job_definitions)
             bus.add(deployed.rules)
+            check_stack_roles(deployed, access, settings.account)
             _deploy(deployed, runtime, objects, machines)
         stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
         stack.push_async_callback(bus.close)
         await asyncio.wrap_future(store.journal.flush())
-        endpoint.start(HttpApi(services, credentials, on_request=keys.on_request))
+        endpoint.start(HttpApi(services, key_pairs.credentials, on_request=keys.on_request))
         stack.push_async_callback(endpoint.stop)  # before what answers its requests is closed
         yield Running(endpoint_url, deployed.outputs if deployed is not None else {}, machines)
 
 
 def _worker_environment(settings: Settings, endpoint_url: str) -> dict[str, str]:
     """Everything a worker's AWS clients look at, so that none of them ever finds the user's own account."""
-    credential = settings.credentials[settings.worker_access_key_id]
     overlay = {"HPC_WORKLOADS_OVERLAY": str(settings.overlay.absolute())} if settings.overlay else {}
     return {
         **overlay,
         "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": settings.worker_access_key_id,
-        "AWS_SECRET_ACCESS_KEY": credential.secret_access_key,
         "AWS_REGION": settings.account.region,
         "AWS_DEFAULT_REGION": settings.account.region,
         "AWS_CONFIG_FILE": "/dev/null",
@@ -186,16 +195,14 @@ def _worker_environment(settings: Settings, endpoint_url: str) -> dict[str, str]
     }
 
 
-def _process_keys(credentials: dict[str, Credential]) -> ProcessKeys:
-    """Return the key pairs of processes, none so far, which the endpoint accepts as those of functions."""
+def _job_environment(key_pairs: KeyPairs, trials: JobTrials | None) -> Callable[[Job], Mapping[str, str]]:
+    """Return what gives each job the key pair of its role; under a rehearsal each attempt has one of its own."""
 
-    def add(access_key_id: str, secret_access_key: str) -> None:
-        credentials[access_key_id] = Credential(secret_access_key, principal=FUNCTION)
+    def environment(job: Job) -> Mapping[str, str]:
+        own = key_pairs.environment(job_principal(job.request.definition.role_arn))
+        return {**own, **(trials.environment(job) if trials is not None else {})}
 
-    def remove(access_key_id: str) -> None:
-        del credentials[access_key_id]
-
-    return ProcessKeys(add, remove)
+    return environment
 
 
 def _first(noted: Callable[[Changed], None] | None, publish: Callable[[Changed], None]) -> Callable[[Changed], None]:
@@ -219,28 +226,45 @@ def compose(
     store: Store,
     batch: BatchService | None = None,
     faults: Rehearsal | None = None,
+    access: Access | None = None,
 ) -> tuple[Machines, dict[str, Service]]:
     """Put the state machines over a store, and the services that they and everybody else call."""
-    map_objects = MapObjects(objects)
-    maps = MapServices(
-        map_runs=MapRuns(MapRunStore(store), store.next_map_run_id),
-        objects=map_objects,
-        open_writer=map_objects.open_writer,
+    access = access or Access(Policies())
+    maps = MapServices(map_runs=MapRuns(MapRunStore(store), store.next_map_run_id), store=objects, access=access)
+    integrations = Integrations(
+        FunctionTask(runtime, access), {"lambda:invoke": InvokeTask(runtime, account, access)}, faults
     )
-    integrations = Integrations(FunctionTask(runtime), {"lambda:invoke": InvokeTask(runtime, account)}, faults)
     machines = Machines(store, clock, integrations, maps)
-    s3 = S3Service(objects, region=account.region, account=account.account_id, on_full=machines.executions.fail_running)
-    states = StatesService(machines, account)
-    integrations.add(service_tasks(s3=s3, states=states, executions=machines.executions))
+
+    def check_role(row: MachineRow) -> None:
+        logging = row.settings.get("loggingConfiguration", {})
+        is_logged = logging.get("level", "OFF") != "OFF"
+        check_machine_role(
+            access,
+            account,
+            machine_arn=row.arn,
+            role_arn=row.role_arn,
+            definition=row.definition,
+            is_logged=is_logged,
+        )
+
+    on_full = machines.executions.fail_running
+    objects_api = S3Service(objects, region=account.region, account=account.account_id, on_full=on_full)
+    s3 = GuardedS3(objects_api, access, S3_RIGHTS)
+    states = GuardedService(
+        StatesService(machines, account, check_role), access, states_rights(account, machines.tokens.machine_of)
+    )
+    integrations.add(service_tasks(s3=s3, states=states, executions=machines.executions, access=access))
     services: dict[str, Service] = {"s3": s3, "states": states}
     if batch is not None:
-        integrations.add(batch_tasks(batch, PRINCIPAL))
-        services["batch"] = batch
+        guarded = GuardedService(batch, access, batch_rights(account, batch.resources.arn))
+        integrations.add(batch_tasks(guarded, batch, access))
+        services["batch"] = guarded
     return machines, services
 
 
 def _deploy(deployed: cloud_assembly.Stack, runtime: LambdaRuntime, objects: ObjectStore, machines: Machines) -> None:
-    """Make what a stack describes."""
+    """Make what a stack describes, as far as its roles let the services make it."""
     known_buckets = {bucket.name for bucket in objects.buckets()}
     for name in deployed.buckets:
         if name not in known_buckets:

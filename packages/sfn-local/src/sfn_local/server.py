@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from sfn_local.clock import Clock
-from sfn_local.endpoint.sigv4 import FUNCTION, USER, Credential
+from sfn_local.endpoint.sigv4 import Credential
 from sfn_local.engine import EXECUTIONS, Running, Settings, serve
 from sfn_local.faults.injector import Rehearsal
 from sfn_local.faults.spec import FaultSpec, FaultSpecError
+from sfn_local.iam.access import OnDecision
+from sfn_local.iam.sessions import PERSON
 from sfn_local.object_store.store import INDEX
 
 __all__ = [
@@ -85,6 +87,8 @@ class LocalServer:
         Whether the server will end in a moment; others are told.
     objects : Path or None
         Folder of the objects, where ``home`` is a copy made by `copy_state`.
+    on_decision : callable or None
+        Told of every decision about what a role may do, in the server's thread.
 
     Raises
     ------
@@ -112,6 +116,7 @@ class LocalServer:
         clock: Clock | None = None,
         is_brief: bool = False,
         objects: Path | None = None,
+        on_decision: OnDecision | None = None,
     ) -> None:
         self._home = home
         self._settings = _Given(
@@ -123,6 +128,7 @@ class LocalServer:
             clock=clock,
             is_brief=is_brief,
             objects=objects,
+            on_decision=on_decision,
         )
         self._context = contextlib.ExitStack()
 
@@ -223,28 +229,26 @@ class _Given:
     clock: Clock | None
     is_brief: bool
     objects: Path | None
+    on_decision: OnDecision | None
 
 
 @contextlib.contextmanager
 def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
     """Run an engine in a thread with an event loop of its own."""
-    user, worker = (secrets.token_hex(10).upper() for _ in range(2))
-    credentials = {
-        user: Credential(secrets.token_urlsafe(30), principal=USER),
-        worker: Credential(secrets.token_urlsafe(30), principal=FUNCTION),
-    }
+    user = secrets.token_hex(10).upper()
+    credentials = {user: Credential(secrets.token_urlsafe(30), principal=PERSON)}
     settings = Settings(
         home=home,
         assembly=given.assembly,
         overlay=given.overlay,
         worker_count=given.worker_count,
         credentials=credentials,
-        worker_access_key_id=worker,
         port=given.port,
         faults=given.faults,
         clock=given.clock,
         is_brief=given.is_brief,
         objects=given.objects,
+        on_decision=given.on_decision,
     )
     started: Future[Running] = Future()
     stopping = threading.Event()

@@ -120,9 +120,11 @@ class JobResources:
             check_properties(f"{logical_id}: target {target['Id']}", target, _TARGET_PROPERTIES)
             if ":lambda:" not in target["Arn"]:
                 raise TemplateError(f"{logical_id}: its target {target['Arn']} must be a Lambda function")
+        name = self._resolver.physical_name(logical_id)
         try:
             return Rule(
-                name=self._resolver.physical_name(logical_id),
+                name=name,
+                arn=self._account.arn("events", f"rule/{name}"),
                 pattern=self._resolver.value(properties["EventPattern"]),
                 targets=tuple(target["Arn"] for target in targets),
             )

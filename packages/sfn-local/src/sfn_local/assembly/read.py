@@ -1,6 +1,6 @@
 """What a cloud assembly (``cdk.out``) deploys, read for this machine: buckets, functions, machines, jobs, outputs.
 
-**Differs from AWS:** roles, policies, log groups and tracing have no effect here; functions of other runtimes than
+**Differs from AWS:** log groups and tracing have no effect here; functions of other runtimes than
 Python are not made (the one that empties the bucket when a stack is deleted, for example); layers are not unpacked,
 because they are for the functions' processor: handlers import the packages of this Python environment.
 """
@@ -13,11 +13,13 @@ from typing import Any
 
 from sfn_local.arns import Account, state_machine_arn
 from sfn_local.assembly.cloudformation import Resolver, TemplateError, check_properties
+from sfn_local.assembly.iam_resources import BUCKET_POLICY, PERMISSION, POLICY, ROLE, read_policies
 from sfn_local.assembly.job_resources import JOB_DEFINITION, JOB_QUEUE, RULE, JobResources
 from sfn_local.assembly.job_resources import WITHOUT_EFFECT as JOBS_WITHOUT_EFFECT
 from sfn_local.assets import Assets, read_assets
 from sfn_local.batch.resources import JobDefinition, JobQueue
 from sfn_local.eventbridge.rules import Rule
+from sfn_local.iam.access import Policies
 from sfn_local.lambda_runtime.function import Function
 
 
@@ -34,6 +36,7 @@ class StateMachine:
     type: str
     role_arn: str
     definition: str
+    is_logged: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +50,16 @@ class Stack:
     job_queues: tuple[JobQueue, ...]
     job_definitions: tuple[JobDefinition, ...]
     rules: tuple[Rule, ...]
+    policies: Policies
     outputs: Mapping[str, str]
 
 
 _BUCKET = "AWS::S3::Bucket"
 _FUNCTION = "AWS::Lambda::Function"
 _MACHINE = "AWS::StepFunctions::StateMachine"
+_OF_RIGHTS = frozenset([BUCKET_POLICY, PERMISSION, POLICY, ROLE])
 # Resources that change nothing on this machine, each with the reason.
 _WITHOUT_EFFECT = {
-    "AWS::IAM::Role": "there is one user here; what roles may do is checked on the template",
-    "AWS::IAM::Policy": "as roles",
-    "AWS::S3::BucketPolicy": "as roles",
-    "AWS::Lambda::Permission": "as roles",
     "AWS::Lambda::LayerVersion": "workers import the packages of this Python environment, for this processor",
     "AWS::Logs::LogGroup": "logs are files here",
     "AWS::CDK::Metadata": "describes the construct library",
@@ -151,7 +152,7 @@ def _read_stack(template: Mapping[str, Any], stack_name: str, assets: Assets, ac
             made = read[resource_type](logical_id, resource.get("Properties", {}))
             if made is not None:
                 found[resource_type].append(made)
-        elif resource_type not in _WITHOUT_EFFECT:
+        elif resource_type not in _OF_RIGHTS and resource_type not in _WITHOUT_EFFECT:
             raise TemplateError(f"{logical_id}: resources of type {resource_type} can't be run on this machine")
     return Stack(
         name=stack_name,
@@ -161,6 +162,7 @@ def _read_stack(template: Mapping[str, Any], stack_name: str, assets: Assets, ac
         job_queues=tuple(found[JOB_QUEUE]),
         job_definitions=tuple(found[JOB_DEFINITION]),
         rules=tuple(found[RULE]),
+        policies=read_policies(template, resolver, account),
         outputs={name: resolver.value(output["Value"]) for name, output in template.get("Outputs", {}).items()},
     )
 
@@ -183,6 +185,7 @@ def _function(
         memory_mib=properties.get("MemorySize", _DEFAULT_MEMORY_MIB),
         environment=resolver.value(properties.get("Environment", {}).get("Variables", {})),
         runtime=properties["Runtime"],
+        role_arn=resolver.value(properties.get("Role")),
     )
 
 
@@ -208,4 +211,5 @@ def _state_machine(
         type=properties.get("StateMachineType", "STANDARD"),
         role_arn=resolver.value(properties["RoleArn"]),
         definition=resolver.value(properties["DefinitionString"]),
+        is_logged=properties.get("LoggingConfiguration", {}).get("Level", "OFF") != "OFF",
     )

@@ -6,6 +6,7 @@ from sfn_local.batch.jobs import AnyJob, Job
 from sfn_local.batch.scheduler import Scheduler
 from sfn_local.faults.injector import CURRENT, Attempt
 from sfn_local.faults.trials import JobTrial, ProcessKeys
+from sfn_local.iam.sessions import job_principal
 
 
 class JobTrials:
@@ -49,7 +50,7 @@ class JobTrials:
             return self.scheduler.time_out(job) if trial.is_timeout else self.scheduler.crash(job)
 
         trial = JobTrial(attempt, (job.index or 0, len(job.attempts) + 1), job.index, end)
-        return self._keys.issue(job.id, lambda: trial)
+        return self._keys.issue(job.id, job_principal(job.request.definition.role_arn), lambda: trial)
 
 
 def _top(job: AnyJob) -> AnyJob:

@@ -7,7 +7,7 @@ overrides of vCPUs and memory too.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,11 @@ class JobDefinition:
     code: Path | None
 
     @property
+    def role_arn(self) -> str | None:
+        """Role that jobs work with."""
+        return self.container.get("jobRoleArn")
+
+    @property
     def vcpus(self) -> float:
         values = [each["value"] for each in self.container.get("resourceRequirements", ()) if each["type"] == "VCPU"]
         return float(values[0]) if values else float(self.container.get("vcpus", 1))
@@ -122,6 +127,14 @@ class Resources:
             if named in (definition.arn, definition.name, f"{definition.name}:{definition.revision}"):
                 return definition
         raise client_error(f"JobDefinition {named} not found.")
+
+    def arn(self, kind: str, named: str) -> str:
+        """Return the ARN of a ``job-queue`` or ``job-definition``, or ``named`` itself where there is none."""
+        find: Callable[[str], JobQueue | JobDefinition] = self.queue if kind == "job-queue" else self.definition
+        try:
+            return find(named).arn
+        except ServiceError:
+            return named
 
     def request(self, params: Mapping[str, Any]) -> JobRequest:
         """Check what SubmitJob is given; raises :class:`ServiceError`."""

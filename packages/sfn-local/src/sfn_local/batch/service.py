@@ -73,7 +73,7 @@ class BatchService:
         self.scheduler.close()
         await self._processes.stop()
 
-    async def handle(self, action: str, params: Params, principal: str) -> Result:  # noqa: ARG002 - one user here
+    async def handle(self, action: str, params: Params, _principal: str) -> Result:
         """Perform ``action``; see :class:`sfn_local.protocol.Service`."""
         perform = ACTIONS.get(action)
         if perform is None:

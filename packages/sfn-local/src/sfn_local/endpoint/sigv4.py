@@ -25,10 +25,6 @@ from sfn_local.protocol.messages import HttpRequest
 # Source: AWS IAM user guide, "Signature Version 4 for API requests": a request is valid for 15 minutes.
 MAX_CLOCK_SKEW_SECONDS = 900
 
-# Who signs: the user's commands, and the processes that the server starts.
-USER = "user"
-FUNCTION = "function"
-
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _AUTHORIZATION = re.compile(
     _ALGORITHM + r" +Credential=(?P<access_key_id>[^/, ]+)/(?P<date>[0-9]{8})/(?P<region>[^/, ]+)/(?P<service>[^/, ]+)"

@@ -19,16 +19,18 @@ from typing import Any
 
 from sfn_local.arns import Account
 from sfn_local.clock import Clock
+from sfn_local.iam.access import Access
 from sfn_local.lambda_runtime.runtime import FunctionError, LambdaRuntime, RuntimeStoppedError
 
 LOGGER = logging.getLogger(__name__)
 
 TRIES = 3
+EVENTS = "events.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """An enabled rule; ``targets`` are ARNs of Lambda functions.
+    """An enabled rule; ``targets`` are ARNs of Lambda functions, which let EventBridge call them or not.
 
     Raises
     ------
@@ -37,6 +39,7 @@ class Rule:
     """
 
     name: str
+    arn: str
     pattern: Mapping[str, Any]
     targets: tuple[str, ...]
 
@@ -73,8 +76,9 @@ def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
 class EventBus:
     """Hands events to the targets of the rules that they match."""
 
-    def __init__(self, runtime: LambdaRuntime, account: Account, clock: Clock) -> None:
+    def __init__(self, runtime: LambdaRuntime, account: Account, clock: Clock, access: Access) -> None:
         self._runtime = runtime
+        self._access = access
         self._account = account
         self._clock = clock
         self._rules: list[Rule] = []
@@ -103,12 +107,26 @@ class EventBus:
             "resources": [resource],
             "detail": detail(),
         }
-        targets = [target for rule in rules if matches(rule.pattern, event) for target in rule.targets]
+        targets = [
+            target
+            for rule in rules
+            if matches(rule.pattern, event)
+            for target in rule.targets
+            if self._may_call(rule, target)
+        ]
         payload = json.dumps(event).encode() if targets else b""
         for target in targets:
             delivery = asyncio.get_running_loop().create_task(self._deliver(target, payload))
             self._deliveries.add(delivery)
             delivery.add_done_callback(self._deliveries.discard)
+
+    def _may_call(self, rule: Rule, target: str) -> bool:
+        """Ask the function's own policy: EventBridge has no role."""
+        source = (("aws:SourceArn", rule.arn), ("aws:SourceAccount", self._account.account_id))
+        is_allowed = self._access.allows_service(EVENTS, "lambda:InvokeFunction", target, source)
+        if not is_allowed:
+            LOGGER.warning("rule %s may not call %s: no AWS::Lambda::Permission allows it", rule.name, target)
+        return is_allowed
 
     async def close(self) -> None:
         """Forget the rules, and what has not been delivered."""

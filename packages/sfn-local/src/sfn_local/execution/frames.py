@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sfn_local.clock import Clock
 from sfn_local.execution.history import History
 from sfn_local.execution.turns import Turns
+from sfn_local.iam.sessions import service_session_arn
 from sfn_local.language import Json
 from sfn_local.language.scope import Scope
 
@@ -102,6 +103,11 @@ class Frame:
     scope: Scope
     parent: "Frame | None" = None
     position: int | None = None
+
+    @property
+    def principal(self) -> str:
+        """Who calls the services: a session of the state machine's role."""
+        return service_session_arn(self.role_arn)
 
     def with_scope(self, scope: Scope) -> "Frame":
         return self if scope is self.scope else replace(self, scope=scope)

@@ -72,26 +72,33 @@ class TaskTokens:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(_RANDOM_BYTES)
         self._waiting: dict[str, Waiter] = {}
+        self._machines: dict[str, str] = {}  # whose task waits, by token
 
-    def issue(self) -> tuple[str, Waiter]:
-        """Return a new token and what waits for it; ``discard`` it when the task is over."""
+    def issue(self, machine_arn: str) -> tuple[str, Waiter]:
+        """Return a new token of a state machine's task and what waits for it; ``discard`` it when the task is over."""
         random = secrets.token_bytes(_RANDOM_BYTES)
         token = base64.urlsafe_b64encode(random + self._signature(random)).decode()
         waiter = self._waiting[token] = Waiter()
+        self._machines[token] = machine_arn
         return token, waiter
 
     def discard(self, token: str) -> None:
         """End the token's validity."""
         self._waiting.pop(token).close()
+        del self._machines[token]
 
     @contextlib.contextmanager
-    def issued(self) -> Iterator[tuple[str, Waiter]]:
+    def issued(self, machine_arn: str) -> Iterator[tuple[str, Waiter]]:
         """Issue a token that is valid inside of the context."""
-        token, waiter = self.issue()
+        token, waiter = self.issue(machine_arn)
         try:
             yield token, waiter
         finally:
             self.discard(token)
+
+    def machine_of(self, token: str) -> str | None:
+        """Return the ARN of the state machine whose task waits for a token, None if none does."""
+        return self._machines.get(token)
 
     def succeed(self, token: str, output_text: str) -> None:
         """End the task with ``output_text``, JSON.

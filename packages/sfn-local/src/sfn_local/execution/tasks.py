@@ -33,7 +33,7 @@ async def run_task(state: State, step: Step) -> Json:
     found = step.frame.services.integrations.find(state.fields["Resource"])
     if not found.waits_for_token:
         return await _Attempt(state, step, found, step.scope, None).run()
-    with step.frame.services.tokens.issued() as (token, waiter):
+    with step.frame.services.tokens.issued(step.frame.machine_arn) as (token, waiter):
         scope = step.scope.with_context({**step.scope.context, "Task": {"Token": token}})
         return await _Attempt(state, step, found, scope, waiter).run()
 

@@ -4,7 +4,6 @@ Each process has a key pair of its own, so that a request tells which attempt at
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping
 
 from sfn_local.faults.injector import CURRENT, KILL_WITHIN_SECONDS, Attempt, Hit
@@ -122,20 +121,19 @@ class ProcessKeys:
     Parameters
     ----------
     add, remove : callable
-        Let the endpoint accept a key pair (id and secret), or not any more.
+        Let the endpoint accept a new key pair (id and secret) as a principal's, or not any more.
     """
 
-    def __init__(self, add: Callable[[str, str], None], remove: Callable[[str], None]) -> None:
+    def __init__(self, add: Callable[[str], tuple[str, str]], remove: Callable[[str], None]) -> None:
         self._add = add
         self._remove = remove
         self._trials: dict[str, Callable[[], Trial | None]] = {}
         self._keys: dict[str, str] = {}
 
-    def issue(self, process: str, trial: Callable[[], Trial | None]) -> Mapping[str, str]:
+    def issue(self, process: str, principal: str, trial: Callable[[], Trial | None]) -> Mapping[str, str]:
         """Return a key pair as variables of a process's environment; ``trial`` tells what the process is doing."""
-        access_key_id, secret = secrets.token_hex(10).upper(), secrets.token_urlsafe(30)
+        access_key_id, secret = self._add(principal)
         self._keys[process], self._trials[access_key_id] = access_key_id, trial
-        self._add(access_key_id, secret)
         return {"AWS_ACCESS_KEY_ID": access_key_id, "AWS_SECRET_ACCESS_KEY": secret}
 
     def revoke(self, process: str) -> None:

@@ -8,18 +8,23 @@ that says so (the service does it at its best effort and documents no reason).  
 names of errors follow the SDK's, ``Batch.ClientException``.
 """
 
+import logging
 import uuid
 
-from sfn_local.batch.details import describe
+from sfn_local.batch.details import describe, job_arn
+from sfn_local.batch.jobs import AnyJob
 from sfn_local.batch.service import BatchService
 from sfn_local.execution.frames import Call
+from sfn_local.iam.access import Access
 from sfn_local.integrations.parameters import check_parameters, check_request, metadata
 from sfn_local.language import Json
 from sfn_local.language.errors import StatesError, TaskFailedError
 from sfn_local.language.json_text import check_size, compact
-from sfn_local.protocol import ServiceError
+from sfn_local.protocol import Service, ServiceError
 from sfn_local.protocol.catalog import service_shape
 from sfn_local.protocol.naming import to_api_names, to_state_names
+
+LOGGER = logging.getLogger(__name__)
 
 _REQUIRED = ("JobDefinition", "JobName", "JobQueue")
 _OPTIONAL = (
@@ -40,21 +45,20 @@ class SubmitJobTask:
     is_function_arn = False
     takes_token = False
 
-    def __init__(self, batch: BatchService, principal: str) -> None:
+    def __init__(self, batch: Service) -> None:
         self._batch = batch
-        self._principal = principal
 
-    async def call(self, _resource: str, parameters: Json, _call: Call) -> Json:
+    async def call(self, _resource: str, parameters: Json, call: Call) -> Json:
         """Submit the job; see :class:`sfn_local.execution.integrations.Integration`."""
-        return await self.submit(parameters)
+        return await self.submit(parameters, call.frame.principal)
 
-    async def submit(self, parameters: Json) -> dict[str, Json]:
+    async def submit(self, parameters: Json, principal: str) -> dict[str, Json]:
         """Send the request and return the answer; raises :class:`StatesError` with the service's error."""
         check_parameters(parameters, required=_REQUIRED, optional=_OPTIONAL, of="batch:submitJob")
         request = to_api_names(service_shape("batch", "SubmitJobRequest"), parameters)
         check_request("batch", "SubmitJob", request)
         try:
-            answer = await self._batch.handle("SubmitJob", request, self._principal)
+            answer = await self._batch.handle("SubmitJob", request, principal)
         except ServiceError as error:
             raise _service_error(error) from error
         shown: dict[str, Json] = to_state_names(service_shape("batch", "SubmitJobResponse"), answer)
@@ -70,21 +74,24 @@ class RunJobTask:
     is_function_arn = False
     takes_token = False
 
-    def __init__(self, submit: SubmitJobTask, batch: BatchService) -> None:
+    def __init__(self, submit: SubmitJobTask, batch: BatchService, access: Access) -> None:
         self._submit = submit
         self._batch = batch
+        self._access = access
 
     async def call(self, _resource: str, parameters: Json, call: Call) -> Json:
         """Run the job to its end; see :class:`sfn_local.execution.integrations.Integration`."""
-        submitted = await self._submit.submit(parameters)
+        principal = call.frame.principal
+        submitted = await self._submit.submit(parameters, principal)
         job = self._batch.find(submitted["JobId"])
         assert job.ended is not None  # it is no child
         try:
             call.on_submitted(submitted)
             await job.ended.wait()
         except BaseException:
-            self._batch.scheduler.terminate(job, f"the task of {call.frame.execution_arn} that ran this has ended")
+            self._terminate(job, f"the task of {call.frame.execution_arn} that ran this has ended", principal)
             raise
+        self._require(principal, "batch:DescribeJobs", "*")
         described: dict[str, Json] = to_state_names(
             service_shape("batch", "JobDetail"), describe(job, self._batch.account)
         )
@@ -93,16 +100,32 @@ class RunJobTask:
         check_size(compact(described), self.resource_type)
         return described
 
+    def _terminate(self, job: AnyJob, reason: str, principal: str) -> None:
+        try:
+            self._require(principal, "batch:TerminateJob", job_arn(job, self._batch.account))
+        except StatesError as error:
+            LOGGER.warning("job %s goes on: %s", job.id, error.cause)
+            return
+        self._batch.scheduler.terminate(job, reason)
 
-def batch_tasks(batch: BatchService, principal: str) -> dict[str, SubmitJobTask | RunJobTask]:
-    """Return the tasks by name."""
-    submit = SubmitJobTask(batch, principal)
-    return {"batch:submitJob": submit, "batch:submitJob.sync": RunJobTask(submit, batch)}
+    def _require(self, principal: str, action: str, resource: str) -> None:
+        try:
+            self._access.require(principal, action, resource)
+        except ServiceError as error:
+            raise _service_error(error) from error
+
+
+def batch_tasks(guarded: Service, batch: BatchService, access: Access) -> dict[str, SubmitJobTask | RunJobTask]:
+    """Return the tasks by name; ``guarded`` is the service that asks first whether its caller may."""
+    submit = SubmitJobTask(guarded)
+    return {"batch:submitJob": submit, "batch:submitJob.sync": RunJobTask(submit, batch, access)}
 
 
 def _service_error(error: ServiceError) -> StatesError:
+    # An error that is not in the service's model has the name of the SDK's base class.
+    name = "AWSBatchException" if error.code == "AccessDeniedException" else error.code
     return StatesError(
-        f"Batch.{error.code}",
+        f"Batch.{name}",
         f"{error.message} (Service: AWSBatch; Status Code: {error.status}; Error Code: {error.code};"
         f" Request ID: {uuid.uuid4()}; Proxy: null)",
     )

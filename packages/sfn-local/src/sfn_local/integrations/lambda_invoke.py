@@ -6,15 +6,18 @@ type ``DryRun`` are refused by name; an asynchronous invocation (``Event``) is t
 
 import asyncio
 import logging
+import uuid
 
 from sfn_local.arns import Account
 from sfn_local.execution.frames import Call
+from sfn_local.iam.access import Access
 from sfn_local.integrations.parameters import check_parameters, json_text, metadata
 from sfn_local.lambda_runtime.function import FunctionError
 from sfn_local.lambda_runtime.runtime import LambdaRuntime
 from sfn_local.language import Json
 from sfn_local.language.errors import StatesError, StatesRuntimeError
 from sfn_local.language.json_text import check_size, compact, parse
+from sfn_local.protocol import ServiceError
 
 LOGGER = logging.getLogger(__name__)
 
@@ -29,11 +32,13 @@ class FunctionTask:
     is_function_arn = True
     takes_token = False
 
-    def __init__(self, runtime: LambdaRuntime) -> None:
+    def __init__(self, runtime: LambdaRuntime, access: Access) -> None:
         self._runtime = runtime
+        self._access = access
 
-    async def call(self, resource: str, parameters: Json, _call: Call) -> Json:
+    async def call(self, resource: str, parameters: Json, call: Call) -> Json:
         """Invoke the function; see :class:`sfn_local.execution.integrations.Integration`."""
+        _require(self._access, call, resource)
         text = await _invoke(self._runtime, resource, compact(parameters), resource)
         return _parsed(text)
 
@@ -46,12 +51,13 @@ class InvokeTask:
     is_function_arn = False
     takes_token = True
 
-    def __init__(self, runtime: LambdaRuntime, account: Account) -> None:
+    def __init__(self, runtime: LambdaRuntime, account: Account, access: Access) -> None:
         self._runtime = runtime
+        self._access = access
         self._account = account
         self._started: set[asyncio.Task[None]] = set()
 
-    async def call(self, _resource: str, parameters: Json, _call: Call) -> Json:
+    async def call(self, _resource: str, parameters: Json, call: Call) -> Json:
         """Invoke the function; see :class:`sfn_local.execution.integrations.Integration`."""
         check_parameters(
             parameters,
@@ -70,6 +76,7 @@ class InvokeTask:
                 f"InvocationType of lambda:invoke must be one of RequestResponse, Event, got {kind}"
             )
         arn, payload = self._arn(parameters["FunctionName"]), json_text(parameters.get("Payload"))
+        _require(self._access, call, arn)
         result = self._start(arn, payload) if kind == "Event" else await self._request(arn, payload)
         check_size(compact(result), "lambda")
         return result
@@ -120,6 +127,21 @@ _LISTED = (
     "X-Amz-Executed-Version",
     "x-amzn-Remapped-Content-Length",
 )
+
+
+def _require(access: Access, call: Call, function_arn: str) -> None:
+    """Refuse an invocation that the state machine's role does not allow.
+
+    Source of name and cause: executions on AWS whose role lacked the right, as people show them.
+    """
+    try:
+        access.require(call.frame.principal, "lambda:InvokeFunction", function_arn.removesuffix(f":{_LATEST}"))
+    except ServiceError as error:
+        raise StatesError(
+            "Lambda.AWSLambdaException",
+            f"{error.message} (Service: AWSLambda; Status Code: {error.status}; Error Code: {error.code};"
+            f" Request ID: {uuid.uuid4()}; Proxy: null)",
+        ) from error
 
 
 async def _invoke(runtime: LambdaRuntime, arn: str, payload: str, what: str) -> str:

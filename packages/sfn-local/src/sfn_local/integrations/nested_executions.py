@@ -8,16 +8,20 @@ that says so (the service does it at its best effort and documents no cause).
 
 import asyncio
 import json
+import logging
 import uuid
 
 from sfn_local.execution.executions import Executions
 from sfn_local.execution.frames import Call
+from sfn_local.iam.access import Access
 from sfn_local.integrations.parameters import check_parameters, check_request, json_text, metadata
 from sfn_local.language import Json
 from sfn_local.language.errors import StatesError, TaskFailedError
 from sfn_local.language.json_text import check_size, compact
 from sfn_local.protocol import Service, ServiceError
 from sfn_local.storage.execution_store import ExecutionRow
+
+LOGGER = logging.getLogger(__name__)
 
 _OPTIONAL = ("Input", "Name", "TraceHeader")
 
@@ -30,30 +34,29 @@ class StartExecutionTask:
     is_function_arn = False
     takes_token = True
 
-    def __init__(self, states: Service, principal: str) -> None:
+    def __init__(self, states: Service) -> None:
         self._states = states
-        self._principal = principal
         self._starting: set[asyncio.Task[dict[str, Json]]] = set()
 
-    async def call(self, _resource: str, parameters: Json, _call: Call) -> Json:
+    async def call(self, _resource: str, parameters: Json, call: Call) -> Json:
         """Start the execution; see :class:`sfn_local.execution.integrations.Integration`."""
-        return await asyncio.shield(self.start(parameters))
+        return await asyncio.shield(self.start(parameters, call.frame.principal))
 
-    def start(self, parameters: Json) -> "asyncio.Task[dict[str, Json]]":
+    def start(self, parameters: Json, principal: str) -> "asyncio.Task[dict[str, Json]]":
         """Send the request; it goes on if its sender is cancelled: no execution is half started."""
-        starting = asyncio.create_task(self._start(parameters))
+        starting = asyncio.create_task(self._start(parameters, principal))
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
         return starting
 
-    async def _start(self, parameters: Json) -> dict[str, Json]:
+    async def _start(self, parameters: Json, principal: str) -> dict[str, Json]:
         check_parameters(parameters, required=("StateMachineArn",), optional=_OPTIONAL, of="states:startExecution")
         given = {name: parameters[name] for name in parameters if name != "Input"}
         request = {f"{name[0].lower()}{name[1:]}": value for name, value in given.items()}
         request["input"] = json_text(parameters.get("Input"))
         check_request("stepfunctions", "StartExecution", request)
         try:
-            answer = await self._states.handle("StartExecution", request, self._principal)
+            answer = await self._states.handle("StartExecution", request, principal)
         except ServiceError as error:
             raise _service_error(error) from error
         shown = {"ExecutionArn": answer["executionArn"], "StartDate": _milliseconds(answer["startDate"].timestamp())}
@@ -74,23 +77,26 @@ class RunExecutionTask:
     is_function_arn = False
     takes_token = False
 
-    def __init__(self, start: StartExecutionTask, executions: Executions, *, is_json: bool) -> None:
+    def __init__(self, start: StartExecutionTask, executions: Executions, access: Access, *, is_json: bool) -> None:
         self.resource = "startExecution.sync:2" if is_json else "startExecution.sync"
         self._start = start
         self._executions = executions
+        self._access = access
         self._is_json = is_json
 
     async def call(self, _resource: str, parameters: Json, call: Call) -> Json:
         """Run the execution to its end; see :class:`sfn_local.execution.integrations.Integration`."""
-        starting = self._start.start(parameters)
+        principal = call.frame.principal
+        starting = self._start.start(parameters, principal)
         try:
             submitted = await asyncio.shield(starting)
             call.on_submitted(submitted)
             row = await self._end_of(submitted["ExecutionArn"])
         except BaseException:
             cause = f"the task of {call.frame.execution_arn} that ran this has ended"
-            starting.add_done_callback(lambda started: self._stop(started, cause))
+            starting.add_done_callback(lambda started: self._stop(started, cause, principal))
             raise
+        self._require(principal, "states:DescribeExecution", row.arn)
         described = _describe(row)
         if row.status != "SUCCEEDED":
             raise TaskFailedError(compact(described))
@@ -99,9 +105,25 @@ class RunExecutionTask:
         check_size(compact(described), self.resource_type)
         return described
 
-    def _stop(self, started: "asyncio.Task[dict[str, Json]]", cause: str) -> None:
-        if not started.cancelled() and started.exception() is None:
-            self._executions.stop(started.result()["ExecutionArn"], None, cause)
+    def _stop(self, started: "asyncio.Task[dict[str, Json]]", cause: str, principal: str) -> None:
+        if started.cancelled() or started.exception() is not None:
+            return
+        arn = started.result()["ExecutionArn"]
+        execution = self._executions.running.get(arn)
+        if execution is None:
+            return
+        try:
+            self._require(principal, "states:StopExecution", arn)
+        except StatesError as error:
+            LOGGER.warning("%s goes on: %s", arn, error.cause)
+            return
+        self._executions.stop(arn, None, cause)
+
+    def _require(self, principal: str, action: str, arn: str) -> None:
+        try:
+            self._access.require(principal, action, arn)
+        except ServiceError as error:
+            raise _service_error(error) from error
 
     async def _end_of(self, arn: str) -> ExecutionRow:
         execution = self._executions.running.get(arn)
@@ -136,7 +158,9 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _service_error(error: ServiceError) -> StatesError:
-    name = f"{error.code.removesuffix('Exception')}Exception"  # as the SDK calls it
+    # As the SDK calls it; an error that is not in the service's model has the name of the client's base class.
+    is_denied = error.code == "AccessDeniedException"
+    name = "AWSStepFunctionsException" if is_denied else f"{error.code.removesuffix('Exception')}Exception"
     return StatesError(
         f"StepFunctions.{name}",
         f"{error.message} (Service: AWSStepFunctions; Status Code: {error.status}; Error Code: {error.code};"

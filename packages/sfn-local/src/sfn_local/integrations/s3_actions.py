@@ -43,13 +43,12 @@ class S3Task:
     is_function_arn = False
     takes_token = True
 
-    def __init__(self, action: str, s3: Service, principal: str) -> None:
+    def __init__(self, action: str, s3: Service) -> None:
         self.resource = action[0].lower() + action[1:]
         self._action = action
         self._s3 = s3
-        self._principal = principal
 
-    async def call(self, _resource: str, parameters: Json, _call: Call) -> Json:
+    async def call(self, _resource: str, parameters: Json, call: Call) -> Json:
         """Perform the action; see :class:`sfn_local.execution.integrations.Integration`."""
         given = parameters if isinstance(parameters, dict) else {}
         if "Body" in given:
@@ -58,7 +57,7 @@ class S3Task:
             given = {**given, "Body": b""}
         check_request("s3", self._action, given)
         try:
-            answer = await self._s3.handle(self._action, _request(self._action, given), self._principal)
+            answer = await self._s3.handle(self._action, _request(self._action, given), call.frame.principal)
         except ServiceError as error:
             raise self._error(error) from error
         if self.resource in ("getObject", "headObject", "putObject"):
@@ -70,7 +69,8 @@ class S3Task:
         return result
 
     def _error(self, error: ServiceError) -> StatesError:
-        modelled = {shape.name for shape in service_model("s3").error_shapes}
+        # A denial has the name of the SDK's base class: the model has one of its own for other operations only.
+        modelled = {shape.name for shape in service_model("s3").error_shapes} - {"AccessDenied"}
         name = f"{error.code}Exception" if error.code in modelled else "S3Exception"
         message = _MESSAGES.get(error.code, error.message)
         return StatesError(
@@ -78,9 +78,9 @@ class S3Task:
         )
 
 
-def s3_tasks(s3: Service, principal: str) -> dict[str, S3Task]:
+def s3_tasks(s3: Service) -> dict[str, S3Task]:
     """Return the tasks by name, ``aws-sdk:s3:getObject`` and so on."""
-    tasks = (S3Task(action, s3, principal) for action in ACTIONS)
+    tasks = (S3Task(action, s3) for action in ACTIONS)
     return {f"{task.resource_type}:{task.resource}": task for task in tasks}
 
 

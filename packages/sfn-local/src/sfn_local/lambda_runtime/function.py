@@ -39,6 +39,8 @@ class Function:
         AWS's identifier, such as `python3.13`.
     environment
         The variables of the function's configuration, all references resolved.
+    role_arn
+        Role that the function works with; None for a function of no template.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Function:
     memory_mib: int
     environment: Mapping[str, str]
     runtime: str
+    role_arn: str | None = None
 
     def __post_init__(self) -> None:
         if self.timeout_seconds <= 0:

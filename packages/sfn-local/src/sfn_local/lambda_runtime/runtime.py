@@ -8,11 +8,12 @@ through AWS's Runtime API.  `fork_server` makes the processes, `worker_pool` dec
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sfn_local.faults.injector import CURRENT
 from sfn_local.faults.trials import FunctionTrial, ProcessKeys, Trial
+from sfn_local.iam.sessions import function_principal
 from sfn_local.lambda_runtime.fork_server import ForkServer
 from sfn_local.lambda_runtime.function import Function, FunctionError, function_not_found, worker_environment
 from sfn_local.lambda_runtime.log_streams import LogStreams
@@ -37,7 +38,9 @@ class LambdaRuntime:
     base_environment
         Variables that every worker has whatever its function says: endpoints on loopback, dummy credentials.
     keys
-        Of a rehearsal: gives each worker a key pair of its own in the place of the common one.
+        Of a rehearsal: gives each worker a key pair of its own in the place of its function's.
+    own_environment
+        Variables of a principal: the key pair that a function signs its requests with.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class LambdaRuntime:
         log_folder: Path,
         base_environment: Mapping[str, str],
         keys: ProcessKeys | None = None,
+        own_environment: Callable[[str], Mapping[str, str]] = lambda _principal: {},
     ) -> None:
         if worker_count < 1:
             raise ValueError(f"worker_count must be 1 or more, got {worker_count}")
@@ -55,6 +59,7 @@ class LambdaRuntime:
         self._functions: dict[str, Function] = {}
         self._is_running = False
         self._keys = keys
+        self._own_environment = own_environment
         on_removed = keys.revoke if keys is not None else None
         self._pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill, on_removed=on_removed)
         self._api = RuntimeApi(self._pool)
@@ -113,9 +118,12 @@ class LambdaRuntime:
     def _launch(self, worker: Worker) -> None:
         function = worker.function
         runtime_api = f"{self._api.address}/{worker.token}"
-        base_environment = self._base_environment
+        principal = function_principal(function.role_arn, function.name)
         if self._keys is not None:
-            base_environment = {**base_environment, **self._keys.issue(worker.token, lambda: _trial_of(worker))}
+            own_environment = self._keys.issue(worker.token, principal, lambda: _trial_of(worker))
+        else:
+            own_environment = self._own_environment(principal)
+        base_environment = {**self._base_environment, **own_environment}
         log = self._streams.take(worker.token, function.name)
         environment = worker_environment(
             function, base_environment=base_environment, runtime_api=runtime_api, log_stream=log

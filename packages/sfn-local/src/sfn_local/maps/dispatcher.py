@@ -8,6 +8,7 @@ from sfn_local.execution.frames import Frame
 from sfn_local.execution.program import Program
 from sfn_local.maps.child_executions import run_child
 from sfn_local.maps.map_run import MAX_CONCURRENCY, MapRun
+from sfn_local.maps.rights import ChildRights
 from sfn_local.maps.waiting import Waiting
 from sfn_local.storage.child_log import record_size_bytes
 
@@ -78,11 +79,14 @@ def _size_bytes(waiting: Waiting) -> int:
 class Dispatcher:
     """One Map Run under way."""
 
-    def __init__(self, program: Program, frame: Frame, map_run: MapRun, inputs: InputQueue) -> None:
+    def __init__(
+        self, program: Program, frame: Frame, map_run: MapRun, inputs: InputQueue, rights: ChildRights
+    ) -> None:
         self._program = program
         self._frame = frame
         self._map_run = map_run
         self._inputs = inputs
+        self._rights = rights
         self._running: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
 
@@ -143,6 +147,8 @@ class Dispatcher:
 
     async def _abort(self) -> None:
         """Stop every child that still runs and wait until each is recorded."""
+        if self._running:
+            self._rights.note_stop()
         for task in self._running:
             task.cancel()
         while self._running:

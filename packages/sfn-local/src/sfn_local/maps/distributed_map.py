@@ -20,6 +20,7 @@ from typing import cast
 
 from sfn_local.execution.frames import Step
 from sfn_local.execution.program import State
+from sfn_local.iam.access import Access
 from sfn_local.language import Json
 from sfn_local.language.errors import (
     DataLimitExceededError,
@@ -33,8 +34,8 @@ from sfn_local.maps.batches import ChildInput
 from sfn_local.maps.child_executions import described, described_pending
 from sfn_local.maps.dataset import Dataset
 from sfn_local.maps.dispatcher import Dispatcher, InputQueue
-from sfn_local.maps.item_reader import ObjectSource
 from sfn_local.maps.map_run import MapRun, MapRuns, MapRunSettings
+from sfn_local.maps.objects import MapObjects
 from sfn_local.maps.result_writer import (
     Attempt,
     ObjectWriter,
@@ -45,8 +46,10 @@ from sfn_local.maps.result_writer import (
     formatted,
     write_results,
 )
+from sfn_local.maps.rights import ChildRights
 from sfn_local.maps.waiting import Waiting, all_children, remaining_children
 from sfn_local.maps.writer_settings import check_writable, writer_settings
+from sfn_local.object_store import ObjectStore
 from sfn_local.protocol import ServiceError
 
 
@@ -55,8 +58,12 @@ class MapServices:
     """What Distributed Maps need besides the interpreter."""
 
     map_runs: MapRuns
-    objects: ObjectSource
-    open_writer: OpenWriter
+    store: ObjectStore
+    access: Access
+
+    def objects(self, principal: str) -> MapObjects:
+        """Return the objects as a principal may use them."""
+        return MapObjects(self.store, self.access, principal)
 
 
 def _map_services(step: Step) -> MapServices:
@@ -76,11 +83,14 @@ async def run_distributed_map(state: State, step: Step) -> Json:
     _note_map_run(step, map_run)
     try:
         with contextlib.ExitStack() as opened:
-            check_writable(writer, maps.objects)
-            dataset = Dataset(state, step, maps.objects, opened)
+            objects = maps.objects(step.frame.principal)
+            rights = ChildRights(maps.access, step.frame.principal, map_run)
+            rights.require_start()
+            check_writable(writer, objects, map_run.row.arn)
+            dataset = Dataset(state, step, objects, opened)
             inputs = InputQueue(_waiting(dataset, map_run, maps, clock.time()), map_run)
-            await Dispatcher(state.branches[0], step.frame, map_run, inputs).run()
-            result = await _finish(state, writer, map_run, inputs, maps)
+            await Dispatcher(state.branches[0], step.frame, map_run, inputs, rights).run()
+            result = await _finish(state, writer, map_run, inputs, maps, open_writer=objects.open_writer)
     except StatesError as error:
         await map_run.log.flush()
         maps.map_runs.close(map_run, "FAILED", clock.time())
@@ -180,7 +190,15 @@ def _writer_settings(state: State, step: Step) -> WriterSettings:
     return writer_settings(parameters, writer.config)
 
 
-async def _finish(state: State, writer: WriterSettings, map_run: MapRun, inputs: InputQueue, maps: MapServices) -> Json:
+async def _finish(
+    state: State,
+    writer: WriterSettings,
+    map_run: MapRun,
+    inputs: InputQueue,
+    maps: MapServices,
+    *,
+    open_writer: OpenWriter,
+) -> Json:
     """Write the results, of a failed Map Run too; return the state's result."""
     await map_run.log.flush()
     key = ""
@@ -189,7 +207,7 @@ async def _finish(state: State, writer: WriterSettings, map_run: MapRun, inputs:
         attempt = Attempt(row.arn, row.redrive_count, json.loads(row.success_files))
         results = _results(map_run, inputs, maps)
         try:
-            written = await _write(writer, attempt, results, maps.open_writer)
+            written = await _write(writer, attempt, results, open_writer)
         except (OSError, ServiceError) as error:
             raise ResultWriterFailedError(f"cannot write to s3://{writer.bucket}/{writer.prefix}: {error}") from error
         covered = maps.map_runs.store.covered(row)

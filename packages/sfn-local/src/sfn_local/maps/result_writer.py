@@ -141,6 +141,11 @@ class Written(NamedTuple):
     results_written: int
 
 
+def results_folder(settings: WriterSettings, map_run_arn: str) -> str:
+    """Return the prefix of a Map Run's files: that of the state, and the Map Run's id."""
+    return "/".join(part for part in (settings.prefix.removesuffix("/"), map_run_arn.rsplit(":", 1)[-1]) if part)
+
+
 def write_results(
     settings: WriterSettings, attempt: Attempt, results: Iterable[Result], open_writer: OpenWriter
 ) -> Written:
@@ -150,8 +155,7 @@ def write_results(
     succeeded in earlier attempts too.  Time and disk are linear in the results, memory is constant.
     """
     generation = f"Redrive-{attempt.redrive_count}" if attempt.redrive_count else ""
-    parts = (settings.prefix.removesuffix("/"), attempt.map_run_arn.rsplit(":", 1)[-1], generation)
-    folder = "/".join(part for part in parts if part)
+    folder = "/".join(part for part in (results_folder(settings, attempt.map_run_arn), generation) if part)
     files = {
         status: _ResultFiles(folder, status, settings, open_writer) for status in ("FAILED", "PENDING", "SUCCEEDED")
     }

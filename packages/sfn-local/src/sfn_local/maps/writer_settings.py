@@ -1,7 +1,7 @@
 """``ResultWriter`` of a Map state with its paths resolved, and whether it can write.
 
-**Differs from AWS:** the service writes a test manifest, we only look whether the bucket is there; the wording after
-the first sentence is ours.
+**Differs from AWS:** the service writes a test manifest, we only look whether the bucket is there and the role may
+write; the wording after the first sentence is ours.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from sfn_local.language import Json
 from sfn_local.language.errors import ResultWriterFailedError
 from sfn_local.maps.item_reader import ObjectSource
-from sfn_local.maps.result_writer import WriterSettings
+from sfn_local.maps.result_writer import WriterSettings, results_folder
 from sfn_local.protocol import ServiceError
 
 _PARAMETERS = ("Bucket", "Prefix")
@@ -46,12 +46,12 @@ def writer_settings(parameters: Json, config: Mapping[str, Json]) -> WriterSetti
     )
 
 
-def check_writable(settings: WriterSettings, objects: ObjectSource) -> None:
-    """Refuse a bucket that isn't there before any child starts; raises :class:`ResultWriterFailedError`."""
+def check_writable(settings: WriterSettings, objects: ObjectSource, map_run_arn: str) -> None:
+    """Refuse a place that can't be written to before any child starts; raises :class:`ResultWriterFailedError`."""
     if settings.bucket is None:
         return
     try:
-        objects.check_bucket(settings.bucket)
+        objects.check_writable(settings.bucket, f"{results_folder(settings, map_run_arn)}/manifest.json")
     except ServiceError as error:
         raise ResultWriterFailedError(
             f"Failed to write a test manifest into the specified output bucket. {error}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sfn_local.disk import takes_no_more
-from sfn_local.endpoint.sigv4 import USER
+from sfn_local.iam.sessions import PERSON
 from sfn_local.object_store import ObjectStore
 from sfn_local.protocol import ServiceError
 from sfn_local.s3 import copies, listing, multipart, reads, writes
@@ -123,6 +123,6 @@ class S3Service:
                 raise
             place = "/".join(params[name] for name in ("Bucket", "Key") if name in params)
             reason = f"s3://{place} can't be written to the disk of {self._site.store.root}: {error}"
-            if principal != USER:
+            if principal != PERSON:
                 self._on_full(reason)
             raise ServiceError("InsufficientStorage", reason, 507) from error

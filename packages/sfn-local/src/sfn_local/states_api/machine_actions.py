@@ -4,10 +4,11 @@ Source: API reference; recorded answers: what makes CreateStateMachine idempoten
 DeleteStateMachine does while executions run.
 
 **Differs from AWS:** versions, aliases and keys of one's own are refused; a logging configuration is kept and told,
-and nothing is logged; a role is not looked at.
+and nothing is logged; a role that the assembly does not describe may do everything.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sfn_local.arns import state_machine_arn
@@ -73,6 +74,8 @@ async def create_state_machine(context: Context, params: Params) -> Result:
         known = find_active(context, arn)
         if _identity(known.row) != _identity(row):
             raise ServiceError("StateMachineAlreadyExists", f"State Machine Already Exists: '{arn}'")
+    if known is None:
+        context.check_role(row)
     machine = known or await context.machines.create(row)
     return {"stateMachineArn": arn, "creationDate": moment(machine.row.created)}
 
@@ -107,12 +110,13 @@ async def update_state_machine(context: Context, params: Params) -> Result:
             " specified",
         )
     row = machine.row
-    changed = await context.machines.update(
-        machine,
-        definition=params.get("definition", row.definition),
-        role_arn=check_role_arn(params.get("roleArn", row.role_arn)),
-        settings={**row.settings, **_settings(params, {**DEFAULT_SETTINGS, **row.settings})},
-    )
+    changes: dict[str, Any] = {
+        "definition": params.get("definition", row.definition),
+        "role_arn": check_role_arn(params.get("roleArn", row.role_arn)),
+        "settings": {**row.settings, **_settings(params, {**DEFAULT_SETTINGS, **row.settings})},
+    }
+    context.check_role(replace(row, **changes))
+    changed = await context.machines.update(machine, **changes)
     return without_none({"updateDate": moment(context.machines.now()), "revisionId": changed.row.revision_id or None})
 
 

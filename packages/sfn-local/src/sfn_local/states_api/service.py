@@ -17,7 +17,7 @@ from sfn_local.states_api import history_actions as history
 from sfn_local.states_api import machine_actions as machines
 from sfn_local.states_api import map_run_actions as map_runs
 from sfn_local.states_api import redrive, tags, tasks, validation
-from sfn_local.states_api.context import Action, Context, Params, Result
+from sfn_local.states_api.context import Action, CheckRole, Context, Params, Result
 from sfn_local.storage.journal import StorageError
 
 ACTIONS: Mapping[str, Action] = {
@@ -50,10 +50,10 @@ ACTIONS: Mapping[str, Action] = {
 class StatesService:
     """Actions of Step Functions over the engine."""
 
-    def __init__(self, machines: Machines, account: Account = Account()) -> None:  # noqa: B008 - immutable
-        self._context = Context(machines, account)
+    def __init__(self, machines: Machines, account: Account, check_role: CheckRole) -> None:
+        self._context = Context(machines, account, check_role)
 
-    async def handle(self, action: str, params: Params, principal: str) -> Result:  # noqa: ARG002 - one user here
+    async def handle(self, action: str, params: Params, _principal: str) -> Result:
         """Perform ``action``; see :class:`sfn_local.protocol.Service`."""
         perform = ACTIONS.get(action)
         if perform is None:

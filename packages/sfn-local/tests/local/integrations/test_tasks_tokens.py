@@ -149,7 +149,7 @@ def test_output_that_is_no_json_leaves_the_task_waiting(home: Home, output: str)
 
 def test_tokens_are_long_and_never_the_same(home: Home) -> None:
     async def issue() -> list[str]:
-        return [home.machines.tokens.issue()[0] for _ in range(100)]
+        return [home.machines.tokens.issue("arn:machine")[0] for _ in range(100)]
 
     tokens = home.do(issue())
     assert len(set(tokens)) == 100

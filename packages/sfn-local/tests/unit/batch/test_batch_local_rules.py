@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from sfn_local.arns import Account
 from sfn_local.clock import Clock
 from sfn_local.eventbridge.rules import TRIES, EventBus, Rule, matches
+from sfn_local.iam.access import Access, Policies
+from sfn_local.iam.policies import parse
 from sfn_local.lambda_runtime.runtime import FunctionError
 
 SCALARS = st.none() | st.booleans() | st.text(max_size=3) | st.integers()
@@ -56,9 +58,26 @@ def test_pattern_matches(pattern: dict[str, Any], event: dict[str, Any], expecte
 @pytest.mark.parametrize("wanted", ["FAILED", [{"prefix": "F"}], [["FAILED"]], 1])
 def test_pattern_with_more_than_values_is_refused_by_name(wanted: Any) -> None:
     with pytest.raises(ValueError, match=r"EventPattern\.detail\.status must be a list"):
-        Rule(name="rule", pattern={"detail": {"status": wanted}}, targets=())
+        Rule(name="rule", arn="arn:rule", pattern={"detail": {"status": wanted}}, targets=())
 
 
+EVERY_RULE = Access(
+    Policies(
+        of_resources={
+            target: parse(
+                {
+                    "Statement": {
+                        "Effect": "Allow",
+                        "Principal": {"Service": "events.amazonaws.com"},
+                        "Action": "lambda:InvokeFunction",
+                    }
+                },
+                "permission",
+            )
+            for target in ("f", "g")
+        }
+    )
+)
 FAILED_JOBS = {"source": ["aws.batch"], "detail": {"status": ["FAILED"], "jobQueue": ["queue"]}}
 
 
@@ -78,11 +97,11 @@ class Functions:
 
 def deliver(functions: Functions, detail: dict[str, Any]) -> None:
     async def scenario() -> None:
-        bus = EventBus(functions, Account(), Clock())  # type: ignore[arg-type]  # has what the bus calls
+        bus = EventBus(functions, Account(), Clock(), EVERY_RULE)  # type: ignore[arg-type]  # has what the bus calls
         bus.add(
             [
-                Rule(name="one", pattern=FAILED_JOBS, targets=("f",)),
-                Rule(name="other", pattern={"source": ["aws.states"]}, targets=("g",)),
+                Rule(name="one", arn="arn:one", pattern=FAILED_JOBS, targets=("f",)),
+                Rule(name="other", arn="arn:other", pattern={"source": ["aws.states"]}, targets=("g",)),
             ]
         )
         bus.publish("aws.batch", "Batch Job State Change", "arn:job", detail["status"], lambda: detail)
@@ -113,8 +132,8 @@ def test_an_event_that_no_rule_wants_goes_nowhere(detail: dict[str, str]) -> Non
 
 
 def test_detail_is_not_made_where_no_rule_wants_the_status() -> None:
-    bus = EventBus(Functions(0), Account(), Clock())  # type: ignore[arg-type]  # has what the bus calls
-    bus.add([Rule(name="one", pattern={"detail": {"status": ["FAILED"]}}, targets=("f",))])
+    bus = EventBus(Functions(0), Account(), Clock(), EVERY_RULE)  # type: ignore[arg-type]  # has what the bus calls
+    bus.add([Rule(name="one", arn="arn:one", pattern={"detail": {"status": ["FAILED"]}}, targets=("f",))])
     bus.publish("aws.batch", "Batch Job State Change", "arn:job", "RUNNING", lambda: pytest.fail("it was made"))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sfn_local.endpoint.key_pairs import KeyPairs
+from sfn_local.endpoint.sigv4 import Credential
 from sfn_local.faults.injector import CURRENT, Rehearsal, TaskAttempt, draw, outside
 from sfn_local.faults.spec import FaultSpec
 from sfn_local.faults.trials import FunctionTrial, ProcessKeys, Trial
@@ -210,20 +212,21 @@ def test_function_that_answers_its_token_itself_is_ended_when_it_answers() -> No
 
 
 def test_key_of_a_process_that_has_ended_is_not_accepted_any_more() -> None:
-    accepted: dict[str, str] = {}
-    keys = ProcessKeys(accepted.__setitem__, lambda name: accepted.pop(name) and None)
+    pairs = KeyPairs({})
+    keys = ProcessKeys(pairs.add, pairs.remove)
     trial = trial_of(rehearse("s3_500 Compute item=1 times=always"), attempt_at(1))
     doing: list[Trial | None] = [trial]
-    variables = keys.issue("worker", lambda: doing[0])
+    variables = keys.issue("worker", "arn:of:a:role", lambda: doing[0])
     access_key_id = variables["AWS_ACCESS_KEY_ID"]
-    assert accepted == {access_key_id: variables["AWS_SECRET_ACCESS_KEY"]}
+    expected = Credential(variables["AWS_SECRET_ACCESS_KEY"], principal="arn:of:a:role")
+    assert pairs.credentials == {access_key_id: expected}
     with pytest.raises(ServiceError):
         keys.on_request(access_key_id, "s3", "PutObject")
     doing[0] = None
     keys.on_request(access_key_id, "s3", "PutObject")
     keys.on_request("another key", "s3", "PutObject")
     keys.revoke("worker")
-    assert not accepted
+    assert not pairs.credentials
     keys.revoke("worker")
 
 

@@ -1,0 +1,134 @@
+"""Roles and policies in a template, read for this machine.
+
+**Differs from AWS:** policies are attached to roles only; managed policies are those in ``MANAGED_POLICIES``;
+boundaries, users and groups are refused by name.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sfn_local.arns import Account
+from sfn_local.assembly.cloudformation import Resolver, TemplateError, check_properties
+from sfn_local.iam.access import Policies, Role
+from sfn_local.iam.conditions import Condition
+from sfn_local.iam.managed import MANAGED_POLICIES
+from sfn_local.iam.policies import PolicyError, Principal, Statement, parse
+
+ROLE = "AWS::IAM::Role"
+POLICY = "AWS::IAM::Policy"
+BUCKET_POLICY = "AWS::S3::BucketPolicy"
+PERMISSION = "AWS::Lambda::Permission"
+
+_MANAGED_PREFIX = ":iam::aws:policy/"
+_ROLE_PROPERTIES = frozenset(
+    [
+        "AssumeRolePolicyDocument",
+        "Description",
+        "ManagedPolicyArns",
+        "MaxSessionDuration",
+        "Policies",
+        "RoleName",
+        "Tags",
+    ]
+)
+_POLICY_PROPERTIES = frozenset(["PolicyDocument", "PolicyName", "Roles"])
+_BUCKET_POLICY_PROPERTIES = frozenset(["Bucket", "PolicyDocument"])
+_PERMISSION_PROPERTIES = frozenset(["Action", "FunctionName", "Principal", "SourceAccount", "SourceArn"])
+
+
+def read_policies(template: Mapping[str, Any], resolver: Resolver, account: Account) -> Policies:
+    """Read what a template says of rights.
+
+    Raises
+    ------
+    TemplateError
+        If it uses something that is not evaluated here; names the resource.
+    """
+    try:
+        return _Reader(template, resolver, account).read()
+    except PolicyError as error:
+        raise TemplateError(str(error)) from error
+
+
+class _Reader:
+    def __init__(self, template: Mapping[str, Any], resolver: Resolver, account: Account) -> None:
+        self._resources: Mapping[str, Any] = template["Resources"]
+        self._resolver = resolver
+        self._account = account
+        self._statements: dict[str, list[Statement]] = {}  # of roles, by name
+        self._trust: dict[str, tuple[Statement, ...]] = {}
+        self._of_resources: dict[str, list[Statement]] = {}
+
+    def read(self) -> Policies:
+        for resource_type, read in (
+            (ROLE, self._read_role),
+            (POLICY, self._read_policy),
+            (BUCKET_POLICY, self._read_bucket_policy),
+            (PERMISSION, self._read_permission),
+        ):
+            for logical_id, resource in self._resources.items():
+                if resource["Type"] == resource_type:
+                    read(logical_id, self._resolver.value(resource.get("Properties", {})))
+        roles = {
+            name: Role(
+                arn=f"arn:aws:iam::{self._account.account_id}:role/{name}",
+                trust=self._trust[name],
+                statements=tuple(statements),
+            )
+            for name, statements in self._statements.items()
+        }
+        return Policies(roles=roles, of_resources={arn: tuple(own) for arn, own in self._of_resources.items()})
+
+    def _read_role(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        check_properties(logical_id, properties, _ROLE_PROPERTIES)
+        name = self._resolver.physical_name(logical_id)
+        self._trust[name] = parse(properties["AssumeRolePolicyDocument"], f"{logical_id}, its trust policy")
+        own = self._statements[name] = []
+        for inline in properties.get("Policies", ()):
+            own += parse(inline["PolicyDocument"], f"{logical_id}, policy {inline['PolicyName']}")
+        for arn in properties.get("ManagedPolicyArns", ()):
+            managed = str(arn).rpartition(_MANAGED_PREFIX)[2]
+            if managed not in MANAGED_POLICIES:
+                raise TemplateError(
+                    f"{logical_id}: managed policy {arn} is not known here; known are {', '.join(MANAGED_POLICIES)}"
+                )
+            own += parse(MANAGED_POLICIES[managed], f"managed policy {managed}")
+
+    def _read_policy(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        check_properties(logical_id, properties, _POLICY_PROPERTIES)
+        statements = parse(properties["PolicyDocument"], logical_id)
+        for name in properties.get("Roles", ()):
+            if name not in self._statements:
+                raise TemplateError(f"{logical_id}: role {name} is not part of the template")
+            self._statements[name] += statements
+
+    def _read_bucket_policy(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        check_properties(logical_id, properties, _BUCKET_POLICY_PROPERTIES)
+        bucket = f"arn:aws:s3:::{properties['Bucket']}"
+        self._of_resources.setdefault(bucket, []).extend(parse(properties["PolicyDocument"], logical_id))
+
+    def _read_permission(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        check_properties(logical_id, properties, _PERMISSION_PROPERTIES)
+        function = str(properties["FunctionName"])
+        if not function.startswith("arn:"):
+            function = self._account.arn("lambda", f"function:{function}")
+        given = str(properties["Principal"])
+        conditions = [
+            Condition(operator, f"AWS:{name}", (str(properties[name]),))
+            for operator, name in (("ArnLike", "SourceArn"), ("StringEquals", "SourceAccount"))
+            if name in properties
+        ]
+        is_service = given.endswith(".amazonaws.com")
+        self._of_resources.setdefault(function, []).append(
+            Statement(
+                name=logical_id,
+                is_deny=False,
+                actions=(str(properties["Action"]),),
+                except_actions=None,
+                resources=(function,),
+                except_resources=None,
+                principals=(Principal("Service" if is_service else "AWS", given),),
+                except_principals=None,
+                conditions=tuple(conditions),
+            )
+        )

@@ -1,0 +1,74 @@
+"""Condition operators of IAM policies: those that the templates of a cloud assembly use.
+
+Source: IAM user guide, "IAM JSON policy elements: Condition operators".
+
+**Differs from AWS:** the operators are ``OPERATORS``, without ``IfExists`` and set operators; others are refused by
+name when the assembly is loaded.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+_ARN_PARTS = 6
+
+
+@lru_cache(maxsize=4096)
+def _glob(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    parts = ("." if part == "?" else ".*" if part == "*" else re.escape(part) for part in re.split(r"([*?])", pattern))
+    return re.compile("".join(parts), re.DOTALL | flags)
+
+
+def matches_action(pattern: str, action: str) -> bool:
+    """Whether an action is meant by a pattern; case does not matter, as IAM has it."""
+    return _glob(pattern, re.IGNORECASE).fullmatch(action) is not None
+
+
+def matches_text(pattern: str, text: str) -> bool:
+    """Compare with ``*`` and ``?`` as wildcards."""
+    return _glob(pattern).fullmatch(text) is not None
+
+
+def matches_arn(pattern: str, arn: str) -> bool:
+    """Compare the six parts of an ARN one by one: a wildcard ends at a colon, except in the last part."""
+    if pattern == "*":
+        return True
+    wanted, given = pattern.split(":", _ARN_PARTS - 1), arn.split(":", _ARN_PARTS - 1)
+    wanted += ["*"] * (_ARN_PARTS - len(wanted))  # IAM takes the parts that are missing for anything
+    return len(given) == _ARN_PARTS and all(map(matches_text, wanted, given))
+
+
+def _is_less(limit: str, value: str) -> bool:
+    try:
+        return float(value) < float(limit)
+    except ValueError:
+        return False
+
+
+OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
+    "ArnLike": matches_arn,
+    "Bool": lambda wanted, value: wanted.lower() == value.lower(),
+    "NumericLessThan": _is_less,
+    "StringEquals": lambda wanted, value: wanted == value,
+    "StringLike": matches_text,
+}
+"""``(value of the policy, value of the request)`` to whether the condition holds."""
+
+Context = tuple[tuple[str, str], ...]
+"""Condition keys of a request with their values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One operator on one key; one of ``values`` is enough."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+
+    def holds(self, context: Context) -> bool:
+        """Whether a request satisfies it; one without the key does not.  Names of keys ignore case."""
+        compare = OPERATORS[self.operator]
+        given = [value for key, value in context if key.lower() == self.key.lower()]
+        return any(compare(wanted, value) for wanted in self.values for value in given)

@@ -1,0 +1,153 @@
+"""Policy documents of IAM, parsed: who may or may not do what, on what, when.
+
+Source: IAM user guide, "IAM JSON policy element reference".
+
+**Differs from AWS:** policy variables are refused by name when the assembly is loaded.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sfn_local.iam.conditions import OPERATORS, Condition, Context, matches_action, matches_arn
+
+_ELEMENTS = frozenset(
+    ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition"]
+)
+_KINDS_OF_PRINCIPAL = ("AWS", "Service")
+_VARIABLE = "${"
+
+
+class PolicyError(ValueError):
+    """A policy document that can't be evaluated here; names the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """One element of Principal: ``kind`` is AWS or Service."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One statement of a policy.
+
+    Attributes
+    ----------
+    name : str
+        The policy and the statement's number in it, from 1: how people find it.
+    actions, resources, principals
+        Patterns; the ``except_`` fields hold those of NotAction, NotResource and NotPrincipal.  None where the
+        statement has no such element.
+    """
+
+    name: str
+    is_deny: bool
+    actions: tuple[str, ...] | None
+    except_actions: tuple[str, ...] | None
+    resources: tuple[str, ...] | None
+    except_resources: tuple[str, ...] | None
+    principals: tuple[Principal, ...] | None
+    except_principals: tuple[Principal, ...] | None
+    conditions: tuple[Condition, ...]
+
+    def covers(self, action: str, resource: str, context: Context) -> bool:
+        """Whether the statement is about a request, whoever sends it."""
+        return (
+            (self.actions is None or any(matches_action(each, action) for each in self.actions))
+            and not any(matches_action(each, action) for each in self.except_actions or ())
+            and (self.resources is None or any(matches_arn(each, resource) for each in self.resources))
+            and not any(matches_arn(each, resource) for each in self.except_resources or ())
+            and all(condition.holds(context) for condition in self.conditions)
+        )
+
+
+def parse(document: Mapping[str, Any], name: str) -> tuple[Statement, ...]:
+    """Read a policy document.
+
+    Parameters
+    ----------
+    name : str
+        What the policy is called in messages.
+
+    Raises
+    ------
+    PolicyError
+        If it holds something that is not evaluated here.
+    """
+    statements = _listed(document.get("Statement", []))
+    return tuple(_statement(each, f"{name}, statement {number}") for number, each in enumerate(statements, 1))
+
+
+def _statement(given: Mapping[str, Any], name: str) -> Statement:
+    unknown = sorted(set(given) - _ELEMENTS)
+    if unknown:
+        raise PolicyError(
+            f"{name}: {', '.join(unknown)} is not evaluated here; known are {', '.join(sorted(_ELEMENTS))}"
+        )
+    if given.get("Effect") not in ("Allow", "Deny"):
+        raise PolicyError(f"{name}: Effect must be Allow or Deny, got {given.get('Effect')}")
+    for element in ("Action", "Resource", "Principal"):
+        if element in given and f"Not{element}" in given:
+            raise PolicyError(f"{name}: has both {element} and Not{element}, one is allowed")
+    if "Action" not in given and "NotAction" not in given:
+        raise PolicyError(f"{name}: has neither Action nor NotAction")
+    return Statement(
+        name=name,
+        is_deny=given["Effect"] == "Deny",
+        actions=_texts(given, "Action", name),
+        except_actions=_texts(given, "NotAction", name),
+        resources=_texts(given, "Resource", name),
+        except_resources=_texts(given, "NotResource", name),
+        principals=_principals(given, "Principal", name),
+        except_principals=_principals(given, "NotPrincipal", name),
+        conditions=tuple(_conditions(given.get("Condition", {}), name)),
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _texts(given: Mapping[str, Any], element: str, name: str) -> tuple[str, ...] | None:
+    if element not in given:
+        return None
+    for value in _listed(given[element]):
+        if not isinstance(value, str):
+            raise PolicyError(f"{name}: {element} must be text, got {value!r}")
+        _refuse_variables(value, name)
+    return tuple(_listed(given[element]))
+
+
+def _principals(given: Mapping[str, Any], element: str, name: str) -> tuple[Principal, ...] | None:
+    if element not in given:
+        return None
+    named = {"AWS": "*"} if given[element] == "*" else given[element]
+    if not isinstance(named, Mapping):
+        raise PolicyError(f"{name}: {element} must be an object or *, got {given[element]!r}")
+    for kind in named:
+        if kind not in _KINDS_OF_PRINCIPAL:
+            raise PolicyError(
+                f"{name}: {element} {kind} is not evaluated here; allowed are {', '.join(_KINDS_OF_PRINCIPAL)}"
+            )
+    return tuple(Principal(kind, str(value)) for kind, values in named.items() for value in _listed(values))
+
+
+def _conditions(given: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[Condition]:
+    for operator, keys in given.items():
+        if operator not in OPERATORS:
+            raise PolicyError(
+                f"{name}: condition operator {operator} is not evaluated here; known are {', '.join(OPERATORS)}"
+            )
+        for key, values in keys.items():
+            texts = tuple(str(value).lower() if isinstance(value, bool) else str(value) for value in _listed(values))
+            for text in texts:
+                _refuse_variables(text, name)
+            yield Condition(operator, key, texts)
+
+
+def _refuse_variables(text: str, name: str) -> None:
+    if _VARIABLE in text:
+        raise PolicyError(f"{name}: policy variables are not evaluated here, got {text}")

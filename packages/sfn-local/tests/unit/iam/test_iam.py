@@ -1,0 +1,191 @@
+"""What policies decide, and the words in which services refuse."""
+
+from typing import Any
+
+import pytest
+from sfn_local.arns import Account
+from sfn_local.assembly.cloudformation import Resolver, TemplateError
+from sfn_local.assembly.iam_resources import read_policies
+from sfn_local.iam.access import Access, Policies, Role
+from sfn_local.iam.evaluator import Request, decide
+from sfn_local.iam.policies import parse
+from sfn_local.protocol import ServiceError
+
+ROLE = "arn:aws:iam::000000000000:role/stack-Role"
+SESSION = "arn:aws:sts::000000000000:assumed-role/stack-Role/session"
+OBJECT = "arn:aws:s3:::bucket/runs/a/run.json"
+
+
+def statement(**elements: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*", **elements}
+
+
+def allows(
+    *identity: dict[str, Any], resource: tuple[dict[str, Any], ...] = (), context: tuple[tuple[str, str], ...] = ()
+) -> bool:
+    own, others = parse({"Statement": list(identity)}, "own"), parse({"Statement": list(resource)}, "bucket policy")
+    return decide(own, others, Request(SESSION, "s3:GetObject", OBJECT, context)).is_allowed
+
+
+def test_what_nothing_allows_is_denied() -> None:
+    assert not allows()
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({}, True),
+        ({"Action": "s3:getobject"}, True),
+        ({"Action": ["s3:Put*", "s3:Get*"]}, True),
+        ({"Action": "s3:GetObjec?"}, True),
+        ({"Action": "s3:PutObject"}, False),
+        ({"Resource": "*"}, True),
+        ({"Resource": "arn:aws:s3:::bucket/RUNS/*"}, False),
+        ({"Resource": "arn:aws:s3:*:bucket/runs/*"}, False),
+        ({"Condition": {"StringLike": {"s3:prefix": "runs/*"}}}, True),
+        ({"Condition": {"StringEquals": {"S3:Prefix": ["other", "runs/a"]}}}, True),
+        ({"Condition": {"StringEquals": {"aws:SourceAccount": "1"}}}, False),
+    ],
+)
+def test_statement_allows_what_its_elements_say(elements: dict[str, Any], expected: bool) -> None:
+    assert allows(statement(**elements), context=(("s3:prefix", "runs/a"),)) is expected
+
+
+def test_not_action_and_not_resource_cover_the_rest() -> None:
+    rest = {"Effect": "Allow", "NotAction": "s3:Put*", "NotResource": "arn:aws:s3:::bucket/private/*"}
+    assert allows(rest)
+    assert not allows({**rest, "NotAction": "s3:Get*"})
+    assert not allows({**rest, "NotResource": "arn:aws:s3:::bucket/runs/*"})
+
+
+def test_a_deny_of_either_side_wins() -> None:
+    assert not allows(statement(), statement(Effect="Deny"))
+    assert not allows(statement(), resource=(statement(Effect="Deny", Principal="*"),))
+
+
+@pytest.mark.parametrize(
+    ("principal", "expected"),
+    [
+        ("*", True),
+        ({"AWS": ROLE}, True),
+        ({"AWS": [SESSION]}, True),
+        ({"AWS": "arn:aws:iam::000000000000:role/other"}, False),
+        ({"AWS": "000000000000"}, False),  # lets the account's own policies decide
+        ({"Service": "lambda.amazonaws.com"}, False),
+    ],
+)
+def test_policy_of_a_resource_allows_whom_it_names(principal: Any, expected: bool) -> None:
+    assert allows(resource=(statement(Principal=principal),)) is expected
+
+
+def test_not_principal_denies_all_others() -> None:
+    assert allows(statement(), resource=(statement(Effect="Deny", NotPrincipal={"AWS": [ROLE, SESSION]}),))
+    assert not allows(statement(), resource=(statement(Effect="Deny", NotPrincipal={"AWS": f"{ROLE}2"}),))
+
+
+@pytest.mark.parametrize(
+    ("elements", "reason"),
+    [
+        ({"Condition": {"DateLessThan": {"aws:CurrentTime": "2026"}}}, "condition operator DateLessThan"),
+        ({"Condition": {"StringEqualsIfExists": {"a:b": "c"}}}, "StringEqualsIfExists"),
+        ({"Resource": "arn:aws:s3:::${aws:username}"}, "policy variables"),
+        ({"Principal": {"Federated": "x"}}, "Federated"),
+        ({"Effect": "allow"}, "Effect must be Allow or Deny"),
+        ({"NotAction": "s3:*"}, "both Action and NotAction"),
+    ],
+)
+def test_what_is_not_evaluated_is_refused_by_name(elements: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=rf"policy, statement 1: .*{reason}"):
+        parse({"Statement": statement(**elements)}, "policy")
+
+
+def access_to(*statements: dict[str, Any]) -> Access:
+    role = Role(arn=ROLE, trust=(), statements=parse({"Statement": list(statements)}, "policy"))
+    return Access(Policies(roles={role.name: role}))
+
+
+def test_refusal_has_the_words_of_the_service() -> None:
+    access = access_to(statement(Effect="Deny"))
+    with pytest.raises(ServiceError) as denied:
+        access.require(SESSION, "s3:GetObject", OBJECT)
+    assert (denied.value.code, denied.value.status) == ("AccessDenied", 403)
+    assert denied.value.message == (
+        f'User: {SESSION} is not authorized to perform: s3:GetObject on resource: "{OBJECT}" '
+        "with an explicit deny in an identity-based policy"
+    )
+    machine = "arn:aws:states:us-east-1:000000000000:stateMachine:m"
+    with pytest.raises(ServiceError) as refused:
+        access.require(SESSION, "states:StartExecution", machine)
+    assert (refused.value.code, refused.value.status) == ("AccessDeniedException", 400)
+    assert refused.value.message == (
+        f"User: {SESSION} is not authorized to perform: states:StartExecution on resource: {machine} "
+        "because no identity-based policy allows the states:StartExecution action"
+    )
+
+
+@pytest.mark.parametrize("principal", ["user", SESSION.replace("stack-Role", "unknown")])
+def test_nothing_binds_the_person_and_roles_of_others(principal: str) -> None:
+    access_to().require(principal, "s3:DeleteObject", OBJECT)
+
+
+def read(**resources: dict[str, Any]) -> Policies:
+    template = {"Resources": resources}
+    account = Account()
+    return read_policies(template, Resolver(template, "stack", account), account)
+
+
+TRUST = {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}}
+
+
+def role(**properties: Any) -> dict[str, Any]:
+    return {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST, **properties}}
+
+
+def test_role_has_its_inline_attached_and_managed_policies() -> None:
+    basic = {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":iam::aws:policy/service-role/"]]}
+    managed = {"Fn::Join": ["", [basic, "AWSLambdaBasicExecutionRole"]]}
+    inline = {"PolicyName": "own", "PolicyDocument": {"Statement": statement()}}
+    attached = {"Roles": [{"Ref": "Role"}], "PolicyName": "p", "PolicyDocument": {"Statement": [statement()]}}
+    policies = read(
+        Role=role(ManagedPolicyArns=[managed], Policies=[inline]),
+        Policy={"Type": "AWS::IAM::Policy", "Properties": attached},
+    )
+    names = [each.name for each in policies.roles["stack-Role"].statements]
+    assert names == [
+        "Role, policy own, statement 1",
+        "managed policy service-role/AWSLambdaBasicExecutionRole, statement 1",
+        "Policy, statement 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("properties", "reason"),
+    [
+        ({"PermissionsBoundary": "arn"}, "Role: property PermissionsBoundary"),
+        (
+            {"ManagedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]},
+            "AdministratorAccess is not known here",
+        ),
+        (
+            {"Policies": [{"PolicyName": "p", "PolicyDocument": {"Statement": statement(Condition={"Null": {}})}}]},
+            "Role, policy p, statement 1: condition operator Null",
+        ),
+    ],
+)
+def test_role_that_is_not_understood_is_refused_by_name(properties: dict[str, Any], reason: str) -> None:
+    with pytest.raises(TemplateError, match=reason):
+        read(Role=role(**properties))
+
+
+def test_permission_lets_a_rule_call_a_function() -> None:
+    permission = {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": "f",
+        "Principal": "events.amazonaws.com",
+        "SourceArn": "arn:aws:events:us-east-1:000000000000:rule/mine",
+    }
+    access = Access(read(Permission={"Type": "AWS::Lambda::Permission", "Properties": permission}))
+    function = "arn:aws:lambda:us-east-1:000000000000:function:f"
+    for rule, expected in (("mine", True), ("other", False)):
+        source = (("aws:SourceArn", f"arn:aws:events:us-east-1:000000000000:rule/{rule}"),)
+        assert access.allows_service("events.amazonaws.com", "lambda:InvokeFunction", function, source) is expected
