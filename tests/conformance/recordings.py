@@ -74,7 +74,7 @@ class Results(NamedTuple):
 def run_all(root: Path) -> Results:
     """Run every case below ``CASES``."""
     cases = [json.loads(line) for path in sorted(CASES.glob("*.jsonl")) for line in path.read_text().splitlines()]
-    return Results(asyncio.run(_run_all(root, cases, _comparator())))
+    return Results(asyncio.run(run_cases(root, cases)))
 
 
 def _comparator() -> Check:
@@ -87,7 +87,9 @@ def _comparator() -> Check:
     return check
 
 
-async def _run_all(root: Path, cases: list[Case], check: Check) -> list[Result]:
+async def run_cases(root: Path, cases: list[Case]) -> list[Result]:
+    """Run cases side by side, each compared by its end."""
+    check = _comparator()
     async with contextlib.AsyncExitStack() as stack:
         fast = await stack.enter_async_context(runner(root / "fast", speed=_SPEED))
         real = await stack.enter_async_context(runner(root / "real", speed=_FUNCTION_SPEED))

@@ -15,6 +15,7 @@ from sfn_local.lambda_runtime.function import Function
 from sfn_local.lambda_runtime.runtime import LambdaRuntime
 from sfn_local.machines.registry import Machines
 from sfn_local.object_store import ObjectStore
+from sfn_local.storage.event import Event
 from sfn_local.storage.execution_store import ExecutionRow
 from sfn_local.storage.store import Store
 
@@ -32,10 +33,15 @@ class Home(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a case ended, and the objects that it left."""
+    """How a case ended, the objects that it left, and the state machines that it ran in."""
 
     row: ExecutionRow
     objects: ObjectStore
+    machines: Machines
+
+    async def events(self) -> list[Event]:
+        """Return the event history."""
+        return list(await self.machines.executions.events(self.row, None, is_reversed=False))
 
 
 class Runner:
@@ -55,7 +61,7 @@ class Runner:
         self._make_resources(case, home)
         machine = _register(home, f"arn:aws:states:us-east-1:111111111111:stateMachine:{case['name'][-70:]}", case)
         execution = await home.machines.executions.start(machine, json.dumps(case["input"]))
-        return Outcome(await execution.ended, home.objects)
+        return Outcome(await execution.ended, home.objects, home.machines)
 
     def _open_home(self, name: str) -> Home:
         folder = self._root / "homes" / name

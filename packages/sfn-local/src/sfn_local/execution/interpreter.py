@@ -17,10 +17,12 @@ from sfn_local.language.data_flow import Left
 from sfn_local.language.errors import (
     TOO_DEEP,
     IntrinsicFailureError,
+    ItemsEvaluationError,
     QueryEvaluationError,
     ReferencePathConflictError,
     StatesError,
     StatesRuntimeError,
+    VariableLimitError,
     in_state,
     matches,
 )
@@ -30,10 +32,17 @@ from sfn_local.language.scope import Scope
 from sfn_local.language.timestamps import timestamp
 
 # Errors of the data flow itself: their causes tell the state and the event that entered it.
-_EVALUATION_ERRORS = (StatesRuntimeError, QueryEvaluationError, IntrinsicFailureError, ReferencePathConflictError)
+_EVALUATION_ERRORS = (
+    StatesRuntimeError,
+    QueryEvaluationError,
+    IntrinsicFailureError,
+    ReferencePathConflictError,
+    VariableLimitError,
+)
 
 # The service's own words name the field; see sfn_local.language.jsonata.
 _EVALUATED_FIELD = re.compile(r"specified for the field '([^']*)'")
+_REFUSED_TIME = re.compile(r"The (Timestamp) field cannot be parsed")
 
 
 class _Transition(NamedTuple):
@@ -127,6 +136,8 @@ async def _run_state(
                 _note_evaluation_failed(error, raised, state, before, cursor)
             decision = next_retry(state.retriers, error.name, counters, frame.services.random.random)
             if decision is None:
+                if isinstance(raised, ItemsEvaluationError):
+                    cursor.add("MapStateFailed")
                 transition = _catch(state, payload, scope, error, entered)
                 break
         counters, resumed = decision.counters, None
@@ -198,12 +209,17 @@ def _with_place(error: StatesError, state: State, entered: int) -> StatesError:
 def _note_evaluation_failed(
     error: StatesError, raised: QueryEvaluationError, state: State, before: int, cursor: Cursor
 ) -> None:
-    """Add the event of an expression that failed; as recorded, it follows what the state's entry follows."""
+    """Add the event of an expression that failed; as recorded, it follows what the state's entry follows.
+
+    Where the expression gave a time that can't be read, it follows the entry itself.
+    """
     details = {"error": error.name, "cause": error.cause, "state": state.name}
-    field = _EVALUATED_FIELD.search(raised.cause or "")
+    refused = _REFUSED_TIME.match(raised.cause or "")
+    field = refused or _EVALUATED_FIELD.search(raised.cause or "")
     if field:
         details["location"] = field[1]
-    cursor.last = cursor.history.add("EvaluationFailed", before, "evaluationFailedEventDetails", details)
+    follows = cursor.last if refused else before
+    cursor.last = cursor.history.add("EvaluationFailed", follows, "evaluationFailedEventDetails", details)
 
 
 def _leave(state: State, transition: _Transition, cursor: Cursor) -> None:

@@ -14,7 +14,7 @@ from sfn_local.execution.map_items import context_item, members_or_items, select
 from sfn_local.execution.program import Program, State
 from sfn_local.execution.redrive_points import Completed, Interrupted, RedrivePoint
 from sfn_local.language import Json
-from sfn_local.language.errors import StatesError, StatesRuntimeError
+from sfn_local.language.errors import ItemsEvaluationError, QueryEvaluationError, StatesError, StatesRuntimeError
 
 # Source: Step Functions developer guide, "Map state processing modes": inline, up to 40 concurrent iterations.
 INLINE_CONCURRENCY = 40
@@ -45,7 +45,10 @@ async def run_parallel(state: State, step: Step) -> Json:
 async def run_inline_map(state: State, step: Step) -> Json:
     """Run the item processor once an item; the result is the array of outputs in the order of the items."""
     assert state.map_fields is not None
-    items = list(members_or_items(state.map_fields.items.items(step.effective_input, step.scope)))
+    try:
+        items = list(members_or_items(state.map_fields.items.items(step.effective_input, step.scope)))
+    except QueryEvaluationError as error:
+        raise ItemsEvaluationError(error.cause) from error
     limit = state.settings.get("MaxConcurrency")
     concurrency = (limit(step.effective_input, step.scope) if limit else 0) or INLINE_CONCURRENCY
     length = {"length": len(items)}

@@ -73,6 +73,14 @@ class DataLimitExceededError(PredefinedError):
     NAME = "States.DataLimitExceeded"
 
 
+class VariableLimitError(DataLimitExceededError):
+    """A variable, or what one state assigns, over its size limit."""
+
+
+class ItemsEvaluationError(QueryEvaluationError):
+    """Items of a Map state that can't be evaluated."""
+
+
 class IntrinsicFailureError(PredefinedError):
     """An intrinsic function refused its arguments."""
 

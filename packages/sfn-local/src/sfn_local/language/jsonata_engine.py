@@ -145,6 +145,8 @@ def _run(compiled: Jsonata, values: Mapping[str, Json]) -> Json:
         bindings = {name: to_jsonata(value) for name, value in values.items()}
         bindings |= {"__evaluate_entry": bounds.enter, "__evaluate_exit": bounds.leave}
         return from_jsonata(compiled.evaluate(None, bindings))
+    except QueryEvaluationError:
+        raise
     except NothingError:
         raise QueryEvaluationError("returned nothing (undefined).") from None
     except UnsupportedError:

@@ -17,6 +17,7 @@ from jsonata import Jsonata
 from jsonata.functions import Functions
 from jsonata.jexception import JException
 
+from sfn_local.language.errors import QueryEvaluationError
 from sfn_local.language.intrinsic_functions import HASHES
 from sfn_local.language.java_random import JavaRandom
 from sfn_local.language.jsonata_values import from_double, sequence, to_jsonata, value_text
@@ -25,6 +26,10 @@ from sfn_local.language.jsonata_values import from_double, sequence, to_jsonata,
 _ISO_8601 = re.compile(
     r"\d{4}(-[01]\d)*(-[0-3]\d)*(T[0-2]\d:[0-5]\d:[0-5]\d)*(\.\d+)?([+-][0-2]\d:?[0-5]\d|Z)?", re.ASCII
 )
+
+# Recorded: 262,143 characters are added, 262,145 are not.
+MAX_PADDED_CHARACTERS = 262_144
+MEMORY_LIMIT = "Expression evaluation memory limit exceeded: Check for excessive memory usage"
 
 _UNDEFINED = None  # how the library hands over an argument that has no value
 
@@ -185,6 +190,12 @@ def _to_millis(text: Any = _UNDEFINED, picture: Any = _UNDEFINED) -> Any:
     return Functions.datetime_to_millis(text, picture)
 
 
+def _pad(text: Any = _UNDEFINED, width: Any = _UNDEFINED, character: Any = _UNDEFINED) -> Any:
+    if isinstance(text, str) and isinstance(width, int | float) and abs(width) - len(text) > MAX_PADDED_CHARACTERS:
+        raise QueryEvaluationError(f"threw an error during evaluation: {MEMORY_LIMIT}")
+    return Functions.pad(text, width, character)
+
+
 def _sort(array: Any = _UNDEFINED, comparator: Any = _UNDEFINED) -> Any:
     if array is _UNDEFINED or len(array) <= 1:
         return array
@@ -224,6 +235,7 @@ def functions() -> dict[str, Any]:
     return {
         "eval": _UNDEFINED,  # calling it then fails as calling any unknown name does
         "hash": _bound(_hash, "<x?x?:x>"),
+        "pad": _bound(_pad, "<s-ns?:s>"),
         "parse": _bound(_parse, "<x?:x>"),
         "partition": _bound(_partition, "<x?x?:x>"),
         "random": _bound(_random, "<x?:x>"),

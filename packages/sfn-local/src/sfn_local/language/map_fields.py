@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sfn_local.language import Json
-from sfn_local.language.errors import QueryEvaluationError, StatesRuntimeError
+from sfn_local.language.errors import RUNTIME, QueryEvaluationError, StatesError
 from sfn_local.language.json_text import compact
 from sfn_local.language.jsonata import compile_expression, is_expression, states_of
 from sfn_local.language.jsonata import compile_template as compile_jsonata
@@ -71,7 +71,7 @@ def _path_items(text: str, *, is_distributed: bool) -> Callable[[Json, Scope], l
     def items(document: Json, scope: Scope) -> list[Json] | dict[str, Json]:
         value = path.select(document, scope)
         if not isinstance(value, allowed):
-            raise StatesRuntimeError(f'Reference path "{text}" must point to array.')
+            raise StatesError(RUNTIME, f'Reference path "{text}" must point to array.')  # recorded without its place
         return value
 
     return items

@@ -1,6 +1,6 @@
 """What an expression sees besides its input: the context object and the workflow variables.
 
-Differs from AWS: the wording of the size errors is ours (none was recorded).
+Differs from AWS: not known to.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from sfn_local.language import Json
-from sfn_local.language.errors import DataLimitExceededError, StatesRuntimeError
+from sfn_local.language.errors import DataLimitExceededError, StatesRuntimeError, VariableLimitError
 from sfn_local.language.json_text import size_bytes
 
 # Source: AWS documentation, "Passing data between states with variables", limits.
@@ -40,6 +40,11 @@ class Scope:
     outer: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
     bytes_at_most: int = 0
 
+    @property
+    def _state(self) -> str:
+        state = self.context.get("State")
+        return str(state["Name"]) if isinstance(state, Mapping) else ""
+
     def with_context(self, context: Mapping[str, Json]) -> "Scope":
         """The same variables under another context object (another state, another attempt)."""
         return Scope(context, self.variables, self.outer, self.bytes_at_most)
@@ -60,7 +65,7 @@ class Scope:
         """
         if not values:
             return self
-        assigned_bytes = _check_sizes(values)
+        assigned_bytes = _check_sizes(values, self._state)
         for name in values:
             if name in self.outer:
                 raise StatesRuntimeError(f"The variable '{name}' belongs to an outer scope and cannot be assigned here")
@@ -70,22 +75,25 @@ class Scope:
             total = sum(map(size_bytes, variables.values()))
         if total > MAX_ALL_VARIABLES_BYTES:
             raise DataLimitExceededError(
-                f"The variables hold {total} bytes, which is more than the limit of {MAX_ALL_VARIABLES_BYTES} bytes"
+                f"Execution total variable size limit exceeded. State '{self._state}' assigned variables that exceed"
+                f" the total execution limit by {total - MAX_ALL_VARIABLES_BYTES} bytes."
             )
         return Scope(self.context, variables, self.outer, total)
 
 
-def _check_sizes(values: Mapping[str, Json]) -> int:
+def _check_sizes(values: Mapping[str, Json], state: str) -> int:
     total = 0
     for name, value in values.items():
         size = size_bytes(value)
         total += size
         if size > MAX_VARIABLE_BYTES:
-            raise DataLimitExceededError(
-                f"The variable '{name}' holds {size} bytes, which is more than the limit of {MAX_VARIABLE_BYTES} bytes"
+            raise VariableLimitError(
+                f"Variable size limit exceeded. Variable '{name}' in state '{state}' was assigned {size} bytes."
             )
-    if total > MAX_ASSIGN_BYTES:
-        raise DataLimitExceededError(
-            f"The Assign field holds {total} bytes, which is more than the limit of {MAX_ASSIGN_BYTES} bytes"
-        )
+        if total > MAX_ASSIGN_BYTES:
+            raise VariableLimitError(
+                f"State total variable size limit exceeded. Variable '{name}' in state '{state}' was assigned {size}"
+                " bytes, which caused the size of variables assigned in the state to exceed its limit by"
+                f" {total - MAX_ASSIGN_BYTES} bytes."
+            )
     return total

@@ -16,7 +16,7 @@ from sfn_local.language.errors import ItemReaderFailedError, QueryEvaluationErro
 from sfn_local.language.intrinsics import compile_intrinsic, is_intrinsic
 from sfn_local.language.json_text import compact
 from sfn_local.language.jsonata import Expression, compile_expression, is_expression, states_of
-from sfn_local.language.paths import Finder, Path, compile_path
+from sfn_local.language.paths import Finder, MissingPathError, Path, compile_path
 from sfn_local.language.scope import Scope
 from sfn_local.language.timestamps import parse_timestamp
 
@@ -88,9 +88,18 @@ def _path_setting(name: str, kind: Kind, text: str) -> Setting:
     read = _read_long if kind.form == LONG else _read_number
 
     def setting(document: Json, scope: Scope) -> Json:
-        return _checked(name, kind, read(field, kind, path, path.select(document, scope)), path)
+        return _checked(name, kind, read(field, kind, path, _selected(field, path, document, scope)), path)
 
     return setting
+
+
+def _selected(field: str, path: Path, document: Json, scope: Scope) -> Json:
+    if field != "SecondsPath":
+        return path.select(document, scope)
+    try:
+        return path.find(document, scope)
+    except MissingPathError:  # recorded: a Wait state has words of its own
+        raise StatesRuntimeError(f"The {field} parameter does not reference an input value: {path.text}") from None
 
 
 def _text_setting(field: str, text: str) -> Setting:

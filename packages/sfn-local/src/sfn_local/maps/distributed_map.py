@@ -28,6 +28,7 @@ from sfn_local.language.errors import (
     ItemReaderFailedError,
     ResultWriterFailedError,
     StatesError,
+    StatesRuntimeError,
 )
 from sfn_local.language.json_text import MAX_PAYLOAD_BYTES, text_size_bytes
 from sfn_local.maps.batches import ChildInput
@@ -77,6 +78,8 @@ async def run_distributed_map(state: State, step: Step) -> Json:
     try:
         writer = _writer_settings(state, step)
         map_run = _open_map_run(state, step)
+    except StatesRuntimeError:  # recorded: a tolerance that its path doesn't give ends the state without a word
+        raise
     except StatesError:
         step.cursor.add("MapStateFailed")
         raise

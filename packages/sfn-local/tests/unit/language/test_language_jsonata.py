@@ -291,6 +291,15 @@ def test_any_text_is_jsonata_or_refused(text):
         compile_expression(f"{{% {text} %}}", "Output")
 
 
+def test_padding_is_bound_by_the_memory_of_an_evaluation():
+    assert evaluate("$length($pad('ab', 262146))", {}) == 262_146
+    for text in ("$pad('ab', 262147)", "$pad('', -1e9, 'x')"):
+        assert cause_of(text).endswith(
+            "threw an error during evaluation: Expression evaluation memory limit exceeded:"
+            " Check for excessive memory usage"
+        )
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -313,6 +322,7 @@ def test_any_text_is_jsonata_or_refused(text):
         ("$replace('a', 'b', 'c', -1)", "D3011"),
         ("$replace('a', /b*/, 'c')", "D1004"),
         ("$sort([1, 'a'])", "D3070"),
+        ("$pad('', 262144) & $pad('', 'x')", "T0410"),
         ("$sort([null, 1])", "D3070"),
     ],
 )

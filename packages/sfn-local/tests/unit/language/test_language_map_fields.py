@@ -1,6 +1,6 @@
 import pytest
 from language_values import scope
-from sfn_local.language.errors import QueryEvaluationError, StatesRuntimeError
+from sfn_local.language.errors import QueryEvaluationError, StatesError
 from sfn_local.language.map_fields import compile_items, compile_value
 
 
@@ -35,10 +35,10 @@ def test_items_of_a_jsonata_map(fields, effective, items):
 
 
 def test_items_that_are_no_array_are_an_error():
-    with pytest.raises(StatesRuntimeError, match=r'Reference path "\$.a" must point to array.'):
+    with pytest.raises(StatesError, match=r'Reference path "\$.a" must point to array.'):
         compile_items({"ItemsPath": "$.a"}, is_jsonata=False).items({"a": 1}, scope())
     for value in ({"b": 1}, None):  # in mode INLINE; a Distributed Map iterates over an object
-        with pytest.raises(StatesRuntimeError, match=r'Reference path "\$.a" must point to array.'):
+        with pytest.raises(StatesError, match=r'Reference path "\$.a" must point to array.'):
             compile_items({"ItemsPath": "$.a"}, is_jsonata=False).items({"a": value}, scope())
     distributed = {"ItemsPath": "$.a", "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED"}}}
     assert compile_items(distributed, is_jsonata=False).items({"a": {"b": 1}}, scope()) == {"b": 1}

@@ -30,21 +30,24 @@ def test_context_changes_alone():
     assert (scope.context, scope.variables) == ({"b": 2}, {"v": 1})
 
 
+IN_STATE = Scope({"State": {"Name": "S"}})
+
+
 def test_variable_over_256_kib_is_a_data_limit_error():
-    with pytest.raises(DataLimitExceededError, match="'a' holds 262145 bytes"):
-        Scope({}).assign({"a": "x" * 262_143})
+    with pytest.raises(DataLimitExceededError, match=r"Variable 'a' in state 'S' was assigned 262145 bytes\."):
+        IN_STATE.assign({"a": "x" * 262_143})
 
 
 def test_assignment_over_256_kib_is_a_data_limit_error():
-    with pytest.raises(DataLimitExceededError, match="Assign"):
-        Scope({}).assign({"a": "x" * 200_000, "b": "x" * 200_000})
+    with pytest.raises(DataLimitExceededError, match=r"Variable 'b' in state 'S' .* by 137860 bytes"):
+        IN_STATE.assign({"a": "x" * 200_000, "b": "x" * 200_000})
 
 
 def test_all_variables_over_10_mib_are_a_data_limit_error():
-    scope = Scope({})
+    scope = IN_STATE
     for number in range(41):
         scope = scope.assign({f"v{number}": "x" * 250_000})
-    with pytest.raises(DataLimitExceededError, match="10485760"):
+    with pytest.raises(DataLimitExceededError, match=r"State 'S' assigned variables .* by 14324 bytes"):
         scope.assign({"v41": "x" * 250_000})
 
 

@@ -1,0 +1,34 @@
+"""Histories and ends of executions recorded from AWS beside those of the same definitions here."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from histories import HISTORIES, read_cases, run_histories, summary
+from recordings import Results, run_cases
+
+pytestmark = pytest.mark.skipif(not HISTORIES.is_dir(), reason=f"there are no recorded histories at {HISTORIES}")
+
+# Shares that hold; each rises with what is mended.
+SAME_HISTORIES = 0.98
+SAME_ENDS = 0.9
+
+
+def test_recorded_histories_are_the_same_event_by_event(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    compared = run_histories(tmp_path)
+    record_property("conformance", summary("histories", compared))
+    judged = [each for each in compared if each.verdict != "refused"]
+    same = sum(each.verdict == "same" for each in judged)
+    assert same >= SAME_HISTORIES * len(judged), "\n".join(each.text for each in judged if each.verdict != "same")
+
+
+def test_newer_executions_end_as_recorded(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    results = Results(asyncio.run(run_cases(tmp_path, read_cases("expected_status"))))
+    record_property("conformance", results.summary.replace("conformance", "newer ends"))
+    different = [result for result in results.all if not result.is_same]
+    assert len(results.all) - len(different) >= SAME_ENDS * len(results.all), "\n".join(each.text for each in different)
+    assert not [json.dumps(result.case["name"]) for result in different if result.verdict == "hangs"]
