@@ -134,7 +134,7 @@ async def _run_state(
             error = _with_place(raised, state, entered)
             if isinstance(raised, QueryEvaluationError):
                 _note_evaluation_failed(error, raised, state, before, cursor)
-            decision = next_retry(state.retriers, error.name, counters, frame.services.random.random)
+            decision = next_retry(state.retriers, error.matched_name, counters, frame.services.random.random)
             if decision is None:
                 if isinstance(raised, ItemsEvaluationError):
                     cursor.add("MapStateFailed")
@@ -194,7 +194,7 @@ def _transition(state: State, left: Left, next_name: str | None) -> _Transition:
 
 def _catch(state: State, payload: Json, scope: Scope, error: StatesError, entered: int) -> _Transition:
     for position, catcher in enumerate(state.catchers):
-        if matches(catcher.error_equals, error.name):
+        if matches(catcher.error_equals, error.matched_name):
             try:
                 return _transition(state, state.flow.leave_caught(payload, position, error, scope), catcher.next)
             except StatesError as second:

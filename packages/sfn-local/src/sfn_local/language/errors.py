@@ -41,6 +41,11 @@ class StatesError(Exception):
         return f"{self.name}: {self.cause}"
 
     @property
+    def matched_name(self) -> str | None:
+        """What ErrorEquals is compared with."""
+        return self.name
+
+    @property
     def output(self) -> dict[str, Json]:
         """What a catcher places: ``{"Error": str, "Cause": str}``."""
         return {"Error": self.name or "", "Cause": self.cause or ""}
@@ -100,9 +105,17 @@ class TimeoutStatesError(PredefinedError):
 
 
 class HeartbeatTimeoutError(PredefinedError):
-    """A task sent no heartbeat within its HeartbeatSeconds."""
+    """A task sent no heartbeat within its HeartbeatSeconds.
 
-    NAME = HEARTBEAT_TIMEOUT
+    As recorded it is told as ``States.Timeout``; as documented, Retry and Catch may also name it
+    ``States.HeartbeatTimeout``.
+    """
+
+    NAME = TIMEOUT
+
+    @property
+    def matched_name(self) -> str:
+        return HEARTBEAT_TIMEOUT
 
 
 class TaskFailedError(PredefinedError):
@@ -165,7 +178,7 @@ def matches(error_equals: Iterable[str], name: str | None) -> bool:
     for wanted in error_equals:
         if wanted in (name, ALL):
             return True
-        if wanted == TASK_FAILED and name != TIMEOUT:
+        if wanted == TASK_FAILED and name not in (TIMEOUT, HEARTBEAT_TIMEOUT):
             return True
         if wanted == TIMEOUT and name == HEARTBEAT_TIMEOUT:
             return True

@@ -87,11 +87,21 @@ def test_retry_of_a_task_gets_a_new_token_and_the_old_one_is_over(home: Home) ->
         assert error.value.code == "TaskTimedOut"
 
 
-def test_task_without_heartbeats_ends_with_heartbeat_timeout(home: Home) -> None:
+def test_task_without_heartbeats_is_told_as_a_time_out(home: Home) -> None:
     row = run(home, "silent", lambda _token: None, HeartbeatSeconds=5, TimeoutSeconds=600)
-    assert (row.status, row.error) == ("FAILED", "States.HeartbeatTimeout")
+    assert (row.status, row.error) == ("FAILED", "States.Timeout")
     (event,) = [event for event in home.events(row.arn) if event["type"] == "TaskTimedOut"]
-    assert event["taskTimedOutEventDetails"]["error"] == "States.HeartbeatTimeout"
+    assert event["taskTimedOutEventDetails"]["error"] == "States.Timeout"
+
+
+def test_retry_may_name_a_heartbeat_timeout(home: Home) -> None:
+    retry = [
+        {"ErrorEquals": ["States.TaskFailed"], "MaxAttempts": 9},
+        {"ErrorEquals": ["States.HeartbeatTimeout"], "IntervalSeconds": 1, "MaxAttempts": 1},
+    ]
+    row = run(home, "silent-twice", lambda _token: None, HeartbeatSeconds=5, TimeoutSeconds=600, Retry=retry)
+    assert row.error == "States.Timeout"
+    assert [event["type"] for event in home.events(row.arn)].count("TaskTimedOut") == 2
 
 
 def test_heartbeats_keep_a_task_alive_beyond_its_heartbeat_seconds(home: Home) -> None:
