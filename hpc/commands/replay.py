@@ -34,6 +34,7 @@ def replay(args: argparse.Namespace) -> int:
             "index": args.index,
             "item": find_item(run, args.index),
             "debug": args.debug,
+            "may_have_changed": args.workload is not None,
         }
         overlay = _overlay(run, home, args.workload)
         # With the server, because an item may be an object in S3, which a run on this machine has there.
@@ -48,7 +49,8 @@ def _overlay(run: Run, home: Home, workload: str | None) -> str | None:
         file = read_workload_file(workload, home, on_aws=False)
         if file is None or file.name != name:
             raise NotStartedError(f"--workload must be a changed {name}.py, the workload of {run.name}, got {workload}")
-        return str(Path(workload).resolve().parent)
+        # A copy, as runs have it: what stands beside the file can't be imported there either.
+        return str(file.copy_to(home.create()))
     folder = overlay_folder(home.folder, name, sha256)
     return str(folder) if folder.is_dir() else None
 
