@@ -2,8 +2,10 @@
 
 The signature is computed anew by botocore's own signers and compared in constant time.
 
-Differs from AWS: presigned URLs and signatures in a query string are refused by name; the region of the credential
-scope is not compared with the region served.
+A presigned URL of S3 is the same with its claims in the query string, and holds for the time that it names.
+
+Differs from AWS: presigned URLs of other services, and of signature version 2, are refused by name; the region of the
+credential scope is not compared with the region served.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPMessage
+from urllib.parse import parse_qsl
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -31,6 +34,9 @@ _AUTHORIZATION = re.compile(
     r"/aws4_request, *SignedHeaders=(?P<signed_headers>[^, ]+), *Signature=(?P<signature>[0-9a-f]{64})"
 )
 _PAYLOAD_HEADER = "x-amz-content-sha256"
+# Source: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters": seven days at most.
+MAX_PRESIGNED_SECONDS = 604_800
+_PRESIGNED = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,9 @@ class Authorization:
     service: str
     signed_headers: tuple[str, ...]
     signature: str = field(repr=False)
+    # Of a presigned URL: when it was signed, and for how long it holds.
+    signed_at: str | None = None
+    expires_seconds: int = MAX_CLOCK_SKEW_SECONDS
 
 
 def parse_authorization(request: HttpRequest, faults: Faults) -> Authorization:
@@ -68,7 +77,10 @@ def parse_authorization(request: HttpRequest, faults: Faults) -> Authorization:
         If there is none, or it is not of signature version 4.
     """
     if "x-amz-signature" in request.query.lower():
-        raise faults.not_authenticated("presigned URLs are not supported, sign the Authorization header")
+        return _parse_presigned(request, faults)
+    if "AWSAccessKeyId=" in request.query:
+        message = 'signature version 2 is not supported: give boto3 Config(signature_version="s3v4") to presign a URL'
+        raise faults.not_authenticated(message)
     header = request.headers.get("authorization")
     if header is None:
         raise faults.not_authenticated("request has no Authorization header")
@@ -78,6 +90,25 @@ def parse_authorization(request: HttpRequest, faults: Faults) -> Authorization:
         raise faults.bad_authorization(message)
     fields = match.groupdict()
     return Authorization(**fields | {"signed_headers": tuple(fields["signed_headers"].split(";"))})
+
+
+def _parse_presigned(request: HttpRequest, faults: Faults) -> Authorization:
+    claims = dict(parse_qsl(request.query, keep_blank_values=True))
+    given = {name: claims.get(f"X-Amz-{name}", "") for name in _PRESIGNED}
+    match = _AUTHORIZATION.fullmatch(
+        f"{given['Algorithm']} Credential={given['Credential']}, SignedHeaders={given['SignedHeaders']}, "
+        f"Signature={given['Signature']}"
+    )
+    is_valid = re.fullmatch(r"[0-9]{1,6}", given["Expires"]) and 1 <= int(given["Expires"]) <= MAX_PRESIGNED_SECONDS
+    if match is None or not is_valid or match["service"] != "s3":
+        names = ", ".join(f"X-Amz-{name}" for name in _PRESIGNED)
+        message = f"a presigned URL is of s3, has {names}, and holds for 1 to {MAX_PRESIGNED_SECONDS} s"
+        raise faults.bad_authorization(message)
+    fields = match.groupdict()
+    signed_headers = tuple(fields.pop("signed_headers").split(";"))
+    return Authorization(
+        **fields, signed_headers=signed_headers, signed_at=given["Date"], expires_seconds=int(given["Expires"])
+    )
 
 
 @dataclass(frozen=True)
@@ -133,7 +164,8 @@ def authenticate(head: SignedHead, *, payload_sha256: str | None, faults: Faults
     ServiceError
         As `check_head`.
     """
-    digest = head.request.headers.get(_PAYLOAD_HEADER, payload_sha256)
+    unsigned = "UNSIGNED-PAYLOAD" if head.authorization.signed_at is not None else payload_sha256
+    digest = head.request.headers.get(_PAYLOAD_HEADER, unsigned)
     if digest is None:
         raise faults.validation(f"missing header: {_PAYLOAD_HEADER}")
     if payload_sha256 not in (None, digest):
@@ -153,14 +185,19 @@ def _check_token(request: HttpRequest, faults: Faults) -> None:
 
 
 def _check_time(request: HttpRequest, authorization: Authorization, now_seconds: float, faults: Faults) -> str:
-    timestamp = request.headers.get("x-amz-date", "")
+    is_presigned = authorization.signed_at is not None
+    timestamp = authorization.signed_at if is_presigned else request.headers.get("x-amz-date", "")
+    assert timestamp is not None
     try:
         signed_at = datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise faults.bad_authorization(f"x-amz-date must be like 20261122T010203Z, got {timestamp!r}") from error
     if not timestamp.startswith(authorization.date):
         raise faults.bad_authorization(f"credential scope is of {authorization.date}, x-amz-date of {timestamp}")
-    skew_seconds = abs(signed_at.timestamp() - now_seconds)
+    age_seconds = now_seconds - signed_at.timestamp()
+    if is_presigned and age_seconds > authorization.expires_seconds:
+        raise faults.not_authenticated("Request has expired")
+    skew_seconds = max(-age_seconds, 0) if is_presigned else abs(age_seconds)
     if skew_seconds > MAX_CLOCK_SKEW_SECONDS:
         message = f"request was signed {skew_seconds:.0f} s from now, at most {MAX_CLOCK_SKEW_SECONDS} s are allowed"
         raise faults.clock_skew(message)
@@ -183,7 +220,8 @@ def _sign(head: SignedHead, payload_sha256: str) -> str:
     signer_class = _S3AsSent if authorization.service == "s3" else _AsSent
     key = ReadOnlyCredentials(authorization.access_key_id, head.credential.secret_access_key, None)
     signer = signer_class(key, authorization.service, authorization.region)
-    url = f"http://{request.headers['host']}{request.path}" + (f"?{request.query}" if request.query else "")
+    query = "&".join(pair for pair in request.query.split("&") if not pair.startswith("X-Amz-Signature="))
+    url = f"http://{request.headers['host']}{request.path}" + (f"?{query}" if query else "")
     copy = AWSRequest(method=request.method, url=url)
     for name in authorization.signed_headers:
         copy.headers[name] = request.headers[name]

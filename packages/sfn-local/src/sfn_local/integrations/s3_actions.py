@@ -34,6 +34,8 @@ _MESSAGES = {
 }
 # Source: recorded executions; S3 has encrypted every object so since 2023.
 _ENCRYPTED = {"ServerSideEncryption": "AES256"}
+# Source: recorded executions: what the SDK says of a body that it is given as a text.
+_TEXT_TYPE = "text/plain; charset=UTF-8"
 
 
 class S3Task:
@@ -52,7 +54,7 @@ class S3Task:
         """Perform the action; see :class:`sfn_local.execution.integrations.Integration`."""
         given = parameters if isinstance(parameters, dict) else {}
         if "Body" in given:
-            given = {**given, "Body": _body_bytes(given["Body"])}
+            given = {"ContentType": _TEXT_TYPE, **given, "Body": _body_bytes(given["Body"])}
         elif self._action == "PutObject":
             given = {**given, "Body": b""}
         check_request("s3", self._action, given)
@@ -85,8 +87,8 @@ def s3_tasks(s3: Service) -> dict[str, S3Task]:
 
 
 def _body_bytes(body: Json) -> bytes:
-    # As Java writes half of a surrogate pair, and so the service's SDK.
-    return (body if isinstance(body, str) else compact(body)).encode(errors="replace")
+    """Return what is stored: the body as JSON, a text with its quotation marks too."""
+    return compact(body).encode()
 
 
 def _request(action: str, parameters: dict[str, Any]) -> dict[str, Any]:

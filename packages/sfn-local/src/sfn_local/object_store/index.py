@@ -93,6 +93,10 @@ class Index:
         with self._transaction() as transaction:
             transaction.execute("INSERT INTO buckets VALUES (?, ?)", (bucket.name, bucket.created_ns))
 
+    def delete_bucket(self, name: str) -> None:
+        with self._transaction() as transaction:
+            transaction.execute("DELETE FROM buckets WHERE name = ?", (name,))
+
     def find_bucket(self, name: str) -> BucketInfo | None:
         rows = self._read("SELECT name, created_ns FROM buckets WHERE name = ?", name)
         return BucketInfo(*rows[0]) if rows else None

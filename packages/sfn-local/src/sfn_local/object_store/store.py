@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -97,6 +97,22 @@ class ObjectStore:
                 raise ObjectStoreError("BucketAlreadyOwnedByYou", f"the bucket exists already: {name}", 409)
             self._content.file(name).mkdir(exist_ok=True)
             self._index.add_bucket(BucketInfo(name, self._clock()))
+
+    def delete_bucket(self, name: str) -> None:
+        """Remove a bucket.
+
+        Raises
+        ------
+        ObjectStoreError
+            `NoSuchBucketError`; BucketNotEmpty.
+        """
+        with self._content.lock:
+            self.require_bucket(name)
+            if self.list(name, max_keys=1).objects or self.uploads.list(name):
+                raise ObjectStoreError("BucketNotEmpty", f"the bucket has objects or uploads: {name}", 409)
+            self._index.delete_bucket(name)
+            with suppress(OSError):  # what somebody else put there stays
+                self._content.file(name).rmdir()
 
     def buckets(self) -> Sequence[BucketInfo]:
         return self._index.buckets()

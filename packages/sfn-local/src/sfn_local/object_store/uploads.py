@@ -27,7 +27,7 @@ from sfn_local.object_store.records import (
 )
 from sfn_local.object_store.staging import StagedFile
 from sfn_local.object_store.writer import Writer
-from sfn_local.protocol.checksums import new_checksum
+from sfn_local.protocol.checksums import bad_digest, checksum_header, new_checksum
 
 # Source: Amazon S3 user guide, "Amazon S3 multipart upload limits".
 MIN_PART_BYTES = 5 * 1024 * 1024
@@ -142,17 +142,23 @@ class MultipartUploads:
         completed: Sequence[CompletedPart],
         *,
         condition: Condition = NO_CONDITION,
+        checksum: Checksum | None = None,
     ) -> ObjectInfo:
         """Make the object from the parts that are named, in order, and drop the others.
 
         Raises
         ------
         ObjectStoreError
-            InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedXML for no part; `PreconditionFailedError`.
+            InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedXML for no part; `PreconditionFailedError`;
+            BadDigest if ``checksum`` is not that of the parts.
         """
         upload = self.find(bucket, key, upload_id)
         uploaded = self._index.parts(upload_id)
         parts = self._choose_parts(upload, uploaded, completed)
+        composite = _composite_checksum(upload, parts)
+        if checksum is not None and not _is_same(checksum, composite):
+            header = checksum_header(checksum.algorithm)
+            raise bad_digest(header, checksum.value, composite.value if composite else "none")
 
         def check(current: StoredObject | None) -> None:
             self.find(bucket, key, upload_id)
@@ -164,7 +170,7 @@ class MultipartUploads:
             key,
             etag=_composite_etag(parts),
             attributes=upload.attributes,
-            checksum=_composite_checksum(upload, parts),
+            checksum=composite,
             check=check,
             finished_upload_id=upload_id,
         )
@@ -230,6 +236,13 @@ def _composite_etag(parts: Sequence[Part]) -> str:
     for part in parts:
         digest.update(bytes.fromhex(part.etag))
     return f"{digest.hexdigest()}-{len(parts)}"
+
+
+def _is_same(given: Checksum, composite: Checksum | None) -> bool:
+    """Compare a checksum with that of an upload; the number of parts behind it may be left out."""
+    if composite is None or given.algorithm != composite.algorithm:
+        return False
+    return given.value in (composite.value, composite.value.partition("-")[0])
 
 
 def _composite_checksum(upload: Upload, parts: Sequence[Part]) -> Checksum | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 
@@ -16,13 +17,16 @@ class ServiceError(Exception):
         Goes to the caller: no secrets, no task tokens.
     status : int
         HTTP status; 304 answers a conditional read and has no body.
+    headers : Mapping[str, str] or None
+        That the answer has besides.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
+        self.headers = headers or {}
 
 
 class Service(Protocol):

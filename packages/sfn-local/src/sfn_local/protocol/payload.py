@@ -26,7 +26,7 @@ def open_payload(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> Re
         For a header that is missing, not understood or contradicts another; from the stream, if the payload
         differs from what was announced.
     """
-    digest = headers.get("x-amz-content-sha256", "")
+    digest = headers.get("x-amz-content-sha256", _UNSIGNED)  # a presigned URL, which else would not have been let in
     if digest == _CHUNKED:
         return _open_chunked(headers, chunks)
     if digest.startswith("STREAMING-"):

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
 
-from sfn_local.protocol.checksums import header_algorithm
 from sfn_local.protocol.routes import Match
 from sfn_local.protocol.scalars import format_text, parse_text
-
-# Headers of AWS requests that belong to signing, transport or tracing and are no parameters of an operation.
-_TRANSPORT_HEADERS = frozenset(
-    {
-        "x-amz-content-sha256",
-        "x-amz-date",
-        "x-amz-decoded-content-length",
-        "x-amz-security-token",
-        "x-amz-trailer",
-        "x-amz-user-agent",
-    }
-)
 
 
 def decode_outside_body(match: Match, headers: dict[str, str]) -> dict[str, Any]:
@@ -30,8 +16,8 @@ def decode_outside_body(match: Match, headers: dict[str, str]) -> dict[str, Any]
     Raises
     ------
     ValueError
-        For a query parameter or ``x-amz-`` header that the operation doesn't have, a repeated parameter that is
-        no list, or a value of the wrong type.
+        For a query parameter that the operation doesn't have, a repeated parameter that is no list, or a value of the
+        wrong type.  Headers that it doesn't have are ignored, as AWS does: every SDK sends some of its own.
     """
     shape = match.operation.input_shape
     members = shape.members if shape else {}
@@ -50,8 +36,9 @@ def decode_outside_body(match: Match, headers: dict[str, str]) -> dict[str, Any]
                 found = {key: headers.pop(key) for key in list(headers) if key.startswith(wire_name.lower())}
                 if found:
                     params[name] = {key[len(wire_name) :]: value for key, value in found.items()}
-    _refuse_unknown("query parameter", query, match)
-    _refuse_unknown("header", _parameter_headers(headers, match), match)
+    unknown = ", ".join(query)
+    if unknown:
+        raise ValueError(f"unknown query parameter in {match.operation.name}: {unknown}")
     return params
 
 
@@ -74,24 +61,6 @@ def _parse_header(member: Shape, value: str) -> Any:
     if isinstance(member, ListShape):
         return [parse_text(member.member, part.strip()) for part in value.split(",")]
     return parse_text(member, value)
-
-
-def _parameter_headers(headers: dict[str, str], match: Match) -> list[str]:
-    """Names of the headers that ask for something; a digest of the body may come with any operation that has one."""
-    has_checksum = bool(match.operation.http_checksum.get("requestAlgorithmMember"))
-    return [
-        name
-        for name in headers
-        if name.startswith("x-amz-")
-        and name not in _TRANSPORT_HEADERS
-        and not (has_checksum and header_algorithm(name))
-    ]
-
-
-def _refuse_unknown(kind: str, names: Iterable[str], match: Match) -> None:
-    unknown = ", ".join(names)
-    if unknown:
-        raise ValueError(f"unknown {kind} in {match.operation.name}: {unknown}")
 
 
 def encode_headers(shape: StructureShape, result: dict[str, Any]) -> dict[str, str]:

@@ -113,7 +113,7 @@ class RestXmlApi(RestApi):
 
     def encode_error(self, error: ServiceError) -> HttpResponse:
         if error.status == 304:
-            return HttpResponse(304)
+            return HttpResponse(304, dict(error.headers))
         body = encode_error(error.code, error.message)
         return HttpResponse(error.status, {"content-type": self.media_type}, body)
 

@@ -12,8 +12,16 @@ from sfn_local.protocol.messages import HttpRequest
 
 _LABEL = re.compile(r"\{(\w+)(\+?)\}")
 
-# Other SDKs name the operation in the query string as well.
-_IGNORED_QUERY = {"x-id"}
+# Other SDKs name the operation in the query string as well; a presigned URL has its signature there.
+_IGNORED_QUERY = {
+    "x-id",
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
+}
 
 
 @dataclass(frozen=True)

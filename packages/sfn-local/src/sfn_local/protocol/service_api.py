@@ -3,7 +3,7 @@
 Everything comes from botocore's model of the service, as in AWS's own client: operations, shapes, where each member
 travels, and what is valid.
 
-Differs from AWS: unknown JSON members, query parameters and ``x-amz-`` headers are refused by name, AWS ignores some.
+Differs from AWS: unknown JSON members and query parameters are refused by name, AWS ignores some.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from sfn_local.s3.parameters import (
     moment,
     quote_etag,
     read_attributes,
+    read_checksum,
     read_write_condition,
     unquote_etag,
 )
@@ -58,7 +59,10 @@ def complete_multipart_upload(site: Site, params: Params) -> dict[str, Any]:
     _check_checksum_type(params)
     named = params.get("MultipartUpload", {}).get("Parts", [])
     info = site.store.uploads.complete(
-        *_place(params), [_read_completed_part(part) for part in named], condition=read_write_condition(params)
+        *_place(params),
+        [_read_completed_part(part) for part in named],
+        condition=read_write_condition(params),
+        checksum=read_checksum(params),
     )
     result = {
         "Location": f"/{params['Bucket']}/{quote(params['Key'])}",

@@ -70,6 +70,20 @@ def read_digest(params: Params, trailers: Mapping[str, str]) -> Digest | None:
     return found[0] if found else None
 
 
+def read_checksum(params: Params) -> Checksum | None:
+    """Return the checksum that a completed upload is to have.
+
+    Raises
+    ------
+    ServiceError
+        If there are several.
+    """
+    found = [Checksum(name, params[f"Checksum{name}"]) for name in ALGORITHM_NAMES if f"Checksum{name}" in params]
+    if len(found) > 1:
+        raise ServiceError("InvalidRequest", f"at most one checksum is allowed, got {len(found)}")
+    return found[0] if found else None
+
+
 def read_attributes(params: Params) -> Attributes:
     headers = {name: params[name] for name in _TEXT_HEADERS if name in params}
     # The encoding of the request on its way, not of the object.
@@ -134,11 +148,13 @@ def check_read_condition(params: Params, info: ObjectInfo, prefix: str = "") -> 
     if if_none_match is not None:
         is_changed = not _matches(if_none_match, info)
     else:
-        is_changed = modified_since is None or modified > modified_since
+        # Source: RFC 9110, section 13.1.3: a moment that has not come is no condition.
+        is_changed = modified_since is None or modified > modified_since or modified_since > datetime.now(UTC)
     if not is_changed:
         # A copy has nothing to be not modified, so it is refused.
         code, status = ("PreconditionFailed", 412) if prefix else ("NotModified", 304)
-        raise ServiceError(code, "a precondition does not hold: the object was not changed", status)
+        found = {"etag": quote_etag(info.etag), "last-modified": format_datetime(modified, usegmt=True)}
+        raise ServiceError(code, "a precondition does not hold: the object was not changed", status, headers=found)
 
 
 def _matches(condition: str, info: ObjectInfo) -> bool:
@@ -148,7 +164,7 @@ def _matches(condition: str, info: ObjectInfo) -> bool:
 def read_range(text: str | None, size: int) -> tuple[int, int] | None:
     """Return the first byte and the byte after the last one; None for the whole object.
 
-    What is not one range of bytes is ignored, as RFC 9110, section 14.2, has it, and so are the last bytes of nothing.
+    What is not one range of bytes is ignored, as RFC 9110, section 14.2, has it.
 
     Raises
     ------
@@ -160,12 +176,10 @@ def read_range(text: str | None, size: int) -> tuple[int, int] | None:
         return None
     if match[1]:
         start, end = int(match[1]), int(match[2]) + 1 if match[2] else size
-        is_void = bool(match[2]) and end <= start
+        if match[2] and end <= start:
+            return None
     else:
         start, end = max(size - int(match[2]), 0), size
-        is_void = size == 0 and int(match[2]) > 0
-    if is_void:
-        return None
     if start >= size:
         raise ServiceError("InvalidRange", f"the range {text} is not in the object's {size} bytes", 416)
     return start, min(end, size)

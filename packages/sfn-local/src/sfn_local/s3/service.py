@@ -16,6 +16,7 @@ from sfn_local.disk import takes_no_more
 from sfn_local.iam.sessions import PERSON
 from sfn_local.object_store import ObjectStore
 from sfn_local.protocol import ServiceError
+from sfn_local.protocol.checksums import ALGORITHM_NAMES
 from sfn_local.s3 import copies, listing, multipart, reads, writes
 from sfn_local.s3.parameters import ATTRIBUTE_PARAMETERS, COPY_CONDITIONS, DIGEST_PARAMETERS, READ_CONDITIONS, Params
 from sfn_local.s3.reads import Site
@@ -50,7 +51,9 @@ _READ = READ_CONDITIONS | {"Range", "ChecksumMode"}
 _ACTIONS = {
     "AbortMultipartUpload": _action(multipart.abort_multipart_upload, "Bucket Key UploadId"),
     "CompleteMultipartUpload": _action(
-        multipart.complete_multipart_upload, "Bucket Key UploadId MultipartUpload ChecksumType IfMatch IfNoneMatch"
+        multipart.complete_multipart_upload,
+        "Bucket Key UploadId MultipartUpload ChecksumType IfMatch IfNoneMatch",
+        frozenset(f"Checksum{name}" for name in ALGORITHM_NAMES),
     ),
     "CopyObject": _action(
         copies.copy_object,
@@ -62,6 +65,7 @@ _ACTIONS = {
     "CreateMultipartUpload": _action(
         multipart.create_multipart_upload, "Bucket Key ChecksumAlgorithm ChecksumType", ATTRIBUTE_PARAMETERS
     ),
+    "DeleteBucket": _action(writes.delete_bucket, "Bucket"),
     "DeleteObject": _action(writes.delete_object, "Bucket Key"),
     "DeleteObjects": _action(writes.delete_objects, "Bucket Delete ChecksumAlgorithm"),
     "GetBucketLocation": _action(reads.get_bucket_location, "Bucket"),

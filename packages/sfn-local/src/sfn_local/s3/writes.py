@@ -122,6 +122,11 @@ def create_bucket(site: Site, params: Params) -> dict[str, Any]:
     return {"Location": f"/{params['Bucket']}"}
 
 
+def delete_bucket(site: Site, params: Params) -> dict[str, Any]:
+    site.store.delete_bucket(params["Bucket"])
+    return {}
+
+
 def delete_object(site: Site, params: Params) -> dict[str, Any]:
     site.store.delete(params["Bucket"], params["Key"])
     return {}

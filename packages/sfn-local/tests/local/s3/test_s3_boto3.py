@@ -138,7 +138,6 @@ def test_conditional_reads_and_writes(s3: Any) -> None:
         ("delete_objects", {"Delete": {"Objects": [{"Key": "k", "VersionId": "1"}]}}, "VersionId"),
         ("create_multipart_upload", {"Key": "k", "ChecksumType": "FULL_OBJECT"}, "FULL_OBJECT"),
         ("get_bucket_versioning", {}, "GetBucketVersioning"),
-        ("delete_bucket", {}, "DeleteBucket"),
         ("list_object_versions", {}, "ListObjectVersions"),
     ],
 )

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
-from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given
@@ -165,13 +165,57 @@ def test_authorization_of_another_form_is_refused(name: str, value: str, code: s
     assert raised.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("changes", "late_seconds", "code"),
+    [
+        ({}, 0, None),
+        ({}, 60, None),
+        ({}, 61, "AccessDenied"),
+        ({}, -901, "RequestTimeTooSkewed"),
+        ({"X-Amz-Expires=60": "X-Amz-Expires=61"}, 0, "SignatureDoesNotMatch"),
+        ({"X-Amz-Expires=60": "X-Amz-Expires=0"}, 0, "AuthorizationHeaderMalformed"),
+        ({"X-Amz-Expires=60": "X-Amz-Expires=604801"}, 0, "AuthorizationHeaderMalformed"),
+        ({"X-Amz-Expires=60": "X-Amz-Expires=x"}, 0, "AuthorizationHeaderMalformed"),
+        ({"%2Fs3%2F": "%2Fstates%2F"}, 0, "AuthorizationHeaderMalformed"),
+        ({"AWS4-HMAC-SHA256": "AWS4-ECDSA-P256-SHA256"}, 0, "AuthorizationHeaderMalformed"),
+    ],
+)
+def test_presigned_url_holds_for_its_time(changes: dict[str, str], late_seconds: int, code: str | None) -> None:
+    copy = AWSRequest("GET", "http://127.0.0.1:8000/bkt/a%20key?versionId=a%2Fb")
+    S3SigV4QueryAuth(Credentials("AKIDALICE", "alice's secret"), "s3", "us-east-1", expires=60).add_auth(copy)
+    parts = urlsplit(copy.prepare().url)
+    query = parts.query
+    for found, other in changes.items():
+        assert found in query
+        query = query.replace(found, other)
+    request = HttpRequest("GET", parts.path, query, {"host": "127.0.0.1:8000"})
+    signed_date = dict(parse_qsl(query))["X-Amz-Date"]
+    now = datetime.strptime(signed_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp() + late_seconds
+
+    def verified() -> str:
+        authorization = parse_authorization(request, S3_FAULTS)
+        head = check_head(request, authorization, CREDENTIALS, now_seconds=now, faults=S3_FAULTS)
+        return authenticate(head, payload_sha256=None, faults=S3_FAULTS)
+
+    if code is None:
+        assert verified() == "alice"
+        return
+    with pytest.raises(ServiceError) as raised:
+        verified()
+    assert raised.value.code == code
+
+
 def test_request_without_authorization_and_presigned_url_are_refused() -> None:
     request = signed("s3")
     headers = {name: value for name, value in request.headers.items() if name != "authorization"}
-    for unsigned in (replace(request, headers=headers), replace(request, query="X-Amz-Signature=abc")):
+    for unsigned, code in (
+        (replace(request, headers=headers), "AccessDenied"),
+        (replace(request, query="X-Amz-Signature=abc"), "AuthorizationHeaderMalformed"),
+        (replace(request, query="AWSAccessKeyId=AKIDALICE&Signature=abc&Expires=1"), "AccessDenied"),
+    ):
         with pytest.raises(ServiceError) as raised:
             parse_authorization(unsigned, S3_FAULTS)
-        assert raised.value.code == "AccessDenied"
+        assert raised.value.code == code
 
 
 def test_date_must_be_a_date_and_that_of_the_credential_scope() -> None:

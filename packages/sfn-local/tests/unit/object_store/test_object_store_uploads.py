@@ -40,7 +40,7 @@ def upload(store: ObjectStore, upload_id: str, *bodies: bytes) -> list[Completed
 
 
 def part_files(store: ObjectStore) -> int:
-    return len(list((store._root / ".parts").iterdir()))
+    return len(list((store.root / ".parts").iterdir()))
 
 
 def test_object_is_made_of_the_named_parts_and_the_others_are_dropped(store: ObjectStore, upload_id: str) -> None:
