@@ -32,12 +32,15 @@ def main(task_file: str, sha256: str) -> int:
         console.say(f"hpc replay: {type(error).__name__}: {error}")
         return 2
     if workload.sha256 != sha256:
-        console.say(f"workload {workload.name} has changed since the run")
+        console.say(f"WorkloadChangedError: workload {workload.name} has changed since the run was started")
+        if not task["may_have_changed"]:
+            console.say("put the file back, or give the changed one with --workload FILE")
+            return 2
     try:
         results = _compute(workload, task)
         kept = None if results is None else [typed_json.copied(result) for result in results]
-    except Exception:
-        # Frames of this file and of the pipeline say nothing about the item.
+    except BaseException:
+        # SystemExit as well. Frames of this file and of the pipeline say nothing about the item.
         console.say(*_own_traceback(workload, console.printable))
         return 1
     if kept is None:
