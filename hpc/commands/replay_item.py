@@ -28,14 +28,10 @@ def main(task_file: str, sha256: str) -> int:
     try:
         workload = importlib.import_module("lambdas.workloads").load(task["workload"])
         typed_json = importlib.import_module("lambdas.typed_json")
+        _check_version(workload, sha256, console, may_have_changed=task["may_have_changed"])
     except Exception as error:
         console.say(f"hpc replay: {type(error).__name__}: {error}")
         return 2
-    if workload.sha256 != sha256:
-        console.say(f"WorkloadChangedError: workload {workload.name} has changed since the run was started")
-        if not task["may_have_changed"]:
-            console.say("put the file back, or give the changed one with --workload FILE")
-            return 2
     try:
         results = _compute(workload, task)
         kept = None if results is None else [typed_json.copied(result) for result in results]
@@ -53,6 +49,15 @@ def main(task_file: str, sha256: str) -> int:
         console.say(f"hpc replay: {error}")
         return int(error.exit_code)
     return 0
+
+
+def _check_version(workload: Any, sha256: str, console: Any, *, may_have_changed: bool) -> None:
+    """Refuse a file that the run was not computed with, unless a person has given it."""
+    if workload.sha256 == sha256:
+        return
+    console.say(f"WorkloadChangedError: workload {workload.name} has changed since the run was started")
+    if not may_have_changed:
+        raise ValueError("put the file back, or give the changed one with --workload FILE")
 
 
 def _compute(workload: Any, task: dict[str, Any]) -> list[Any] | None:
