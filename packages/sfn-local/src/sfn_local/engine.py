@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,9 @@ from sfn_local.storage.map_run_store import MapRunStore
 from sfn_local.storage.store import Store
 
 Changed = TypeVar("Changed")
+
+# A thread that computes keeps the event loop waiting for so long each time that the loop has waited for anything.
+SWITCH_SECONDS = 0.001
 
 STOPPED_CAUSE = "the local server was stopped"
 
@@ -111,6 +115,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
     FaultSpecError
         If the faults are for something that the assembly has not.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     deployed = cloud_assembly.load(settings.assembly, settings.account) if settings.assembly else None
     if deployed is not None and settings.faults is not None:
         settings.faults.check(json.loads(machine.definition) for machine in deployed.state_machines)
@@ -165,6 +170,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
             faults=settings.faults,
             access=access,
         )
+        stack.callback(machines.close)
         machines.executions.on_status = _first(None, execution_events(bus))
         machines.abort_orphans()
         machines.load()

@@ -19,6 +19,7 @@ from sfn_local.storage.journal import StorageError
 
 # How many events are written together, and how long they gather.
 SEGMENT_EVENTS = 256
+SEGMENT_CHARACTERS = 4 * 1024 * 1024
 SEGMENT_SECONDS = 0.025
 
 
@@ -99,9 +100,8 @@ class Execution:
 
     def _schedule_write(self) -> None:
         last = self.history.last_type
-        if last in _WRITTEN_AT_ONCE or (
-            self.history.pending_count >= SEGMENT_EVENTS and not last.endswith(_NEVER_LAST)
-        ):
+        is_full = self.history.pending_count >= SEGMENT_EVENTS or self.history.pending_characters >= SEGMENT_CHARACTERS
+        if last in _WRITTEN_AT_ONCE or (is_full and not last.endswith(_NEVER_LAST)):
             self.write_events()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SEGMENT_SECONDS, self.write_events)
@@ -114,7 +114,7 @@ class Execution:
         events = self.history.drain()
         if events:
             with contextlib.suppress(StorageError):
-                self._store.append_events(self.row.id, events)
+                self.history.unwritten.append(self._store.append_events(self.row.id, events))
 
 
 def failure_status(failure: StatesError) -> str:

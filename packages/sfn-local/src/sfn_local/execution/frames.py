@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sfn_local.clock import Clock
+from sfn_local.execution.evaluation import Evaluation
 from sfn_local.execution.history import History
 from sfn_local.execution.turns import Turns
 from sfn_local.iam.sessions import service_session_arn
 from sfn_local.language import Json
+from sfn_local.language.map_fields import Evaluate
 from sfn_local.language.scope import Scope
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Services:
     random: random.Random
     work: Mapping[str, Work]
     turns: Turns = field(default_factory=Turns)
+    evaluation: Evaluation = field(default_factory=Evaluation)
 
 
 class Cursor:
@@ -134,6 +137,10 @@ class Step:
     state_input: Json
     effective_input: Json
     resumed: "Interrupted | None" = None
+
+    async def evaluate(self, evaluate: Evaluate) -> Json:
+        """Evaluate a field, or several together, of the state; raises :class:`StatesError`."""
+        return await self.frame.services.evaluation.run(evaluate, self.effective_input, self.scope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

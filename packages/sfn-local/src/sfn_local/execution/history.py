@@ -3,7 +3,10 @@
 Source of event types and details: the service model of botocore (``HistoryEvent``) and recorded executions.
 """
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from sfn_local.language.errors import StatesError
@@ -11,6 +14,7 @@ from sfn_local.storage.event import Event
 
 # Source: Step Functions quotas, "Maximum execution history size".
 MAX_EVENTS = 25_000
+MAX_UNWRITTEN = 4  # segments
 
 
 class HistoryLimitError(StatesError):
@@ -39,9 +43,13 @@ class History:
     ----------
     refusal : str or None
         Why no event is taken any more but the one that ends the execution: the cause that it then fails with.
+    pending_characters : int
+        Of the inputs and outputs that ``drain`` will hand over.
+    unwritten : deque of Future
+        Done when what was handed over is on disk, in that order.
     """
 
-    __slots__ = ("_keep", "_now", "_on_add", "_pending", "count", "refusal")
+    __slots__ = ("_keep", "_now", "_on_add", "_pending", "count", "pending_characters", "refusal", "unwritten")
 
     def __init__(
         self,
@@ -54,6 +62,8 @@ class History:
     ) -> None:
         self.count = count or len(events)
         self.refusal: str | None = None
+        self.pending_characters = 0
+        self.unwritten: deque[Future[None]] = deque()
         self._now = now
         self._keep = keep
         self._on_add = on_add
@@ -92,8 +102,9 @@ class History:
                 "id": self.count,
                 "previousEventId": previous_id,
             }
-            if details_name:
+            if details_name and details is not None:
                 event[details_name] = details
+                self.pending_characters += len(details.get("input") or details.get("output") or "")
             self._pending.append(event)
             if self._on_add:
                 self._on_add()
@@ -114,4 +125,18 @@ class History:
 
     def drain(self) -> list[Event]:
         events, self._pending = self._pending, []
+        self.pending_characters = 0
         return events
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more is on its way to the disk than should be kept in memory."""
+        while self.unwritten and self.unwritten[0].done():
+            self.unwritten.popleft()
+        return len(self.unwritten) > MAX_UNWRITTEN
+
+    async def catch_up(self) -> None:
+        """Wait until the disk has caught up; a failure to write ends the execution elsewhere."""
+        while self.is_behind:
+            [written], _waiting = await asyncio.wait([asyncio.wrap_future(self.unwritten[0])])
+            written.exception()  # asyncio warns of what nobody has looked at

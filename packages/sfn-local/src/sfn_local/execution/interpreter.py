@@ -52,7 +52,13 @@ class _Transition(NamedTuple):
 
 
 async def run_program(
-    program: Program, payload: Json, frame: Frame, cursor: Cursor, resumed: Interrupted | None = None
+    program: Program,
+    payload: Json,
+    frame: Frame,
+    cursor: Cursor,
+    resumed: Interrupted | None = None,
+    *,
+    text: str | None = None,
 ) -> Json:
     """Run ``program`` from its first state to its end and return the last state's output.
 
@@ -60,6 +66,8 @@ async def run_program(
     ----------
     resumed : Interrupted or None
         Where to go on instead, after a redrive.
+    text : str or None
+        The payload as compact JSON, where it is there already.
 
     Raises
     ------
@@ -67,23 +75,26 @@ async def run_program(
         If a state fails and nothing catches it, or data nests deeper than Python's own JSON reaches.
     """
     try:
-        return await _run_states(program, payload, frame, cursor, resumed)
+        return await _run_states(program, payload, frame, cursor, resumed, text=text)
     except RecursionError:
         raise StatesRuntimeError(TOO_DEEP) from None
 
 
 async def _run_states(
-    program: Program, payload: Json, frame: Frame, cursor: Cursor, resumed: Interrupted | None
+    program: Program, payload: Json, frame: Frame, cursor: Cursor, resumed: Interrupted | None, *, text: str | None
 ) -> Json:
     name: str | None = program.start_at
     if resumed is not None:
         name, payload = resumed.state, json.loads(resumed.input)
         frame = frame.with_scope(_with_variables(frame.scope, resumed.variables))
-    text = compact(payload)
-    turns = frame.services.turns
+    if text is None or resumed is not None:
+        text = compact(payload)
+    turns, history = frame.services.turns, cursor.history
     while name is not None:
         if turns.is_over():
             await turns.next()
+        if history.is_behind:
+            await history.catch_up()
         state = program.states[name]
         transition = await _run_state(state, payload, text, frame, cursor, resumed=resumed)
         resumed = None
@@ -138,7 +149,7 @@ async def _run_state(
             if decision is None:
                 if isinstance(raised, ItemsEvaluationError):
                     cursor.add("MapStateFailed")
-                transition = _catch(state, payload, scope, error, entered)
+                transition = await _catch(state, payload, frame, scope=scope, error=error, entered=entered)
                 break
         counters, resumed = decision.counters, None
         attempt += 1
@@ -165,7 +176,8 @@ async def _attempt(
     entered: int,
     resumed: Interrupted | None,
 ) -> _Transition:
-    effective = state.flow.effective_input(payload, scope)
+    evaluate = frame.services.evaluation.run
+    effective = await evaluate(state.flow.effective_input, payload, scope)
     step = Step(
         frame=frame,
         scope=scope,
@@ -176,12 +188,12 @@ async def _attempt(
         resumed=resumed,
     )
     if state.choice is not None:
-        name, rule = state.choice.choose(effective, scope)
-        left = state.flow.leave_choice(payload, rule.index if rule else None, scope)
+        name, rule = await evaluate(state.choice.choose, effective, scope)
+        left = await evaluate(state.flow.leave_choice, payload, rule.index if rule else None, scope)
         next_name: str | None = name
     else:
         result = await frame.services.work[state.type](state, step)
-        left = state.flow.leave(payload, result, scope)
+        left = await evaluate(state.flow.leave, payload, result, scope)
         next_name = state.next
     return _transition(state, left, next_name)
 
@@ -192,11 +204,14 @@ def _transition(state: State, left: Left, next_name: str | None) -> _Transition:
     return _Transition(left, next_name, text)
 
 
-def _catch(state: State, payload: Json, scope: Scope, error: StatesError, entered: int) -> _Transition:
+async def _catch(
+    state: State, payload: Json, frame: Frame, *, scope: Scope, error: StatesError, entered: int
+) -> _Transition:
     for position, catcher in enumerate(state.catchers):
         if matches(catcher.error_equals, error.matched_name):
             try:
-                return _transition(state, state.flow.leave_caught(payload, position, error, scope), catcher.next)
+                left = await frame.services.evaluation.run(state.flow.leave_caught, payload, position, error, scope)
+                return _transition(state, left, catcher.next)
             except StatesError as second:
                 raise _with_place(second, state, entered) from error
     raise error

@@ -27,5 +27,10 @@ class Machine:
         return self.compile(self.row)
 
     @property
+    def is_compiled(self) -> bool:
+        """Whether `program` is there already."""
+        return "program" in self.__dict__
+
+    @property
     def is_express(self) -> bool:
         return self.row.type == "EXPRESS"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sfn_local.execution.frames import Step
 from sfn_local.execution.program import State
 from sfn_local.language import Json
+from sfn_local.language.evaluation import restart
 
 
 class Member(NamedTuple):
@@ -44,6 +45,7 @@ def select_item(state: State, step: Step, item: Mapping[str, Json]) -> Json:
     assert state.map_fields is not None
     selector = state.map_fields.items.selector
     if selector is not None:
+        restart()
         scope = step.scope.with_context({**step.scope.context, "Map": {"Item": item}})
         return selector(step.effective_input, scope)
     if "Key" in item:

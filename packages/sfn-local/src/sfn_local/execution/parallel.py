@@ -15,6 +15,8 @@ from sfn_local.execution.program import Program, State
 from sfn_local.execution.redrive_points import Completed, Interrupted, RedrivePoint
 from sfn_local.language import Json
 from sfn_local.language.errors import ItemsEvaluationError, QueryEvaluationError, StatesError, StatesRuntimeError
+from sfn_local.language.json_text import compact
+from sfn_local.language.sizes import characters, check_characters
 
 # Source: Step Functions developer guide, "Map state processing modes": inline, up to 40 concurrent iterations.
 INLINE_CONCURRENCY = 40
@@ -27,10 +29,13 @@ Branch = Callable[[Cursor], Awaitable[Json]]
 
 async def run_parallel(state: State, step: Step) -> Json:
     """Run every branch on the same input; the result is the array of their outputs."""
-    payload = state.flow.arguments(step.effective_input, step.scope)
+    payload = await step.evaluate(state.flow.arguments)
     points = _start(step, lambda: step.cursor.add("ParallelStateStarted"))
     frame = step.frame.with_scope(step.scope.enter(step.frame.scope.context))
-    branches = [_branch(program, payload, frame, points.get(index)) for index, program in enumerate(state.branches)]
+    text = compact(payload)  # once for all of them
+    branches = [
+        _branch(program, payload, text, frame, points.get(index)) for index, program in enumerate(state.branches)
+    ]
     group = _Group(branches, step.cursor)
     try:
         results = await group.run(len(branches))
@@ -46,11 +51,11 @@ async def run_inline_map(state: State, step: Step) -> Json:
     """Run the item processor once an item; the result is the array of outputs in the order of the items."""
     assert state.map_fields is not None
     try:
-        items = list(members_or_items(state.map_fields.items.items(step.effective_input, step.scope)))
+        items = list(members_or_items(await step.evaluate(state.map_fields.items.items)))
     except QueryEvaluationError as error:
         raise ItemsEvaluationError(error.cause) from error
     limit = state.settings.get("MaxConcurrency")
-    concurrency = (limit(step.effective_input, step.scope) if limit else 0) or INLINE_CONCURRENCY
+    concurrency = (await step.evaluate(limit) if limit else 0) or INLINE_CONCURRENCY
     length = {"length": len(items)}
     points = _start(step, lambda: step.cursor.add("MapStateStarted", "mapStateStartedEventDetails", length))
     if max(points, default=-1) >= len(items):
@@ -84,11 +89,12 @@ def _start(step: Step, add_event: Callable[[], int]) -> Mapping[int, RedrivePoin
     return step.resumed.branches
 
 
-def _branch(program: Program, payload: Json, frame: Frame, point: RedrivePoint | None) -> Branch:
+def _branch(program: Program, payload: Json, text: str, frame: Frame, point: RedrivePoint | None) -> Branch:
     async def run(cursor: Cursor) -> Json:
         if isinstance(point, Completed):
             return _kept(point, cursor)
-        return await run_program(program, payload, frame, cursor, point if isinstance(point, Interrupted) else None)
+        resumed = point if isinstance(point, Interrupted) else None
+        return await run_program(program, payload, frame, cursor, resumed, text=text)
 
     return run
 
@@ -108,7 +114,8 @@ def _iteration(state: State, step: Step, item: dict[str, Json], point: RedrivePo
                 cursor.add("MapIterationStarted", "mapIterationStartedEventDetails", details)
             else:
                 cursor.last = point.last
-            output = await run_program(state.branches[0], select_item(state, step, item), frame, cursor)
+            selected = await step.frame.services.evaluation.run(select_item, state, step, item)
+            output = await run_program(state.branches[0], selected, frame, cursor)
         cursor.note("MapIterationSucceeded", "mapIterationSucceededEventDetails", details)
         return output
 
@@ -133,19 +140,23 @@ class _Group:
         self._cursor = cursor
         self._branches = branches
         self._cursors = [cursor.branch() for _ in branches]
+        self._characters = 0
         self._open: set[int] = set()
         self._failed: list[int] = []
         self._freed: list[int] = []
 
     async def run(self, concurrency: int) -> list[Json]:
         """Run the branches, at most ``concurrency`` at once; the first failure stops the others and is raised."""
-        slots = asyncio.Semaphore(concurrency)
-        tasks = [
-            asyncio.ensure_future(self._run_one(index, slots, has_to_wait=index >= concurrency))
-            for index in range(len(self._branches))
-        ]
+        results: list[Json] = [None] * len(self._branches)
+        indices = iter(range(len(self._branches)))
+
+        async def run_in_turn() -> None:
+            for index in indices:
+                results[index] = await self._run_one(index, has_to_wait=index >= concurrency)
+
+        tasks = [asyncio.ensure_future(run_in_turn()) for _ in range(min(concurrency, len(self._branches)))]
         try:
-            results = await asyncio.gather(*tasks)
+            await asyncio.gather(*tasks)
         except BaseException:
             for task in tasks:
                 task.cancel()
@@ -153,24 +164,25 @@ class _Group:
             raise
         ends = (max(own.last, own.noted) for own in self._cursors)
         self._cursor.last = max(ends, default=self._cursor.last)
-        return list(results)
+        return results
 
-    async def _run_one(self, index: int, slots: asyncio.Semaphore, *, has_to_wait: bool) -> Json:
+    async def _run_one(self, index: int, *, has_to_wait: bool) -> Json:
         own = self._cursors[index]
-        async with slots:
-            if self._failed:
-                return None  # its place came free by a failure, which ends the group
-            if has_to_wait:
-                own.last = self._freed.pop(0)
-            self._open.add(index)
-            try:
-                result = await self._branches[index](own)
-            except StatesError:
-                self._failed.append(index)
-                raise
-            self._open.discard(index)
-            self._freed.append(own.last)
-            return result
+        if self._failed:
+            return None  # its place came free by a failure, which ends the group
+        if has_to_wait:
+            own.last = self._freed.pop(0)
+        self._open.add(index)
+        try:
+            result = await self._branches[index](own)
+            self._characters += characters(result)
+            check_characters(self._characters, "The array of the results")
+        except StatesError:
+            self._failed.append(index)
+            raise
+        self._open.discard(index)
+        self._freed.append(own.last)
+        return result
 
     def note_aborted(self, note_branch: Callable[[int, bool], None]) -> None:
         """Add the events of branches that had not ended when one failed."""

@@ -11,16 +11,16 @@ async def run_pass(state: State, step: Step) -> Json:
     """Give ``Result`` if the state has one, else what it was given; null counts as none (recorded)."""
     if state.fields.get("Result") is not None:
         return state.fields["Result"]
-    return state.flow.arguments(step.effective_input, step.scope)
+    return await step.evaluate(state.flow.arguments)
 
 
 async def run_wait(state: State, step: Step) -> Json:
     """Wait for ``Seconds`` or until ``Timestamp``; a time in the past doesn't wait."""
     clock = step.frame.services.clock
     if "Seconds" in state.settings:
-        seconds = state.settings["Seconds"](step.effective_input, step.scope)
+        seconds = await step.evaluate(state.settings["Seconds"])
     else:
-        nanoseconds = parse_timestamp(state.settings["Timestamp"](step.effective_input, step.scope))
+        nanoseconds = parse_timestamp(await step.evaluate(state.settings["Timestamp"]))
         assert nanoseconds is not None  # the setting has checked it
         seconds = nanoseconds / 1e9 - clock.time()
     if seconds > 0:
@@ -36,8 +36,6 @@ async def run_succeed(_state: State, step: Step) -> Json:
 async def run_fail(state: State, step: Step) -> Json:
     """End the execution with ``Error`` and ``Cause``."""
     texts = {
-        name: setting(step.effective_input, step.scope)
-        for name, setting in state.settings.items()
-        if name in ("Error", "Cause")
+        name: await step.evaluate(setting) for name, setting in state.settings.items() if name in ("Error", "Cause")
     }
     raise StatesError(texts.get("Error"), texts.get("Cause"))

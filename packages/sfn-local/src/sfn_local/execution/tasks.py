@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from sfn_local.execution.attempts import task_attempt
 from sfn_local.execution.frames import Call, Step
@@ -31,24 +32,43 @@ _TASK_EVENTS = {
 async def run_task(state: State, step: Step) -> Json:
     """Call the task's resource and return its result."""
     found = step.frame.services.integrations.find(state.fields["Resource"])
+    evaluate = step.frame.services.evaluation.run
     if not found.waits_for_token:
-        return await _Attempt(state, step, found, step.scope, None).run()
+        fields = await evaluate(_fields, state, step, step.scope)
+        return await _Attempt(state, step, found, fields, None).run()
     with step.frame.services.tokens.issued(step.frame.machine_arn) as (token, waiter):
         scope = step.scope.with_context({**step.scope.context, "Task": {"Token": token}})
-        return await _Attempt(state, step, found, scope, waiter).run()
+        fields = await evaluate(_fields, state, step, scope)
+        return await _Attempt(state, step, found, fields, waiter).run()
+
+
+class _Fields(NamedTuple):
+    """A task's fields, evaluated."""
+
+    parameters: Json
+    timeout_seconds: float | None
+    heartbeat_seconds: float | None
+
+
+def _fields(state: State, step: Step, scope: Scope) -> _Fields:
+    parameters = state.flow.arguments(step.effective_input, scope)
+    return _Fields(parameters, _seconds(state, step, "TimeoutSeconds"), _seconds(state, step, "HeartbeatSeconds"))
+
+
+def _seconds(state: State, step: Step, name: str) -> float | None:
+    setting = state.settings.get(name)
+    return None if setting is None else float(setting(step.effective_input, step.scope))
 
 
 class _Attempt:
     """One attempt at a task; ``waiter`` is there if the task ends by its token."""
 
-    def __init__(self, state: State, step: Step, found: FoundResource, scope: Scope, waiter: Waiter | None) -> None:
+    def __init__(self, state: State, step: Step, found: FoundResource, fields: _Fields, waiter: Waiter | None) -> None:
         self._step = step
         self._resource = state.fields["Resource"]
         self._integration = found.integration
         self._waiter = waiter
-        self._parameters = state.flow.arguments(step.effective_input, scope)
-        self._timeout_seconds = _seconds(state, step, "TimeoutSeconds")
-        self._heartbeat_seconds = _seconds(state, step, "HeartbeatSeconds")
+        self._parameters, self._timeout_seconds, self._heartbeat_seconds = fields
         self._events = _Events(found, step)
 
     async def run(self) -> Json:
@@ -114,11 +134,6 @@ class _Attempt:
         output = await self._waiter.result()
         check_size(compact(output), self._integration.resource_type)
         return output
-
-
-def _seconds(state: State, step: Step, name: str) -> float | None:
-    setting = state.settings.get(name)
-    return None if setting is None else float(setting(step.effective_input, step.scope))
 
 
 class _Events:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sfn_local.language import Json
 from sfn_local.language.comparisons import COMPARISONS, TYPE_TESTS, string_matches
 from sfn_local.language.errors import StatesRuntimeError
+from sfn_local.language.evaluation import pause
 from sfn_local.language.jsonata import compile_expression, is_expression, states_of
 from sfn_local.language.paths import MissingPathError, Path, compile_path
 from sfn_local.language.scope import Scope
@@ -107,6 +108,7 @@ def _is_present(path: Path, document: Json, scope: Scope) -> bool:
 
 
 def _value(path: Path, document: Json, scope: Scope) -> Json:
+    pause()
     try:
         return path.find(document, scope)
     except MissingPathError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sfn_local.language import Json
 from sfn_local.language.errors import IntrinsicFailureError, StatesRuntimeError
+from sfn_local.language.evaluation import pause
 from sfn_local.language.intrinsic_functions import (
     FUNCTIONS,
     ArgumentError,
@@ -22,6 +23,7 @@ from sfn_local.language.intrinsic_functions import (
 from sfn_local.language.json_text import compact, parse
 from sfn_local.language.paths import Finder, MissingPathError, Path, PathSyntaxError, compile_path
 from sfn_local.language.scope import Scope
+from sfn_local.language.sizes import FEW_VALUES, characters, check_characters
 from sfn_local.language.text_cache import cached_by_text
 
 MAX_NESTING = 10  # Source: AWS documentation, "Intrinsic functions for JSONPath states"
@@ -83,6 +85,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.position = 0
+        self.has_many_paths = text.count("$") > FEW_VALUES
 
     def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         match = pattern.match(self.text, self.position)
@@ -107,7 +110,8 @@ class _Parser:
             raise IntrinsicSyntaxError(
                 f"States.{name} takes {function.arity_text} arguments, got {len(arguments)} in {self.text!r}"
             )
-        return _caller(function.implementation, arguments, self.text[start : self.position])
+        call_text = self.text[start : self.position]
+        return _caller(function.implementation, arguments, call_text, is_large=self.has_many_paths)
 
     def arguments(self, depth: int) -> list[Finder]:
         arguments: list[Finder] = []
@@ -154,9 +158,12 @@ def _constant(value: Json) -> Finder:
     return lambda _document, _scope: value
 
 
-def _caller(implementation: Implementation, arguments: list[Finder], text: str) -> Finder:
+def _caller(implementation: Implementation, arguments: list[Finder], text: str, *, is_large: bool) -> Finder:
     def call(document: Json, scope: Scope) -> Json:
+        pause()
         values = [argument(document, scope) for argument in arguments]
+        if is_large:
+            check_characters(characters(values), "The list of the arguments")
         try:
             return implementation(*values)
         except ArgumentTypeError as error:

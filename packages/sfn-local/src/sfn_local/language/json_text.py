@@ -10,6 +10,7 @@ from sfn_local.language import Json
 from sfn_local.language.errors import DataLimitExceededError
 
 MAX_PAYLOAD_BYTES = 262_144  # Source: AWS documentation, "Step Functions service quotas": 256 KiB, a hard limit
+MAX_VALUE_CHARACTERS = 8 * 1024 * 1024  # measured on the service by others: about 7 MB a value
 
 # Python's own limit of 1,000 frames stops expressions that the service evaluates, so the JSONata library raises it when
 # it is imported.  Raised here already, the same data is taken or refused whether or not that has happened.
@@ -22,6 +23,20 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def compact(value: Json) -> str:
     """Write compact JSON; half of a surrogate pair, which UTF-8 has not, as an escape."""
     return escape_halves(_encode(value))
+
+
+def bounded_json(value: Json) -> str:
+    """Write compact JSON of what was evaluated elsewhere.
+
+    Raises
+    ------
+    MemoryError
+        If it is longer than what an evaluation may give.
+    """
+    text = compact(value)
+    if len(text) > MAX_VALUE_CHARACTERS:
+        raise MemoryError
+    return text
 
 
 def escape_halves(text: str) -> str:

@@ -1,10 +1,11 @@
-"""The JSONata library as the service runs it: its own functions, arithmetic on doubles, bounded depth and time.
+"""The JSONata library as the service runs it: its own functions, arithmetic on doubles, bounded depth.
 
-Differs from AWS: the bound on memory (about 7 MB a value) is not enforced.
+Time and memory are bounded where it is evaluated, see `sfn_local.language.evaluation`.
 """
 
+import contextlib
+import json
 import math
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,8 +16,20 @@ from jsonata.parser import Parser
 
 from sfn_local.language import Json
 from sfn_local.language.errors import QueryEvaluationError
+from sfn_local.language.evaluation import (
+    PROCESSOR_SECONDS,
+    NotQuickError,
+    OutOfTimeError,
+    OverLimitError,
+    elsewhere,
+    is_in_thread,
+    pause,
+)
+from sfn_local.language.evaluators import Answer
+from sfn_local.language.json_text import bounded_json
 from sfn_local.language.jsonata_errors import describe, library_error, syntax_error
 from sfn_local.language.jsonata_functions import functions
+from sfn_local.language.jsonata_quick import is_quick
 from sfn_local.language.jsonata_values import (
     NothingError,
     UnsupportedError,
@@ -28,7 +41,6 @@ from sfn_local.language.jsonata_values import (
 from sfn_local.language.text_cache import cached_by_text
 
 MAX_DEPTH = 100  # measured on the service by others: 100 evaluates, 101 doesn't
-MAX_SECONDS = 5.0  # the library's own bound; without one a recursion in tail position never ends
 
 
 class _Parser(Parser):  # type: ignore[misc]
@@ -63,7 +75,7 @@ class _ServiceJsonata(Jsonata):  # type: ignore[misc]  # the library has no type
             raise JException("T1006", -1)
         try:
             return super().apply_inner(proc, args, input, environment)
-        except (JException, RecursionError, QueryEvaluationError):
+        except (JException, RecursionError, MemoryError, QueryEvaluationError):
             raise
         except Exception as error:
             raise library_error(getattr(proc, "function_name", None), args, error) from error
@@ -88,22 +100,27 @@ def _calculate(left: float, right: float, operator: str | None) -> float:
     return math.fmod(left, right) if operator == "%" else left / right
 
 
-class _Bounds:
-    """Counts how deep one evaluation nests, and how long it takes."""
+class _Depth:
+    """Counts how deep one evaluation nests."""
 
     def __init__(self) -> None:
         self._depth = 0
-        self._end = time.monotonic() + MAX_SECONDS
 
     def enter(self, _expression: Any, _input: Any, _frame: Any) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise JException("D1011", -1)
-        if time.monotonic() > self._end:
-            raise JException("D1012", -1, int(MAX_SECONDS * 1000))
 
     def leave(self, _expression: Any, _input: Any, _frame: Any, _result: Any) -> None:
         self._depth -= 1
+
+
+class _DepthAndTime(_Depth):
+    """On the event loop, counts the time too."""
+
+    def enter(self, expression: Any, value: Any, frame: Any) -> None:
+        super().enter(expression, value, frame)
+        pause()
 
 
 @cached_by_text(1024)
@@ -121,11 +138,51 @@ def compile_text(text: str) -> Callable[[Mapping[str, Json]], Json]:
     ValueError
         If it is not JSONata, or nests too deep to be parsed.
     """
+    compiled = _compile(text)
+    quick = is_quick(text, compiled.ast)
+
+    def run(values: Mapping[str, Json]) -> Json:
+        try:
+            if quick and not is_in_thread():
+                with contextlib.suppress(NotQuickError):
+                    pause()
+                    return _run(compiled, values, _DepthAndTime())
+            named = {name: value for name, value in values.items() if f"${name}" in text}
+            kind, answer = elsewhere("JSONata", text, named)
+        except OutOfTimeError:
+            reason = describe(JException("D1012", -1, int(PROCESSOR_SECONDS * 1000)))
+            raise QueryEvaluationError(f"threw an error during evaluation. {reason}") from None
+        except OverLimitError as error:
+            raise QueryEvaluationError(f"threw an error during evaluation. {error.cause}") from None
+        except RecursionError as error:
+            raise QueryEvaluationError(f"threw an error during evaluation. {describe(error)}") from None
+        if kind == _FAILED:
+            raise QueryEvaluationError(answer)
+        return json.loads(answer)
+
+    return run
+
+
+_VALUE, _FAILED = "value", "failed"
+
+
+def evaluate_text(text: str, values: Mapping[str, Json]) -> Answer:
+    """Evaluate in this process, which may be ended for it: the value's JSON text, or how the sentence ends."""
+    try:
+        return _VALUE, bounded_json(_run(_compile(text), values, _Depth()))
+    except QueryEvaluationError as error:
+        return _FAILED, error.cause
+    except RecursionError as error:
+        return _FAILED, f"threw an error during evaluation. {describe(error)}"
+
+
+@cached_by_text(1024)
+def _compile(text: str) -> Jsonata:
     compiled = _parse(text)
     compiled.set_output_convert_nulls(False)  # keeps null apart from nothing
     for name, function in functions().items():
         compiled.register_function(name, function)
-    return lambda values: _run(compiled, values)
+    return compiled
 
 
 def _parse(text: str) -> Jsonata:
@@ -138,9 +195,8 @@ def _parse(text: str) -> Jsonata:
         raise ValueError(syntax_error(error, text)) from None
 
 
-def _run(compiled: Jsonata, values: Mapping[str, Json]) -> Json:
+def _run(compiled: Jsonata, values: Mapping[str, Json], bounds: _Depth) -> Json:
     Jsonata.CURRENT.jsonata = compiled  # the library works on the one parsed last: $now() would be of another time
-    bounds = _Bounds()
     try:
         bindings = {name: to_jsonata(value) for name, value in values.items()}
         bindings |= {"__evaluate_entry": bounds.enter, "__evaluate_exit": bounds.leave}
@@ -151,6 +207,8 @@ def _run(compiled: Jsonata, values: Mapping[str, Json]) -> Json:
         raise QueryEvaluationError("returned nothing (undefined).") from None
     except UnsupportedError:
         raise QueryEvaluationError("returned an unsupported result type.") from None
+    except MemoryError:
+        raise
     # The library reports failures as its own exception or as whatever Python raised inside it.
     except Exception as error:
         raise QueryEvaluationError(f"threw an error during evaluation. {describe(error)}") from error

@@ -11,6 +11,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from jsonata import Jsonata
@@ -230,8 +231,9 @@ def _bound(implementation: Callable[..., Any], signature: str) -> Any:
     return Jsonata.JFunction(Jsonata.JLambda(implementation), signature)
 
 
+@lru_cache(1)
 def functions() -> dict[str, Any]:
-    """What to bind for one compiled expression; a function of the library keeps the name it is bound to."""
+    """What to bind for each compiled expression; a function of the library keeps the name it is bound to."""
     return {
         "eval": _UNDEFINED,  # calling it then fails as calling any unknown name does
         "hash": _bound(_hash, "<x?x?:x>"),

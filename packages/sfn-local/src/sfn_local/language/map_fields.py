@@ -14,7 +14,7 @@ from sfn_local.language.jsonata import compile_expression, is_expression, states
 from sfn_local.language.jsonata import compile_template as compile_jsonata
 from sfn_local.language.paths import compile_path
 from sfn_local.language.scope import Scope
-from sfn_local.language.templates import compile_template
+from sfn_local.language.templates import compile_template, is_plain
 
 Evaluate = Callable[[Json, Scope], Json]  # (effective input, scope) -> value; raises only StatesError
 
@@ -30,10 +30,13 @@ class Items:
     selector : callable or None
         ``selector(effective_input, scope)`` gives a child's input; the scope's context holds ``Map.Item``.  None: the
         item itself.
+    has_plain_selector : bool
+        Whether the selector only puts values in their places, if there is one.
     """
 
     items: Callable[[Json, Scope], list[Json] | dict[str, Json]]
     selector: Evaluate | None
+    has_plain_selector: bool
 
 
 def compile_items(fields: Mapping[str, Json], is_jsonata: bool) -> Items:
@@ -41,8 +44,10 @@ def compile_items(fields: Mapping[str, Json], is_jsonata: bool) -> Items:
     name = "ItemSelector" if "ItemSelector" in fields else "Parameters"
     selector = compile_value(fields[name], name, is_jsonata) if name in fields else None
     if is_jsonata:
-        return Items(_jsonata_items(fields["Items"]) if "Items" in fields else _input_items, selector)
-    return Items(_path_items(fields.get("ItemsPath", "$"), is_distributed=_is_distributed(fields)), selector)
+        items = _jsonata_items(fields["Items"]) if "Items" in fields else _input_items
+        return Items(items, selector, selector is None)
+    is_quick = selector is None or is_plain(fields[name])
+    return Items(_path_items(fields.get("ItemsPath", "$"), is_distributed=_is_distributed(fields)), selector, is_quick)
 
 
 def _is_distributed(fields: Mapping[str, Json]) -> bool:

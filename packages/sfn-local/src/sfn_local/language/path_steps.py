@@ -69,6 +69,7 @@ class Member:
 
     name: str
     is_definite = True
+    is_quick = True
 
     def select(self, value: Json, place: Place) -> Iterator[Json]:
         if not isinstance(value, dict):
@@ -86,6 +87,7 @@ class Members:
 
     names: tuple[str, ...]
     is_definite = True
+    is_quick = True
 
     def select(self, value: Json, place: Place) -> Iterator[Json]:
         if not place.is_last:
@@ -114,6 +116,10 @@ class Indices:
     def is_definite(self) -> bool:
         return len(self.indices) == 1
 
+    @property
+    def is_quick(self) -> bool:
+        return self.is_definite
+
     def select(self, value: Json, place: Place) -> Iterator[Json]:
         array = _array(value, place, f"[{','.join(map(str, self.indices))}]")
         return (array[index] for index in self.indices if 0 <= index < len(array))
@@ -125,6 +131,7 @@ class FromEnd:
 
     distance: int
     is_definite = True
+    is_quick = True
 
     def select(self, value: Json, place: Place) -> Iterator[Json]:
         array = _array(value, place, f"[(@.length-{self.distance})]")
@@ -139,6 +146,7 @@ class Slice:
     start: int | None
     end: int | None
     is_definite = False
+    is_quick = True
 
     def select(self, value: Json, place: Place) -> Iterator[Json]:
         shown = ["" if end is None else end for end in (self.start, self.end)]
@@ -154,6 +162,7 @@ class Wildcard:
     """``.*`` or ``[*]``: all members or items."""
 
     is_definite = False
+    is_quick = True
 
     def select(self, value: Json, _place: Place) -> Iterable[Json]:
         return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -164,6 +173,7 @@ class Scan:
     """``..``: the value and every object and array in it, each before what it holds."""
 
     is_definite = False
+    is_quick = False
 
     def select(self, value: Json, _place: Place) -> Iterator[Json]:
         waiting = [value]
@@ -180,6 +190,7 @@ class Filter:
 
     holds: Callable[[Json, Json], bool]  # (value, root)
     is_definite = False
+    is_quick = False
 
     def select(self, value: Json, place: Place) -> Iterator[Json]:
         if isinstance(value, dict):

@@ -9,6 +9,7 @@ the library whose sentences the service's errors are.
 Differs from AWS: not known to.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from typing import Any
 
 from sfn_local.language import Json
 from sfn_local.language.errors import StatesRuntimeError
-from sfn_local.language.json_text import compact
+from sfn_local.language.evaluation import elsewhere, pause
+from sfn_local.language.evaluators import Answer
+from sfn_local.language.json_text import bounded_json, compact
 from sfn_local.language.path_steps import (
     Indices,
     Member,
@@ -114,7 +117,7 @@ def compile_path(text: str) -> Path:
         reason = "nested too deep" if isinstance(error, RecursionError) else error
         raise PathSyntaxError(f"not a JSONPath: {text!r}: {reason}") from None
     steps = _plain_steps(parsed)
-    walk = _query(parsed) if steps is None else _walk(steps)
+    walk = _query(parts["rest"], parsed) if steps is None else _walk(steps)
     return Path(text, variable, is_context, steps, _rooted(walk, variable, is_context))
 
 
@@ -213,19 +216,51 @@ def fragments(steps: tuple[Step, ...]) -> str:
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f"['{step}']" for step in steps)
 
 
-def _query(steps: tuple[PathStep, ...]) -> Walk:
-    if is_definite(steps):
-        return lambda value: _only(evaluate(steps, value, value))
+def _query(text: str, steps: tuple[PathStep, ...]) -> Walk:
+    if all(step.is_quick for step in steps):
+
+        def walk_here(value: Json) -> Json:
+            pause()
+            return _evaluate(steps, value)
+
+        return walk_here
 
     def walk(value: Json) -> Json:
-        try:
-            return evaluate(steps, value, value)
-        except UnusablePathError:
-            raise
-        except MissingPathError:
-            return []  # recorded: $.no[*] of an empty object
+        kind, *answer = elsewhere("JSONPath", text, value)
+        if kind == _MISSING:
+            raise MissingPathError(*answer)
+        if kind == _TOO_DEEP:
+            raise RecursionError
+        return json.loads(answer[0])
 
     return walk
+
+
+_VALUE, _MISSING, _TOO_DEEP = "value", "missing", "too deep"
+
+
+def evaluate_query(text: str, value: Json) -> Answer:
+    """Evaluate the steps after the root in this process, which may be ended for it."""
+    try:
+        return _VALUE, bounded_json(_evaluate(_parsed(text), value))
+    except MissingPathError as error:
+        return _MISSING, str(error)
+    except RecursionError:
+        return (_TOO_DEEP,)
+
+
+_parsed = cached_by_text(256)(parse_steps)
+
+
+def _evaluate(steps: tuple[PathStep, ...], value: Json) -> Json:
+    if is_definite(steps):
+        return _only(evaluate(steps, value, value))
+    try:
+        return evaluate(steps, value, value)
+    except UnusablePathError:
+        raise
+    except MissingPathError:
+        return []  # recorded: $.no[*] of an empty object
 
 
 def _only(values: list[Json]) -> Json:

@@ -12,6 +12,7 @@ from sfn_local.language import Json
 from sfn_local.language.intrinsics import IntrinsicSyntaxError, compile_intrinsic, is_intrinsic
 from sfn_local.language.paths import Finder, MissingPathError, Path, PathSyntaxError, compile_path
 from sfn_local.language.scope import Scope
+from sfn_local.language.sizes import FEW_VALUES, characters, check_characters
 
 
 class TemplateSyntaxError(ValueError):
@@ -36,7 +37,40 @@ def compile_template(source: Json) -> Finder:
     TemplateSyntaxError
         If a ``.$`` key has no path or function, or stands beside the same key without ``.$``.
     """
-    return _compile(source, "") or (lambda _document, _scope: source)
+    fill = _compile(source, "")
+    if fill is None:
+        return lambda _document, _scope: source
+    return fill if _count_places(source) <= FEW_VALUES else _bounded(fill)
+
+
+def _count_places(source: Json) -> int:
+    """How many values a template puts in their places, or more."""
+    if isinstance(source, list):
+        return sum(map(_count_places, source))
+    if not isinstance(source, dict):
+        return 0
+    return sum(value.count("$") if key.endswith(".$") else _count_places(value) for key, value in source.items())
+
+
+def _bounded(fill: Finder) -> Finder:
+    def fill_within_bounds(document: Json, scope: Scope) -> Json:
+        filled = fill(document, scope)
+        check_characters(characters(filled), "The payload template's result")
+        return filled
+
+    return fill_within_bounds
+
+
+def is_plain(source: Json) -> bool:
+    """Whether a template that was compiled already names only places, whose values are found in no time."""
+    if isinstance(source, list):
+        return all(map(is_plain, source))
+    if not isinstance(source, dict):
+        return True
+    return all(
+        not is_intrinsic(value) and compile_path(value).steps is not None if key.endswith(".$") else is_plain(value)
+        for key, value in source.items()
+    )
 
 
 def _compile(source: Json, place: str) -> Finder | None:

@@ -36,6 +36,9 @@ from sfn_local.storage.execution_store import ExecutionRow
 from sfn_local.storage.machine_store import MachineRow, MachineStore
 from sfn_local.storage.store import Store
 
+# Longer definitions take more than some milliseconds to check; a definition may have 1 MiB.
+QUICK_DEFINITION_CHARACTERS = 8_192
+
 
 class Machines:
     """State machines by ARN, with the executions that they have."""
@@ -57,6 +60,10 @@ class Machines:
         self.map_runs = maps.map_runs
         self.executions = Executions(store, clock, self._run)
         self.executions.on_end = self._finish_deletion
+
+    def close(self) -> None:
+        """End what is evaluated, at once: executions fail by it, or have been stopped."""
+        self._services.evaluation.close()
 
     def load(self) -> None:
         """Register the state machines that were made through the API, and finish deletions that were under way."""
@@ -104,8 +111,8 @@ class Machines:
         StorageError
             If it can't be written down.
         """
-        machine = self._checked(row)
-        self._machines[row.arn] = machine
+        program = await self.compiled(row)
+        machine = self._machines[row.arn] = Machine(row, lambda _row: program)
         await asyncio.wrap_future(self._store.save(row))
         return machine
 
@@ -137,6 +144,12 @@ class Machines:
     def _checked(self, row: MachineRow) -> Machine:
         program = self.compile(row)
         return Machine(row, lambda _row: program)
+
+    async def compiled(self, row: MachineRow) -> Program:
+        """Check and compile a definition, a long one beside the event loop; raises what ``compile`` raises."""
+        if len(row.definition) <= QUICK_DEFINITION_CHARACTERS:
+            return self.compile(row)
+        return await self._services.evaluation.compile(self.compile, row)
 
     def compile(self, row: MachineRow) -> Program:
         """Check and compile a definition.
@@ -184,7 +197,9 @@ class Machines:
         StorageError
             If it can't be written down; then the execution stays as it is.
         """
-        machine = self._checked(machine_of(row, self.definition(row)))
+        redriven = machine_of(row, self.definition(row))
+        program = await self.compiled(redriven)
+        machine = Machine(redriven, lambda _row: program)
         events = self.executions.stored_events(row)
         redrive = Redrive(redrive_point(machine.program, events), self.executions.event_count(row), token)
         return (await self.executions.redrive(machine, row, redrive)).row
@@ -205,6 +220,7 @@ class Machines:
 
     async def _run(self, execution: Execution, payload: Json) -> Json:
         machine = execution.machine
+        program = await self._program(machine)
         frame = Frame(
             services=self._services,
             machine_arn=machine.row.arn,
@@ -214,7 +230,7 @@ class Machines:
             execution_id=execution.row.id,
             scope=Scope(_context(machine, execution.row, payload)),
         )
-        seconds = machine.program.timeout_seconds
+        seconds = program.timeout_seconds
         if machine.is_express:
             seconds = min(seconds or EXPRESS_SECONDS, EXPRESS_SECONDS)
         cursor = Cursor(execution.history)
@@ -222,7 +238,13 @@ class Machines:
         if isinstance(point, Completed):
             return json.loads(point.output)
         resumed = point if isinstance(point, Interrupted) else None
-        return await within(run_program(machine.program, payload, frame, cursor, resumed), seconds, self._clock)
+        return await within(run_program(program, payload, frame, cursor, resumed), seconds, self._clock)
+
+    async def _program(self, machine: Machine) -> Program:
+        """The program of a state machine, compiled beside the event loop if it is long and was not run yet."""
+        if machine.is_compiled or len(machine.row.definition) <= QUICK_DEFINITION_CHARACTERS:
+            return machine.program
+        return await self._services.evaluation.compile(lambda: machine.program)
 
 
 def _context(machine: Machine, row: ExecutionRow, payload: Json) -> Mapping[str, Json]:

@@ -20,6 +20,8 @@ class Dataset:
     ----------
     source : str
         As ``$$.Map.Item.Source`` names it.
+    is_quick : bool
+        Whether inputs can be read on the event loop: they come from no file, and nothing is evaluated for them.
     """
 
     def __init__(self, state: State, step: Step, objects: ObjectSource, opened: contextlib.ExitStack) -> None:
@@ -32,7 +34,9 @@ class Dataset:
         self._values = None
         if self._reader is None:
             self._values = state.map_fields.items.items(step.effective_input, step.scope)
+        self._limits = _batch_limits(state, step)
         self.source = self._reader.source if self._reader else "STATE_DATA"
+        self.is_quick = self._reader is None and state.map_fields.items.has_plain_selector
 
     def version(self) -> str | None:
         """Return what changes if the dataset does, or None if it isn't there."""
@@ -46,7 +50,7 @@ class Dataset:
             select_item(self._state, self._step, context_item(index, item, self.source))
             for index, item in enumerate(self._items())
         )
-        return child_inputs(selected, _batch_limits(self._state, self._step))
+        return child_inputs(selected, self._limits)
 
     def _items(self) -> Iterator[Json | Member]:
         if self._reader is None:

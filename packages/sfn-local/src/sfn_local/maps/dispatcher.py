@@ -1,6 +1,8 @@
 """Starts the children of a Map Run as slots get free, and judges the failure threshold."""
 
 import asyncio
+import itertools
+import time
 from collections import deque
 from collections.abc import Iterator
 
@@ -15,15 +17,23 @@ from sfn_local.storage.child_log import record_size_bytes
 READ_AHEAD = 10_000  # inputs held at the most, so that small datasets have their total at once
 READ_AHEAD_BYTES = 16 * 1024 * 1024
 READ_STEP = 256  # inputs read between two looks at the event loop
+READ_SECONDS = 0.02  # and for how long, from the second input on
 GRACE_SECONDS = 0.5
 
 
 class InputQueue:
-    """Children that have not started: some read ahead, the others still in the dataset or the store."""
+    """Children that have not started: some read ahead, the others still in the dataset or the store.
 
-    def __init__(self, inputs: Iterator[Waiting], map_run: MapRun) -> None:
+    Parameters
+    ----------
+    is_quick : bool
+        Whether the inputs can be read on the event loop; otherwise `read` is for a thread.
+    """
+
+    def __init__(self, inputs: Iterator[Waiting], map_run: MapRun, *, is_quick: bool) -> None:
         self._inputs = inputs
         self._map_run = map_run
+        self.is_quick = is_quick
         self._ahead: deque[Waiting] = deque()
         self._bytes = 0
         self._is_exhausted = False
@@ -37,14 +47,36 @@ class InputQueue:
         """Whether ``take`` has something to give without reading on."""
         return bool(self._ahead)
 
-    def read_ahead(self) -> None:
-        """Read up to ``READ_STEP`` more inputs while there is room, and at least one if none is held."""
-        for _ in range(READ_STEP):
-            if self._is_exhausted or len(self._ahead) >= READ_AHEAD:
-                return
-            if self._ahead and self._bytes >= READ_AHEAD_BYTES:
-                return
-            self._read_one()
+    @property
+    def wants_more(self) -> bool:
+        """Whether there is room for what one ``read`` gives."""
+        if self._is_exhausted or not self._ahead:
+            return not self._is_exhausted
+        return len(self._ahead) <= READ_AHEAD - READ_STEP and self._bytes <= READ_AHEAD_BYTES / 2
+
+    def read(self) -> list[Waiting]:
+        """Read on, for ``add``: one input at least, and fewer than ``READ_STEP`` if they are large or take long.
+
+        An empty list says that there are no more.
+        """
+        until, size, read = time.monotonic() + READ_SECONDS, 0, list[Waiting]()
+        for waiting in itertools.islice(self._inputs, READ_STEP):
+            read.append(waiting)
+            size += _size_bytes(waiting)
+            if size >= READ_AHEAD_BYTES / 2 or time.monotonic() > until:
+                break
+        return read
+
+    def add(self, read: list[Waiting]) -> None:
+        """Take in what ``read`` gave, and let the Map Run know of it."""
+        for waiting in read:
+            self._ahead.append(waiting)
+            self._bytes += _size_bytes(waiting)
+            if waiting.record is None:
+                self._map_run.note_known(waiting.child.item_count)
+        if not read:
+            self._is_exhausted = True
+            self._map_run.note_read()
 
     def take(self) -> Waiting:
         waiting = self._ahead.popleft()
@@ -53,23 +85,11 @@ class InputQueue:
 
     def rest(self) -> Iterator[Waiting]:
         """Yield whatever was not started."""
-        while self._ahead:
-            yield self.take()
-        while not self._is_exhausted:
-            self._read_one()
-            if self._ahead:
+        while not self.is_empty:
+            while self._ahead:
                 yield self.take()
-
-    def _read_one(self) -> None:
-        waiting = next(self._inputs, None)
-        if waiting is None:
-            self._is_exhausted = True
-            self._map_run.note_read()
-            return
-        self._ahead.append(waiting)
-        self._bytes += _size_bytes(waiting)
-        if waiting.record is None:
-            self._map_run.note_known(waiting.child.item_count)
+            if not self._is_exhausted:
+                self.add(self.read())
 
 
 def _size_bytes(waiting: Waiting) -> int:
@@ -88,6 +108,7 @@ class Dispatcher:
         self._inputs = inputs
         self._rights = rights
         self._running: set[asyncio.Task[None]] = set()
+        self._reading: asyncio.Task[list[Waiting]] | None = None
         self._failure: BaseException | None = None
 
     async def run(self) -> None:
@@ -110,16 +131,37 @@ class Dispatcher:
         """Start children until all have ended; a freed slot is filled before the threshold is judged, as recorded."""
         while True:
             self._map_run.changed.clear()
-            self._inputs.read_ahead()
+            self._read_on()
             self._fill_slots()
             if self._map_run.is_threshold_exceeded() or (self._inputs.is_empty and not self._running):
+                if self._reading is not None:  # what it reads is told of as pending
+                    self._inputs.add(await self._reading)
                 return
             await self._map_run.log.keep_up()
-            if self._has_free_slot() and not self._inputs.is_empty:
+            if (self._has_free_slot() and self._inputs.is_ready) or (self._inputs.is_quick and self._inputs.wants_more):
                 await asyncio.sleep(0)
             else:
                 await self._map_run.changed.wait()
             self._raise_failure()
+
+    def _read_on(self) -> None:
+        """Read more inputs, or begin to; the thread that reads sets ``changed`` when it has."""
+        if self._reading is not None and self._reading.done():
+            self._inputs.add(self._reading.result())
+            self._reading = None
+        if self._reading is None and self._inputs.wants_more:
+            if self._inputs.is_quick:
+                self._inputs.add(self._inputs.read())
+            else:
+                self._reading = asyncio.create_task(
+                    self._frame.services.evaluation.run_in_thread(self._inputs.read), name="inputs"
+                )
+                self._reading.add_done_callback(self._has_read)
+
+    def _has_read(self, task: asyncio.Task[list[Waiting]]) -> None:
+        self._map_run.changed.set()
+        if not task.cancelled():
+            task.exception()  # asyncio warns of what nobody has looked at, and an aborted Map Run doesn't look
 
     def _has_free_slot(self) -> bool:
         return len(self._running) < min(self._map_run.row.max_concurrency or MAX_CONCURRENCY, MAX_CONCURRENCY)
@@ -149,6 +191,8 @@ class Dispatcher:
         """Stop every child that still runs and wait until each is recorded."""
         if self._running:
             self._rights.note_stop()
+        if self._reading is not None:
+            self._reading.cancel()
         for task in self._running:
             task.cancel()
         while self._running:

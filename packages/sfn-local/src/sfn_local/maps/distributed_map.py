@@ -74,10 +74,15 @@ def _map_services(step: Step) -> MapServices:
 async def run_distributed_map(state: State, step: Step) -> Json:
     """Run the item processor as child executions; the result is the writer's details or the array of outputs."""
     maps, clock = _map_services(step), step.frame.services.clock
-    _note_started(state, step)
+    evaluation = step.frame.services.evaluation
+    if step.resumed is None or not step.resumed.started:
+        length = await evaluation.run(_known_length, state, step)
+        step.cursor.add("MapStateStarted", "mapStateStartedEventDetails", {"length": length})
+    else:
+        step.cursor.last = step.resumed.started
     try:
-        writer = _writer_settings(state, step)
-        map_run = _open_map_run(state, step)
+        writer = await evaluation.run(_writer_settings, state, step)
+        map_run = await _open_map_run(state, step)
     except StatesRuntimeError:  # recorded: a tolerance that its path doesn't give ends the state without a word
         raise
     except StatesError:
@@ -90,8 +95,9 @@ async def run_distributed_map(state: State, step: Step) -> Json:
             rights = ChildRights(maps.access, step.frame.principal, map_run)
             rights.require_start()
             check_writable(writer, objects, map_run.row.arn)
-            dataset = Dataset(state, step, objects, opened)
-            inputs = InputQueue(_waiting(dataset, map_run, maps, clock.time()), map_run)
+            dataset = await evaluation.run(Dataset, state, step, objects, opened)
+            waiting = await evaluation.run_in_thread(_waiting, dataset, map_run, maps, clock.time())
+            inputs = InputQueue(waiting, map_run, is_quick=dataset.is_quick)
             await Dispatcher(state.branches[0], step.frame, map_run, inputs, rights).run()
             result = await _finish(state, writer, map_run, inputs, maps, open_writer=objects.open_writer)
     except StatesError as error:
@@ -113,13 +119,6 @@ async def run_distributed_map(state: State, step: Step) -> Json:
     return result
 
 
-def _note_started(state: State, step: Step) -> None:
-    if step.resumed is not None and step.resumed.started:
-        step.cursor.last = step.resumed.started
-    else:
-        step.cursor.add("MapStateStarted", "mapStateStartedEventDetails", {"length": _known_length(state, step)})
-
-
 def _known_length(state: State, step: Step) -> int:
     """Return how many items the state has, 0 where they are in a file (both recorded), or can't be had at all."""
     assert state.map_fields is not None
@@ -130,17 +129,15 @@ def _known_length(state: State, step: Step) -> int:
     return 0
 
 
-def _open_map_run(state: State, step: Step) -> MapRun:
+async def _open_map_run(state: State, step: Step) -> MapRun:
     """Start a Map Run, or run again the one that the state had started before a redrive."""
     map_runs, now = _map_services(step).map_runs, step.frame.services.clock.time()
     arn = step.resumed.map_run if step.resumed else None
     row = map_runs.find(arn) if arn else None
     if row is not None:
         return map_runs.redrive(row, now)
-    execution_id = step.frame.execution_id
-    return map_runs.create(
-        _settings(state, step), machine_arn=step.frame.machine_arn, execution_id=execution_id, now=now
-    )
+    settings = await step.frame.services.evaluation.run(_settings, state, step)
+    return map_runs.create(settings, machine_arn=step.frame.machine_arn, execution_id=step.frame.execution_id, now=now)
 
 
 def _note_map_run(step: Step, map_run: MapRun) -> None:

@@ -12,14 +12,17 @@ _VALIDATOR = ParamValidator()
 # Source: Smithy specification, "Simple types"; botocore takes integers of any size.
 _LIMITS = {"integer": 2**31, "long": 2**63}
 
+# Of a report: a request may have a hundred thousand unknown members.
+_MOST_CHARACTERS = 2_000
+
 
 def find_errors(value: Any, shape: Shape) -> str:
     """Say what is wrong with ``value``: unknown and missing members, types, lower bounds.  Empty if nothing is."""
     try:
         report = _VALIDATOR.validate(value, shape)
     except (OverflowError, RuntimeError) as error:  # botocore's, of a moment that no calendar has
-        return str(error)[:200]
-    return report.generate_report() if report.has_errors() else ""
+        return str(error)[:_MOST_CHARACTERS]
+    return report.generate_report()[:_MOST_CHARACTERS] if report.has_errors() else ""
 
 
 def find_bound_errors(value: Any, shape: Shape, name: str = "") -> Iterator[str]:

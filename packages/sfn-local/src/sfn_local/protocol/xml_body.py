@@ -17,6 +17,8 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _ESCAPES = {code: f"&#x{code:X};" for code in range(32) if chr(code) not in "\t\n"}
 # A message quotes what was given, and has to be read by every client.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+# CompleteMultipartUpload has 10,000 parts at the most, each with its number, ETag and checksums.
+_MOST_TAGS = 200_000
 _ESCAPES |= {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 
 
@@ -32,6 +34,8 @@ def parse_xml(body: bytes, root_name: str) -> ET.Element:
         text = body.decode()
         if "<!DOCTYPE" in text:
             raise ValueError("a document type is not allowed")
+        if text.count("<") > _MOST_TAGS:
+            raise ValueError(f"more than {_MOST_TAGS} tags")
         root = ET.fromstring(text)  # noqa: S314 - without a document type there are no entities to expand
     except (ET.ParseError, UnicodeDecodeError) as error:
         raise ValueError(f"not XML: {error}") from error

@@ -76,13 +76,22 @@ async def _start(context: Context, params: Params) -> Execution:
     name = check_name(params.get("name") or str(uuid.uuid4()))
     text = check_input(params.get("input", "{}"))
     running = context.executions.running.get(execution_arn(machine.row.arn, name))
-    if running and json.loads(running.row.input) == json.loads(text):
+    if running and _is_same_json(running.row.input, text):
         await asyncio.shield(running.stored)
         return running
     try:
         return await context.executions.start(machine, text, name=name, trace_header=params.get("traceHeader"))
     except ExecutionExistsError as error:
         raise ServiceError("ExecutionAlreadyExists", f"Execution Already Exists: '{error}'") from None
+
+
+def _is_same_json(first: str, second: str) -> bool:
+    if first == second:
+        return True
+    try:
+        return bool(json.loads(first) == json.loads(second))
+    except RecursionError:  # too deep to be compared; as texts they differ
+        return False
 
 
 async def stop_execution(context: Context, params: Params) -> Result:

@@ -34,7 +34,7 @@ async def validate_state_machine_definition(context: Context, params: Params) ->
         is_of_stack=False,
     )
     try:
-        context.machines.compile(row)
+        await context.machines.compiled(row)
     except InvalidDefinition as error:
         diagnostic = {
             "severity": "ERROR",

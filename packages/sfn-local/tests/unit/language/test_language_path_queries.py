@@ -122,6 +122,6 @@ def test_filter_selects(path, document, values):
 
 def test_descent_reaches_deeper_than_python_recurses():
     document: object = {"leaf": 1}
-    for _ in range(9000):
+    for _ in range(4500):
         document = {"a": [document]}
     assert found("$..leaf", document) == [1]
