@@ -53,7 +53,12 @@ ENDLESS = {
     "StartAt": "Pass",
     "States": {
         "Pass": {"Type": "Pass", "Next": "Choice"},
-        "Choice": {"Type": "Choice", "Choices": [{"Variable": "$.on", "BooleanEquals": True, "Next": "Pass"}]},
+        "Choice": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.on", "BooleanEquals": True, "Next": "Pass"}],
+            "Default": "End",
+        },
+        "End": {"Type": "Succeed"},
     },
 }
 # Objects that hold the one before twice: few in memory, and 2**n as text.

@@ -15,7 +15,12 @@ ENDLESS = {
     "StartAt": "Pass",
     "States": {
         "Pass": {"Type": "Pass", "Next": "Choice"},
-        "Choice": {"Type": "Choice", "Choices": [{"Variable": "$.on", "BooleanEquals": True, "Next": "Pass"}]},
+        "Choice": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.on", "BooleanEquals": True, "Next": "Pass"}],
+            "Default": "End",
+        },
+        "End": {"Type": "Succeed"},
     },
 }
 ON = {"on": True}
