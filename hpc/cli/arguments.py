@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from hpc.targets.workload_file import workload_name
 # The service treats JSON numbers as doubles, which hold every integer up to this one.
 MAX_EXACT_INTEGER = 2**53
 MAX_PORT = 65_535
+# Step Functions takes more, but commands and S3 keys have the name in them.
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,79}")
+MAX_NOTE_CHARACTERS = 1_000
 # Of an execution input, by the service.
 MAX_INPUT_BYTES = 262_144
 # Read of a file that an option names: whitespace included, enough for an input; /dev/zero has no end.
@@ -79,6 +83,23 @@ def plain_text(text: str) -> str:
     """Read text that JSON can carry."""
     if not _is_unicode(text):
         raise argparse.ArgumentTypeError(f"must be UTF-8 text, got {shorten(ascii(text))}")
+    return text
+
+
+def run_name(text: str) -> str:
+    """Read the name of a new run: one that Step Functions takes, and that can't be taken for something else."""
+    if not RUN_NAME.fullmatch(text) or text == "latest" or text.startswith("plan-") or text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            "must be 3 to 80 of A-Z, a-z, 0-9, - and _, a letter or digit first, not latest, not a number, "
+            f"and not begin with plan-, got '{shorten(text)}'"
+        )
+    return text
+
+
+def note(text: str) -> str:
+    """Read a note about a run."""
+    if len(plain_text(text)) > MAX_NOTE_CHARACTERS:
+        raise argparse.ArgumentTypeError(f"must be {MAX_NOTE_CHARACTERS:,} characters or less, got {len(text):,}")
     return text
 
 

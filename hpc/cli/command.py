@@ -102,7 +102,9 @@ ITEMS = option("--items", metavar="FILE", help="one item a line of a .jsonl file
 PARAMS = option(
     "--params", type=json_object_text, metavar="JSON|@FILE", help="object that every item is computed with ({})"
 )
-RUN_OR_LATEST = option("run", type=plain_text, nargs="?", metavar="RUN", help="its name or ARN (the latest run)")
+RUN_OR_LATEST = option(
+    "run", type=plain_text, nargs="?", metavar="RUN", help="its name, the end of it, ARN, or latest (latest)"
+)
 # Where the command looks or runs.
 PLACE = (
     option("--aws", action="store_true", help="use the deployed stack, with boto3's region and credentials"),

@@ -49,8 +49,13 @@ RESULT = Command(
     function="hpc.commands.result:result",
     summary="print the result of a run that has ended",
     description=f"Print what hpc run printed when the run ended.\n{NO_SERVER}",
-    examples=("hpc result", "hpc result run-20261122T041345-9c5dab --output json"),
-    options=(RUN_OR_LATEST, output("json", meaning="the result"), *PLACE),
+    examples=("hpc result", "hpc result 9c5dab --output json", "hpc result latest --save picture.png"),
+    options=(
+        RUN_OR_LATEST,
+        output("json", meaning="the result"),
+        option("--save", type=plain_text, metavar="FILE", help="also write the whole result to a new file"),
+        *PLACE,
+    ),
 )
 
 FAILURES = Command(
@@ -81,7 +86,7 @@ REPLAY = Command(
         "hpc replay run-20261122T041345-9c5dab 27 --debug --workload my_model.py",
     ),
     options=(
-        option("run", type=plain_text, metavar="RUN", help="its name or ARN"),
+        option("run", type=plain_text, metavar="RUN", help="its name, the end of it, ARN, or latest"),
         option("index", type=integer, metavar="INDEX", help="number of the item"),
         option("--debug", action="store_true", help="stop at the workload's first line, under Python's pdb"),
         option("--workload", type=plain_text, metavar="FILE", help="a changed file of the same workload"),
@@ -97,10 +102,11 @@ LOGS = Command(
     "included; or, with INDEX, exactly what was written while the batch with that item was computed,\n"
     "each time that it was. With --aws the lines come from CloudWatch Logs, else from files of this\n"
     "machine, where printed lines have no time of their own: those that may be of that time are shown.",
-    examples=("hpc logs", "hpc logs 27 --run run-20261122T041345-9c5dab --aws"),
+    examples=("hpc logs", "hpc logs latest 27", "hpc logs run-20261122T041345-9c5dab 27 --aws"),
     options=(
+        RUN_OR_LATEST,
         option("index", type=integer, nargs="?", metavar="INDEX", help="number of an item (the whole run)"),
-        option("--run", type=plain_text, metavar="RUN", help="name or ARN of the run (the latest)"),
+        option("--run", dest="named_run", type=plain_text, metavar="RUN", help="the same as RUN before INDEX"),
         *PLACE,
     ),
 )

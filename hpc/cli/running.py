@@ -2,7 +2,7 @@
 
 import argparse
 
-from hpc.cli.arguments import batch_size, max_concurrency, number_within, plain_text, port
+from hpc.cli.arguments import batch_size, max_concurrency, note, number_within, plain_text, port, run_name
 from hpc.cli.command import (
     ITEMS,
     PARAMS,
@@ -85,6 +85,14 @@ RUN = Command(
             ),
         ),
         output("json", meaning="the result"),
+        option(
+            "--name",
+            dest="run_name",
+            type=run_name,
+            metavar="NAME",
+            help="the run's name (run-, its start and six digits)",
+        ),
+        option("--note", type=note, metavar="TEXT", help="shown by hpc runs"),
         option("--detach", action="store_true", help="start the run, print its ARN and leave it running"),
         BUDGET,
         FAULTS,
@@ -163,7 +171,7 @@ STOP = Command(
     summary="stop a run",
     description="Stop a run that another command follows, or none.",
     examples=("hpc stop run-20261122T041345-9c5dab", "hpc stop run-20261122T041345-9c5dab --aws"),
-    options=(option("run", type=plain_text, metavar="RUN", help="its name or ARN, as hpc run printed it"), *PLACE),
+    options=(option("run", type=plain_text, metavar="RUN", help="its name, the end of it, ARN, or latest"), *PLACE),
 )
 
 NEW = Command(

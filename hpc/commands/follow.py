@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hpc.commands.render import render_failure, render_json, render_text
 from hpc.commands.starting import follow_up, interrupted
 from hpc.errors import CommandError, ExitCode, LostRunError, UnansweredError
+from hpc.next_steps import cause_lines, first_failures, next_line
 from hpc.runs.failed_jobs import failed_array_job, read_failed_children
 from hpc.runs.failures import details_of, indented, read_failures
 from hpc.runs.run import Run
@@ -84,18 +85,22 @@ class FollowedRun:
 
     def _report(self, ended: Ended) -> None:
         failed_batches = self._describe_failed_batches(ended)
-        if ended.status != "SUCCEEDED":
-            say(render_failure(ended))
+        run = Run(self.target, self.arn)
+        has_failed = ended.status != "SUCCEEDED"
+        items = first_failures(run, ended) if has_failed or failed_batches else []
+        if has_failed:
+            say(*cause_lines(items), render_failure(ended))
             failed_batches += self._own_traceback(ended)
-        for line in failed_batches:
-            say(line)
-        faults = Run(self.target, self.arn).faults
+        say(*failed_batches)
+        faults = run.faults
         if self.args.output == "json":
             emit(render_json(ended, self.results, faults), kept_in=self.results)
         elif ended.status == "SUCCEEDED":
             emit(*render_text(ended, self.results, self._locate, faults), kept_in=self.results)
         else:
             say(f"results so far: {self.results}")
+        if has_failed or items:
+            say(next_line(run, items, self.args))
 
     def _own_traceback(self, ended: Ended) -> list[str]:
         """Return the traceback of what the run itself failed with, where that was the person's code."""

@@ -13,14 +13,28 @@ from hpc.targets.client import explained
 from hpc.targets.home import Home
 from hpc.terminal.console import emit_lines
 
+# Of the largest index, 2**53.
+MAX_INDEX_DIGITS = 16
+
 
 @looks_twice
 def logs(args: argparse.Namespace) -> int:
     """Print the lines, log by log."""
+    _order(args)
     with open_run(args, has_items=True) as run:
         lines = _lines(run, args.index)
         emit_lines((shown for line in lines for shown in shown_lines(line)), kept_in="hpc logs")
     return ExitCode.SUCCEEDED
+
+
+def _order(args: argparse.Namespace) -> None:
+    """Take a number that stands alone, or beside ``--run``, for INDEX."""
+    if args.index is None and args.run is not None and args.run.isdecimal() and len(args.run) <= MAX_INDEX_DIGITS:
+        args.run, args.index = None, int(args.run)
+    if args.named_run is not None:
+        if args.run is not None:
+            raise NotStartedError(f"RUN is given twice: {args.run} and --run {args.named_run}")
+        args.run, args.named_run = args.named_run, None
 
 
 def shown_lines(line: str) -> list[str]:

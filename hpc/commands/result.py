@@ -2,15 +2,44 @@
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 from hpc.commands.orchestrate import orchestration_result
 from hpc.commands.render import render_failure, render_json, render_text
-from hpc.errors import ExitCode, LostRunError
-from hpc.runs.run import looks_twice, open_run
+from hpc.errors import ExitCode, LostRunError, NotStartedError
+from hpc.json_objects import json_object
+from hpc.next_steps import cause_lines, first_failures, next_line
+from hpc.runs.run import Run, looks_twice, open_run
 from hpc.runs.watch import Ended, Watch
-from hpc.targets.client import execution_arn
+from hpc.targets.client import execution_arn, explained
 from hpc.targets.home import Home
 from hpc.terminal.console import emit, say
+
+BLOCK_BYTES = 1024 * 1024
+
+
+def _save(run: Run, ended: Ended, path: Path) -> None:
+    """Write the file of the whole result, as it comes, to a file that was not there.
+
+    Raises
+    ------
+    LostRunError
+        If the run has no result.
+    NotStartedError
+        If the file can't be written.
+    """
+    output = json_object(ended.execution.get("output"))
+    uri = output.get("results_file") or output.get("result_file")
+    if uri is None:
+        raise LostRunError(f"{run.name} has no result to save: hpc failures {run.name}")
+    bucket, _, key = str(uri).removeprefix("s3://").partition("/")
+    try:
+        with path.open("xb") as file, explained(LostRunError, f"reading {uri}"):
+            for block in run.target.s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(BLOCK_BYTES):
+                file.write(block)
+    except OSError as error:
+        raise NotStartedError(f"--save must be a new file that can be written, got {path}: {error}") from error
+    say(f"saved the result in {path}")
 
 
 @looks_twice
@@ -28,7 +57,10 @@ def result(args: argparse.Namespace) -> int:
         locate = partial(home.place_of, is_local=run.target.is_local)
         results = locate(f"s3://{run.target.bucket}/{run.key('')}")
         if ended.status != "SUCCEEDED":
-            say(render_failure(ended), f"which items failed: hpc failures {run.name}")
+            items = first_failures(run, ended)
+            say(*cause_lines(items), render_failure(ended), next_line(run, items, args))
+        if args.save is not None:
+            _save(run, ended, Path(args.save))
         if args.output == "json":
             emit(render_json(ended, results, run.faults), kept_in=results)
         elif ended.status == "SUCCEEDED":

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from hpc.cli.arguments import execution_input, read_json
 from hpc.cli.fault_options import announced, read_rehearsal
 from hpc.commands.follow import FollowedRun
@@ -13,7 +15,9 @@ from hpc.commands.starting import new_run_name, open_target
 from hpc.commands.uploads import check_items, check_source, upload_items, upload_source
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
 from hpc.memory_used import log_sizes, peaks_since, warnings
-from hpc.targets.client import Target, explained
+from hpc.run_summary import write_note
+from hpc.runs.run import UNKNOWN_CODES
+from hpc.targets.client import Target, explained, has_code
 from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS
 from hpc.targets.workload_file import check_workload, read_workload_file
@@ -62,7 +66,7 @@ class RunCommand:
         if args.workload is not None and not args.aws:
             check_workload(args.workload, self._home, self.assembly)
         self._workload = read_workload_file(args.workload, self._home, on_aws=args.aws)
-        self._name = new_run_name()
+        self._name = args.run_name or new_run_name()
         self._rehearsal = read_rehearsal(args)
         self._is_started = False
         self._log_sizes: dict[Path, int] = {}
@@ -114,8 +118,25 @@ class RunCommand:
     def _logs(self) -> Path:
         return self._home.folder / "logs"
 
+    def _check_name(self, target: Target) -> None:
+        """Refuse the name of another run before anything is uploaded in its place."""
+        if self._args.run_name is None:
+            return
+        with explained(NotStartedError, f"looking for a run {self._name}"):
+            try:
+                target.stepfunctions.describe_execution(executionArn=target.execution_arn(self._name))
+            except ClientError as error:
+                if has_code(error, UNKNOWN_CODES):
+                    return
+                raise
+        raise NotStartedError(f"--name {self._name} is the name of a run that there is: give another one")
+
     def _start(self, target: Target) -> None:
         self._log_sizes = log_sizes(self._logs) if target.is_local else {}
+        self._check_name(target)
+        if self._args.note is not None:
+            with explained(NotStartedError, "keeping the note"):
+                write_note(target, self._name, self._args.note)
         uploaded = self._args.source
         if self._items is not None:
             uploaded = upload_items(target, self._name, self._items)

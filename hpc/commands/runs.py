@@ -3,11 +3,14 @@
 import argparse
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from hpc.cli.fault_options import described, read_faults
+from hpc.counter import counted
 from hpc.errors import ExitCode, LostRunError
+from hpc.run_summary import Summary, summarize
 from hpc.runs.run import list_executions, looks_twice, open_stack
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
@@ -28,12 +31,12 @@ def _lines(target: Target, args: argparse.Namespace) -> Iterator[str]:
     with explained(LostRunError, "listing the runs"):
         listed = list_executions(target, target.machine_arns, limit=args.limit, status=args.status)
         if args.output == "json":
-            yield from (json.dumps(_document(run, faults.get(run["executionArn"]))) for run in listed)
+            yield from (json.dumps(_document(target, run, faults.get(run["executionArn"]))) for run in listed)
         else:
-            yield from _rows(listed, args.limit, faults)
+            yield from _rows(target, listed, args.limit, faults)
 
 
-def _document(run: dict[str, Any], faults: dict[str, Any] | None) -> dict[str, Any]:
+def _document(target: Target, run: dict[str, Any], faults: dict[str, Any] | None) -> dict[str, Any]:
     stopped = run.get("stopDate")
     return {
         "name": run["name"],
@@ -42,10 +45,13 @@ def _document(run: dict[str, Any], faults: dict[str, Any] | None) -> dict[str, A
         "started": run["startDate"].astimezone(UTC).isoformat(),
         "seconds": round((stopped - run["startDate"]).total_seconds(), 3) if stopped else None,
         "faults": faults,
+        **asdict(summarize(target, run)),
     }
 
 
-def _rows(listed: Iterator[dict[str, Any]], limit: int, faults: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+def _rows(
+    target: Target, listed: Iterator[dict[str, Any]], limit: int, faults: Mapping[str, dict[str, Any]]
+) -> Iterator[str]:
     count = 0
     for count, run in enumerate(listed, 1):  # noqa: B007 - the last number is how many there were
         end = run.get("stopDate") or datetime.now(UTC)
@@ -53,8 +59,23 @@ def _rows(listed: Iterator[dict[str, Any]], limit: int, faults: Mapping[str, dic
         took = duration((end - run["startDate"]).total_seconds())
         had = faults.get(run["executionArn"])
         mark = f"  rehearsed with faults: {described(had['injected'])}" if had is not None else ""
-        yield f"{run['name']:<36} {run['status']:<10} {started:%Y-%m-%d %H:%M:%S}Z  {took}{mark}"
+        summary = summarize(target, run)
+        status = "PARTIAL" if summary.is_partial else run["status"]
+        said = "  ".join(_said(summary))
+        shown = f"{took:<12}  {said}" if said else took
+        yield f"{run['name']:<36} {status:<10} {started:%Y-%m-%d %H:%M:%S}Z  {shown}{mark}"
     if count == 0:
         say("no runs")
     elif count == limit:
         say(f"the latest {limit:,}; more with --limit")
+
+
+def _said(summary: Summary) -> Iterator[str]:
+    if summary.workload is not None:
+        yield summary.workload
+    if summary.items is not None:
+        yield counted(summary.items, "item")
+    if summary.outcome is not None:
+        yield summary.outcome
+    if summary.note is not None:
+        yield f"({summary.note})"

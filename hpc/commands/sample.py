@@ -21,7 +21,7 @@ from hpc.printable import shorten
 from hpc.runs.children import list_children
 from hpc.runs.failed_items import FailedItems
 from hpc.runs.failures import SHOWN_CAUSE_CHARACTERS, describe_error
-from hpc.runs.run import Run
+from hpc.runs.run import SAMPLE_PREFIX, Run
 from hpc.runs.watch import Ended, Watch
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
@@ -131,7 +131,7 @@ def _at(values: Iterator[T], positions: list[int]) -> list[T]:
 
 def run_sample(target: Target, args: argparse.Namespace, path: Path, *, max_concurrency: int) -> Ended:
     """Run the sample to its end."""
-    name = f"plan-{secrets.token_hex(6)}"
+    name = f"{SAMPLE_PREFIX}{secrets.token_hex(6)}"
     sample_input = {
         "items": upload_items(target, name, path),
         "workload": workload_name(args.workload) or DEFAULT_WORKLOAD,

@@ -11,6 +11,7 @@ from typing import Any
 
 from hpc.cli.fault_options import described
 from hpc.errors import ExitCode, LostRunError
+from hpc.json_objects import json_object
 from hpc.planning.table import usd
 from hpc.printable import printable
 from hpc.runs.child_times import count_failed
@@ -91,7 +92,7 @@ class Status:
 
     def rows(self) -> list[tuple[str, str]]:
         """Return what a person reads, as names and values."""
-        rows = [("run", self.run.name), ("status", f"{self.seen.status}, {duration(self.seconds)}")]
+        rows = [("run", self.run.name), ("status", f"{self._shown_status()}, {duration(self.seconds)}")]
         if self.seen.map_run is not None and self.counts is not None:
             rows += self._map_rows(self.seen.map_run, self.counts)
         rows += self._other_rows()
@@ -104,6 +105,11 @@ class Status:
             execution = self.seen.execution
             rows.append(("error", describe_error(execution.get("error"), execution.get("cause"))))
         return rows
+
+    def _shown_status(self) -> str:
+        """Return the status; a run that succeeded without some of its items is never shown as one with all."""
+        is_partial = json_object(self.seen.execution.get("output")).get("complete") is False
+        return "PARTIAL (SUCCEEDED without the failed items)" if is_partial else self.seen.status
 
     def _other_rows(self) -> list[tuple[str, str]]:
         """Return what a run on AWS Batch, and one that starts other executions, has beside or instead of a Map Run."""

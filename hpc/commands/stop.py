@@ -19,7 +19,8 @@ def stop(args: argparse.Namespace) -> int:
         status = target.stepfunctions.describe_execution(executionArn=arn)["status"]
         if status == "RUNNING":
             target.stepfunctions.stop_execution(executionArn=arn, cause="stopped by hpc stop")
-    say(f"stopped {args.run}" if status == "RUNNING" else f"{args.run} has already ended: {status}")
+    name = arn.rpartition(":")[2]
+    say(f"stopped {name}" if status == "RUNNING" else f"{name} has already ended: {status}")
     return ExitCode.SUCCEEDED
 
 

@@ -94,6 +94,11 @@ def usd(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
+# Source: Step Functions quotas, "Maximum execution time".
+SECONDS_PER_YEAR = 365 * 24 * 3_600
+ABSURD_SECONDS = SECONDS_PER_YEAR
+
+
 def lines(plan: Plan, computation: Computation, prices: Prices, notes: Sequence[str]) -> list[str]:
     """Return the plan as plain text."""
     return [_headline(computation, prices), "", *align([HEADINGS, *rows(plan)]), "", *remarks(plan, prices, notes)]
@@ -147,6 +152,11 @@ def remarks(plan: Plan, prices: Prices, notes: Sequence[str]) -> list[str]:
     """Return what stands below the table."""
     shown = []
     if plan.recommended is not None:
+        if plan.recommended.seconds.expected > ABSURD_SECONDS:
+            shown.append(
+                f"that is {plan.recommended.seconds.expected / SECONDS_PER_YEAR:,.1f} years: no run takes so long (an "
+                "execution of Step Functions ends after one): make fewer or quicker items"
+            )
         shown += [f"recommended: {describe(plan.recommended.design)}: {plan.reason}"]
         shown += [f"  {line}" for line in how_to(plan.recommended.design)]
         if plan.original is not None:

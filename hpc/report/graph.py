@@ -21,6 +21,7 @@ ARROW = (
 )
 SIGNS = {
     "SUCCEEDED": "✓",
+    "PARTIAL": "◐",
     "RUNNING": "…",
     "FAILED": "✗",
     "TIMED_OUT": "✗",

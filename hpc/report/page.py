@@ -6,6 +6,7 @@ from typing import Any
 
 from hpc.cli.fault_options import described
 from hpc.commands.failures import Group
+from hpc.json_objects import json_object
 from hpc.printable import shorten
 from hpc.report.cost import cost_section, headline
 from hpc.report.escape import escape
@@ -70,9 +71,11 @@ def _head(facts: Facts) -> str:
             reason += f"<pre>{escape(details['traceback'])}</pre>" if details["traceback"] else ""
     if faults := facts.run.faults:
         reason += f'<p class="FAILED">rehearsed with faults: {escape(described(faults["injected"]))}</p>'
+    is_partial = json_object(root.described.get("output")).get("complete") is False
+    status = "PARTIAL" if is_partial else root.status
     shown = "".join(f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for label, value in tiles)
     return (
-        f'<h1>{escape(root.name)} <span class="badge {root.status}">{status_text(root.status)}</span></h1>'
+        f'<h1>{escape(root.name)} <span class="badge {status}">{status_text(status)}</span></h1>'
         f'<p class="dim">{root.begin.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, workload '
         f'{escape(", ".join(workloads) or "unknown")}</p>{reason}<div class="tiles">{shown}</div>'
     )

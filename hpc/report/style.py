@@ -39,7 +39,7 @@ font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}
 .state{cursor:pointer;text-decoration:none}.state rect{fill:var(--raised);stroke:var(--dim);stroke-width:1.5}
 .state:focus-visible rect,.state:hover rect{stroke-width:3}
 .state .name{font-size:14px;font-weight:600;fill:var(--text)}.state .sub{font-size:11.5px;fill:var(--dim)}
-.SUCCEEDED{color:var(--ok)}.FAILED,.TIMED_OUT{color:var(--bad)}.RUNNING{color:var(--run)}.ABORTED,.CAUGHT{color:var(--stop)}
+.SUCCEEDED{color:var(--ok)}.FAILED,.TIMED_OUT{color:var(--bad)}.RUNNING{color:var(--run)}.ABORTED,.CAUGHT,.PARTIAL{color:var(--stop)}
 .NOT_REACHED,.PENDING{color:var(--dim)}
 .state.SUCCEEDED rect{fill:var(--ok-fill);stroke:var(--ok)}.state.RUNNING rect{fill:var(--run-fill);stroke:var(--run)}
 .state.FAILED rect,.state.TIMED_OUT rect{fill:var(--bad-fill);stroke:var(--bad)}

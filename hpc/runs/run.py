@@ -28,6 +28,15 @@ Found = TypeVar("Found")
 Look = Callable[[argparse.Namespace], Found]
 # Of ListExecutions where few are wanted: one page of so many mostly has them.
 SMALLEST_PAGE = 20
+LATEST = (None, "latest")
+# Of the runs with which hpc plan measures.
+SAMPLE_PREFIX = "plan-"
+# So many of them may have been started since the latest run.
+MAX_SAMPLES = 100
+# A name is looked for among so many executions, the latest, by its end of so many characters or more.
+SEARCHED_EXECUTIONS = 1_000
+SHORTEST_SUFFIX = 3
+SHOWN_NAMES = 5
 UNKNOWN_CODES = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
 # Source: "Start a new workflow from a running execution", Step Functions Developer Guide.
 STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
@@ -171,8 +180,9 @@ def find_run(target: Target, named: str | None) -> str:
     NotStartedError
         If there is no such run, or it is an execution of another state machine.
     """
-    if named is None:
+    if named in LATEST:
         return _latest(target, target.state_machine_arn)
+    assert named is not None
     arn = find_execution(target, named)
     if not Run(target, arn).is_of_pipeline:
         raise NotStartedError(
@@ -190,8 +200,9 @@ def find_execution(target: Target, named: str | None) -> str:
     NotStartedError
         If there is none.
     """
-    if named is None:
+    if named in LATEST:
         return _outermost(target, _latest(target, *target.machine_arns))
+    assert named is not None
     with explained(NotStartedError, f"looking for the run {shorten(named, 200)}"):
         if named.startswith("arn:"):
             known = any(named.startswith(execution_arn(machine, "")) for machine in _stack_machines(target))
@@ -206,10 +217,31 @@ def find_execution(target: Target, named: str | None) -> str:
                     raise
                 continue
             return arn
+        if ended := _ending_in(target, named):
+            return ended
     machines = ", ".join(machine.rpartition(":")[2] for machine in target.machine_arns)
     raise NotStartedError(
-        f"RUN must be the name or ARN of an execution of {machines}, got {shorten(named, 200)}: see hpc runs"
+        f"RUN must be latest, or the name, its unique end, or the ARN of an execution of {machines}, "
+        f"got {shorten(named, 200)}: see hpc runs"
     )
+
+
+def _ending_in(target: Target, suffix: str) -> str | None:
+    """Return the ARN of the one execution among the latest whose name ends in a text, None if there is none.
+
+    Raises
+    ------
+    NotStartedError
+        If there are several.
+    """
+    if len(suffix) < SHORTEST_SUFFIX or suffix.startswith("arn:"):
+        return None
+    listed = list_executions(target, target.machine_arns, limit=SEARCHED_EXECUTIONS)
+    found = {execution["name"]: str(execution["executionArn"]) for execution in listed}
+    names = [name for name in found if name.endswith(suffix)]
+    if len(names) > 1:
+        raise NotStartedError(f"RUN must name one run, {len(names)} end in {suffix}: {', '.join(names[:SHOWN_NAMES])}")
+    return found[names[0]] if names else None
 
 
 def _stack_machines(target: Target) -> Iterator[str]:
@@ -281,7 +313,8 @@ def by_start(listed: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _latest(target: Target, *machines: str) -> str:
     with explained(NotStartedError, "looking for the latest run"):
-        latest = next(list_executions(target, machines, limit=1), None)
+        listed = list_executions(target, machines, limit=MAX_SAMPLES)
+        latest = next((each for each in listed if not each["name"].startswith(SAMPLE_PREFIX)), None)
     if latest is None:
         raise NotStartedError("there is no run yet: hpc run starts one")
     return str(latest["executionArn"])

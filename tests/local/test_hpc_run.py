@@ -305,3 +305,27 @@ def test_home_whose_store_is_broken_is_named(
 
 def test_assembly_of_the_tests_has_the_rehearsal_workload() -> None:
     assert list(assembly().glob("asset.*/lambdas/workloads/rehearsal.py"))
+
+
+def test_run_has_its_name_and_note_and_an_end_of_two_names_is_refused(tmp_path: Path) -> None:
+    small = ["run", "--size", "1", "--workload", "squares"]
+    assert hpc(tmp_path, *small, "--name", "first-twin", "--note", "a = 1\x1b[2J").returncode == 0
+    assert hpc(tmp_path, *small, "--name", "other-twin").returncode == 0
+    taken = hpc(tmp_path, *small, "--name", "first-twin")
+    assert (taken.returncode, taken.stdout) == (2, "")
+    assert "--name first-twin is the name of a run that there is" in taken.stderr
+    assert hpc(tmp_path, *small, "--name", "latest").returncode == 2
+    lines = hpc(tmp_path, "runs").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["other-twin", "first-twin"]
+    assert lines[1].endswith("(a = 1\\u001b[2J)")
+    both = hpc(tmp_path, "status", "twin")
+    assert (both.returncode, both.stdout) == (2, "")
+    assert "2 end in twin: other-twin, first-twin" in both.stderr
+    assert "first-twin" in hpc(tmp_path, "status", "t-twin").stdout
+
+
+def test_samples_of_a_plan_are_not_the_latest_run(tmp_path: Path) -> None:
+    assert hpc(tmp_path, "run", "--size", "1", "--workload", "squares", "--name", "mine").returncode == 0
+    sample = ["--size", "1", "--sample", "1", "--workload", "squares", "--assembly", str(assembly())]
+    assert hpc(tmp_path, "plan", *sample).returncode == 0
+    assert json.loads(hpc(tmp_path, "status", "--output", "json").stdout)["name"] == "mine"

@@ -51,9 +51,9 @@ def runs(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
 def test_runs_are_listed_the_latest_first(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     listed = call(capfd, "runs").stdout.splitlines()
     assert [line.split()[:2] for line in listed] == [
-        [runs[0], "SUCCEEDED"],
+        [runs[0], "PARTIAL"],
         [runs[1], "FAILED"],
-        [runs[2], "SUCCEEDED"],
+        [runs[2], "PARTIAL"],
     ]
     assert len(call(capfd, "runs", "--limit", "1").stdout.splitlines()) == 1
     assert call(capfd, "runs", "--status", "FAILED").stdout.split()[0] == runs[1]
@@ -66,6 +66,64 @@ def test_result_of_the_latest_run_and_of_one_by_name_or_arn(runs: list[str], cap
     named = call(capfd, "result", runs[2])
     assert "partial total 152" in named.stdout
     assert call(capfd, "result", latest["execution_arn"]).returncode == 0
+
+
+def test_runs_are_told_apart(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    lines = call(capfd, "runs").stdout.splitlines()
+    assert lines[0].endswith(f"flaky  20 items  {sum(range(20)) - 38}")
+    assert "flaky  20 items  States.ExceedToleratedFailureThreshold" in lines[1]
+    latest = json.loads(call(capfd, "runs", "--limit", "1", "--output", "json").stdout)
+    expected = {"workload": "flaky", "items": 20, "outcome": "152", "is_partial": True, "note": None}
+    assert expected.items() <= latest.items()
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["result"], ["failures"], ["logs"], ["replay"], ["stop"]], ids=" ".join
+)
+def test_latest_and_the_end_of_a_name_are_names(
+    runs: list[str], capfd: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    index = ["4"] if command == ["replay"] else []
+    for named, run in (("latest", runs[0]), (runs[2][-6:], runs[2])):
+        done = call(capfd, *command, named, *index)
+        assert done.returncode == 0, done.stderr
+        if command != ["failures"]:
+            assert run in done.stdout + done.stderr
+    assert call(capfd, *command, "nothing-ends-so", *index).returncode == 2
+
+
+def test_failure_says_what_to_do_next(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    lines = call(capfd, "result", runs[1]).stderr.splitlines()
+    assert lines[0].startswith("ValueError: N is bad  (")
+    index = lines[-1].split(" | ")[1].split()[-1]
+    assert index in ("3", "17", "18")
+    assert lines[-1] == f"next: hpc failures {runs[1]} | hpc replay {runs[1]} {index} | hpc redrive {runs[1]}"
+
+
+def test_partial_run_is_never_shown_as_whole(
+    runs: list[str], capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert "PARTIAL" in call(capfd, "status", runs[0]).stdout
+    call(capfd, "report", runs[0], "-o", str(tmp_path / "report.html"))
+    assert '<span class="badge PARTIAL">' in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_logs_take_run_and_index_in_the_order_of_replay(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    expected = call(capfd, "logs", "3", "--run", runs[2]).stdout
+    assert call(capfd, "logs", runs[2], "3").stdout == expected
+    assert call(capfd, "logs", "latest", "3").stdout == call(capfd, "logs", "3").stdout
+    twice = call(capfd, "logs", runs[2], "3", "--run", runs[2])
+    assert (twice.returncode, twice.stdout) == (2, "")
+
+
+def test_result_is_saved_to_a_new_file(runs: list[str], capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    assert call(capfd, "result", runs[0], "--save", str(file)).returncode == 0
+    assert json.loads(file.read_text())
+    again = call(capfd, "result", runs[0], "--save", str(file))
+    assert (again.returncode, again.stdout) == (2, "")
+    assert call(capfd, "result", runs[1], "--save", str(tmp_path / "none")).returncode == 1
+    assert not (tmp_path / "none").exists()
 
 
 def test_result_of_a_failed_run_exits_with_1(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:

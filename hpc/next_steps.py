@@ -1,0 +1,43 @@
+"""What a person reads of a run that failed before all else: the causes by how many items they have, and what to do."""
+
+import argparse
+from collections.abc import Iterator
+from itertools import islice
+
+from hpc.commands.failures import group_failures
+from hpc.errors import CommandError
+from hpc.runs.failed_items import FailedItem, FailedItems
+from hpc.runs.run import Run
+from hpc.runs.watch import Seen
+
+# Each failed batch is asked for its attempts.
+LOOKED_AT = 100
+SHOWN_GROUPS = 3
+
+
+def first_failures(run: Run, seen: Seen) -> list[FailedItem]:
+    """Return the first failed items of a run, none where they can't be read: the run's own error is known."""
+    try:
+        return list(islice(FailedItems(run, seen), LOOKED_AT))
+    except CommandError:
+        return []
+
+
+def cause_lines(items: list[FailedItem]) -> Iterator[str]:
+    """Yield a line for each of the most frequent causes, with the first item that has it."""
+    groups = group_failures(items)
+    for kind, group in islice(groups.items(), SHOWN_GROUPS):
+        first = group.first[0].index
+        where = f"item {first}" if group.count == 1 else f"{group.count:,} items, the first is {first}"
+        yield f"{kind}  ({where})"
+    if len(groups) > SHOWN_GROUPS:
+        yield f"and {len(groups) - SHOWN_GROUPS:,} more causes"
+
+
+def next_line(run: Run, items: list[FailedItem], args: argparse.Namespace) -> str:
+    """Return the commands that a person may want after a failure."""
+    name = vars(args).get("stack_name")
+    stack = f" --stack-name {name}" if name else ""
+    place = "" if run.target.is_local else f" --aws{stack}"
+    of_items = [f"failures {run.name}", f"replay {run.name} {items[0].index}"] if items else [f"logs {run.name}"]
+    return "next: " + " | ".join(f"hpc {command}{place}" for command in (*of_items, f"redrive {run.name}"))
