@@ -94,7 +94,7 @@ def test_latest_and_the_end_of_a_name_are_names(
 
 def test_failure_says_what_to_do_next(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     lines = call(capfd, "result", runs[1]).stderr.splitlines()
-    assert lines[0].startswith("ValueError: N is bad  (")
+    assert lines[0].startswith("ValueError: N is bad (")
     index = lines[-1].split(" | ")[1].split()[-1]
     assert index in ("3", "17", "18")
     assert lines[-1] == f"next: hpc failures {runs[1]} | hpc replay {runs[1]} {index} | hpc redrive {runs[1]}"
