@@ -152,7 +152,9 @@ class BatchJobs(Construct):
         self, results_bucket: s3.IBucket, source_buckets: Sequence[s3.IBucket], source_kms_keys: Sequence[str]
     ) -> iam.Role:
         role = iam.Role(self, "JobRole", assumed_by=tasks_of_account(self))
-        allow_objects(role, results_bucket, reads=("runs/*", "uploads/*"), writes=run_keys.JOB)
+        allow_objects(
+            role, results_bucket, reads=("runs/*", "uploads/*"), writes=run_keys.JOB, uploads=run_keys.JOB_UPLOADS
+        )
         for bucket in source_buckets:
             allow(role, ["s3:GetObject"], [bucket.arn_for_objects("*")])
         if source_kms_keys:

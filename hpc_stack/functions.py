@@ -57,6 +57,7 @@ class Functions(Construct):
             # runs/ as well: a redrive begins with what an earlier run left.
             reads=("runs/*", "uploads/*"),
             writes=run_keys.START,
+            uploads=run_keys.START_UPLOADS,
         )
         self.compute = handlers.define(
             self,
@@ -78,6 +79,14 @@ class Functions(Construct):
             timeout=START_AND_SUM_TIMEOUT,
             reads=("runs/*",),
             writes=run_keys.SUM,
+            uploads=run_keys.SUM_UPLOADS,
+        )
+        # A run of uploaded files begins with a list of them, a redrive with a look at which records are there.
+        allow(
+            self.start,
+            ["s3:ListBucket"],
+            [handlers.results_bucket.bucket_arn],
+            {"StringLike": {"s3:prefix": ["runs/*", "uploads/*"]}},
         )
         if source_kms_keys:
             for reader in (self.start, self.compute):

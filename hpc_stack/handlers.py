@@ -60,8 +60,9 @@ class Handlers:
         layers: Sequence[lambda_.ILayerVersion] = (),
         reads: Sequence[str] = (),
         writes: Sequence[str] = (),
+        uploads: Sequence[str] = (),
     ) -> lambda_.Function:
-        """Define ``lambdas.<handler>.handler``; ``reads`` and ``writes`` are keys of the results bucket."""
+        """Define ``lambdas.<handler>.handler``; ``reads``, ``writes``, ``uploads`` are keys of the results bucket."""
         log_group = logs.LogGroup(
             scope, f"{name}Logs", retention=self.log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
         )
@@ -83,19 +84,23 @@ class Handlers:
             role=role,
             layers=list(layers) or None,
         )
-        allow_objects(function, self.results_bucket, reads=reads, writes=writes)
+        allow_objects(function, self.results_bucket, reads=reads, writes=writes, uploads=uploads)
         return function
 
 
-def allow_objects(grantee: iam.IGrantable, bucket: s3.IBucket, *, reads: Sequence[str], writes: Sequence[str]) -> None:
-    """Give a role, or that of a function, the rights on keys of a bucket, and to be told that a key is missing."""
+def allow_objects(
+    grantee: iam.IGrantable, bucket: s3.IBucket, *, reads: Sequence[str], writes: Sequence[str], uploads: Sequence[str]
+) -> None:
+    """Give a role, or that of a function, the rights on keys of a bucket; ``uploads`` are those written in parts.
+
+    Who may not list a bucket is told that a missing key is forbidden, which handlers take alike.
+    """
     if reads:
         allow(grantee, ["s3:GetObject"], [bucket.arn_for_objects(key) for key in reads])
-        # For a missing key S3 answers 404, not 403, only to who may list it; it takes the key for s3:prefix then.
-        # Source: ceph/ceph pull request 68577, which follows AWS in this.
-        allow(grantee, ["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": list(reads)}})
     if writes:
-        allow(grantee, ["s3:PutObject", "s3:AbortMultipartUpload"], [bucket.arn_for_objects(key) for key in writes])
+        allow(grantee, ["s3:PutObject"], [bucket.arn_for_objects(key) for key in writes])
+    if uploads:
+        allow(grantee, ["s3:AbortMultipartUpload"], [bucket.arn_for_objects(key) for key in uploads])
 
 
 def allow(

@@ -1,6 +1,6 @@
 """Keys of a run's files in the results bucket, by who writes them; ``*`` stands for the name of the run.
 
-The local runner looks at no role: a test holds the files that the handlers write against these.
+Those that may be long are uploaded in parts, so that whoever writes them may have to abort an upload.
 """
 
 
@@ -8,7 +8,12 @@ def files(*names: str) -> tuple[str, ...]:
     return tuple(f"runs/*/{name}" for name in names)
 
 
-START = files("run.json", "batches.jsonl", "items.jsonl")
-SUM = files("result.json", "result.bin", "result.npy", "results.jsonl", "failed.jsonl", "records.json")
+START_UPLOADS = files("items.jsonl")
+START = files("run.json", "batches.jsonl") + START_UPLOADS
+SUM_UPLOADS = files("result.bin", "result.npy", "results.jsonl", "failed.jsonl")
+SUM = files("result.json", "records.json") + SUM_UPLOADS
 COMPUTE = files("parts/*")
-JOB = files("parts/*", "batch/*", "batch_callback/*")
+# A child of an array job has a number of up to four digits, a job with a token its id.  The orchestrator's own runs are
+# in folders called batch/ and batch_callback/, and no file that their functions write has such a name.
+JOB_UPLOADS = files(*(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)), "batch_callback/*-*-*-*-*.jsonl")
+JOB = COMPUTE + JOB_UPLOADS

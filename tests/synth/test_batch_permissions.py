@@ -5,19 +5,20 @@ from typing import Any
 import pytest
 from synthesis import as_text, resources_of
 from test_stack_permissions import (
+    ABORT,
     DELIVER_LOGS,
+    PUT,
     TRACE,
-    WRITE,
     WRITE_LOGS,
     Statement,
     allow,
     expected_statements,
     listed,
-    listing,
     role_of,
     statements_by_role,
 )
 
+JOB_FILES = (*(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)), "batch_callback/*-*-*-*-*.jsonl")
 RULE = {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
 ACCOUNT = "<AWS::Region>:<AWS::AccountId>"
 REPOSITORIES = f"arn:<AWS::Partition>:ecr:{ACCOUNT}:repository"
@@ -109,8 +110,8 @@ def job_statements(names: Names, machines: tuple[str, ...]) -> dict[str, set[Sta
     return {
         names.container("JobRoleArn"): {
             allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*"),
-            allow({"s3:ListBucket"}, bucket, rest=listing("runs/*", "uploads/*")),
-            allow(WRITE, *(f"{bucket}/runs/*/{folder}/*" for folder in ("parts", "batch", "batch_callback"))),
+            allow(PUT, f"{bucket}/runs/*/parts/*", *(f"{bucket}/runs/*/{file}" for file in JOB_FILES)),
+            allow(ABORT, *(f"{bucket}/runs/*/{file}" for file in JOB_FILES)),
             allow({f"states:SendTask{answer}" for answer in ("Success", "Failure", "Heartbeat")}, *arns),
         },
         names.container("ExecutionRoleArn"): {
@@ -139,7 +140,7 @@ def map_reduce_statements(names: Names) -> set[Statement]:
     return {
         allow({"lambda:InvokeFunction"}, *invoked),
         allow({"s3:GetObject"}, f"{names.bucket}/runs/*/batches.jsonl"),
-        allow({"s3:GetObject", "s3:ListMultipartUploadParts", *WRITE}, f"{names.bucket}/runs/*/map/*"),
+        allow({"s3:GetObject", "s3:ListMultipartUploadParts", *PUT, *ABORT}, f"{names.bucket}/runs/*/map/*"),
         *nested_statements(names, "MapReduce"),
         allow({"states:RedriveExecution"}, f"{executions}/ComputeMap:*"),
         *array_job_statements(names),
@@ -193,7 +194,6 @@ def test_roles_with_the_orchestrator_may_do_just_this(template: dict[str, Any], 
         names.function_role("compare"): {
             allow(WRITE_LOGS, names.function_log("compare")),
             allow({"s3:GetObject"}, f"{names.bucket}/runs/*"),
-            allow({"s3:ListBucket"}, names.bucket, rest=listing("runs/*")),
         },
     }
     assert statements_by_role(full_template) == expected

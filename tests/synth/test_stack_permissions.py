@@ -8,7 +8,8 @@ from synthesis import as_text, resources_of
 
 Statement = tuple[frozenset[str], frozenset[str], str]
 
-WRITE = {"s3:PutObject", "s3:AbortMultipartUpload"}
+PUT = {"s3:PutObject"}
+ABORT = {"s3:AbortMultipartUpload"}
 WRITE_LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 DELIVER_LOGS = {
     f"logs:{action}"
@@ -92,30 +93,34 @@ def expected_statements(template: dict[str, Any]) -> dict[str, set[Statement]]:
         role("lambdas.start.handler"): {
             allow(WRITE_LOGS, log("lambdas.start.handler")),
             allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*"),
-            allow(WRITE, *(f"{bucket}/runs/*/{file}" for file in ("run.json", "batches.jsonl", "items.jsonl"))),
+            allow(PUT, *(f"{bucket}/runs/*/{file}" for file in ("run.json", "batches.jsonl", "items.jsonl"))),
+            allow(ABORT, f"{bucket}/runs/*/items.jsonl"),
             allow({"s3:ListBucket"}, bucket, rest=listing("runs/*", "uploads/*")),
         },
         role("lambdas.compute.handler"): {
             allow(WRITE_LOGS, log("lambdas.compute.handler")),
             allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*"),
-            allow(WRITE, f"{bucket}/runs/*/parts/*"),
-            allow({"s3:ListBucket"}, bucket, rest=listing("runs/*", "uploads/*")),
+            allow(PUT, f"{bucket}/runs/*/parts/*"),
         },
         role("lambdas.sum.handler"): {
             allow(WRITE_LOGS, log("lambdas.sum.handler")),
             allow({"s3:GetObject"}, f"{bucket}/runs/*"),
             allow(
-                WRITE,
-                *(f"{bucket}/runs/*/result{end}" for end in (".json", ".bin", "s.jsonl")),
+                PUT,
+                *(f"{bucket}/runs/*/result{end}" for end in (".json", ".bin", ".npy", "s.jsonl")),
                 *(f"{bucket}/runs/*/{file}" for file in ("failed.jsonl", "records.json")),
             ),
-            allow({"s3:ListBucket"}, bucket, rest=listing("runs/*")),
+            allow(
+                ABORT,
+                *(f"{bucket}/runs/*/result{end}" for end in (".bin", ".npy", "s.jsonl")),
+                f"{bucket}/runs/*/failed.jsonl",
+            ),
         },
         role("index.handler"): {allow(WRITE_LOGS, log("index.handler"))},
         role_of(template, machine_resource): {
             allow({"lambda:InvokeFunction"}, *invoked),
             allow({"s3:GetObject"}, f"{bucket}/runs/*/batches.jsonl"),
-            allow({"s3:GetObject", "s3:ListMultipartUploadParts", *WRITE}, f"{bucket}/runs/*/map/*"),
+            allow({"s3:GetObject", "s3:ListMultipartUploadParts", *PUT, *ABORT}, f"{bucket}/runs/*/map/*"),
             allow({"states:StartExecution"}, f"<{machine}>"),
             allow({"states:DescribeExecution", "states:StopExecution"}, f"{executions}:*"),
             allow({"states:RedriveExecution"}, f"{executions}/ComputeMap:*"),

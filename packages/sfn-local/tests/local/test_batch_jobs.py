@@ -55,6 +55,18 @@ def test_job_runs_its_command_in_its_code_with_its_environment(tmp_path: Path) -
     run(scenario())
 
 
+def test_job_that_passes_the_memory_of_its_container_is_killed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_jobs(tmp_path) as jobs:
+            jobs.define("fill", "import os, time; held = [os.urandom(1 << 20) for _ in range(700)]; time.sleep(600)")
+            job = await jobs.run("fill")  # 512 MiB, the least that a container has
+            assert (job["status"], job["statusReason"]) == ("FAILED", "Essential container in task exited")
+            assert job["container"]["exitCode"] == 137
+            assert job["container"]["reason"] == "OutOfMemoryError: Container killed due to memory usage"
+
+    run(scenario())
+
+
 def test_job_sees_nothing_of_the_users_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "poisoned")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "poisoned")

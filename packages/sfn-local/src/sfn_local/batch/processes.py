@@ -50,6 +50,7 @@ class JobProcesses:
             code=job.request.code.absolute(),
             environment=self._environment(job),
             log=log,
+            memory_mib=job.request.definition.memory_mib,
         )
 
     def terminate(self, identity: str) -> None:

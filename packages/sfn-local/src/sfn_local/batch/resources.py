@@ -20,6 +20,8 @@ _RESERVED_PREFIX = "AWS_BATCH"
 ARRAY_SIZES = range(2, 10_001)
 _ATTEMPTS = range(1, 11)
 MIN_TIMEOUT_SECONDS = 60
+# Source: AWS Batch API reference, ResourceRequirement: a job on Fargate has 512 MiB at least.
+MIN_MEMORY_MIB = 512
 # Source: the type of the service model; Smithy specification, "Simple types".
 _MAX_INTEGER = 2**31 - 1
 MAX_OVERRIDES_BYTES = 8_192
@@ -81,8 +83,16 @@ class JobDefinition:
 
     @property
     def vcpus(self) -> float:
-        values = [each["value"] for each in self.container.get("resourceRequirements", ()) if each["type"] == "VCPU"]
-        return float(values[0]) if values else float(self.container.get("vcpus", 1))
+        return float(self._required("VCPU") or self.container.get("vcpus", 1))
+
+    @property
+    def memory_mib(self) -> int:
+        """Memory of the container."""
+        return int(self._required("MEMORY") or self.container.get("memory", MIN_MEMORY_MIB))
+
+    def _required(self, kind: str) -> str | None:
+        values = (each["value"] for each in self.container.get("resourceRequirements", ()) if each["type"] == kind)
+        return next(values, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ from typing import Any
 
 EXITED = "Essential container in task exited"
 START_FAILED = "Task failed to start"
+# Source: Amazon ECS developer guide, "Stopped tasks error messages".
+OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 TIMED_OUT = "Job attempt duration exceeded timeout"
 
 

@@ -6,7 +6,7 @@ Source: AWS Batch user guide, "Job states", "Job timeouts", "Automated job retri
 **Differs from AWS:**
 
 - Jobs begin in the order of their queue, as many at once as the queue's vCPUs and this machine's processors allow, and
-  without the minute that a container takes; memory is not limited.
+  without the minute that a container takes.
 - A job can't be evicted: there is no Spot here.
 - Whether ``startedAt`` of an array job is its first child's is not documented.
 """
@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from sfn_local.batch.jobs import NOT_STARTED, AnyJob, ArrayJob, Attempt, Job
-from sfn_local.batch.retry import EXITED, START_FAILED, TIMED_OUT, Exit, is_retried
+from sfn_local.batch.retry import EXITED, OUT_OF_MEMORY, START_FAILED, TIMED_OUT, Exit, is_retried
 from sfn_local.clock import Clock
 
 GRACE_SECONDS = 30
@@ -129,6 +129,11 @@ class Scheduler:
         job = self._running.pop(identity, None)
         if job is not None:
             self._finish(job, Exit(None, START_FAILED, f"CannotStartContainerError: {reason}"))
+
+    def memory_exceeded(self, identity: str, _used_mib: int) -> None:
+        job = self._running.get(identity)
+        if job is not None:
+            job.end_requested = Exit(None, EXITED, OUT_OF_MEMORY)
 
     def server_lost(self, reason: str | None) -> None:
         for identity in list(self._running):

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from sfn_local.lambda_runtime.memory_watch import MemoryWatch
+
 LOGGER = logging.getLogger(__name__)
 
 # The child searches where this process searches, whatever made it so: an installation, a checkout, user packages.
@@ -23,6 +25,7 @@ _START = (
 # Where Python itself may need the user's variable: builds whose libraries are not where the system looks.
 _INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 _STOP_SECONDS = 0.5
+_MIB = 1024 * 1024
 
 Program = Mapping[str, str | Sequence[str]]
 """What a worker runs: ``{"handler": str}`` under the Lambda runtime client, or ``{"command": [str, ...]}``."""
@@ -34,6 +37,9 @@ class Listener(Protocol):
     def worker_exited(self, identity: str, exit_code: int) -> None: ...
 
     def worker_failed(self, identity: str, reason: str) -> None: ...
+
+    def memory_exceeded(self, identity: str, used_mib: int) -> None:
+        """A worker used more memory than it was given, and is being killed."""
 
     def server_lost(self, reason: str | None) -> None:
         """All workers are gone; `reason` says why not even the server could be started, None if it had been running."""
@@ -50,6 +56,7 @@ class ForkServer:
         self._writer: asyncio.StreamWriter | None = None
         self._unsent: list[bytes] = []
         self._process_ids: dict[str, int] = {}
+        self._memory = MemoryWatch(self._process_ids.get, self._end_large)
         self._ready = False
         self._stopping = False
 
@@ -57,9 +64,18 @@ class ForkServer:
         if self._life is None and not self._stopping:
             self._life = asyncio.get_running_loop().create_task(self._live())
 
-    def spawn(self, identity: str, *, program: Program, code: Path, environment: dict[str, str], log: Path) -> None:
+    def spawn(
+        self, identity: str, *, program: Program, code: Path, environment: dict[str, str], log: Path, memory_mib: int
+    ) -> None:
+        """Start a worker; it and its children may use ``memory_mib`` together."""
         self.start()
+        self._memory.add(identity, memory_mib)
         self._send(spawn=identity, **program, code=str(code), environment=environment, log=str(log))
+
+    def _end_large(self, identity: str, used_bytes: int) -> None:
+        with _logged():
+            self._listener.memory_exceeded(identity, used_bytes // _MIB)
+        self.kill(identity)
 
     def kill(self, identity: str) -> None:
         """End a worker and what it started, at once."""
@@ -138,9 +154,11 @@ class ForkServer:
             self._process_ids[message["started"]] = message["pid"]
         elif "exited" in message:
             self._process_ids.pop(message["exited"], None)
+            self._memory.remove(message["exited"])
             with _logged():
                 self._listener.worker_exited(message["exited"], message["exit_code"])
         else:
+            self._memory.remove(message["failed"])
             with _logged():
                 self._listener.worker_failed(message["failed"], message["reason"])
 
@@ -152,6 +170,8 @@ class ForkServer:
         for process_id in self._process_ids.values():  # none is left unless the process was killed from outside
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process_id, signal.SIGKILL)
+        for identity in list(self._process_ids):
+            self._memory.remove(identity)
         self._process_ids.clear()
         if self._process is not None:
             self._process.kill()

@@ -98,6 +98,19 @@ def runtime_exited(request_id: str, exit_code: int) -> FunctionError:
     return _service_failure("Runtime.ExitError", f"RequestId: {request_id} Error: {reason}")
 
 
+def out_of_memory(request_id: str, used_mib: int, memory_mib: int) -> FunctionError:
+    """Word the end of a worker that used more than the function's memory.
+
+    Source of name and the first sentence: awslabs/amazon-s3-find-and-forget pull request 283, an execution on AWS whose
+    function ran out of memory; Lambda's own report calls it Runtime.OutOfMemory.  The rest is ours.
+    """
+    message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
+    advice = (
+        f"it used {used_mib:,} MiB, the function has {memory_mib:,}: give it more memory (MemorySize), or a batch less"
+    )
+    return _service_failure("Runtime.ExitError", f"{message} (out of memory: {advice})")
+
+
 def timed_out(request_id: str, timeout_seconds: float) -> FunctionError:
     message = f"RequestId: {request_id} Error: Task timed out after {timeout_seconds:.2f} seconds"
     return _service_failure("Sandbox.Timedout", message)

@@ -4,8 +4,9 @@ Lines between ``START RequestId: <id>`` and ``END RequestId: <id>`` are the hand
 first ``START`` they are its module's.  Source of the format: AWS Lambda developer guide, "Log and monitor Python
 Lambda functions".
 
-**Differs from AWS:** an invocation that ends with its process (time-out, exit, kill) has no ``END`` and ``REPORT``:
-its lines end at the next ``INIT_START``, or with the file.
+**Differs from AWS:** an invocation that ends with its process (time-out, exit, a kill for another reason than memory)
+has no ``END`` and ``REPORT``: its lines end at the next ``INIT_START``, or with the file.  Of a handler's children the
+largest that has ended counts.
 """
 
 import contextlib
@@ -18,6 +19,18 @@ import time
 
 _MIB = 1024 * 1024
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, KiB elsewhere
+
+
+def out_of_memory_report(request_id: str, used_mib: int, memory_mib: int) -> str:
+    """Return what stands in the log of an invocation that was killed for its memory, which can't write it itself."""
+    report = [
+        f"REPORT RequestId: {request_id}",
+        f"Memory Size: {memory_mib} MB",
+        f"Max Memory Used: {used_mib} MB",
+        "Status: error",
+        "Error Type: Runtime.OutOfMemory",
+    ]
+    return f"\nEND RequestId: {request_id}\n" + "\t".join(report) + "\n"
 
 
 class InvocationLog:
@@ -46,7 +59,8 @@ class InvocationLog:
     def end(self, request_id: str) -> None:
         duration, init = self._elapsed(), self._init_milliseconds
         self._init_milliseconds = None
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES // _MIB
+        peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        used = sum(peaks) * _MAXRSS_BYTES // _MIB
         report = [
             f"REPORT RequestId: {request_id}",
             f"Duration: {duration:.2f} ms",

@@ -18,6 +18,10 @@ class LogStreams:
         self._taken[identity] = next(name for name in names if name not in taken)
         return self._taken[identity]
 
+    def name_of(self, identity: str) -> str | None:
+        """Return the name of a worker's file."""
+        return self._taken.get(identity)
+
     def release(self, identity: str) -> None:
         """Let the next worker have the file of one whose process has ended, and no sooner."""
         self._taken.pop(identity, None)

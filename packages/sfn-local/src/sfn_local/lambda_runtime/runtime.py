@@ -16,6 +16,7 @@ from sfn_local.faults.trials import FunctionTrial, ProcessKeys, Trial
 from sfn_local.iam.sessions import function_principal
 from sfn_local.lambda_runtime.fork_server import ForkServer
 from sfn_local.lambda_runtime.function import Function, FunctionError, function_not_found, worker_environment
+from sfn_local.lambda_runtime.invocation_log import out_of_memory_report
 from sfn_local.lambda_runtime.log_streams import LogStreams
 from sfn_local.lambda_runtime.runtime_api import RuntimeApi
 from sfn_local.lambda_runtime.worker_pool import Invocation, Worker, WorkerPool
@@ -134,6 +135,7 @@ class LambdaRuntime:
             code=function.code.absolute(),
             environment=environment,
             log=self._log_folder / log,
+            memory_mib=function.memory_mib,
         )
 
     def _kill(self, identity: str) -> None:
@@ -148,6 +150,15 @@ class LambdaRuntime:
     def worker_failed(self, identity: str, reason: str) -> None:
         self._streams.release(identity)
         self._pool.worker_failed(identity, reason)
+
+    def memory_exceeded(self, identity: str, used_mib: int) -> None:
+        invocation = self._pool.invocation_of(identity)
+        log = self._streams.name_of(identity)
+        if invocation is not None and log is not None:
+            report = out_of_memory_report(invocation.request_id, used_mib, invocation.function.memory_mib)
+            with (self._log_folder / log).open("a") as stream:
+                stream.write(report)
+        self._pool.memory_exceeded(identity, used_mib)
 
     def server_lost(self, reason: str | None) -> None:
         self._streams.release_all()

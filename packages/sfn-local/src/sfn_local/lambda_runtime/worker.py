@@ -15,7 +15,7 @@ new one takes 500; another program in its place.
 
 **Differs from AWS:**
 
-- No memory limit, no read-only file system, no user of its own; `/tmp` and the processors are shared.
+- No read-only file system, no user of its own; `/tmp` and the processors are shared.
 - A process that a handler starts in a session of its own is not ended with the worker.
 - Third-party packages come from this Python environment (on AWS from a layer), and so does the Python version.
 - A module is imported once even when that fails; Lambda imports it a second time for the first invocation.

@@ -180,6 +180,18 @@ class WorkerPool:
         self._remove(worker)
         self._dispatch()
 
+    def invocation_of(self, identity: str) -> Invocation | None:
+        """Return what a worker computes."""
+        worker = self._workers.get(identity)
+        return worker.invocation if worker is not None else None
+
+    def memory_exceeded(self, identity: str, used_mib: int) -> None:
+        """Fail the invocation of a worker that is being killed for its memory."""
+        worker = self._workers.get(identity)
+        if worker is not None and worker.invocation is not None:
+            invocation, memory_mib = worker.invocation, worker.function.memory_mib
+            self._settle(invocation, lambda_function.out_of_memory(invocation.request_id, used_mib, memory_mib))
+
     def worker_failed(self, identity: str, reason: str) -> None:
         worker = self._workers.get(identity)
         if worker is not None:

@@ -259,6 +259,7 @@ class Deaf:
             code=self._folder,
             environment={"PATH": os.defpath},
             log=self._folder / "log",
+            memory_mib=1_024,
         )
 
     async def spawn_and_kill(self, identity: str) -> None:
@@ -271,6 +272,9 @@ class Deaf:
 
     def worker_failed(self, identity: str, reason: str) -> None:
         self._fail(identity, reason)
+
+    def memory_exceeded(self, identity: str, used_mib: int) -> None:
+        self._fail(identity, used_mib)
 
     def server_lost(self, reason: str | None) -> None:
         self._fail("server", reason)
