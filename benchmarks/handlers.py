@@ -36,7 +36,8 @@ MANIFEST_KEY = f"runs/{RUN}/map/{RUN}/manifest.json"
 WORKLOADS = {
     "listed": "def items(size):\n    return ({'index': i, 'text': 'item'} for i in range(size))\n"
     "def compute(item): return item\n",
-    "weighted": "def items(size):\n    return ((1 + i % 7, i) for i in range(size))\ndef compute(item): return item\n",
+    "weighted": "def items(size): return range(size)\ndef weight(item): return 1 + item % 7\n"
+    "def compute(item): return item\n",
     "plain": "def compute(item): return item\n",
 }
 

@@ -97,10 +97,10 @@ def finish(
 def form_batches(bucket: str, run_input: RunInput, source: WorkloadSource, context: Any) -> list[Batch]:
     """Return the run's batches, after writing items.jsonl where there is one.
 
-    The workload is imported only where its ``items`` may be needed, or its file can't be right: what its ``compute``
-    needs may be there only where that runs.
+    The workload is imported only where its ``items`` or ``weight`` may be needed, or its file can't be right: what
+    its ``compute`` needs may be there only where that runs.
     """
-    asks_for_items = run_input.size is not None and source.may_define("items")
+    asks_for_items = source.may_define("weight") or (run_input.size is not None and source.may_define("items"))
     is_imported = asks_for_items or not source.may_define("compute", "compute_batch")
     items = item_sources.open_items(run_input, workloads.imported(source) if is_imported else None)
     if items is not None:

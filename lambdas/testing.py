@@ -44,7 +44,7 @@ def answer(
     given = {} if params is None else params
     workload = read_workload(module, module.__name__, "")
     if items is None:
-        items = range(size or 0) if workload.items is None else _unweighted(workload.items(size, params=given))
+        items = range(size or 0) if workload.items is None else workload.items(size, params=given)
     results = _batches(workload, [json_text.plain(item) for item in items], given, batch_size)
     value: Any = iter(itertools.chain.from_iterable(results))
     if workload.combine is not None:
@@ -85,10 +85,6 @@ def check_combine(
         _assert_same("commutative", (a, b), combined(a, b), combined(b, a), relative_tolerance)
         left, right = combined(combined(a, b), c), combined(a, combined(b, c))
         _assert_same("associative", (a, b, c), left, right, relative_tolerance)
-
-
-def _unweighted(items: Iterable[Any]) -> Iterator[Any]:
-    return (item[1] if isinstance(item, tuple) else item for item in items)
 
 
 def _batches(workload: Workload, items: list[Any], params: dict[str, Any], batch_size: int | None) -> list[list[Any]]:

@@ -31,9 +31,15 @@ class ComputeBatch(Protocol):
 
 
 class Items(Protocol):
-    """The items of a run of ``size``, as JSON; all of them, or none, as ``(weight, item)``."""
+    """The items of a run of ``size``, as JSON."""
 
     def __call__(self, size: int, /, *, params: dict[str, Any]) -> Iterable[Any]: ...
+
+
+class Weight(Protocol):
+    """What an item costs, beside others, as a number over 0: batches then weigh the same."""
+
+    def __call__(self, item: Any, /, *, params: dict[str, Any]) -> float: ...
 
 
 class Combine(Protocol):
@@ -56,6 +62,7 @@ PROTOCOLS: dict[str, type] = {
     "compute": Compute,
     "compute_batch": ComputeBatch,
     "items": Items,
+    "weight": Weight,
     "combine": Combine,
     "finish": Finish,
 }
@@ -86,6 +93,7 @@ class Workload:
     compute: Function | None = None
     compute_batch: Function | None = None
     items: Function | None = None
+    weight: Function | None = None
     combine: Function | None = None
     finish: Function | None = None
 

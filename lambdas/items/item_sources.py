@@ -2,12 +2,11 @@
 
 import copy
 import io
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas.batch.workload import Workload, check_params
+from lambdas.batch.workload import Function, Workload, check_params
 from lambdas.csv_rows import CsvError, read_rows
 from lambdas.items.inputs import RunInput, S3Place
 from lambdas.run_files import json_text, storage
@@ -31,7 +30,19 @@ class Item:
 
 
 def open_items(run_input: RunInput, workload: Workload | None) -> Iterator[Item] | None:
-    """Return the run's items as a stream, or None where they are ``range(size)``; without a workload it has none."""
+    """Return the run's items as a stream; None where they are ``range(size)`` and have no weight.
+
+    Without a workload, it has neither ``items`` nor ``weight``.
+    """
+    items = _unweighted_items(run_input, workload)
+    if workload is None or workload.weight is None:
+        return items
+    if items is None:
+        items = (Item(str(index)) for index in range(run_input.size or 0))
+    return _weighted_items(items, workload, workload.weight, run_input)
+
+
+def _unweighted_items(run_input: RunInput, workload: Workload | None) -> Iterator[Item] | None:
     if run_input.source is not None:
         return _objects(run_input.source)
     if isinstance(run_input.items, S3Place):
@@ -122,16 +133,28 @@ def _check_header(place: S3Place, header: list[str]) -> None:
 
 
 def _workload_items(workload: Workload, run_input: RunInput) -> Iterator[Item]:
-    weighted = None
     for index, item in enumerate(_named_errors(workload, run_input)):
-        is_weighted = isinstance(item, tuple)
-        if weighted is not None and is_weighted != weighted:
+        if isinstance(item, tuple):
             raise WorkloadError(
-                f"items of workload {workload.name} must give every item a weight or none, "
-                f"item {index} is the first that differs"
+                f"item {index} of workload {workload.name} is a tuple, which JSON does not have: yield a list instead, "
+                "list(item); items that weigh unlike get a function weight(item)"
             )
-        weighted = is_weighted
-        yield _weighted_item(workload.name, index, item) if weighted else Item(_item_text(workload.name, index, item))
+        yield Item(_item_text(workload.name, index, item))
+
+
+def _weighted_items(items: Iterator[Item], workload: Workload, weigh: Function, run_input: RunInput) -> Iterator[Item]:
+    params = copy.deepcopy(run_input.params)
+    for index, item in enumerate(items):
+        value = json_text.parse(item.text)
+        try:
+            weight = weigh(value, params=params)
+        except PASSED_ON:
+            raise
+        except BaseException as error:
+            sentence = f"weight of workload {workload.name} raised at item {index}"
+            raise WorkloadError.of(error, workload.file, sentence) from error
+        yield Item(item.text, _checked_weight(workload.name, index, weight))
+    check_params(workload, "weight", params, run_input.params)
 
 
 def _named_errors(workload: Workload, run_input: RunInput) -> Iterator[Any]:
@@ -155,16 +178,15 @@ def _named_errors(workload: Workload, run_input: RunInput) -> Iterator[Any]:
     check_params(workload, "items", params, run_input.params)
 
 
-def _weighted_item(workload: str, index: int, pair: tuple[Any, ...]) -> Item:
-    if len(pair) != 2:
-        raise WorkloadError(f"item {index} of workload {workload} must be (weight, item), got {len(pair)} values")
-    weight, item = pair
-    if not isinstance(weight, int | float) or not (0 < weight <= MAX_WEIGHT) or math.isnan(weight):
+def _checked_weight(workload: str, index: int, weight: Any) -> float:
+    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    # NaN compares false with everything, so it is refused as well.
+    if not is_number or not 0 < weight <= MAX_WEIGHT:
         raise WorkloadError(
             f"the weight of item {index} of workload {workload} must be a number over 0 and up to {MAX_WEIGHT:g}, "
             f"got {json_text.shown(weight)}"
         )
-    return Item(_item_text(workload, index, item), float(weight))
+    return float(weight)
 
 
 def _item_text(workload: str, index: int, item: Any) -> str:

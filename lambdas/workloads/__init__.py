@@ -4,7 +4,8 @@
 
     def compute(item, params): ...         # one item: JSON in, JSON out.  May also name `index` and `seed`
     def compute_batch(items, params): ...  # instead of compute, when a range is cheaper in one pass: one result an item
-    def items(size, params): ...           # optional, default range(size); a tuple is (weight, item)
+    def items(size, params): ...           # optional, default range(size)
+    def weight(item, params): ...          # optional: what an item costs, beside others
     def combine(a, b): ...                 # optional, associative and commutative
     def finish(result, params): ...        # optional, once, in Sum
 

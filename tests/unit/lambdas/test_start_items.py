@@ -123,12 +123,19 @@ def test_start_streams_items_of_a_workload(pipeline: Any, make_workload: Any) ->
     assert items_by_batch(run) == [[{"i": i, "step": 5}] for i in range(3)]
 
 
-def test_start_forms_batches_of_equal_weight(pipeline: Any, make_workload: Any) -> None:
-    name = make_workload(
-        "def items(size):\n    for i in range(size):\n        yield (1000 if i == 5000 else 1, i)\n"
-        "def compute(item):\n    return item\n"
-    )
-    run = pipeline(size=9_001, workload=name)
+@pytest.mark.parametrize(
+    ("items", "data"),
+    [
+        ("", {"size": 9_001}),
+        ("", {"items": list(range(9_001))}),
+        ("def items(size): return range(9_001)\n", {"size": 1}),
+    ],
+)
+def test_start_forms_batches_of_equal_weight(
+    pipeline: Any, make_workload: Any, items: str, data: dict[str, Any]
+) -> None:
+    weigh = "def weight(item): return 1000 if item == 5000 else 1\ndef compute(item): return item\n"
+    run = pipeline(**data, workload=make_workload(items + weigh))
     run.start()
     batches = run.batches()
     assert 850 <= len(batches) <= 1000
@@ -141,13 +148,9 @@ def test_start_forms_batches_of_equal_weight(pipeline: Any, make_workload: Any) 
 @pytest.mark.parametrize(
     ("yielded", "message"),
     [
-        ("(1, 'a'); yield 'b'", "a weight or none, item 1 is the first"),
-        ("'a'; yield (1, 'b')", "a weight or none, item 1 is the first"),
-        ("(1, 2, 3)", r"item 0 .* must be \(weight, item\), got 3 values"),
-        ("(0, 'a')", "weight of item 0 .* over 0 and up to 1e.15, got 0"),
-        ("('1', 'a')", 'over 0 and up to 1e.15, got "1"'),
-        ("(float('nan'), 'a')", "over 0 and up to 1e.15, got NaN"),
-        ("(float('inf'), 'a')", "over 0 and up to 1e.15, got Infinity"),
+        ("'a'; yield (1, 'b')", r"item 1 .* is a tuple.*yield a list instead, list\(item\); .*function weight\(item\)"),
+        ("from zip([1], [2])", "item 0 of workload .* is a tuple"),
+        ("[(1, 2)]", "item 0 .* is not JSON: .* got builtins.tuple: make it a list"),
         ("{1, 2}", "item 0 .* is not JSON: .* got builtins.set"),
         ("float('nan')", "item 0 .* is not JSON: nan"),
         ("{1: 2}", "item 0 .* is not JSON: JSON keys are text, got the key 1 of type int"),
@@ -158,6 +161,26 @@ def test_start_names_the_item_that_a_workload_may_not_yield(
     pipeline: Any, make_workload: Any, yielded: str, message: str
 ) -> None:
     name = make_workload(f"def items(size):\n    yield {yielded}\ndef compute(item): return item\n")
+    with pytest.raises(errors.WorkloadError, match=message):
+        pipeline(size=3, workload=name).start()
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ("0", r"weight of item 0 .* over 0 and up to 1e.15, got 0"),
+        ("'1'", 'over 0 and up to 1e.15, got "1"'),
+        ("True", "over 0 and up to 1e.15, got true"),
+        ("float('nan')", "over 0 and up to 1e.15, got NaN"),
+        ("float('inf')", "over 0 and up to 1e.15, got Infinity"),
+        ("1 // 0", "weight of workload .* raised at item 0: ZeroDivisionError"),
+        ("params.setdefault('x', 1)", "weight of workload .* changed its params"),
+    ],
+)
+def test_start_names_the_item_whose_weight_is_none(
+    pipeline: Any, make_workload: Any, weight: str, message: str
+) -> None:
+    name = make_workload(f"def weight(item, params): return {weight}\ndef compute(item): return item\n")
     with pytest.raises(errors.WorkloadError, match=message):
         pipeline(size=3, workload=name).start()
 

@@ -70,7 +70,8 @@ def test_check_combine_refuses_samples_that_are_no_results(samples: Any, message
 
 SOURCES = {
     "one by one": "def compute(item, params, index, seed): return [item, params, index, seed]\n",
-    "weighted": "def items(size): return ((1 + n, str(n)) for n in range(size))\ndef compute(item): return item",
+    "weighted": "def items(size): return map(str, range(size))\n"
+    "def weight(item): return 1 + int(item)\ndef compute(item): return item",
     "at once": "def compute_batch(items): return [item * 2 for item in items]\ndef combine(a, b): return a + b\n",
     "finished": "def compute(item): return item\ndef finish(results, params): return list(results) + [params['x']]\n",
     "nothing": "def items(size): return []\ndef compute(item): return item\ndef combine(a, b): return a\n",
