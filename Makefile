@@ -26,7 +26,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out "$(REPORT)" >&2
 
-.PHONY: run test soak fuzz lint audit pins bootstrap deploy destroy smoke-aws clean
+.PHONY: run test soak fuzz hammer lint audit pins bootstrap deploy destroy smoke-aws clean
 
 run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
@@ -40,6 +40,10 @@ soak: .venv/dev-ready
 # 100,000 odd inputs that nobody has tried; `make test` tries 5,000, the same ones each time.
 fuzz: .venv/dev-ready
 	FUZZ_TIMES=20 python -m pytest --numprocesses $(TEST_PROCESSES) --dist load tests/fuzz $(ARGS)
+
+# Twenty clients try to hold a server for five minutes.
+hammer: .venv/dev-ready
+	python benchmarks/hammer.py $(ARGS)
 
 lint: .venv/dev-ready
 	ruff check .

@@ -216,8 +216,11 @@ def fragments(steps: tuple[Step, ...]) -> str:
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f"['{step}']" for step in steps)
 
 
+_MAX_QUICK_STEPS = 64
+
+
 def _query(text: str, steps: tuple[PathStep, ...]) -> Walk:
-    if all(step.is_quick for step in steps):
+    if len(steps) <= _MAX_QUICK_STEPS and all(step.is_quick for step in steps):
 
         def walk_here(value: Json) -> Json:
             pause()
