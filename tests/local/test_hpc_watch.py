@@ -146,9 +146,9 @@ def test_status_of_an_ended_run_has_its_counts(runs: list[str], capfd: pytest.Ca
 def test_failures_name_each_item_with_its_input(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     done = call(capfd, "failures", "--output", "json")
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert sorted((item["index"], item["input"]["value"], item["error"], item["cause"]) for item in found) == [
-        (bad, bad, "ValueError", f"{bad} is bad") for bad in (3, 17, 18)
-    ]
+    assert sorted(
+        (item["index"], item["input"]["value"], item["error"], item["cause"].partition(" (")[0]) for item in found
+    ) == [(bad, bad, "ValueError", f"{bad} is bad") for bad in (3, 17, 18)]
     rows = list(csv.DictReader(io.StringIO(call(capfd, "failures", runs[2], "--output", "csv").stdout)))
     assert sorted(int(row["index"]) for row in rows) == [3, 17, 18]
 
