@@ -61,7 +61,7 @@ def setting(default: Any, rule: Rule, *, needs: str | None = None) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class HpcConfig:
-    """Every setting of the stack; ``docs/configuration.md`` says what each is for.
+    """Every setting of the stack; ``docs/reference/configuration.md`` says what each is for.
 
     Raises
     ------

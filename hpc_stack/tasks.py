@@ -49,8 +49,8 @@ FAILED_SERVICE = (
 # and a crash of the runtime (Runtime.ExitError, out of memory) come back on the same batch, at the price of the whole
 # attempt; a redrive runs just those batches again when a person knows better.
 #
-# Source of the figures: benchmarks/retries.py; what they bear is in docs/failures.md.  A run ends at the first batch of
-# its thousand that has no attempt left, so what counts is the batch whose draws were the shortest.
+# Source of the figures: benchmarks/retries.py; what they bear: docs/explanation/failures.md.  A run ends at the first
+# batch that has no attempt left: out of 1,000 batches, the one with the shortest waits.
 THROTTLE_RETRIER = Retrier(THROTTLED, interval_seconds=1, max_attempts=100, max_delay_seconds=60)
 STANDARD_RETRIERS = (
     # An account's concurrency may be far below the map's (10 in a new account): 20 attempts fail there.

@@ -20,7 +20,7 @@ FAULTS = option(
     "--faults",
     metavar="SPEC|@FILE",
     help="rehearse an outage on this machine, such as 'throttle Compute 5%%; crash Compute item=3; seed=7' "
-    "(docs/failures.md has the kinds)",
+    "(docs/explanation/failures.md has the kinds)",
 )
 # A line for each run that was rehearsed and for each fault, below the folder of the local server.
 LOG = Path("logs", "faults.jsonl")

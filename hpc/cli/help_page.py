@@ -1,4 +1,4 @@
-"""`python -m hpc.cli.help_page > docs/cli.md`: the reference of the command line, from its own help."""
+"""`python -m hpc.cli.help_page > docs/reference/cli.md`: the reference of the command line, from its own help."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ HEAD = """\
 # The command line
 
 What each command prints with `--help`. `.venv/bin/hpc` is the command that `make` installs.
-This page is generated: `python -m hpc.cli.help_page > docs/cli.md`.
+This page is generated: `python -m hpc.cli.help_page > docs/reference/cli.md`.
 """
 
 

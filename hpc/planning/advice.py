@@ -22,7 +22,7 @@ from hpc.terminal.progress import duration
 MAX_BATCH_COUNT = 10_000
 DEFAULT_BATCH_COUNT = 1_000
 BATCH_COUNTS = (MAX_BATCH_COUNT, DEFAULT_BATCH_COUNT, 250)
-# The longest compute time-out that Express children take (docs/configuration.md, "Child type").
+# The longest compute time-out that Express children take (docs/reference/configuration.md, "Child type").
 EXPRESS_TIMEOUT_SECONDS = 231
 # vCPUs of a job on Fargate, smallest and largest memory in MiB.  Source: AWS Batch API reference, ResourceRequirement.
 JOB_SIZES = ((1, 2_048, 8_192), (2, 4_096, 16_384), (4, 8_192, 30_720))

@@ -9,7 +9,7 @@ from recordings import PROJECT, REFUSED, Result, Results, with_masks
 # Distributed Maps whose result is known to differ, with the reason.
 DISTRIBUTED_EXCEPTIONS: dict[str, str] = {}
 
-FIDELITY = PROJECT / "docs" / "fidelity.md"
+FIDELITY = PROJECT / "packages/sfn-local/docs/fidelity.md"
 
 
 def _share(results: list[Result]) -> float:

@@ -1,4 +1,4 @@
-"""What a changed setting does to a deployed stack, by CloudFormation's own schemas; docs/configuration.md says it."""
+"""What a changed setting replaces, by CloudFormation's schemas; docs/reference/configuration.md says the same."""
 
 import json
 import re
@@ -104,6 +104,6 @@ def test_change_can_be_deployed_and_the_docs_say_what_it_does(
 
 def documented(name: str) -> str:
     """Return what the column "changing it later" says of a setting, without what is said besides."""
-    page = (ROOT / "docs/configuration.md").read_text()
+    page = (ROOT / "docs/reference/configuration.md").read_text()
     [row] = re.findall(rf"^\| `hpc:{name}` \|.*\|$", page, re.MULTILINE)
     return row.strip("| ").split(" | ")[-1].partition(";")[0]

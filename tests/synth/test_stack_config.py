@@ -226,7 +226,7 @@ def test_cdk_json_holds_every_setting_with_its_default() -> None:
 
 def test_documentation_lists_every_setting_with_default_and_range() -> None:
     rows = re.findall(
-        r"^\| `hpc:(\w+)` \| (.*?) \| (.*?) \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE
+        r"^\| `hpc:(\w+)` \| (.*?) \| (.*?) \|", (ROOT / "docs/reference/configuration.md").read_text(), re.MULTILINE
     )
     assert len({name for name, _, _ in rows}) == len(rows)
     assert {name: allowed for name, _, allowed in rows} == {name: rule.allowed for name, rule in RULES.items()}
@@ -237,7 +237,7 @@ def test_documentation_lists_every_setting_with_default_and_range() -> None:
 
 def test_documentation_names_every_parameter_of_the_sample_beside_its_counterpart() -> None:
     # Source: aws-samples/aws-stepfunction-complex-orchestrator-app, the parameters of its template.
-    text = (ROOT / "docs/configuration.md").read_text()
+    text = (ROOT / "docs/reference/configuration.md").read_text()
     for parameter in ("VPCID", "Subnets", "FargateSubnetAccessibility", "batchSleepDuration", "BatchScriptName"):
         [row] = re.findall(rf"^\| `{parameter}`[^|]*\| (.+?) \|$", text, re.MULTILINE)
         assert row

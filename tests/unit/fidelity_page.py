@@ -1,4 +1,7 @@
-"""Builds docs/fidelity.md from the code: `python tests/unit/fidelity_page.py` writes it, a test compares."""
+"""Builds packages/sfn-local/docs/fidelity.md from the code.
+
+`python tests/unit/fidelity_page.py` writes the page, and a test compares.
+"""
 
 import ast
 import re
@@ -25,7 +28,7 @@ from sfn_local.protocol.catalog import service_model
 from sfn_local.states_api.service import ACTIONS
 
 PROJECT = Path(__file__).parents[2]
-PAGE = PROJECT / "docs" / "fidelity.md"
+PAGE = PROJECT / "packages/sfn-local/docs/fidelity.md"
 
 _INTRODUCTION = """# What the local runner does as AWS does, and what not
 

@@ -1,4 +1,4 @@
-"""Who may import whom: the rules of docs/architecture.md, held against the imports of every module."""
+"""Who may import whom: the rules of docs/reference/architecture.md, held against the imports of every module."""
 
 import ast
 import re
@@ -130,7 +130,7 @@ def test_every_module_of_the_runner_has_a_floor() -> None:
 
 
 def test_the_page_names_the_parts_of_each_floor() -> None:
-    page = (PROJECT / "docs/architecture.md").read_text().partition("## Inside `sfn_local`")[2]
+    page = (PROJECT / "docs/reference/architecture.md").read_text().partition("## Inside `sfn_local`")[2]
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     assert [set(re.findall(r"`(\w+)/?`", row)) for row in rows] == list(FLOORS)
 

@@ -1,4 +1,4 @@
-"""docs/fidelity.md says what the code does."""
+"""packages/sfn-local/docs/fidelity.md says what the code does."""
 
 import pytest
 from fidelity_page import PAGE, PROJECT, differences, integrations, page

@@ -1,4 +1,4 @@
-"""The help: complete, quick, and the same as docs/cli.md."""
+"""The help: complete, quick, and the same as docs/reference/cli.md."""
 
 import os
 import shlex
@@ -19,8 +19,8 @@ HPC = Path(sys.executable).with_name("hpc")
 
 
 def test_docs_show_the_present_help() -> None:
-    shown = (PROJECT / "docs/cli.md").read_text(encoding="utf-8")
-    assert shown == help_page(), "run: python -m hpc.cli.help_page > docs/cli.md"
+    shown = (PROJECT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    assert shown == help_page(), "run: python -m hpc.cli.help_page > docs/reference/cli.md"
 
 
 def test_help_names_every_exit_code_and_fits_the_page() -> None:

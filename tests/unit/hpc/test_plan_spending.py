@@ -1,4 +1,4 @@
-"""What a run has spent so far, what a sample says, and the figures of docs/cost.md."""
+"""What a run has spent so far, what a sample says, and the figures of docs/explanation/cost.md."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_docs_show_the_published_run_as_it_is_estimated() -> None:
     prices = read_prices("us-east-1")
     plan = make_plan(computation, Wishes(max_concurrency=1_000), Quotas(), ASSUMPTIONS, prices)
     table = rows(plan)
-    shown = (PROJECT / "docs/cost.md").read_text(encoding="utf-8")
+    shown = (PROJECT / "docs/explanation/cost.md").read_text(encoding="utf-8")
     for row in (next(row for row in table if row[0].startswith("*")), table[-1]):
         _, batches, transitions, gb_seconds, _, _, usd, _, _, time = row
         assert f"| {batches} | {transitions} | {gb_seconds} | {usd} | {time} |" in shown
