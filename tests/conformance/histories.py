@@ -23,11 +23,15 @@ _CASE_SECONDS = 50
 
 
 class Compared(NamedTuple):
-    """What became of one case: ``same``, ``refused``, ``different`` or ``hangs``, and the first difference."""
+    """What became of one case: ``same``, ``refused``, ``different`` or ``hangs``, and the first difference.
+
+    ``has_succeeded`` is about the execution here.
+    """
 
     case: Case
     verdict: str
     difference: str
+    has_succeeded: bool = False
 
     @property
     def text(self) -> str:
@@ -86,7 +90,8 @@ async def _compare(chosen: Runner, case: Case, comparator: ModuleType) -> Compar
         return Compared(case, "hangs", f"no end within {_CASE_SECONDS} s")
     recorded = _value(case["expected_history"])
     differences = comparator.history_diff(recorded, events, case["history_order"], case.get("history_ignore_types", ()))
-    return Compared(case, "different" if differences else "same", json.dumps(differences[:2], default=str))
+    verdict = "different" if differences else "same"
+    return Compared(case, verdict, json.dumps(differences[:2], default=str), outcome.row.status == "SUCCEEDED")
 
 
 def _value(text: Any) -> Any:

@@ -21,8 +21,8 @@ CASES = Path(os.environ.get("HPC_CONFORMANCE_DIR") or PROJECT.parent / "shared" 
 
 SAME, REFUSED = "same", "refused"
 
-# Waits are scaled, functions are not: cases with functions run in real time, those that compute nothing much faster,
-# and time-outs of a second leave a cold worker twice that.
+# Waits are scaled, functions are not: cases with functions or a time-out of their own run in real time, the others much
+# faster, and time-outs of a second leave a cold worker twice that.
 _SPEED = 20.0
 _FUNCTION_SPEED = 0.5
 _FUNCTIONS_AT_ONCE = 8
@@ -96,17 +96,24 @@ async def run_cases(root: Path, cases: list[Case]) -> list[Result]:
         fast_slots, real_slots = asyncio.Semaphore(_OTHERS_AT_ONCE), asyncio.Semaphore(_FUNCTIONS_AT_ONCE)
 
         async def one(case: Case) -> Result:
-            chosen, slots = (real, real_slots) if case.get("lambda_stub") else (fast, fast_slots)
+            is_timed = case.get("lambda_stub") or "TimeoutSeconds" in _fields(case["definition"])
+            chosen, slots = (real, real_slots) if is_timed else (fast, fast_slots)
             async with slots:
                 return await _run(chosen, case, check)
 
         return await asyncio.gather(*(one(case) for case in cases))
 
 
+def _fields(definition: Any) -> Any:
+    """Return the fields at the top of a definition, which may be JSON text."""
+    return json.loads(definition) if isinstance(definition, str) else definition
+
+
 async def _run(chosen: Runner, case: Case, check: Check) -> Result:
     try:
         async with asyncio.timeout(_CASE_SECONDS):
             outcome = await chosen.run(case)
+            count = len(await outcome.events()) if "expected_event_count" in case else None
     except InvalidDefinition as refusal:
         return Result(case, REFUSED, None, str(refusal))
     except TimeoutError:
@@ -116,6 +123,8 @@ async def _run(chosen: Runner, case: Case, check: Check) -> Result:
     verdict = check(with_masks(case), row.status, output, row.error, row.cause)
     if verdict != "pass":
         return Result(case, verdict, row.status, f"{row.output} {row.error} {row.cause}")
+    if count is not None and count != case["expected_event_count"]:
+        return Result(case, "events", row.status, f"{count} events instead of {case['expected_event_count']}")
     if "expected_s3" in case:
         difference = compare_files(case["expected_s3"], outcome.objects)
         if difference:

@@ -50,9 +50,11 @@ class Cursor:
         Id of the last event that none follows.
     open_state : str or None
         Type of the state that was entered and not left.
+    failure : str or None
+        Type of the event that tells of the open state's failure, once no retry follows.
     """
 
-    __slots__ = ("_attempts", "history", "last", "noted", "open_state")
+    __slots__ = ("_attempts", "failure", "history", "last", "noted", "open_state")
 
     def __init__(self, history: History, last: int = 0) -> None:
         self._attempts: dict[str, int] | None = None
@@ -60,6 +62,7 @@ class Cursor:
         self.last = last
         self.noted = 0
         self.open_state: str | None = None
+        self.failure: str | None = None
 
     def add(self, event_type: str, details_name: str = "", details: dict[str, Json] | None = None) -> int:
         self.last = self.history.add(event_type, self.last, details_name, details)

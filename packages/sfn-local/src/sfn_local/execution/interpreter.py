@@ -16,8 +16,8 @@ from sfn_local.language import Json
 from sfn_local.language.data_flow import Left
 from sfn_local.language.errors import (
     TOO_DEEP,
+    AssignmentLimitError,
     IntrinsicFailureError,
-    ItemsEvaluationError,
     QueryEvaluationError,
     ReferencePathConflictError,
     StatesError,
@@ -138,17 +138,18 @@ async def _run_state(
     attempt = 0
     while True:
         scope = _scope_in(state, frame, entered_time, attempt)
+        cursor.failure = None
         try:
             transition = await _attempt(state, payload, frame, cursor, scope=scope, entered=entered, resumed=resumed)
             break
         except StatesError as raised:
             error = _with_place(raised, state, entered)
-            if isinstance(raised, QueryEvaluationError):
+            if state.is_jsonata and isinstance(raised, (QueryEvaluationError, AssignmentLimitError)):
                 _note_evaluation_failed(error, raised, state, before, cursor)
             decision = next_retry(state.retriers, error.matched_name, counters, frame.services.random.random)
             if decision is None:
-                if isinstance(raised, ItemsEvaluationError):
-                    cursor.add("MapStateFailed")
+                if cursor.failure is not None:
+                    cursor.add(cursor.failure)
                 transition = await _catch(state, payload, frame, scope=scope, error=error, entered=entered)
                 break
         counters, resumed = decision.counters, None
@@ -221,19 +222,18 @@ def _with_place(error: StatesError, state: State, entered: int) -> StatesError:
     return in_state(error, state.name, entered) if isinstance(error, _EVALUATION_ERRORS) else error
 
 
-def _note_evaluation_failed(
-    error: StatesError, raised: QueryEvaluationError, state: State, before: int, cursor: Cursor
-) -> None:
+def _note_evaluation_failed(error: StatesError, raised: StatesError, state: State, before: int, cursor: Cursor) -> None:
     """Add the event of an expression that failed; as recorded, it follows what the state's entry follows.
 
-    Where the expression gave a time that can't be read, it follows the entry itself.
+    Where the expression gave a time that can't be read, or too much to assign, it follows the entry itself.
     """
     details = {"error": error.name, "cause": error.cause, "state": state.name}
     refused = _REFUSED_TIME.match(raised.cause or "")
+    is_too_much = isinstance(raised, AssignmentLimitError)
     field = refused or _EVALUATED_FIELD.search(raised.cause or "")
-    if field:
-        details["location"] = field[1]
-    follows = cursor.last if refused else before
+    if field or is_too_much:
+        details["location"] = field[1] if field else "Assign"
+    follows = cursor.last if refused or is_too_much else before
     cursor.last = cursor.history.add("EvaluationFailed", follows, "evaluationFailedEventDetails", details)
 
 

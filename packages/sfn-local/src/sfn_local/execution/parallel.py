@@ -14,7 +14,7 @@ from sfn_local.execution.map_items import context_item, members_or_items, select
 from sfn_local.execution.program import Program, State
 from sfn_local.execution.redrive_points import Completed, Interrupted, RedrivePoint
 from sfn_local.language import Json
-from sfn_local.language.errors import ItemsEvaluationError, QueryEvaluationError, StatesError, StatesRuntimeError
+from sfn_local.language.errors import ItemSelectionError, QueryEvaluationError, StatesError, StatesRuntimeError
 from sfn_local.language.json_text import compact
 from sfn_local.language.sizes import characters, check_characters
 
@@ -41,7 +41,7 @@ async def run_parallel(state: State, step: Step) -> Json:
         results = await group.run(len(branches))
     except StatesError:
         group.note_aborted(lambda _index, _is_failed: None)
-        step.cursor.add("ParallelStateFailed")
+        step.cursor.failure = "ParallelStateFailed"
         raise
     step.cursor.note("ParallelStateSucceeded")
     return results
@@ -52,8 +52,9 @@ async def run_inline_map(state: State, step: Step) -> Json:
     assert state.map_fields is not None
     try:
         items = list(members_or_items(await step.evaluate(state.map_fields.items.items)))
-    except QueryEvaluationError as error:
-        raise ItemsEvaluationError(error.cause) from error
+    except QueryEvaluationError:
+        step.cursor.failure = "MapStateFailed"
+        raise
     limit = state.settings.get("MaxConcurrency")
     concurrency = (await step.evaluate(limit) if limit else 0) or INLINE_CONCURRENCY
     length = {"length": len(items)}
@@ -72,9 +73,11 @@ async def run_inline_map(state: State, step: Step) -> Json:
 
     try:
         results = await group.run(min(concurrency, INLINE_CONCURRENCY))
+    except ItemSelectionError:
+        raise  # as recorded, only the execution's end tells of it
     except StatesError:
         group.note_aborted(note_iteration)
-        step.cursor.add("MapStateFailed")
+        step.cursor.failure = "MapStateFailed"
         raise
     step.cursor.note("MapStateSucceeded")
     return results
@@ -110,16 +113,23 @@ def _iteration(state: State, step: Step, item: dict[str, Json], point: RedrivePo
         if isinstance(point, Interrupted):
             output = await run_program(state.branches[0], None, frame, cursor, point)
         else:
+            if point is not None:
+                cursor.last = point.last
+            selected = await _select(state, step, item)
             if point is None:
                 cursor.add("MapIterationStarted", "mapIterationStartedEventDetails", details)
-            else:
-                cursor.last = point.last
-            selected = await step.frame.services.evaluation.run(select_item, state, step, item)
             output = await run_program(state.branches[0], selected, frame, cursor)
         cursor.note("MapIterationSucceeded", "mapIterationSucceededEventDetails", details)
         return output
 
     return run
+
+
+async def _select(state: State, step: Step, item: dict[str, Json]) -> Json:
+    try:
+        return await step.frame.services.evaluation.run(select_item, state, step, item)
+    except StatesRuntimeError as error:
+        raise ItemSelectionError(error.cause) from error
 
 
 def _kept(point: Completed, cursor: Cursor) -> Json:

@@ -42,12 +42,12 @@ class _Open:
         self.event = event
         self.input: str = details["input"]
         self.started = 0
-        self.is_group_open = False
+        self.is_failed = False
         self.branches: dict[int, _Branch] = {}
         self.map_run: str | None = None
 
     def start(self, event_id: int) -> None:
-        self.started, self.is_group_open, self.branches, self.map_run = event_id, True, {}, None
+        self.started, self.is_failed, self.branches, self.map_run = event_id, False, {}, None
 
 
 class _Branch:
@@ -71,8 +71,8 @@ class _Branch:
 
     def reopen(self) -> None:
         """Note that what had not ended runs again."""
-        if self.open is not None and self.open.started:
-            self.open.is_group_open = True
+        if self.open is not None:
+            self.open.is_failed = False
             for branch in self.open.branches.values():
                 branch.reopen()
 
@@ -150,19 +150,15 @@ class _Reader:
         return _enclosing(follows, name) or next(branch for branch in inner if name in branch.program.states)
 
     def _group_started(self, event: Event, follows: _Branch) -> _Branch:
-        kind = event["type"].removesuffix("StateStarted")
-        branch = next(each for each in follows.outward() if each.open and each.open.state.type == kind)
-        assert branch.open is not None
-        branch.open.start(event["id"])
+        """A retry follows an event of the attempt before, perhaps of a group inside that has failed for good."""
+        branch, group = _running_group(follows, event["type"].removesuffix("StateStarted"))
+        group.start(event["id"])
         return branch
 
     def _group_failed(self, event: Event, follows: _Branch) -> _Branch:
-        kind = event["type"].removesuffix("StateFailed")
-        for branch in follows.outward():
-            if branch.open and branch.open.state.type == kind and branch.open.is_group_open:
-                branch.open.is_group_open = False
-                return branch
-        return follows
+        branch, group = _running_group(follows, event["type"].removesuffix("StateFailed"))
+        group.is_failed = True
+        return branch
 
     def _iteration_started(self, event: Event, follows: _Branch) -> _Branch:
         details = event["mapIterationStartedEventDetails"]
@@ -186,6 +182,15 @@ class _Reader:
         self.error = None
         self.root.reopen()
         return self.root
+
+
+def _running_group(branch: _Branch, kind: str) -> tuple[_Branch, _Open]:
+    """Return the innermost state of this type that runs, and the branch that it is in."""
+    return next(
+        (each, each.open)
+        for each in branch.outward()
+        if each.open is not None and each.open.state.type == kind and not each.open.is_failed
+    )
 
 
 def _enclosing(branch: _Branch, name: str) -> _Branch | None:

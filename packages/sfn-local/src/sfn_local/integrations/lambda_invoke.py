@@ -13,7 +13,7 @@ from sfn_local.execution.frames import Call
 from sfn_local.iam.access import Access
 from sfn_local.integrations.parameters import check_parameters, json_text, metadata
 from sfn_local.lambda_runtime.function import FunctionError
-from sfn_local.lambda_runtime.runtime import LambdaRuntime
+from sfn_local.lambda_runtime.runtime import LambdaRuntime, RuntimeStoppedError
 from sfn_local.language import Json
 from sfn_local.language.errors import StatesError, StatesRuntimeError
 from sfn_local.language.json_text import check_size, compact, parse
@@ -103,13 +103,13 @@ class InvokeTask:
         task.add_done_callback(self._started.discard)
         answer = metadata({"Connection": "keep-alive"}, _LISTED, 0)
         answer["SdkHttpMetadata"]["HttpStatusCode"] = 202
-        return {"Payload": "", **answer, "StatusCode": 202}
+        return {"Payload": None, **answer, "StatusCode": 202}
 
     async def _run(self, arn: str, payload: str) -> None:
         try:
             await _invoke(self._runtime, arn, payload, "lambda")
-        except StatesError as error:
-            LOGGER.warning("asynchronous invocation of %s failed: %s", arn, error.name)
+        except (StatesError, RuntimeStoppedError) as error:
+            LOGGER.warning("asynchronous invocation of %s failed: %s", arn, error)
 
     def _arn(self, name: str) -> str:
         """Return the ARN that a function's name, partial or whole ARN stands for; ``$LATEST`` is the only version."""

@@ -75,9 +75,8 @@ class S3Task:
         modelled = {shape.name for shape in service_model("s3").error_shapes} - {"AccessDenied"}
         name = f"{error.code}Exception" if error.code in modelled else "S3Exception"
         message = _MESSAGES.get(error.code, error.message)
-        return StatesError(
-            f"S3.{name}", f"{message} (Service: S3, Status Code: {error.status}, Request ID: {uuid.uuid4()})"
-        )
+        ids = f"Request ID: {uuid.uuid4()}, Extended Request ID: {uuid.uuid4()}"
+        return StatesError(f"S3.{name}", f"{message} (Service: S3, Status Code: {error.status}, {ids})")
 
 
 def s3_tasks(s3: Service) -> dict[str, S3Task]:

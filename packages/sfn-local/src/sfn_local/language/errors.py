@@ -78,12 +78,16 @@ class DataLimitExceededError(PredefinedError):
     NAME = "States.DataLimitExceeded"
 
 
-class VariableLimitError(DataLimitExceededError):
+class AssignmentLimitError(DataLimitExceededError):
+    """What a state assigns makes the variables of the execution exceed their size limit."""
+
+
+class VariableLimitError(AssignmentLimitError):
     """A variable, or what one state assigns, over its size limit."""
 
 
-class ItemsEvaluationError(QueryEvaluationError):
-    """Items of a Map state that can't be evaluated."""
+class ItemSelectionError(StatesRuntimeError):
+    """ItemSelector of an inline Map state has a path without a value."""
 
 
 class IntrinsicFailureError(PredefinedError):

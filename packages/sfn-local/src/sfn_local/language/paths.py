@@ -92,7 +92,7 @@ class Path:
         except MissingPathError:
             raise StatesRuntimeError(
                 f"The JSONPath '{self.text}' specified for the field '{field}' could not be found"
-                f" in the input '{compact(document)}'"
+                f" in the input '{compact(scope.context if self.is_context else document)}'"
             ) from None
 
 

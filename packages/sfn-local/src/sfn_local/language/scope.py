@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from sfn_local.language import Json
-from sfn_local.language.errors import DataLimitExceededError, StatesRuntimeError, VariableLimitError
+from sfn_local.language.errors import AssignmentLimitError, StatesRuntimeError, VariableLimitError
 from sfn_local.language.json_text import size_bytes
 
 # Source: AWS documentation, "Passing data between states with variables", limits.
@@ -60,7 +60,7 @@ class Scope:
         ------
         StatesRuntimeError
             If a name belongs to an enclosing scope.
-        DataLimitExceededError
+        AssignmentLimitError
             If one variable, this assignment, or all variables of the scope are over their limits.
         """
         if not values:
@@ -74,7 +74,7 @@ class Scope:
         if total > MAX_ALL_VARIABLES_BYTES:
             total = sum(map(size_bytes, variables.values()))
         if total > MAX_ALL_VARIABLES_BYTES:
-            raise DataLimitExceededError(
+            raise AssignmentLimitError(
                 f"Execution total variable size limit exceeded. State '{self._state}' assigned variables that exceed"
                 f" the total execution limit by {total - MAX_ALL_VARIABLES_BYTES} bytes."
             )

@@ -86,7 +86,7 @@ async def run_distributed_map(state: State, step: Step) -> Json:
     except StatesRuntimeError:  # recorded: a tolerance that its path doesn't give ends the state without a word
         raise
     except StatesError:
-        step.cursor.add("MapStateFailed")
+        step.cursor.failure = "MapStateFailed"
         raise
     _note_map_run(step, map_run)
     try:
@@ -105,7 +105,7 @@ async def run_distributed_map(state: State, step: Step) -> Json:
         maps.map_runs.close(map_run, "FAILED", clock.time())
         details = {key: text for key, text in (("error", error.name), ("cause", error.cause)) if text}
         step.cursor.add("MapRunFailed", "mapRunFailedEventDetails", details)
-        step.cursor.add("MapStateFailed")
+        step.cursor.failure = "MapStateFailed"
         raise
     except BaseException:
         await map_run.log.flush()

@@ -83,6 +83,26 @@ def test_retries_begin_anew_with_each_redrive(home: Home) -> None:
     assert len(of_type(home.events(failed.arn), "TaskScheduled")) == 9
 
 
+def test_groups_that_were_retried_inside_each_other_go_on_from_their_last_attempt(home: Home) -> None:
+    def group(name: str, inner: dict[str, Any]) -> dict[str, Any]:
+        retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 1}]
+        processor = {"StartAt": inner["name"], "States": {inner["name"]: inner["state"]}}
+        state = {"Type": "Map", "ItemsPath": "$", "MaxConcurrency": 1, "ItemProcessor": processor, "Retry": retry}
+        return {"name": name, "state": {**state, "End": True}}
+
+    outer = group("Outer", group("Inner", {"name": "Read", "state": read_task("nested retries", End=True)}))
+    failed = home.run(machine("Outer", Outer=outer["state"]), [[0]])
+    events = home.events(failed.arn)
+    assert len(of_type(events, "MapStateStarted")) == 6
+    assert len(of_type(events, "MapStateFailed")) == 3  # of each inner attempt's last, and the outer one's
+    home.put("nested retries", "text")
+    described = redrive(home, failed.arn)
+    assert json.loads(described["output"]) == [[{"body": "text"}]]
+    resumed = [event["type"] for event in home.events(failed.arn)[len(events) :]]
+    assert "MapStateStarted" not in resumed
+    assert "MapIterationStarted" not in resumed
+
+
 def test_branches_that_succeeded_keep_their_results(home: Home) -> None:
     def branch(name: str, **fields: Any) -> dict[str, Any]:
         begin = {"Type": "Pass", "Result": name, "ResultPath": "$.name", "Next": name}

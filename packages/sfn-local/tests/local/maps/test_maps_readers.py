@@ -47,8 +47,8 @@ FILES = [
     ("big.json", "[12345678901234567890123, 1.5]", {"InputType": "JSON"}, [12345678901234567890123, 1.5]),
     (
         "object.json",
-        '{"b": {"port": 80}, "a": 2}',
-        {"InputType": "JSON"},
+        '{"servers": {"b": {"port": 80}, "a": 2}}',
+        {"InputType": "JSON", "ItemsPointer": "/servers"},
         [{"Key": "b", "Value": {"port": 80}}, {"Key": "a", "Value": 2}],
     ),
     (
@@ -100,7 +100,9 @@ BROKEN = [
     ("nan.jsonl", "NaN\n", {"InputType": "JSONL"}, "NaN is not a JSON number"),
     ("broken.json", "[1, 2", {"InputType": "JSON"}, "premature EOF"),
     ("trailing.json", "[1] 2", {"InputType": "JSON"}, "trailing garbage"),
-    ("scalar.json", "3", {"InputType": "JSON"}, "no array or object at the top of the file"),
+    ("scalar.json", "3", {"InputType": "JSON"}, "Attempting to map over non-iterable node."),
+    ("pairs.json", '{"a": 1}', {"InputType": "JSON"}, "Attempting to map over non-iterable node."),
+    ("text.json", '{"a": "b"}', {"InputType": "JSON", "ItemsPointer": "/a"}, "map over non-iterable node."),
     ("absent.json", '{"a": 1}', {"InputType": "JSON", "ItemsPointer": "/b"}, "no member at /b"),
     ("through.json", '{"a": 1}', {"InputType": "JSON", "ItemsPointer": "/a/b"}, "no member at /a/b"),
     ("huge.json", "[1e999]", {"InputType": "JSON"}, "is not a number"),

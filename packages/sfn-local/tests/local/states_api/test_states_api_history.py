@@ -190,6 +190,29 @@ def test_map_failure_names_the_iteration_that_failed_and_those_it_aborted(states
     assert tail[-2:] == [(failed, "MapStateFailed"), (events[-2]["id"], "ExecutionFailed")]
 
 
+@pytest.mark.parametrize("kind", ["Map", "Parallel"])
+def test_failure_of_a_group_is_told_once_no_retry_follows(states: States, kind: str) -> None:
+    inner = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}}
+    work = {"ItemProcessor": inner} if kind == "Map" else {"Branches": [inner]}
+    retry = [{"ErrorEquals": ["E"], "MaxAttempts": 2, "IntervalSeconds": 1}]
+    arn = states.create(f"retried-{kind}", chain(S={"Type": kind, "Retry": retry, **work}))
+    kinds = [event["type"] for event in states.events(states.run(arn, [0])["executionArn"])]
+    assert kinds.count(f"{kind}StateStarted") == 3
+    assert kinds[-2:] == [f"{kind}StateFailed", "ExecutionFailed"]
+    assert kinds.count(f"{kind}StateFailed") == 1
+
+
+def test_item_selector_without_a_value_ends_the_execution_before_the_iteration_starts(states: States) -> None:
+    processor = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    selector = {"source.$": "$$.Map.Item.Source"}
+    arn = states.create("no-source", chain(M={"Type": "Map", "ItemProcessor": processor, "ItemSelector": selector}))
+    execution = states.run(arn, [0])
+    kinds = [event["type"] for event in states.events(execution["executionArn"])]
+    assert kinds == ["ExecutionStarted", "MapStateEntered", "MapStateStarted", "ExecutionFailed"]
+    assert """'source.$' could not be found in the input '{"Execution":{"Id":""" in execution["cause"]
+    assert execution["cause"].endswith(""""Map":{"Item":{"Index":0,"Value":0}}}'""")
+
+
 def test_map_with_one_at_a_time_starts_nothing_after_a_failure(states: States) -> None:
     processor = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}}
     state = {"Type": "Map", "MaxConcurrency": 1, "ItemProcessor": processor}
