@@ -69,6 +69,7 @@ class Runner:
         store = self._stack.enter_context(contextlib.closing(Store(folder / "executions.sqlite")))
         clock = Clock(self._speed)
         machines, _services = compose(account=ACCOUNT, clock=clock, runtime=self._runtime, objects=objects, store=store)
+        self._stack.callback(machines.close)
         return Home(machines, objects)
 
     def _make_resources(self, case: Case, home: Home) -> None:
