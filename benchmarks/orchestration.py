@@ -1,4 +1,4 @@
-"""What a child execution of a Distributed Map costs, with its history and the store on.
+"""What a child execution of a Distributed Map costs, with its history and the store on, and its role asked every time.
 
 Each figure comes from a process of its own, so that its peak of memory is its own.  Beside it stand moto, whose
 interpreter needs antlr4-python3-runtime and jsonpath-ng, and a ministack that listens at MINISTACK_URL; both are given
@@ -26,6 +26,8 @@ import boto3
 from sfn_local.arns import Account
 from sfn_local.clock import Clock
 from sfn_local.engine import compose
+from sfn_local.iam.access import Access, Policies, Role
+from sfn_local.iam.policies import parse
 from sfn_local.object_store import ObjectStore
 from sfn_local.storage.store import Store
 
@@ -36,6 +38,14 @@ BUCKET = "benchmark"
 ITEMS = "items.json"
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:benchmark"
 ROLE = "arn:aws:iam::000000000000:role/benchmark"
+# As narrow as the roles of a stack are.
+RIGHTS = {
+    "lambda:InvokeFunction": NOOP,
+    "s3:GetObject": f"arn:aws:s3:::{BUCKET}/{ITEMS}",
+    "s3:PutObject": f"arn:aws:s3:::{BUCKET}/results/*",
+    "states:StartExecution": MACHINE,
+    "states:DescribeExecution": MACHINE.replace(":stateMachine:", ":execution:") + ":*",
+}
 WORKERS = 2
 MAX_CONCURRENCY = 64
 _MIB = 1024 * 1024
@@ -72,6 +82,13 @@ def definition(state: dict[str, Any]) -> str:
     return json.dumps({"StartAt": "Map", "States": states})
 
 
+def access() -> Access:
+    """The role of the machine, with what it needs."""
+    statements = [{"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in RIGHTS.items()]
+    role = Role(arn=ROLE, trust=(), statements=parse({"Statement": statements}, "benchmark"))
+    return Access(Policies(roles={role.name: role}))
+
+
 def items(count: int) -> bytes:
     return json.dumps([{"batch": index} for index in range(count)]).encode()
 
@@ -86,7 +103,7 @@ async def run_here(state: dict[str, Any], count: int, folder: Path) -> dict[str,
             objects.create_bucket(BUCKET)
             objects.put(BUCKET, ITEMS, [items(count)])
             machines, _services = compose(
-                account=Account(), clock=Clock(), runtime=runtime, objects=objects, store=store
+                account=Account(), clock=Clock(), runtime=runtime, objects=objects, store=store, access=access()
             )
             machine = machines.register(
                 arn=MACHINE, name="benchmark", machine_type="STANDARD", role_arn=ROLE, definition=definition(state)

@@ -112,9 +112,17 @@ class MapReduce(Construct):
             log_retention=log_retention,
             timeout_seconds=run_timeout_seconds,
         )
+        if express:
+            self._take_redriving_away()
         if results_bucket.encryption_key is not None:
             # The reader and the writer of the map get no rights on the key from aws-cdk-lib (aws-cdk issue 32144).
             results_bucket.encryption_key.grant_encrypt_decrypt(self.state_machine)
+
+    def _take_redriving_away(self) -> None:
+        """Leave out the last statement of aws-cdk-lib's policy: a redrive starts Express children anew."""
+        policy = self.state_machine.node.find_child("DistributedMapPolicy").node.default_child
+        assert isinstance(policy, cdk.CfnResource)
+        policy.add_property_deletion_override("PolicyDocument.Statement.2")
 
     def _require_result_writer_v2(self) -> None:
         if not cdk.FeatureFlags.of(self).is_enabled(RESULT_WRITER_FLAG):
