@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
-from emulator import ACCOUNT, REGION, run_to_end, search_path
+from emulator import ACCOUNT, REGION
+from side_environment import run_to_end, search_path
 
 from hpc.targets.client import local_config, local_session
 

@@ -1,86 +1,21 @@
 """An emulator of AWS on loopback, in an environment of its own: its pins are not the project's."""
 
 import contextlib
-import hashlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-PINS = tuple(Path(__file__).with_name(name) for name in ("requirements.txt", "package.json"))
+from side_environment import search_path
+
 # Not the ones that AWS's examples and the emulator have by default: what is written into a template shows.
 ACCOUNT = "111122223333"
 REGION = "eu-central-1"
-INSTALL_SECONDS = 300
 START_SECONDS = 60
-
-
-class NotInstalledError(Exception):
-    """The emulator can't be installed; the text says why."""
-
-
-def search_path() -> str:
-    """Where uv, npm and node are: beside the Python that runs the tests, before all others."""
-    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-
-
-def run_to_end(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], timeout_seconds: float
-) -> subprocess.CompletedProcess[str]:
-    """Run a command that asks nobody anything."""
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout_seconds,
-    )
-
-
-def install(cache: Path) -> Path:
-    """Return the emulator's environment, which is made once for its pins and this Python.
-
-    Raises
-    ------
-    NotInstalledError
-        If a tool is missing or a registry does not answer.
-    """
-    digest = hashlib.sha256(sys.version.encode() + b"".join(pin.read_bytes() for pin in PINS)).hexdigest()[:16]
-    made = cache / f"emulator-{digest}"
-    if made.is_dir():
-        return made
-    unfinished = Path(tempfile.mkdtemp(prefix="emulator-unfinished-", dir=cache))
-    try:
-        for pin in PINS:
-            shutil.copy(pin, unfinished)
-        _install(unfinished, "uv", "venv", "--quiet", "--python", sys.executable, "python")
-        _install(unfinished, "uv", "pip", "install", "--quiet", "--python", "python", "--requirement", PINS[0].name)
-        _install(unfinished, "npm", "install", "--quiet", "--no-audit", "--no-fund", "--no-package-lock")
-        with contextlib.suppress(OSError):  # another process was faster
-            unfinished.rename(made)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return made
-
-
-def _install(folder: Path, *command: str) -> None:
-    environment = {**os.environ, "PATH": search_path()}
-    try:
-        done = run_to_end(command, folder, environment, INSTALL_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotInstalledError(str(error)) from error
-    if done.returncode != 0:
-        raise NotInstalledError(f"{' '.join(command[:2])}: {done.stderr.strip()[-500:]}")
 
 
 @contextlib.contextmanager

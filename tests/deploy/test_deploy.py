@@ -7,11 +7,13 @@ emulator's CloudFormation leaves out is not asserted: AWS Batch, a bucket's tags
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from deployment import CDK, STACK, Account, Deployed, look
-from emulator import ACCOUNT, REGION, NotInstalledError, install, serve
+from emulator import ACCOUNT, REGION, serve
+from side_environment import NotInstalledError, install
 
 CHANGES = ("-c", "hpc:compute_memory_mib=3538", "-c", "hpc:max_concurrency=7")
 
@@ -32,7 +34,7 @@ def account(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     if not CDK.exists():
         pytest.skip("the CDK CLI is not installed: make node_modules/ready")
     try:
-        installed = install(pytestconfig.cache.mkdir("emulator"))
+        installed = install(Path(__file__).parent, pytestconfig.cache.mkdir("emulator"))
     except NotInstalledError as error:
         pytest.skip(f"the emulator can't be installed: {error}")
     with serve(installed, tmp_path_factory.mktemp("emulator")) as endpoint_url:
