@@ -10,7 +10,6 @@ from typing import Any
 from hpc_stack.config import HpcConfig  # before aws_cdk, because the package says which node that runs on
 
 import aws_cdk as cdk  # isort: skip
-from hpc_stack.asset_modes import open_assets
 from hpc_stack.stack import HpcStack
 
 ROOT = Path(__file__).parent
@@ -42,7 +41,7 @@ def main() -> None:
         app = make_app(os.environ.get("CDK_OUTDIR", str(ROOT / "cdk.out")), read_context())
     except ValueError as error:
         sys.exit(f"app.py: {error}")
-    open_assets(Path(app.synth().directory))
+    app.synth()
 
 
 if __name__ == "__main__":

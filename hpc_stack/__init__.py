@@ -1,8 +1,22 @@
-"""What is deployed: the CDK constructs of the pipeline and the stack that composes them."""
+"""What is deployed: the CDK constructs of the pipeline, and `ServerlessHpc` that composes them.
+
+::
+
+    from hpc_stack import ServerlessHpc
+
+    ServerlessHpc(stack, "Hpc", workloads="my_workloads/")
+"""
 
 import os
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpc_stack.serverless_hpc import ServerlessHpc
+
+__all__ = ["ServerlessHpc"]
 
 
 def _use_bundled_node() -> None:
@@ -20,3 +34,10 @@ def _use_bundled_node() -> None:
 
 
 _use_bundled_node()
+
+
+def __getattr__(name: str) -> Any:
+    """Import the construct when it is asked for: aws_cdk takes a second, and other modules here do without it."""
+    if name in __all__:
+        return getattr(import_module("hpc_stack.serverless_hpc"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

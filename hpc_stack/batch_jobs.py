@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_batch as batch
@@ -16,7 +17,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hpc_stack import pythons, run_keys
-from hpc_stack.handlers import ASSET_EXCLUDE, PROJECT_ROOT, allow, allow_objects
+from hpc_stack.handlers import ASSET_EXCLUDE, allow, allow_objects
 
 # nobody of the Debian image.
 USER = "65534:65534"
@@ -59,6 +60,8 @@ class BatchJobs(Construct):
         Where jobs run.
     image
         Where the image is; empty for one that is built from ``lambdas/`` when the stack is deployed.
+    sources
+        Folder that an image is built from.
     python
         Version of Python in an image that is built, such as "3.14".
     heartbeat_seconds
@@ -84,6 +87,7 @@ class BatchJobs(Construct):
         security_group: ec2.ISecurityGroup,
         is_public: bool,
         image: str,
+        sources: Path,
         python: str,
         size: JobSize,
         heartbeat_seconds: int,
@@ -119,8 +123,7 @@ class BatchJobs(Construct):
             self,
             "JobDefinition",
             container=self._define_container(
-                image=image,
-                python=python,
+                image=self._find_image(image, sources, python, ARCHITECTURES[size.architecture][1]),
                 size=size,
                 is_public=is_public,
                 environment={
@@ -164,24 +167,22 @@ class BatchJobs(Construct):
     def _define_container(
         self,
         *,
-        image: str,
-        python: str,
+        image: ecs.ContainerImage,
         size: JobSize,
         is_public: bool,
         environment: dict[str, str],
         log_retention: logs.RetentionDays,
     ) -> batch.EcsFargateContainerDefinition:
         log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY)
-        cpu_architecture, platform = ARCHITECTURES[size.architecture]
         return batch.EcsFargateContainerDefinition(
             self,
             "Container",
-            image=self._find_image(image, python, platform),
+            image=image,
             command=COMMAND,
             user=USER,
             cpu=size.vcpus,
             memory=cdk.Size.mebibytes(size.memory_mib),
-            fargate_cpu_architecture=cpu_architecture,
+            fargate_cpu_architecture=ARCHITECTURES[size.architecture][0],
             fargate_operating_system_family=ecs.OperatingSystemFamily.LINUX,
             assign_public_ip=is_public,
             readonly_root_filesystem=True,
@@ -191,13 +192,13 @@ class BatchJobs(Construct):
             logging=ecs.LogDriver.aws_logs(log_group=log_group, stream_prefix="job"),
         )
 
-    def _find_image(self, image: str, python: str, platform: ecr_assets.Platform) -> ecs.ContainerImage:
+    def _find_image(self, image: str, sources: Path, python: str, platform: ecr_assets.Platform) -> ecs.ContainerImage:
         if not image:
             return ecs.ContainerImage.from_docker_image_asset(
                 ecr_assets.DockerImageAsset(
                     self,
                     "Image",
-                    directory=str(PROJECT_ROOT),
+                    directory=str(sources),
                     file="lambdas/Dockerfile",
                     platform=platform,
                     build_args={"PYTHON_IMAGE": pythons.base_image(python)},

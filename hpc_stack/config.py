@@ -1,6 +1,6 @@
 """Settings: from the CDK context keys ``hpc:*`` to one typed, checked value that is handed down."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -8,6 +8,7 @@ from hpc_stack.pythons import AUTO, VERSIONS
 from hpc_stack.setting_rules import BUCKET_NAME, KMS_KEY_ARN, SWITCH, Dollars, Names, Rule, Text, Whole, one_of
 
 PREFIX = "hpc:"
+STACK_NAME = "stack_name"
 
 # Days -> name in ``aws_logs.RetentionDays`` (CloudWatch Logs takes only certain numbers of days).
 LOG_RETENTION = {
@@ -204,11 +205,30 @@ class HpcConfig:
             If a ``hpc:*`` key is not known, or its value is not allowed.
         """
         given = {key.removeprefix(PREFIX): value for key, value in context.items() if key.startswith(PREFIX)}
-        known = [each.name for each in fields(cls)]
-        unknown = sorted(set(given) - set(known))
-        if unknown:
-            raise ConfigError(
-                f"unknown setting {', '.join(PREFIX + name for name in unknown)}; "
-                f"known: {', '.join(PREFIX + name for name in known)}"
-            )
+        _check_known(given, [each.name for each in fields(cls)], PREFIX)
         return cls(**given)
+
+    @classmethod
+    def for_construct(cls, settings: Mapping[str, Any]) -> "HpcConfig":
+        """Read the settings of a construct: all but the name of the stack, which is not the construct's.
+
+        Raises
+        ------
+        ConfigError
+            If a setting is not known, or its value is not allowed.
+        """
+        _check_known(settings, [each.name for each in fields(cls) if each.name != STACK_NAME])
+        return cls(**settings)
+
+    def construct_settings(self) -> dict[str, Any]:
+        """Return what `for_construct` reads."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != STACK_NAME}
+
+
+def _check_known(given: Mapping[str, Any], known: Sequence[str], prefix: str = "") -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"unknown setting {', '.join(prefix + name for name in unknown)}; "
+            f"known: {', '.join(prefix + name for name in known)}"
+        )

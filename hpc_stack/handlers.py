@@ -11,8 +11,6 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-PROJECT_ROOT = Path(__file__).parents[1]
-
 # In the form of .dockerignore, the only one with which synthesis doesn't walk folders like .venv.
 ASSET_EXCLUDE = (
     *("*", "!lambdas"),
@@ -27,9 +25,9 @@ def python_runtime(version: str) -> lambda_.Runtime:
     return runtime
 
 
-def handlers_code(project_root: Path = PROJECT_ROOT) -> lambda_.Code:
-    """Return the asset: the folder ``lambdas/`` of the project and nothing else, so that running changes no hash."""
-    return lambda_.Code.from_asset(str(project_root), ignore_mode=cdk.IgnoreMode.DOCKER, exclude=list(ASSET_EXCLUDE))
+def handlers_code(sources: Path) -> lambda_.Code:
+    """Return the asset: the folder ``lambdas/`` of the sources and nothing else, so that running changes no hash."""
+    return lambda_.Code.from_asset(str(sources), ignore_mode=cdk.IgnoreMode.DOCKER, exclude=list(ASSET_EXCLUDE))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,7 @@ def test_nag_finds_nothing_that_is_not_acknowledged(settings: dict[str, object],
 @pytest.mark.parametrize("resource", ["*", "arn:aws:s3:::other/*"])
 def test_nag_finds_a_wildcard_that_somebody_adds(resource: str, tmp_path: Path) -> None:
     app = make_checked_app(tmp_path)
-    role = stack_of(app).node.find_child("Functions").node.find_child("StartRole")
+    role = stack_of(app).node.find_child("Default").node.find_child("Functions").node.find_child("StartRole")
     assert isinstance(role, iam.Role)
     role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[resource]))
     with pytest.raises(RuntimeError, match=re.escape(f"IAM5[Resource::{resource}]")):
