@@ -100,9 +100,10 @@ def acknowledge_batch_jobs(
         {
             results_bucket.arn_for_objects("runs/*"): f"{LATER}; jobs read settings and items there",
             results_bucket.arn_for_objects("uploads/*"): "jobs read data there, named by whoever puts it",
-            results_bucket.arn_for_objects("runs/*/parts/*"): f"{LATER}; jobs write long outputs there",
-            results_bucket.arn_for_objects("runs/*/batch/*"): f"{LATER}; children of array jobs write there",
-            results_bucket.arn_for_objects("runs/*/batch_callback/*"): f"{LATER}; jobs with a task token write there",
+            **{
+                results_bucket.arn_for_objects(key): f"{LATER}; jobs write {key} and nothing else there"
+                for key in run_keys.JOB
+            },
             "*": "a token for the image registry is for the whole registry",
             **acknowledged_sources(source_buckets),
         },
