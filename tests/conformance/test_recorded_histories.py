@@ -1,4 +1,4 @@
-"""Histories and ends of executions recorded from AWS beside those of the same definitions here."""
+"""Histories, ends of executions and API answers recorded from AWS beside those of the same requests here."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from histories import HISTORIES, read_cases, run_histories, summary
 from recordings import Results, run_cases
+from sequences import run_sequences
 
 pytestmark = pytest.mark.skipif(not HISTORIES.is_dir(), reason=f"there are no recorded histories at {HISTORIES}")
 
@@ -32,3 +33,13 @@ def test_newer_executions_end_as_recorded(tmp_path: Path, record_property: Calla
     assert len(results.all) - len(different) >= SAME * len(results.all), "\n".join(each.text for each in different)
     assert not [each.text for each in different if each.status == "SUCCEEDED"]
     assert not [json.dumps(result.case["name"]) for result in different if result.verdict == "hangs"]
+
+
+def test_recorded_api_sequences_get_the_same_answers(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    compared = run_sequences(tmp_path)
+    record_property("conformance", summary("sequences", compared))
+    judged = [each for each in compared if each.verdict != "refused"]
+    different = [each for each in judged if each.verdict != "same"]
+    assert len(judged) - len(different) >= SAME * len(judged), "\n".join(each.text for each in different)

@@ -12,6 +12,15 @@ from sfn_local.language.invalid import InvalidDefinition
 _STANDARD_ONLY = (".waitForTaskToken", ".sync:2", ".sync")
 
 
+def why_not_express(resource: str) -> str | None:
+    """Return why a task of an Express state machine can't have this resource; None if it can.
+
+    Source: a recorded diagnostic, which ends with a space.
+    """
+    pattern = next((end for end in _STANDARD_ONLY if resource.endswith(end)), None)
+    return pattern and f"Express state machine does not support '{pattern}' service integration "
+
+
 def check_express(fields: Mapping[str, Json]) -> None:
     """Check a definition that is otherwise valid.
 
@@ -22,11 +31,9 @@ def check_express(fields: Mapping[str, Json]) -> None:
     """
     for name, state in states_of_workflow(fields):
         place = f"/States/{name}"
-        pattern = next((end for end in _STANDARD_ONLY if state.get("Resource", "").endswith(end)), None)
-        if pattern is not None:
-            raise InvalidDefinition(
-                f"{place}/Resource", f"Express state machine does not support '{pattern}' service integration"
-            )
+        reason = why_not_express(state.get("Resource", ""))
+        if reason is not None:
+            raise InvalidDefinition(f"{place}/Resource", reason)
         processor = state.get("ItemProcessor", {})
         if processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
             raise InvalidDefinition(

@@ -27,9 +27,9 @@ def check_fields(value: Json, kind: str, fields: tuple[Field, ...], where: Where
     known = {field.name: field for field in fields}
     for name, member in value.items():
         _check_field(name, member, known, where)
-    for field in fields:
-        if field.is_required and field.name not in value and _has(field, where):
-            raise InvalidDefinition(where.place, f"{field.name} is missing ({kind})")
+    missing = [field.name for field in fields if field.is_required and field.name not in value and _has(field, where)]
+    if missing:  # the sentence is recorded
+        raise InvalidDefinition(where.place, f"These fields are required: [{', '.join(missing)}]")
     for names, is_required in EXCLUSIVE.get(kind, ()):
         checks.check_exclusive(value, names, is_required, where)
     return value

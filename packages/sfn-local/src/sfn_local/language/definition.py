@@ -1,7 +1,7 @@
 """Load a state machine's definition: everything that can't run here is refused now, by name and place.
 
-**Differs from AWS:** one error at a time, in our words; ``ValidateStateMachineDefinition`` there gives several, with
-codes.  A variable that is never assigned is found when it is read.
+**Differs from AWS:** errors are in our words where none was recorded, one error a state.  A variable that is never
+assigned is found when it is read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +20,9 @@ NO_TERMINAL_STATE = "no terminal state"  # how the reason of such a refusal is t
 
 ResourceCheck = Callable[[str], str | None]  # a task's Resource -> why it can't be run, or None
 
-__all__ = ["NO_TERMINAL_STATE", "InvalidDefinition", "load", "states_of_workflow"]
+Report = Callable[[InvalidDefinition], None]  # takes an error of one state, or raises it
+
+__all__ = ["NO_TERMINAL_STATE", "InvalidDefinition", "find_errors", "load", "states_of_workflow"]
 
 
 def load(source: str | Mapping[str, Json], check_resource: ResourceCheck | None = None) -> Mapping[str, Json]:
@@ -39,16 +41,34 @@ def load(source: str | Mapping[str, Json], check_resource: ResourceCheck | None 
         If anything in it is unknown, misplaced, out of range or not supported; the text tells where.
     """
     try:
-        return _load(_parse(source) if isinstance(source, str) else source, check_resource)
+        return _load(_parse(source) if isinstance(source, str) else source, check_resource, _raise)
     except RecursionError:
         raise InvalidDefinition("", "nested too deep") from None
 
 
-def _load(fields: Json, check_resource: ResourceCheck | None) -> Mapping[str, Json]:
+def find_errors(text: str, check_resource: ResourceCheck) -> list[InvalidDefinition]:
+    """Return the errors of a definition, one a state; those of the whole only where no state has any."""
+    errors: list[InvalidDefinition] = []
+    try:
+        _load(_parse(text), check_resource, errors.append)
+    except InvalidDefinition as error:
+        errors.append(error)
+    except RecursionError:
+        errors.append(InvalidDefinition("", "nested too deep"))
+    return errors
+
+
+def _raise(error: InvalidDefinition) -> None:
+    raise error
+
+
+def _load(fields: Json, check_resource: ResourceCheck | None, report: Report) -> Mapping[str, Json]:
     language = fields.get("QueryLanguage", JSONPATH) if isinstance(fields, Mapping) else JSONPATH
     where = Where("", "", language == JSONATA)
     machine = check_fields(fields, "state machine", OBJECT_FIELDS["state machine"], where)
-    loader = _Loader(machine_is_jsonata=language == JSONATA, check_resource=check_resource, names={}, labels={})
+    loader = _Loader(
+        machine_is_jsonata=language == JSONATA, check_resource=check_resource, report=report, names={}, labels={}
+    )
     loader.workflow(machine, where)
     return machine
 
@@ -83,16 +103,33 @@ class _Loader:
 
     machine_is_jsonata: bool
     check_resource: ResourceCheck | None
+    report: Report
     names: dict[str, str]  # state name: place
     labels: dict[str, str]  # Label: place
 
     def workflow(self, workflow: Mapping[str, Json], where: Where) -> None:
-        """StartAt, States and what they name: every target exists, every state is reached."""
+        """StartAt, States and what they name."""
         states, place = workflow["States"], where.at("States")
         if not isinstance(states, dict) or not states:
             raise refuse(place, "an object with at least one state", states)
-        for name, state in states.items():
-            self.state(name, state, Where(place.place, name, self.machine_is_jsonata).at(name))
+        are_valid = [
+            self.is_valid(name, state, Where(place.place, name, self.machine_is_jsonata).at(name))
+            for name, state in states.items()
+        ]
+        if all(are_valid):
+            self.transitions(workflow, where)
+
+    def is_valid(self, name: str, state: Json, where: Where) -> bool:
+        try:
+            self.state(name, state, where)
+        except InvalidDefinition as error:
+            self.report(error)
+            return False
+        return True
+
+    def transitions(self, workflow: Mapping[str, Json], where: Where) -> None:
+        """What valid states name: every target exists, every state is reached."""
+        states, place = workflow["States"], where.at("States")
         _check_target(workflow["StartAt"], states, where.at("StartAt"))
         targets = {name: list(_targets(state, place.at(name))) for name, state in states.items()}
         for target, at in (found for each in targets.values() for found in each):

@@ -50,7 +50,7 @@ _PARAMETERS = (Field("Parameters", "template", JSONPATH), Field("Arguments", "js
 _RESULT_PATH = Field("ResultPath", "reference path or null", JSONPATH)
 _RESULT = (Field("ResultSelector", "template", JSONPATH), _RESULT_PATH)
 _ERRORS = (Field("Retry", "retriers"), Field("Catch", "catchers"))
-_WORKFLOW = (Field("StartAt", "text", is_required=True), Field("States", "states", is_required=True), _COMMENT)
+_WORKFLOW = (Field("States", "states", is_required=True), Field("StartAt", "text", is_required=True), _COMMENT)
 
 STATE_FIELDS: Mapping[str, tuple[Field, ...]] = {
     "Pass": _fields(

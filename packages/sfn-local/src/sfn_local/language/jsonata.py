@@ -36,6 +36,11 @@ def is_expression(value: Json) -> bool:
     return isinstance(value, str) and value.startswith(_OPEN) and value.endswith(_CLOSE) and len(value) >= 4
 
 
+def expression_text(value: str) -> str:
+    """Return what stands between the marks of an expression."""
+    return value[len(_OPEN) : -len(_CLOSE)].strip()
+
+
 def states_of(state_input: Json, scope: Scope, **more: Json) -> States:
     """``$states`` for an expression; `more` holds ``result`` or ``errorOutput`` where the field has one."""
     return {"input": state_input, **more, "context": scope.context}
@@ -107,7 +112,7 @@ def compile_expression(value: str, field: str) -> Expression:
     """
     from sfn_local.language.jsonata_engine import compile_text  # noqa: PLC0415  50 ms that JSONPath doesn't need
 
-    text = value[len(_OPEN) : -len(_CLOSE)].strip()
+    text = expression_text(value)
     try:
         return Expression(text, field, compile_text(text))
     except ValueError as error:

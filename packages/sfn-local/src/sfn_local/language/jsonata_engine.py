@@ -4,6 +4,7 @@ Time and memory are bounded where it is evaluated, see `sfn_local.language.evalu
 """
 
 import contextlib
+import functools
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -161,6 +162,12 @@ def compile_text(text: str) -> Callable[[Mapping[str, Json]], Json]:
         return json.loads(answer)
 
     return run
+
+
+@functools.cache
+def function_names() -> frozenset[str]:
+    """Return the names of all functions that an expression may call."""
+    return frozenset({*Jsonata.static_frame.bindings, *functions()})
 
 
 _VALUE, _FAILED = "value", "failed"

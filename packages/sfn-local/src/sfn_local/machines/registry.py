@@ -8,14 +8,14 @@ import asyncio
 import json
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from sfn_local.clock import Clock
 from sfn_local.execution.execution import Execution, Redrive
 from sfn_local.execution.executions import Executions
-from sfn_local.execution.express import check_express
+from sfn_local.execution.express import check_express, why_not_express
 from sfn_local.execution.frames import Cursor, Frame, Services
 from sfn_local.execution.integrations import Integrations, UnsupportedResourceError
 from sfn_local.execution.interpreter import run_program
@@ -27,7 +27,7 @@ from sfn_local.execution.redrive_history import redrive_point
 from sfn_local.execution.redrive_points import Completed, Interrupted
 from sfn_local.execution.task_tokens import TaskTokens
 from sfn_local.language import Json
-from sfn_local.language.definition import load
+from sfn_local.language.definition import InvalidDefinition, find_errors, load
 from sfn_local.language.scope import Scope
 from sfn_local.language.timestamps import timestamp
 from sfn_local.machines.state_types import WORK
@@ -159,10 +159,30 @@ class Machines:
         InvalidDefinition
             If it can't run here; names the place.
         """
-        definition = load(row.definition, self._check_resource)
+        definition = load(row.definition, self._resource_check(row))
         if row.type == "EXPRESS":
             check_express(definition)
         return compile_program(definition)
+
+    async def definition_errors(self, row: MachineRow) -> list[InvalidDefinition]:
+        """Return what is wrong with a definition, one error a state."""
+        if len(row.definition) <= QUICK_DEFINITION_CHARACTERS:
+            return self._definition_errors(row)
+        return await self._services.evaluation.compile(self._definition_errors, row)
+
+    def _definition_errors(self, row: MachineRow) -> list[InvalidDefinition]:
+        errors = find_errors(row.definition, self._resource_check(row))
+        if not errors:
+            try:
+                self.compile(row)
+            except InvalidDefinition as error:
+                return [error]
+        return errors
+
+    def _resource_check(self, row: MachineRow) -> Callable[[str], str | None]:
+        if row.type != "EXPRESS":
+            return self._check_resource
+        return lambda resource: why_not_express(resource) or self._check_resource(resource)
 
     def _check_resource(self, resource: str) -> str | None:
         try:

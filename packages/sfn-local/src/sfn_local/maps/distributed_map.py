@@ -216,6 +216,7 @@ async def _finish(
     if map_run.is_threshold_exceeded():
         raise ExceedToleratedFailureThresholdError("The specified tolerated failure threshold was exceeded")
     if writer.bucket is None:
+        map_run.note_returned_results()
         return _collect(state, writer, map_run, maps)
     return {"MapRunArn": map_run.row.arn, "ResultWriterDetails": {"Bucket": writer.bucket, "Key": key}}
 

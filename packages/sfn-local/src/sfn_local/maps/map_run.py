@@ -75,6 +75,10 @@ class MapRun:
             self.row, success_files=success_files, covered_segment=covered_segment, results_written=count
         )
 
+    def note_returned_results(self) -> None:
+        """Count the results that go to the state instead of files, as recorded."""
+        self.row = replace(self.row, results_written=self.children.recorded)
+
     def note_known(self, item_count: int) -> None:
         """Count an input that has been read; once all have been, nothing is new."""
         if not self.is_read:

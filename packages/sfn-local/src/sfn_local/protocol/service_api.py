@@ -17,7 +17,7 @@ from sfn_local.protocol import ServiceError
 from sfn_local.protocol.faults import Faults
 from sfn_local.protocol.messages import HttpRequest, HttpResponse, RequestBody
 from sfn_local.protocol.routes import Match
-from sfn_local.protocol.validation import find_bound_errors, find_errors
+from sfn_local.protocol.validation import find_errors, request_errors
 
 
 class ServiceApi(ABC):
@@ -50,7 +50,7 @@ class ServiceApi(ABC):
         streaming = match.operation.get_streaming_input()
         checked = {name: value for name, value in params.items() if not streaming or value is not body}
         if shape is not None:
-            errors = find_errors(checked, shape) or "; ".join(find_bound_errors(checked, shape))
+            errors = request_errors(checked, shape)
             if errors:
                 raise self.faults.validation(errors)
         return params

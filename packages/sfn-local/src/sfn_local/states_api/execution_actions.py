@@ -17,7 +17,7 @@ from sfn_local.execution.executions import ExecutionExistsError
 from sfn_local.maps.map_run import LiveChild
 from sfn_local.protocol import ServiceError
 from sfn_local.states_api.context import Context, Params, Result
-from sfn_local.states_api.machine_actions import described_settings, find_active, find_machine
+from sfn_local.states_api.machine_actions import described_references, described_settings, find_active, find_machine
 from sfn_local.states_api.paging import cursor, moment_cursor, next_token, page_size
 from sfn_local.states_api.parameters import (
     check_arn,
@@ -234,16 +234,17 @@ async def describe_state_machine_for_execution(context: Context, params: Params)
     else:
         execution_id = found.id
     stored = context.executions.by_id(execution_id)
-    snapshot = json.loads(stored.snapshot)
+    snapshot, definition = json.loads(stored.snapshot), context.machines.definition(stored)
     return without_none(
         {
             "stateMachineArn": stored.machine_arn,
             "name": snapshot["name"],
-            "definition": context.machines.definition(stored) if has_data(params) else "{}",
+            "definition": definition if has_data(params) else "{}",
             "roleArn": snapshot["roleArn"],
             "updateDate": moment(snapshot["updated"]),
             "revisionId": snapshot["revisionId"] or None,
             **described_settings(snapshot),
+            **described_references(definition, params),
             **of_child,
         }
     )

@@ -7,12 +7,14 @@ DeleteStateMachine does while executions run.
 and nothing is logged; a role that the assembly does not describe may do everything.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from sfn_local.arns import state_machine_arn
 from sfn_local.execution.machine import Machine
+from sfn_local.language.variable_references import variable_references
 from sfn_local.protocol import ServiceError
 from sfn_local.states_api.context import Context, Params, Result
 from sfn_local.states_api.paging import cursor, next_token, page_size
@@ -94,8 +96,15 @@ async def describe_state_machine(context: Context, params: Params) -> Result:
             "creationDate": moment(row.created),
             "revisionId": row.revision_id or None,
             **described_settings(row.settings),
+            **described_references(row.definition, params),
         }
     )
+
+
+def described_references(definition: str, params: Params) -> Result:
+    """Return the variables that the states read, where there are any and data is asked for."""
+    references = variable_references(json.loads(definition)) if has_data(params) else {}
+    return {"variableReferences": references} if references else {}
 
 
 async def update_state_machine(context: Context, params: Params) -> Result:
@@ -117,7 +126,7 @@ async def update_state_machine(context: Context, params: Params) -> Result:
     }
     context.check_role(replace(row, **changes))
     changed = await context.machines.update(machine, **changes)
-    return without_none({"updateDate": moment(context.machines.now()), "revisionId": changed.row.revision_id or None})
+    return without_none({"updateDate": moment(changed.row.updated), "revisionId": changed.row.revision_id or None})
 
 
 async def delete_state_machine(context: Context, params: Params) -> Result:
@@ -155,8 +164,11 @@ def _settings(params: Params, defaults: Mapping[str, Any]) -> dict[str, Any]:
     if params.get("encryptionConfiguration", _AWS_OWNED_KEY)["type"] != _AWS_OWNED_KEY["type"]:
         raise ServiceError("InvalidEncryptionConfiguration", "only AWS_OWNED_KEY is available on this machine")
     logging = {**defaults["loggingConfiguration"], **params.get("loggingConfiguration", {})}
-    if logging["level"] != "OFF" and not logging.get("destinations"):
-        raise ServiceError("InvalidLoggingConfiguration", f"level {logging['level']} needs a destination")
+    if logging["level"] != "OFF" and len(logging.get("destinations", ())) != 1:
+        raise ServiceError(
+            "InvalidLoggingConfiguration",
+            "Invalid Logging Configuration: Must specify exactly one Log Destination.",
+        )
     tracing = {**defaults["tracingConfiguration"], **params.get("tracingConfiguration", {})}
     return {"loggingConfiguration": logging, "tracingConfiguration": tracing}
 

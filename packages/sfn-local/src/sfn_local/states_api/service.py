@@ -69,7 +69,7 @@ class StatesService:
             raise ServiceError(error.code, error.message) from error
         except InvalidDefinition as error:
             code = validation.diagnostic_code(error)
-            text = f"Invalid State Machine Definition: '{code}: {error.reason} at {error.place or '/'}'"
+            text = f"Invalid State Machine Definition: '{code}: {error.reason.rstrip()} at {error.place or '/'}'"
             raise ServiceError("InvalidDefinition", text) from error
         except StorageError as error:
             raise ServiceError("InternalFailure", str(error), 500) from error

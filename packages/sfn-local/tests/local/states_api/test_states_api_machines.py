@@ -221,7 +221,7 @@ def test_tags_are_merged_replaced_and_removed(states: States) -> None:
 @pytest.mark.parametrize(
     ("definition", "code", "location"),
     [
-        ("not a definition", "INVALID_JSON_DESCRIPTION", "/"),
+        ("{}\nnot", "INVALID_JSON_DESCRIPTION", '[Source: (String)"{}\nnot"; line: 2, column: 4]'),
         ('{"StartAt": "B", "States": {"A": {"Type": "Pass", "End": true}}}', "MISSING_TRANSITION_TARGET", "/StartAt"),
         ('{"StartAt": "A", "States": {"A": {"Type": "Pass"}}}', "SCHEMA_VALIDATION_FAILED", "/States/A"),
     ],
@@ -231,6 +231,40 @@ def test_validate_tells_what_is_wrong_and_where(states: States, definition: str,
     [diagnostic] = answer["diagnostics"]
     assert answer["result"] == "FAIL"
     assert (diagnostic["severity"], diagnostic["code"], diagnostic["location"]) == ("ERROR", code, location)
+
+
+def test_validate_tells_the_errors_of_every_state_up_to_the_limit(states: States) -> None:
+    broken = {"Type": "Pass", "Next": "Nowhere", "Speed": 1}
+    definition = {"StartAt": "A", "States": {"A": broken, "B": {"Type": "Task", "End": True}, "C": PASS, "D": broken}}
+    answer = states.client.validate_state_machine_definition(definition=json.dumps(definition))
+    places = [diagnostic["location"] for diagnostic in answer["diagnostics"]]
+    assert places == ["/States/A/Speed", "/States/B", "/States/C/Type", "/States/D/Speed"]
+    assert answer["diagnostics"][1]["message"] == "These fields are required: [Resource]"
+    limited = states.client.validate_state_machine_definition(definition=json.dumps(definition), maxResults=3)
+    assert limited["diagnostics"] == answer["diagnostics"][:3]
+    assert (answer["truncated"], limited["truncated"]) == (False, True)
+
+
+@pytest.mark.parametrize("text", [" ", "[]", "1", '"text"', "null"])
+def test_validate_wants_an_object(states: States, text: str) -> None:
+    [diagnostic] = states.client.validate_state_machine_definition(definition=text)["diagnostics"]
+    assert diagnostic == {
+        "severity": "ERROR",
+        "code": "SCHEMA_VALIDATION_FAILED",
+        "message": "Definition must be a valid JSON object",
+    }
+
+
+def test_equal_update_leaves_the_date(states: States) -> None:
+    arn = states.create("equal-update")
+    changed = states.client.update_state_machine(stateMachineArn=arn, definition=json.dumps(WAIT))
+    again = states.client.update_state_machine(stateMachineArn=arn, definition=json.dumps(WAIT))
+    assert (again["updateDate"], again["revisionId"]) == (changed["updateDate"], changed["revisionId"])
+
+
+def test_request_over_several_constraints_is_refused_with_all_of_them(states: States) -> None:
+    with refused("ValidationException", message="2 validation errors detected: Value '1001' at 'maxResults' failed"):
+        states.client.list_executions(stateMachineArn="arn", maxResults=1001, statusFilter="ENDED")
 
 
 def test_validate_accepts_what_create_accepts(states: States) -> None:

@@ -9,7 +9,7 @@ from sfn_local.protocol.catalog import service_model
 from sfn_local.protocol.faults import S3_FAULTS
 from sfn_local.protocol.messages import HttpRequest
 from sfn_local.protocol.scalars import parse_text
-from sfn_local.protocol.validation import find_bound_errors
+from sfn_local.protocol.validation import find_constraint_errors
 from sfn_local.protocol.xml_body import encode_error
 
 
@@ -39,8 +39,11 @@ def test_error_message_that_quotes_control_characters_is_xml() -> None:
 def test_number_that_its_type_does_not_hold_is_refused(number: int) -> None:
     shape = service_model("stepfunctions").operation_model("UpdateMapRun").input_shape
     assert shape is not None
-    (error,) = find_bound_errors({"mapRunArn": "arn", "toleratedFailureCount": number}, shape)
-    assert error == "Value at 'toleratedFailureCount' failed to satisfy constraint: must be long, of 64 bits"
+    (error, *_below_zero) = find_constraint_errors({"mapRunArn": "arn", "toleratedFailureCount": number}, shape)
+    sentence = (
+        f"Value '{number}' at 'toleratedFailureCount' failed to satisfy constraint: Member must be long, of 64 bits"
+    )
+    assert error == sentence
 
 
 @pytest.mark.parametrize("text", ["1" * 400, "9" * 15, "no time", "", "2026-13-01"])

@@ -30,7 +30,7 @@ def decode_s3_call(
     ("action", "body", "code", "message"),
     [
         ("StartExecution", b'{"stateMachineArn": "arn", "speed": 1}', "ValidationException", '"speed"'),
-        ("StartExecution", b'{"input": "{}"}', "ValidationException", '"stateMachineArn"'),
+        ("StartExecution", b'{"input": "{}"}', "ValidationException", "'stateMachineArn'"),
         ("StartExecution", b'{"stateMachineArn": 5}', "ValidationException", "stateMachineArn"),
         (
             "StartExecution",
