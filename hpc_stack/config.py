@@ -94,7 +94,7 @@ class HpcConfig:
     retain_results: bool = setting(False, SWITCH)
     log_retention_days: int = setting(30, one_of(*LOG_RETENTION))
     source_buckets: tuple[str, ...] = setting((), Names(BUCKET_NAME, "names of S3 buckets"))
-
+    kms: bool = setting(False, SWITCH)
     source_kms_keys: tuple[str, ...] = setting((), Names(KMS_KEY_ARN, "ARNs of KMS keys"))
 
     batch: bool = setting(False, SWITCH)

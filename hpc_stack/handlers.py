@@ -11,6 +11,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from hpc_stack.encryption import allow_key_of_objects
+
+PROJECT_ROOT = Path(__file__).parents[1]
+
 # In the form of .dockerignore, the only one with which synthesis doesn't walk folders like .venv.
 ASSET_EXCLUDE = (
     *("*", "!lambdas"),
@@ -99,6 +103,8 @@ def allow_objects(
         allow(grantee, ["s3:PutObject"], [bucket.arn_for_objects(key) for key in writes])
     if uploads:
         allow(grantee, ["s3:AbortMultipartUpload"], [bucket.arn_for_objects(key) for key in uploads])
+    if reads or writes:
+        allow_key_of_objects(grantee, bucket, reads=bool(reads or uploads), writes=bool(writes))
 
 
 def allow(

@@ -27,6 +27,10 @@ class JobEvents(Construct):
     ----------
     machines
         Environment variable of the function -> the machine whose ARN it holds.
+
+    Attributes
+    ----------
+    function : lambda_.Function
     """
 
     def __init__(
@@ -40,7 +44,7 @@ class JobEvents(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         machine_arns = {variable: machine.state_machine_arn for variable, machine in machines.items()}
-        function = handlers.define(
+        self.function = function = handlers.define(
             self,
             "Function",
             handler="job_events",

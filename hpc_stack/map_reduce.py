@@ -10,6 +10,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hpc_stack.encryption import allow_key_of_objects
 from hpc_stack.machines import define_state_machine
 from hpc_stack.tasks import (
     EXPRESS_RETRIERS,
@@ -117,6 +118,7 @@ class MapReduce(Construct):
         if results_bucket.encryption_key is not None:
             # The reader and the writer of the map get no rights on the key from aws-cdk-lib (aws-cdk issue 32144).
             results_bucket.encryption_key.grant_encrypt_decrypt(self.state_machine)
+        allow_key_of_objects(self.state_machine, results_bucket, reads=True, writes=True)
 
     def _take_redriving_away(self) -> None:
         """Leave out the last statement of aws-cdk-lib's policy: a redrive starts Express children anew."""

@@ -16,6 +16,7 @@ from hpc_stack import findings, pythons
 from hpc_stack.asset_modes import open_assets
 from hpc_stack.batch_jobs import BatchJobs, JobSize
 from hpc_stack.config import LOG_RETENTION, HpcConfig
+from hpc_stack.encryption import allow_key_of_executions, define_key, encrypt_logs_and_machines
 from hpc_stack.functions import Functions
 from hpc_stack.handlers import Handlers, handlers_code, python_runtime
 from hpc_stack.job_events import JobEvents
@@ -62,6 +63,8 @@ class ServerlessHpc(Construct):
         Has the objects of every run under ``runs/<name>/``; what runs read is put under ``uploads/``.
     functions : Functions
         ``start``, ``compute`` and ``sum``.
+    key : kms.Key or None
+        Encrypts everything, with the setting ``kms``.
     jobs : Jobs or None
         Queue, definition and tasks of AWS Batch, with the setting ``batch``.
     orchestrator : Orchestrator or None
@@ -90,6 +93,7 @@ class ServerlessHpc(Construct):
         self._config = HpcConfig.for_construct(settings)
         self._log_retention = logs.RetentionDays[LOG_RETENTION[self._config.log_retention_days]]
         self._python = self._choose_python()
+        self.key = define_key(self, retain=self._config.retain_results) if self._config.kms else None
         self.results_bucket = self._define_storage()
         self._source_buckets = [
             s3.Bucket.from_bucket_name(self, f"Source-{name}", name) for name in self._config.source_buckets
@@ -97,6 +101,8 @@ class ServerlessHpc(Construct):
         own = (None if each is None else Path(each) for each in (workloads, requirements))
         with staged_sources(SOURCES, *own) as sources:
             self._define_parts(sources)
+        if self.key is not None:
+            encrypt_logs_and_machines(self, self.key, self._answering_roles())
         findings.acknowledge_serverless(self)
         # What is uploaded was copied into the assembly just now, with the modes that it has here.
         stage = cdk.Stage.of(self)
@@ -110,6 +116,8 @@ class ServerlessHpc(Construct):
         self.state_machine.grant_execution(grantee, "states:StopExecution", "states:RedriveExecution")
         self.grant_read_results(grantee)
         self.results_bucket.grant_put(grantee, f"{UPLOADS_PREFIX}*")
+        if self.key is not None:
+            allow_key_of_executions(grantee, self.key, [self.state_machine])
 
     def grant_read_results(self, grantee: iam.IGrantable) -> None:
         """Let somebody read what runs write."""
@@ -129,13 +137,23 @@ class ServerlessHpc(Construct):
         self.functions = self._define_functions()
         self.state_machine = self._define_map_reduce(self.functions, jobs)
         self.orchestrator: Orchestrator | None = None
+        self._job_events: JobEvents | None = None
         machines = {"MAP_REDUCE_ARN": self.state_machine}
         if jobs is not None and self._config.orchestrator:
             self.orchestrator = self._define_orchestrator(self.functions, self.state_machine, jobs)
             machines["SYNC_NESTED_ARN"] = self.orchestrator.sync_nested
         if jobs is not None:
-            self._define_job_events(jobs, machines)
+            self._job_events = self._define_job_events(jobs, machines)
             jobs.batch_jobs.allow_answers(list(machines.values()))
+
+    def _answering_roles(self) -> list[iam.IRole]:
+        """Return the roles of who answers tasks of the machines."""
+        functions = [
+            *([self.orchestrator.notify] if self.orchestrator is not None else []),
+            *([self._job_events.function] if self._job_events is not None else []),
+        ]
+        roles = [function.role for function in functions if function.role is not None]
+        return roles if self.jobs is None else [*roles, self.jobs.batch_jobs.job_role]
 
     def _choose_python(self) -> str:
         here = pythons.running()
@@ -152,6 +170,7 @@ class ServerlessHpc(Construct):
             expire_after=cdk.Duration.days(self._config.results_expire_after_days),
             retain=self._config.retain_results,
             log_retention=self._log_retention,
+            encryption_key=self.key,
         )
         cdk.CfnOutput(self, "ResultsBucketName", value=results.bucket.bucket_name)
         findings.acknowledge_storage(results.bucket)
@@ -300,7 +319,7 @@ class ServerlessHpc(Construct):
         findings.acknowledge_revisions(orchestrator, jobs.batch_jobs.job_definition_revisions_arn)
         return orchestrator
 
-    def _define_job_events(self, jobs: Jobs, machines: dict[str, sfn.StateMachine]) -> None:
+    def _define_job_events(self, jobs: Jobs, machines: dict[str, sfn.StateMachine]) -> JobEvents:
         job_events = JobEvents(
             self,
             "JobEvents",
@@ -309,3 +328,4 @@ class ServerlessHpc(Construct):
             machines=machines,
         )
         findings.acknowledge_job_function(job_events)
+        return job_events

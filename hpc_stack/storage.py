@@ -4,6 +4,7 @@ from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -18,7 +19,8 @@ class ResultsStorage(Construct):
     Attributes
     ----------
     bucket : s3.Bucket
-        Deleted with its objects when the stack is, unless ``retain`` is set.
+        Deleted with its objects when the stack is, unless ``retain`` is set; encrypted with a key that S3 manages, or
+        the given.
     """
 
     def __init__(
@@ -29,12 +31,16 @@ class ResultsStorage(Construct):
         expire_after: cdk.Duration,
         retain: bool,
         log_retention: logs.RetentionDays,
+        encryption_key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.bucket = s3.Bucket(
             self,
             "Bucket",
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=s3.BucketEncryption.S3_MANAGED if encryption_key is None else s3.BucketEncryption.KMS,
+            encryption_key=encryption_key,
+            # One data key for many objects: each would be a request to KMS otherwise.
+            bucket_key_enabled=True if encryption_key is not None else None,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             minimum_tls_version=1.2,
