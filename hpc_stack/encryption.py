@@ -23,8 +23,8 @@ DATA_KEY_REUSE_SECONDS = 900
 def define_key(scope: Construct, *, retain: bool) -> kms.Key:
     """Define the key, which CloudWatch Logs may use for logs of this account and Region.
 
-    Source: "Encrypt log data in CloudWatch Logs using AWS KMS"; "Data at rest encryption in Step Functions", for logs of
-    state machines, which another service delivers.
+    Source: "Encrypt log data in CloudWatch Logs using AWS KMS"; "Data at rest encryption in Step Functions": logs of
+    state machines are delivered by another service.
     """
     key = kms.Key(
         scope,

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from sfn_local.arns import Account
 from sfn_local.assembly import read as cloud_assembly
+from sfn_local.assembly.stack_keys import check_stack_keys
 from sfn_local.assembly.stack_roles import check_stack_roles
 from sfn_local.batch.archive import JobArchive
 from sfn_local.batch.job_faults import JobTrials
@@ -178,6 +179,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
             batch.resources.add(deployed.job_queues, deployed.job_definitions)
             bus.add(deployed.rules)
             check_stack_roles(deployed, access, settings.account)
+            check_stack_keys(deployed, access, settings.account)
             _deploy(deployed, runtime, objects, machines)
         stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
         stack.push_async_callback(bus.close)

@@ -51,6 +51,7 @@ _ATTRIBUTES: dict[str, dict[str, _Attribute]] = {
         "Arn": lambda account, name: f"arn:aws:iam::{account.account_id}:role/{name}",
     },
     "AWS::Logs::LogGroup": {"Ref": lambda _, name: name, "Arn": _arn("logs", "log-group:")},
+    "AWS::KMS::Key": {"Ref": lambda _, name: name, "KeyId": lambda _, name: name, "Arn": _arn("kms", "key/")},
     "AWS::Batch::ComputeEnvironment": _same("ComputeEnvironmentArn", _arn("batch", "compute-environment/")),
     "AWS::Batch::JobQueue": _same("JobQueueArn", _arn("batch", "job-queue/")),
     "AWS::Batch::JobDefinition": _same(

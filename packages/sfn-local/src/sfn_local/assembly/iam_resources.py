@@ -1,4 +1,4 @@
-"""Roles and policies in a template, read for this machine.
+"""Roles, policies and keys in a template, read for this machine.
 
 **Differs from AWS:** policies are attached to roles only; managed policies are those in ``MANAGED_POLICIES``;
 boundaries, users and groups are refused by name.
@@ -18,6 +18,8 @@ ROLE = "AWS::IAM::Role"
 POLICY = "AWS::IAM::Policy"
 BUCKET_POLICY = "AWS::S3::BucketPolicy"
 PERMISSION = "AWS::Lambda::Permission"
+KEY = "AWS::KMS::Key"
+BUCKET = "AWS::S3::Bucket"
 
 _MANAGED_PREFIX = ":iam::aws:policy/"
 _ROLE_PROPERTIES = frozenset(
@@ -33,6 +35,9 @@ _ROLE_PROPERTIES = frozenset(
 )
 _POLICY_PROPERTIES = frozenset(["PolicyDocument", "PolicyName", "Roles"])
 _BUCKET_POLICY_PROPERTIES = frozenset(["Bucket", "PolicyDocument"])
+_KEY_PROPERTIES = frozenset(
+    ["Description", "Enabled", "EnableKeyRotation", "KeyPolicy", "PendingWindowInDays", "RotationPeriodInDays", "Tags"]
+)
 _PERMISSION_PROPERTIES = frozenset(["Action", "FunctionName", "Principal", "SourceAccount", "SourceArn"])
 
 
@@ -58,6 +63,7 @@ class _Reader:
         self._statements: dict[str, list[Statement]] = {}  # of roles, by name
         self._trust: dict[str, tuple[Statement, ...]] = {}
         self._of_resources: dict[str, list[Statement]] = {}
+        self._bucket_keys: dict[str, str] = {}
 
     def read(self) -> Policies:
         for resource_type, read in (
@@ -65,6 +71,8 @@ class _Reader:
             (POLICY, self._read_policy),
             (BUCKET_POLICY, self._read_bucket_policy),
             (PERMISSION, self._read_permission),
+            (KEY, self._read_key),
+            (BUCKET, self._read_bucket_key),
         ):
             for logical_id, resource in self._resources.items():
                 if resource["Type"] == resource_type:
@@ -77,7 +85,11 @@ class _Reader:
             )
             for name, statements in self._statements.items()
         }
-        return Policies(roles=roles, of_resources={arn: tuple(own) for arn, own in self._of_resources.items()})
+        return Policies(
+            roles=roles,
+            of_resources={arn: tuple(own) for arn, own in self._of_resources.items()},
+            bucket_keys=self._bucket_keys,
+        )
 
     def _read_role(self, logical_id: str, properties: Mapping[str, Any]) -> None:
         check_properties(logical_id, properties, _ROLE_PROPERTIES)
@@ -106,6 +118,17 @@ class _Reader:
         check_properties(logical_id, properties, _BUCKET_POLICY_PROPERTIES)
         bucket = f"arn:aws:s3:::{properties['Bucket']}"
         self._of_resources.setdefault(bucket, []).extend(parse(properties["PolicyDocument"], logical_id))
+
+    def _read_key(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        check_properties(logical_id, properties, _KEY_PROPERTIES)
+        arn = str(self._resolver.value({"Fn::GetAtt": [logical_id, "Arn"]}))
+        self._of_resources[arn] = list(parse(properties["KeyPolicy"], logical_id))
+
+    def _read_bucket_key(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        for rule in properties.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", ()):
+            key = rule.get("ServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
+            if key is not None:
+                self._bucket_keys[f"arn:aws:s3:::{self._resolver.physical_name(logical_id)}"] = str(key)
 
     def _read_permission(self, logical_id: str, properties: Mapping[str, Any]) -> None:
         check_properties(logical_id, properties, _PERMISSION_PROPERTIES)

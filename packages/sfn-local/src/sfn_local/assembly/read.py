@@ -13,7 +13,7 @@ from typing import Any
 
 from sfn_local.arns import Account, state_machine_arn
 from sfn_local.assembly.cloudformation import Resolver, TemplateError, check_properties
-from sfn_local.assembly.iam_resources import BUCKET_POLICY, PERMISSION, POLICY, ROLE, read_policies
+from sfn_local.assembly.iam_resources import BUCKET, BUCKET_POLICY, KEY, PERMISSION, POLICY, ROLE, read_policies
 from sfn_local.assembly.job_resources import JOB_DEFINITION, JOB_QUEUE, RULE, JobResources
 from sfn_local.assembly.job_resources import WITHOUT_EFFECT as JOBS_WITHOUT_EFFECT
 from sfn_local.assets import Assets, read_assets
@@ -29,7 +29,15 @@ class AssemblyError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateMachine:
-    """A state machine of the assembly; ``definition`` is the ASL text."""
+    """A state machine of the assembly; ``definition`` is the ASL text.
+
+    Attributes
+    ----------
+    key_arn : str or None
+        KMS key that encrypts its executions.
+    log_group_arns : tuple of str
+        Where its log goes.
+    """
 
     arn: str
     name: str
@@ -37,11 +45,19 @@ class StateMachine:
     role_arn: str
     definition: str
     is_logged: bool
+    key_arn: str | None = None
+    log_group_arns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """What one stack of the assembly means on this machine."""
+    """What one stack of the assembly means on this machine.
+
+    Attributes
+    ----------
+    log_keys : mapping
+        ARN of the KMS key of each log group that has one, by the ARN of the log group.
+    """
 
     name: str
     buckets: tuple[str, ...]
@@ -51,17 +67,18 @@ class Stack:
     job_definitions: tuple[JobDefinition, ...]
     rules: tuple[Rule, ...]
     policies: Policies
+    log_keys: Mapping[str, str]
     outputs: Mapping[str, str]
 
 
-_BUCKET = "AWS::S3::Bucket"
 _FUNCTION = "AWS::Lambda::Function"
+_LOG_GROUP = "AWS::Logs::LogGroup"
 _MACHINE = "AWS::StepFunctions::StateMachine"
-_OF_RIGHTS = frozenset([BUCKET_POLICY, PERMISSION, POLICY, ROLE])
+_OF_RIGHTS = frozenset([BUCKET_POLICY, KEY, PERMISSION, POLICY, ROLE])
 # Resources that change nothing on this machine, each with the reason.
 _WITHOUT_EFFECT = {
     "AWS::Lambda::LayerVersion": "workers import the packages of this Python environment, for this processor",
-    "AWS::Logs::LogGroup": "logs are files here",
+    _LOG_GROUP: "logs are files here",
     "AWS::CDK::Metadata": "describes the construct library",
     "Custom::S3AutoDeleteObjects": "empties the bucket when the stack is deleted",
     **JOBS_WITHOUT_EFFECT,
@@ -88,6 +105,7 @@ _FUNCTION_PROPERTIES = frozenset(
 _MACHINE_PROPERTIES = frozenset(
     [
         "DefinitionString",
+        "EncryptionConfiguration",
         "LoggingConfiguration",
         "RoleArn",
         "StateMachineName",
@@ -138,7 +156,7 @@ def _read_stack(template: Mapping[str, Any], stack_name: str, assets: Assets, ac
     resolver = Resolver(template, stack_name, account)
     jobs = JobResources(template, resolver, assets.images, account)
     read: dict[str, Callable[[str, Mapping[str, Any]], Any]] = {
-        _BUCKET: lambda logical_id, _: resolver.physical_name(logical_id),
+        BUCKET: lambda logical_id, _: resolver.physical_name(logical_id),
         _FUNCTION: lambda logical_id, properties: _function(logical_id, properties, resolver, assets, account),
         _MACHINE: lambda logical_id, properties: _state_machine(logical_id, properties, resolver, account),
         JOB_QUEUE: jobs.queue,
@@ -156,13 +174,14 @@ def _read_stack(template: Mapping[str, Any], stack_name: str, assets: Assets, ac
             raise TemplateError(f"{logical_id}: resources of type {resource_type} can't be run on this machine")
     return Stack(
         name=stack_name,
-        buckets=tuple(found[_BUCKET]),
+        buckets=tuple(found[BUCKET]),
         functions=tuple(found[_FUNCTION]),
         state_machines=tuple(found[_MACHINE]),
         job_queues=tuple(found[JOB_QUEUE]),
         job_definitions=tuple(found[JOB_DEFINITION]),
         rules=tuple(found[RULE]),
         policies=read_policies(template, resolver, account),
+        log_keys=_log_keys(template, resolver),
         outputs={name: resolver.value(output["Value"]) for name, output in template.get("Outputs", {}).items()},
     )
 
@@ -205,11 +224,22 @@ def _state_machine(
 ) -> StateMachine:
     check_properties(logical_id, properties, _MACHINE_PROPERTIES)
     name = resolver.physical_name(logical_id)
+    logging = resolver.value(properties.get("LoggingConfiguration", {}))
     return StateMachine(
         arn=state_machine_arn(account, name),
         name=name,
         type=properties.get("StateMachineType", "STANDARD"),
         role_arn=resolver.value(properties["RoleArn"]),
         definition=resolver.value(properties["DefinitionString"]),
-        is_logged=properties.get("LoggingConfiguration", {}).get("Level", "OFF") != "OFF",
+        is_logged=logging.get("Level", "OFF") != "OFF",
+        key_arn=resolver.value(properties.get("EncryptionConfiguration", {}).get("KmsKeyId")),
+        log_group_arns=tuple(each["CloudWatchLogsLogGroup"]["LogGroupArn"] for each in logging.get("Destinations", ())),
     )
+
+
+def _log_keys(template: Mapping[str, Any], resolver: Resolver) -> dict[str, str]:
+    return {
+        resolver.value({"Fn::GetAtt": [logical_id, "Arn"]}): resolver.value(resource["Properties"]["KmsKeyId"])
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == _LOG_GROUP and "KmsKeyId" in resource.get("Properties", {})
+    }

@@ -4,7 +4,9 @@ Source of the wording: AWS's messages since 2021, "Troubleshoot access denied er
 puts the resource in quotation marks.
 
 **Differs from AWS:** whoever signs with a key that belongs to no role may do everything: the person at the keyboard.
-So may a role that the assembly does not describe, such as that of a state machine that was made by API.
+So may a role that the assembly does not describe, such as that of a state machine that was made by API.  Nothing is
+encrypted; the rights on a bucket's KMS key are asked for all the same, for HeadObject too; those on the key of a bucket
+that is not part of the assembly are not.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from sfn_local.iam.conditions import Context
-from sfn_local.iam.evaluator import Decision, Request, decide
+from sfn_local.iam.evaluator import Decision, Request, decide, leaves_to_account
 from sfn_local.iam.policies import Statement
 from sfn_local.protocol import ServiceError
 
@@ -25,10 +27,13 @@ _OF_EVERY_REQUEST: Context = (("aws:SecureTransport", "true"), ("s3:TlsVersion",
 # Code and HTTP status of a refusal, by the service's name in actions.  Source: the answers that SDKs show.
 REFUSALS = {
     "batch": ("AccessDeniedException", 403),
+    "kms": ("AccessDenied", 403),  # as S3 hands it on
     "lambda": ("AccessDeniedException", 403),
     "s3": ("AccessDenied", 403),
     "states": ("AccessDeniedException", 400),
 }
+# What S3 does with the key of a bucket.  Source: "Using server-side encryption with AWS KMS keys", Amazon S3 user guide.
+_KEY_ACTIONS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +61,14 @@ class Policies:
     roles : mapping
         By name.
     of_resources : mapping
-        Statements of policies that resources have themselves, by the ARN of a bucket or a function.
+        Statements of policies that resources have themselves, by the ARN of a bucket, a function or a key.
+    bucket_keys : mapping
+        ARN of the KMS key that encrypts a bucket's objects, by the ARN of the bucket.
     """
 
     roles: Mapping[str, Role] = field(default_factory=dict)
     of_resources: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
+    bucket_keys: Mapping[str, str] = field(default_factory=dict)
 
 
 class Access:
@@ -97,6 +105,19 @@ class Access:
         decision = self.decide(principal, action, resource, context)
         if decision is not None and not decision.is_allowed:
             raise refusal(Request(principal, action, resource), decision)
+        if action in _KEY_ACTIONS and decision is not None:
+            self.require_key(principal, _KEY_ACTIONS[action], resource)
+
+    def require_key(self, principal: str, action: str, object_arn: str) -> None:
+        """Refuse what is not allowed with the key of an object's bucket, if it has one; raises as `require` does."""
+        bucket = object_arn.partition("/")[0]
+        key = self._policies.bucket_keys.get(bucket)
+        if key is not None:
+            via = f"s3.{key.split(':')[3]}{_SERVICE}"
+            # With a key of the bucket's own below it, as here, the context is the bucket and not the object.
+            self.require(
+                principal, action, key, (("kms:ViaService", via), ("kms:EncryptionContext:aws:s3:arn", bucket))
+            )
 
     def require_any(self, principal: str, action: str, resources: Sequence[str]) -> None:
         """Refuse what is allowed on none of these resources; the refusal names the first."""
@@ -128,7 +149,12 @@ class Access:
             self._policies.roles.get(request.principal.split("/")[1]) if request.principal.startswith("arn:") else None
         )
         bound = request._replace(context=(*_OF_EVERY_REQUEST, *request.context))
-        return decide(role.statements if role is not None else (), self._of_resource(request.resource), bound)
+        of_resource = self._of_resource(request.resource)
+        statements = role.statements if role is not None else ()
+        if of_resource and request.action.startswith("kms:") and not leaves_to_account(of_resource, bound):
+            # The policy of a key decides alone, unless it leaves the decision to the account's own policies.
+            statements = tuple(each for each in statements if each.is_deny)
+        return decide(statements, of_resource, bound)
 
     def _of_resource(self, resource: str) -> tuple[Statement, ...]:
         whole = resource.split("/", 1)[0] if resource.startswith("arn:aws:s3:::") else resource

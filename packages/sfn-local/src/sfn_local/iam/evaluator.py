@@ -70,6 +70,17 @@ def decide(identity: tuple[Statement, ...], resource: tuple[Statement, ...], req
     return Decision(False)
 
 
+def leaves_to_account(resource: tuple[Statement, ...], request: Request) -> bool:
+    """Whether the policy of a resource lets the policies of the account decide a request.
+
+    Source: AWS KMS developer guide, "Default key policy": without it no policy of an identity allows the use of a key.
+    """
+    return any(
+        not each.is_deny and each.covers(*request[1:]) and any(map(_is_account, each.principals or ()))
+        for each in resource
+    )
+
+
 def _applies(statement: Statement, principal: str) -> bool:
     """Whether a resource's statement is about a principal.
 

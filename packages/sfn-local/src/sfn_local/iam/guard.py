@@ -11,6 +11,8 @@ Params = dict[str, Any]
 Result = dict[str, Any]
 
 _READS = frozenset(("GetObject", "HeadObject"))
+# What S3 also decrypts for.  Source: "Uploading and copying objects using multipart upload", permissions with KMS.
+_IN_PARTS = frozenset(("CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart", "UploadPartCopy"))
 
 
 class GuardedService:
@@ -45,6 +47,8 @@ class GuardedS3(GuardedService):
         """Perform an action; see :class:`sfn_local.protocol.Service`."""
         if action == "DeleteObjects":
             return await self._delete(params, principal)
+        if action in _IN_PARTS:
+            self._access.require_key(principal, "kms:Decrypt", object_arn(params["Bucket"], params["Key"]))
         try:
             return await super().handle(action, params, principal)
         except ServiceError as error:

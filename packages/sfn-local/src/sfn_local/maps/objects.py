@@ -56,6 +56,8 @@ class MapObjects:
 
     def open_writer(self, bucket: str, key: str, content_type: str) -> Writer[ObjectInfo]:
         self._require(Needed("s3:PutObject", object_arn(bucket, key)))
+        # Result files are uploaded in parts.
+        self._access.require_key(self._principal, "kms:Decrypt", object_arn(bucket, key))
         return self._store.open_writer(bucket, key, attributes=Attributes(content_type=content_type))
 
     def _require(self, needed: Needed) -> None:
