@@ -32,7 +32,7 @@ REFUSALS = {
     "s3": ("AccessDenied", 403),
     "states": ("AccessDeniedException", 400),
 }
-# What S3 does with the key of a bucket.  Source: "Using server-side encryption with AWS KMS keys", Amazon S3 user guide.
+# What S3 does with a bucket's key.  Source: Amazon S3 user guide, "Using server-side encryption with AWS KMS keys".
 _KEY_ACTIONS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 
 
