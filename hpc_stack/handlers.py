@@ -13,8 +13,6 @@ from constructs import Construct
 
 from hpc_stack.encryption import allow_key_of_objects
 
-PROJECT_ROOT = Path(__file__).parents[1]
-
 # In the form of .dockerignore, the only one with which synthesis doesn't walk folders like .venv.
 ASSET_EXCLUDE = (
     *("*", "!lambdas"),

@@ -115,9 +115,6 @@ class MapReduce(Construct):
         )
         if express:
             self._take_redriving_away()
-        if results_bucket.encryption_key is not None:
-            # The reader and the writer of the map get no rights on the key from aws-cdk-lib (aws-cdk issue 32144).
-            results_bucket.encryption_key.grant_encrypt_decrypt(self.state_machine)
         allow_key_of_objects(self.state_machine, results_bucket, reads=True, writes=True)
 
     def _take_redriving_away(self) -> None:
