@@ -13,6 +13,8 @@ from hpc.runs.watch import Seen
 # Each failed batch is asked for its attempts.
 LOOKED_AT = 100
 SHOWN_GROUPS = 3
+# Compute's word for an item that does not fit into one invocation.
+TOO_LONG = "ItemTooLongError"
 
 
 def first_failures(run: Run, seen: Seen) -> list[FailedItem]:
@@ -40,4 +42,5 @@ def next_line(run: Run, items: list[FailedItem], args: argparse.Namespace) -> st
     stack = f" --stack-name {name}" if name else ""
     place = "" if run.target.is_local else f" --aws{stack}"
     of_items = [f"failures {run.name}", f"replay {run.name} {items[0].index}"] if items else [f"logs {run.name}"]
-    return "next: " + " | ".join(f"hpc {command}{place}" for command in (*of_items, f"redrive {run.name}"))
+    elsewhere = " --back-end batch" if any(item.error == TOO_LONG for item in items) else ""
+    return "next: " + " | ".join(f"hpc {command}{place}" for command in (*of_items, f"redrive {run.name}{elsewhere}"))

@@ -55,20 +55,29 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 def start_redrive(bucket: str, run_input: RunInput, earlier_name: str) -> dict[str, Any]:
     """Start a run on the items of an earlier run that have no result there."""
-    named, earlier = missing_items.read_earlier(bucket, earlier_name)
-    run_input = missing_items.as_in(run_input, earlier[-1])
-    versions = versions_of(named, is_change_allowed=run_input.changed_workload)
+    earlier = missing_items.read_earlier(bucket, earlier_name)
+    run_input = missing_items.as_in(run_input, earlier.runs[-1])
+    versions = versions_of(earlier.named, is_change_allowed=run_input.changed_workload)
     if run_input.only_finish:
+        if earlier.records:
+            raise InvalidInputError(f"only_finish needs a run that came to Sum, {earlier_name} ended before")
         # One batch of no items, which Sum passes over.
         return finish(bucket, run_input, versions, batches.range_batches(0, None), whole_item_count=0)
     run_batches = write_items(
         bucket,
         run_key(run_input.name, "items.jsonl"),
-        missing_items.open_missing(bucket, earlier[-1]),
+        missing_items.open_missing(bucket, earlier.runs[-1], earlier.records),
         run_input.batch_size,
         max_line_bytes=indexed_items.MAX_LINE_BYTES,
     )
-    return finish(bucket, run_input, versions, run_batches, whole_item_count=earlier[0].item_count)
+    return finish(
+        bucket,
+        run_input,
+        versions,
+        run_batches,
+        whole_item_count=earlier.runs[0].item_count,
+        earlier_records=earlier.records,
+    )
 
 
 def versions_of(earlier: RunSettings, *, is_change_allowed: bool) -> list[str]:
@@ -86,10 +95,16 @@ def versions_of(earlier: RunSettings, *, is_change_allowed: bool) -> list[str]:
 
 
 def finish(
-    bucket: str, run_input: RunInput, versions: list[str], run_batches: list[Batch], *, whole_item_count: int
+    bucket: str,
+    run_input: RunInput,
+    versions: list[str],
+    run_batches: list[Batch],
+    *,
+    whole_item_count: int,
+    earlier_records: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the run's files but its items, and return the state."""
-    write_run(bucket, run_input, versions, run_batches)
+    write_run(bucket, run_input, versions, run_batches, earlier_records or {})
     LOGGER.info("run started", extra={"run": run_input.name, "batch_count": len(run_batches)})
     return {"run": describe(run_input, run_batches, whole_item_count)}
 
@@ -164,7 +179,13 @@ def write_items(
         return forming.batches(key, weighted=weighted)
 
 
-def write_run(bucket: str, run_input: RunInput, versions: list[str], run_batches: list[Batch]) -> None:
+def write_run(
+    bucket: str,
+    run_input: RunInput,
+    versions: list[str],
+    run_batches: list[Batch],
+    earlier_records: dict[str, Any],
+) -> None:
     """Write batches.jsonl and run.json; started again, it writes the same."""
     lines = [json_text.to_text(batch.to_json()) + "\n" for batch in run_batches]
     storage.put(bucket, run_key(run_input.name, "batches.jsonl"), "".join(lines).encode())
@@ -181,6 +202,7 @@ def write_run(bucket: str, run_input: RunInput, versions: list[str], run_batches
         redrive_of=run_input.redrive_of,
         started=run_input.started,
         earlier_sha256s=versions[1:],
+        earlier_records=earlier_records,
     ).write(bucket)
 
 

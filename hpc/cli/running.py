@@ -25,6 +25,12 @@ BACK_ENDS = ("lambda", "batch", "batch_callback")
 INPUT_PARTS = ("back_end", "workload", "params", "batch_size", "max_concurrency", "tolerated_failure_percentage")
 
 
+def _check_redrive(args: argparse.Namespace) -> None:
+    check_faults(args)
+    if args.only_finish and (args.back_end is not None or args.batch_size is not None):
+        args.parser.error("--only-finish computes no item: leave out --back-end and --batch-size")
+
+
 def _check_run(args: argparse.Namespace) -> None:
     check_budget(args)
     check_faults(args)
@@ -133,15 +139,17 @@ REDRIVE = Command(
     function="hpc.commands.redrive:redrive",
     summary="go on with a run that did not succeed, or is not complete",
     description="Go on with a run that failed, timed out or was stopped: batches that succeeded keep their\n"
-    "results, the others are computed again. For a run that came to its end with failed items, a new\n"
-    "run computes just those; its result is that of all items. Ctrl-C stops a local run and detaches\n"
-    "from one on AWS. A run whose workload file has changed since is redriven only with --workload or\n"
-    "--only-finish; its answer then says code_versions.",
+    "results, the others are computed again. For a run that came to its end with failed items, and\n"
+    "with --back-end or --batch-size, a new run computes just the items without a result; its result\n"
+    "is that of all items. Ctrl-C stops a local run and detaches from one on AWS. A run whose workload\n"
+    "file has changed since is redriven only with --workload or --only-finish; its answer then says\n"
+    "code_versions.",
     examples=(
         "hpc redrive",
         "hpc redrive run-20261122T041345-9c5dab --aws --output json",
         "hpc redrive --workload my_model.py",
         "hpc redrive --only-finish",
+        "hpc redrive --back-end batch",
     ),
     options=(
         RUN_OR_LATEST,
@@ -156,13 +164,14 @@ REDRIVE = Command(
             action="store_true",
             help="compute no item: run combine and finish again, with the workload's file as it is now",
         ),
-        option("--back-end", choices=BACK_ENDS, help="what computes the failed items (as before)"),
+        option("--back-end", choices=BACK_ENDS, help="what computes the items without a result (as before)"),
+        option("--batch-size", type=batch_size, metavar="N", help="items of one child execution (as before)"),
         output("json", meaning="the result"),
         FAULTS,
         assembly(),
         *PLACE,
     ),
-    check=check_faults,
+    check=_check_redrive,
 )
 
 STOP = Command(

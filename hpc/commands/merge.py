@@ -1,4 +1,7 @@
-"""A run on the failed items of another, which AWS can't redrive: it computes those, and its Sum merges the results."""
+"""A run on the items of another that have no result: it computes those, and its Sum merges the results.
+
+AWS can't redrive a run that SUCCEEDED, and a redrive changes neither the back end nor the batches.
+"""
 
 import json
 from contextlib import closing
@@ -14,11 +17,42 @@ from hpc.targets.client import MISSING_CODES, explained, has_code
 TOO_MANY_FAILED = "FailureToleranceExceededError"
 # Of the first run's input, what the new one goes by as well.
 KEPT_KEYS = ("batch_size", "max_concurrency")
+# The state that runs combine and finish.
+LAST_STATE = "Sum"
+LAST_EVENTS = 50
 
 
 def needs_new_run(described: dict[str, Any]) -> bool:
     """Whether RedriveExecution can't help a run, as DescribeExecution tells of it."""
     return bool(described["status"] == "SUCCEEDED" or described.get("error") == TOO_MANY_FAILED)
+
+
+def check_can_change(run: Run, status: str) -> None:
+    """Refuse a run that has nothing which another back end or another batch size could compute.
+
+    Raises
+    ------
+    NotStartedError
+        If it goes on, or ended in Start or in Sum.
+    """
+    if status == "RUNNING":
+        raise NotStartedError(f"{run.name} is RUNNING: stop it first (hpc stop {run.name})")
+    last = last_state(run)
+    if run.settings is None:
+        raise NotStartedError(f"{run.name} ended in {last}, and has no items yet: start a new run with these options")
+    if last == LAST_STATE:
+        raise NotStartedError(
+            f"{run.name} ended in {last}, when its items were computed: leave out --back-end and --batch-size"
+        )
+
+
+def last_state(run: Run) -> str:
+    """Return the name of the state that a run entered last."""
+    history = run.target.stepfunctions.get_execution_history(
+        executionArn=run.arn, reverseOrder=True, maxResults=LAST_EVENTS, includeExecutionData=False
+    )
+    entered = (event.get("stateEnteredEventDetails", {}).get("name") for event in history["events"])
+    return next((name for name in entered if name is not None), "an unknown state")
 
 
 def start_on_missing(run: Run, described: dict[str, Any], name: str, changes: dict[str, Any]) -> str:
@@ -37,9 +71,11 @@ def start_on_missing(run: Run, described: dict[str, Any], name: str, changes: di
     if changes.get("only_finish"):
         _check_has(run, "records.json")
         missing = "the finish"
-    else:
+    elif needs_new_run(described):
         missing = _missing(run, described)
         _check_names_items(run)
+    else:
+        missing = "the items without a result"
     given = json.loads(described.get("input") or "{}")
     kept = {key: given[key] for key in KEPT_KEYS if key in given}
     with explained(NotStartedError, f"redriving {run.name}"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from hpc.cli.fault_options import announced, read_rehearsal
 from hpc.commands.follow import FollowedRun
-from hpc.commands.merge import needs_new_run, start_on_missing
+from hpc.commands.merge import LAST_STATE, check_can_change, last_state, needs_new_run, start_on_missing
 from hpc.commands.run import JOB_BACK_ENDS
 from hpc.commands.starting import new_run_name, open_target
 from hpc.commands.versions import Version, choose_version, go_on_with, write_settings
@@ -18,10 +18,6 @@ from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS, Variant
 from hpc.targets.workload_origins import note_origin
 from hpc.terminal.console import say
-
-# The state that runs combine and finish.
-LAST_STATE = "Sum"
-LAST_EVENTS = 50
 
 
 def redrive(args: argparse.Namespace) -> int:
@@ -85,21 +81,15 @@ def _redrive(args: argparse.Namespace, home: Home, run: Run, version: Version) -
     """
     with explained(NotStartedError, f"redriving {run.name}"):
         described = run.target.stepfunctions.describe_execution(executionArn=run.arn)
-        if needs_new_run(described):
+        is_new_run = needs_new_run(described)
+        if not is_new_run and _changes_batches(args, run):
+            check_can_change(run, described["status"])
+            is_new_run = True
+        if is_new_run:
             name = new_run_name()
             _note(home, name, version)
-            options = {"only_finish": args.only_finish, "changed_workload": version.is_changed}
-            changes = {key: value for key, value in options.items() if value}
-            if args.back_end is not None:
-                changes["back_end"] = args.back_end
-            say(start_on_missing(run, described, name, changes))
+            say(start_on_missing(run, described, name, _changes(args, version)))
             return FollowedRun(run.target, home, name, args)
-        if args.back_end is not None and args.back_end != (run.settings or {}).get("back_end", args.back_end):
-            raise NotStartedError(
-                f"{run.name} {described['status']} before its Sum: a redrive goes on where it stopped, on "
-                f"{(run.settings or {})['back_end']}; only failed items that were tolerated, or of which there were "
-                "too many, can be computed on another back end: start a new run with --back-end"
-            )
         if args.only_finish:
             _check_came_to_sum(run)
         _redrive_execution(run, version)
@@ -108,6 +98,23 @@ def _redrive(args: argparse.Namespace, home: Home, run: Run, version: Version) -
     redrive_count = described.get("redriveCount", 0) + 1
     say(f"redriven {run.name} (redrive {redrive_count}){changed}")
     return FollowedRun(run.target, home, run.name, args, redrive_count=redrive_count)
+
+
+def _changes_batches(args: argparse.Namespace, run: Run) -> bool:
+    """Whether a person wants another back end than the run has, or other batches."""
+    own = (run.settings or {}).get("back_end")
+    return args.batch_size is not None or args.back_end not in (None, own)
+
+
+def _changes(args: argparse.Namespace, version: Version) -> dict[str, Any]:
+    """Return what the input of a new run has beside the name of the earlier one."""
+    options = {
+        "only_finish": args.only_finish,
+        "changed_workload": version.is_changed,
+        "back_end": args.back_end,
+        "batch_size": args.batch_size,
+    }
+    return {key: value for key, value in options.items() if value}
 
 
 def _redrive_execution(run: Run, version: Version) -> None:
@@ -124,15 +131,11 @@ def _redrive_execution(run: Run, version: Version) -> None:
 
 def _check_came_to_sum(run: Run) -> None:
     """Refuse a run of which more than ``finish`` is left to do."""
-    history = run.target.stepfunctions.get_execution_history(
-        executionArn=run.arn, reverseOrder=True, maxResults=LAST_EVENTS, includeExecutionData=False
-    )
-    entered = (event.get("stateEnteredEventDetails", {}).get("name") for event in history["events"])
-    last = next((name for name in entered if name is not None), None)
+    last = last_state(run)
     if last != LAST_STATE:
         raise NotStartedError(
-            f"{run.name} ended in {last or 'an unknown state'}, before combine and finish: leave out --only-finish, "
-            "and what has no result yet is computed first"
+            f"{run.name} ended in {last}, before combine and finish: leave out --only-finish, and what has no result "
+            "yet is computed first"
         )
 
 

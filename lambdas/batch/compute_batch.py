@@ -160,7 +160,7 @@ class BatchRun:
         index = self.items.index(self.parts.next)
         sentence = (
             f"item {index} did not finish in the {self.time_limit.seconds:.1f} s that one invocation of Compute has "
-            "for it: items this long belong on AWS Batch"
+            f"for it: items this long belong on AWS Batch (hpc redrive {self.settings.name} --back-end batch)"
         )
         failure = Failure(ItemTooLongError.__name__, sentence)
         if self.settings.tolerated_failure_percentage == 0:

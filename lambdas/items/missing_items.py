@@ -1,13 +1,16 @@
-"""Items without a result: from what Sum left of a run to the items of a run that computes just those."""
+"""Items without a result: from what is left of a run to the items of a run that computes just those."""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from lambdas.items import inputs, item_sources
 from lambdas.items.inputs import RunInput
 from lambdas.items.item_sources import Item
 from lambdas.results import batch_coverage as coverage
 from lambdas.results import chain, record_files
+from lambdas.results.reduction import Blocks
 from lambdas.run_files import indexed_items, json_text, storage
 from lambdas.run_files.errors import InvalidInputError, ResultFileError, StorageAccessError
 from lambdas.run_files.failures import MAX_MESSAGE_CHARACTERS, MAX_TRACEBACK_CHARACTERS, MAX_TYPE_CHARACTERS
@@ -17,33 +20,49 @@ from lambdas.run_files.runs import RunSettings, run_key, settings_now
 MAX_FAILURE_BYTES = 12 * (MAX_TYPE_CHARACTERS + MAX_MESSAGE_CHARACTERS + MAX_TRACEBACK_CHARACTERS) + 200
 
 
-def read_earlier(bucket: str, name: str) -> tuple[RunSettings, list[RunSettings]]:
-    """Return run ``name``, and the chain of runs that a redrive of it completes, the last of them last.
+class Earlier(NamedTuple):
+    """What a redrive is of.
 
-    That is the run itself, or the one that it only finished: the results are there.
+    Attributes
+    ----------
+    named
+        The run that a person named.
+    runs
+        The runs that the redrive completes, the last of them last: ``named`` or, where that only finished another run,
+        the one with the results; and those before it.
+    records
+        Where the last of them has its records, if it ended before its Sum; else nothing.
+    """
+
+    named: RunSettings
+    runs: list[RunSettings]
+    records: dict[str, Any]
+
+
+def read_earlier(bucket: str, name: str) -> Earlier:
+    """Return run ``name``, and the runs that a redrive of it completes.
 
     Raises
     ------
     InvalidInputError
-        If the run did not come to Sum.
+        If the run has no files, or may go on.
     ResultFileError, StorageAccessError
         If records of one of them are broken or gone.
     """
     try:
         named = settings_now(bucket, name)
         settings = _computing(bucket, named)
-        files = record_files.find_kept_files(bucket, settings)
+        note = record_files.note_of_stopped(bucket, settings)
+        records = record_files.find_noted(bucket, settings, note)
     except StorageAccessError as error:
-        raise InvalidInputError(
-            f"redrive_of must be a run that came to Sum and whose files are there, got {name}: {error}"
-        ) from error
+        raise InvalidInputError(f"redrive_of must be a run whose files are there, got {name}: {error}") from error
     runs = chain.read_chain(bucket, settings)
     if len(runs) == chain.MAX_RUNS:
         raise InvalidInputError(f"run {name} is the last of {len(runs)} runs that complete each other: start a new one")
-    record_files.check_present(bucket, settings, files)
-    for earlier in runs[:-1]:
-        record_files.check_present(bucket, earlier, record_files.find_kept_files(bucket, earlier))
-    return named, runs
+    record_files.check_present(bucket, settings, records.files)
+    for earlier, later in pairwise(runs):
+        record_files.check_present(bucket, earlier, record_files.find_earlier(bucket, earlier, later).files)
+    return Earlier(named, runs, note)
 
 
 def _computing(bucket: str, settings: RunSettings) -> RunSettings:
@@ -66,8 +85,13 @@ def as_in(run_input: RunInput, earlier: RunSettings) -> RunInput:
     )
 
 
-def open_missing(bucket: str, earlier: RunSettings) -> Iterator[Item]:
+def open_missing(bucket: str, earlier: RunSettings, records: dict[str, Any]) -> Iterator[Item]:
     """Yield the items of a run that have no result, as lines with their indexes.
+
+    Parameters
+    ----------
+    records
+        Where its records are, if it ended before its Sum.
 
     Raises
     ------
@@ -78,7 +102,7 @@ def open_missing(bucket: str, earlier: RunSettings) -> Iterator[Item]:
     """
     if _is_complete(bucket, earlier.name):
         raise InvalidInputError(f"redrive_of must be a run with failed items, {earlier.name} has none")
-    failed = _failed_indexes(bucket, earlier.name)
+    failed = _indexes_in(bucket, earlier, records) if records else _failed_indexes(bucket, earlier.name)
     if coverage.has_range(bucket, earlier.name):
         lines = _of_range(failed, earlier)
     else:
@@ -97,6 +121,12 @@ def _is_complete(bucket: str, run: str) -> bool:
     except StorageAccessError:
         return False
     return isinstance(answer, dict) and answer.get("complete") is True
+
+
+def _indexes_in(bucket: str, run: RunSettings, note: dict[str, Any]) -> Iterator[int]:
+    """Yield the indexes of the items without a result, of a run whose Sum did not list them."""
+    link = chain.Link.read(Blocks(bucket), run, record_files.find_noted(bucket, run, note))
+    return (index for index, _ in link.failed_items())
 
 
 def _failed_indexes(bucket: str, run: str) -> Iterator[int]:

@@ -90,6 +90,12 @@ class Coverage:
                 f"first of them {_items(self._firsts[number], self._counts[number])}"
             )
 
+    def count_unseen_as_failed(self) -> None:
+        """Count the items of batches without a record: they have no result."""
+        self.failed_item_count += sum(
+            count for count, state in zip(self._counts, self._states, strict=True) if state == State.UNSEEN
+        )
+
     def batches(self) -> Iterator[tuple[Batch, State, Place]]:
         """Yield all batches in order of items."""
         for number, state in enumerate(self._states):

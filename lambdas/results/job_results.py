@@ -18,6 +18,28 @@ def array_parts(settings: RunSettings) -> list[ResultFile]:
     ]
 
 
+def present_children(settings: RunSettings, present: set[str]) -> list[int]:
+    """Return the numbers of the children whose parts are among the keys ``present``."""
+    return [index for index in range(settings.array_size) if job_shares.array_part_key(settings.name, index) in present]
+
+
+def parts_of(settings: RunSettings, children: Any) -> list[ResultFile]:
+    """Return the parts of some of a run's children.
+
+    Raises
+    ------
+    ResultFileError
+        If these are not numbers of its children.
+    """
+    if not isinstance(children, list) or any(
+        type(index) is not int or not 0 <= index < settings.array_size for index in children
+    ):
+        raise ResultFileError(
+            f"children of run {settings.name} must be 0 to {settings.array_size - 1}, got {shown(children)}"
+        )
+    return [ResultFile("SUCCEEDED", job_shares.array_part_key(settings.name, index), None) for index in children]
+
+
 def callback_parts(settings: RunSettings, callback: Any) -> list[ResultFile]:
     """Return the one part that the accepted job named; what other attempts wrote is never read.
 

@@ -1,18 +1,28 @@
 """Where the records of a run are: found for its own Sum, and kept for the runs that compute what failed in it."""
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambdas.results import job_results, result_files
 from lambdas.results.result_files import ResultFile
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import json_text, storage
-from lambdas.run_files.errors import InvalidEventError, ResultFileError
+from lambdas.run_files.errors import InvalidEventError, InvalidInputError, ResultFileError, StorageAccessError
 from lambdas.run_files.runs import RunSettings, run_key
 
 FILE_NAME = "records.json"
 # Of what Sum is given, that which leads to records.
 KEPT_KEYS = ("map_run", "callback")
+# Below the folder of a Map Run; each redrive of it writes a manifest of its own, which names all that succeeded.
+MANIFEST = re.compile(r"[^/]+/(?:Redrive-(?P<redrive>\d+)/)?manifest\.json")
+
+
+class Records(NamedTuple):
+    """What holds the records of a run: of every batch if it is ``whole``, else of some."""
+
+    files: list[ResultFile]
+    whole: bool = True
 
 
 def find_files(bucket: str, settings: RunSettings, event: dict[str, Any]) -> list[ResultFile]:
@@ -32,8 +42,13 @@ def keep(bucket: str, run: str, event: dict[str, Any]) -> None:
     storage.put_json(bucket, run_key(run, FILE_NAME), seals.sealed(kept))
 
 
-def find_kept_files(bucket: str, settings: RunSettings) -> list[ResultFile]:
-    """Return what holds the records of an earlier run, which came to Sum with failed items.
+def find_earlier(bucket: str, settings: RunSettings, later: RunSettings) -> Records:
+    """Return what holds the records of the run that ``later`` completes."""
+    return find_noted(bucket, settings, later.earlier_records)
+
+
+def find_kept(bucket: str, settings: RunSettings) -> Records:
+    """Return what holds the records of a run that came to its Sum, with failed items.
 
     Raises
     ------
@@ -47,9 +62,67 @@ def find_kept_files(bucket: str, settings: RunSettings) -> list[ResultFile]:
     if not isinstance(kept, dict):
         raise ResultFileError(f"s3://{bucket}/{key} is broken: expected an object, got {json_text.shown(kept)}")
     try:
-        return find_files(bucket, settings, seals.unsealed(kept))
+        return Records(find_files(bucket, settings, seals.unsealed(kept)))
     except (ValueError, InvalidEventError) as error:
         raise ResultFileError(f"s3://{bucket}/{key} is broken: {error}") from error
+
+
+def _came_to_sum(bucket: str, settings: RunSettings) -> bool:
+    """Whether the Sum of a run noted where its records are."""
+    try:
+        storage.get_json(bucket, run_key(settings.name, FILE_NAME))
+    except StorageAccessError:
+        return False
+    return True
+
+
+def note_of_stopped(bucket: str, settings: RunSettings) -> dict[str, Any]:
+    """Return where the records are of a run that ended before its Sum; nothing of one that came to it.
+
+    A run that a job with a task token computed has none: its part counts only if Step Functions accepted it.
+
+    Raises
+    ------
+    InvalidInputError
+        If the Map Run left no manifest: it may go on.
+    ResultFileError
+        If the manifest is broken.
+    """
+    if _came_to_sum(bucket, settings):
+        return {}
+    if settings.back_end != "lambda":
+        keys = {key for key, _ in _listed(bucket, run_key(settings.name, "batch/"))}
+        return {"children": job_results.present_children(settings, keys)}
+    prefix = run_key(settings.name, "map/")
+    found = [MANIFEST.fullmatch(key, len(prefix)) for key, _ in _listed(bucket, prefix)]
+    manifests = [match for match in found if match is not None]
+    if not manifests:
+        raise InvalidInputError(
+            f"redrive_of must be a run that came to Sum, or whose Map Run has ended, got {settings.name}: it left no "
+            f"manifest under s3://{bucket}/{prefix}"
+        )
+    key = max(manifests, key=lambda match: int(match["redrive"] or 0)).string
+    manifest = storage.get_json(bucket, key)
+    arn = manifest.get("MapRunArn") if isinstance(manifest, dict) else None
+    return {"map_run": {"MapRunArn": arn, "ResultWriterDetails": {"Bucket": bucket, "Key": key}}}
+
+
+def find_noted(bucket: str, settings: RunSettings, note: dict[str, Any]) -> Records:
+    """Return what holds the records of a run, as ``note_of_stopped`` returned of it.
+
+    Raises
+    ------
+    ResultFileError
+        If the note does not lead to records of that run.
+    """
+    if not note:
+        return find_kept(bucket, settings)
+    if "children" in note:
+        return Records(job_results.parts_of(settings, note["children"]), whole=False)
+    try:
+        return Records(find_files(bucket, settings, note), whole=False)
+    except InvalidEventError as error:
+        raise ResultFileError(f"the records of run {settings.name} can't be found: {error}") from error
 
 
 def check_present(bucket: str, settings: RunSettings, files: list[ResultFile]) -> None:

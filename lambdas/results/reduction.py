@@ -19,6 +19,8 @@ from lambdas.run_files.runs import RunSettings
 
 BLOCK_BYTES = 1024 * 1024
 MAX_BLOCKS = 64
+# The failure of items whose batch left no record: the run ended before.
+NOT_COMPUTED = Failure("PENDING", "the run ended before the item was computed")
 
 
 class Combining:
@@ -84,6 +86,9 @@ class RecordReader:
         for batch, state, place in coverage.batches():
             if state == State.SUCCEEDED:
                 continue
+            if state == State.UNSEEN:
+                yield from ((index, NOT_COMPUTED) for index in range(batch.first, batch.end))
+                continue
             record = self.record(place)
             if record.failure is not None:
                 yield from ((index, record.failure) for index in range(batch.first, batch.end))
@@ -95,7 +100,7 @@ class RecordReader:
     def results(self, coverage: Coverage) -> Iterator[Any]:
         """Yield the result of every item in order, as ``Listed``: ``NO_RESULT`` for one without."""
         for batch, state, place in coverage.batches():
-            if state in (State.FAILED, State.PENDING):
+            if state in (State.UNSEEN, State.FAILED, State.PENDING):
                 yield from (NO_RESULT for _ in range(batch.count))
                 continue
             record = self.record(place)

@@ -56,6 +56,8 @@ class RunSettings:
     started: str = ""
     # Other versions of the workload's file that had a part in this run, or in those that it completes.
     earlier_sha256s: list[str] = field(default_factory=list)
+    # Where the records of run ``redrive_of`` are, if that ended before its Sum; else they are where its Sum noted them.
+    earlier_records: dict[str, Any] = field(default_factory=dict)
 
     @property
     def only_finishes(self) -> bool:

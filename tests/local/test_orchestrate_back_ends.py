@@ -75,8 +75,8 @@ def test_killed_job_fails_the_task_that_waits_for_its_token(
     done = run(capsys, monkeypatch, tmp_path / "home", "--size", "20", "--back-end", "batch_callback", *options)
     assert done.returncode == 1
     result = result_of(done)
-    assert (result["status"], result["error"]) == ("FAILED", "JobFailed")
-    assert "exit code 137" in result["cause"]
+    assert (result["status"], result["error"]) == ("FAILED", "JobKilledError")
+    assert "the process that computed was ended by signal 9 (SIGKILL), in batch " in result["cause"]
 
 
 @pytest.mark.parametrize("back_end", JOBS)

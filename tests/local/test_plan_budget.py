@@ -117,7 +117,7 @@ def test_plan_tells_why_a_sample_failed(here: Call) -> None:
     done = here("plan", "--size", "3", "--workload", "rehearsal", "--params", '{"raise": [1]}', "--sample", "3")
     assert (done.returncode, done.stdout) == (2, "")
     assert "the sample FAILED: " in done.stderr
-    assert done.stderr.endswith("\n  item 1: ValueError: 1 is bad\n")
+    assert done.stderr.endswith("\n  item 1: ValueError: 1 is bad (rehearsal.py:10 in compute)\n")
 
 
 def test_plan_samples_rows_of_a_file_with_a_workload_of_its_own(here: Call, tmp_path: Path) -> None:

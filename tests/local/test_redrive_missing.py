@@ -3,78 +3,20 @@
 import json
 import os
 import shutil
-import signal
-import subprocess
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_commands import deployed
-from hpc_commands import call_with, environment, result_of
-from job_commands import assembly, command
+from hpc_commands import call_with, result_of
+from job_commands import assembly
+from redriven_runs import Runs, name_of
 
 from hpc.commands import redrive
 from hpc.commands.starting import open_target
 from hpc.targets.client import Target
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS, Variant
-
-SOURCE = '''
-"""Fails at the items that a file names, and notes what it computes."""
-
-import json
-import os
-from pathlib import Path
-
-
-def compute(item, params, index, seed):
-    with open(params["log"], "a") as log:
-        log.write(f"{index}\\n")
-    if index in json.loads(Path(params["bad"]).read_text()):
-        raise ValueError(f"{index} is bad")
-    if index in params.get("exit", []) and not Path(params["mended"]).exists():
-        os._exit(3)
-    return [index, seed, item]
-'''
-
-
-class Runs:
-    """Runs of a workload that is no part of the project, and what `hpc` says of them."""
-
-    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self.home = folder / "home"
-        self.capture = capture
-        self.log = folder / "log"
-        self.mended = folder / "mended"
-        self.workload = folder / "partly.py"
-        self.workload.write_text(SOURCE)
-
-    def bad(self, *indexes: int) -> None:
-        (self.folder / "bad.json").write_text(json.dumps(indexes))
-        self.log.write_text("")
-
-    def run(self, *arguments: str, **params: Any) -> subprocess.CompletedProcess[str]:
-        given = {"log": str(self.log), "bad": str(self.folder / "bad.json"), "mended": str(self.mended), **params}
-        options = ["--workload", str(self.workload), "--params", json.dumps(given), "--output", "json"]
-        return call_with(self.capture, "run", "--assembly", str(assembly()), *options, *arguments)
-
-    def redrive(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return call_with(self.capture, "redrive", "--assembly", str(assembly()), "--output", "json", *arguments)
-
-    def killed(self, *arguments: str) -> None:
-        """Run a command that is killed before Start has written anything."""
-        killed = subprocess.run(
-            [*command(*arguments), "--faults", "kill_runner Start"],
-            env=environment(self.home),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-
-    def computed(self) -> list[int]:
-        return sorted(int(line) for line in self.log.read_text().split())
 
 
 @pytest.fixture
@@ -83,10 +25,6 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         monkeypatch.delenv(name)
     monkeypatch.setenv("HPC_HOME", str(tmp_path / "home"))
     return Runs(tmp_path, capfd)
-
-
-def name_of(result: dict[str, Any]) -> str:
-    return str(result["execution_arn"].rpartition(":")[2])
 
 
 def test_failed_items_are_computed_in_runs_whose_last_result_is_the_whole_one(runs: Runs) -> None:

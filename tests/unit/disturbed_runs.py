@@ -77,13 +77,24 @@ class Disturbed:
     def next(self, run: Any, bad: set[int], lost_batches: Collection[int] = (), **changes: Any) -> Any:
         return self._run(self.pipeline(redrive_of=run.name, **changes), bad, lost_batches)
 
+    def stopped(
+        self,
+        bad: set[int],
+        lost: Collection[int] = (),
+        never_begun: Collection[int] = (),
+        *,
+        of: Any = None,
+        **changes: Any,
+    ) -> Any:
+        """Return a run that ended before its Sum: some batches failed, of others there is no record."""
+        run = self.pipeline(**(self.input | changes)) if of is None else self.pipeline(redrive_of=of.name, **changes)
+        self._compute(run, bad, lost)
+        run.children = [child for number, child in enumerate(run.children) if number not in never_begun]
+        run.write_results()
+        return run
+
     def _run(self, run: Any, bad: set[int], lost_batches: Collection[int]) -> Any:
-        self.bad.write_text(json.dumps(sorted(bad)))
-        run.start()
-        run.map()
-        for number in lost_batches:
-            if number < len(run.children):
-                run.children[number].error = "States.Timeout"
+        self._compute(run, bad, lost_batches)
         run.write_results()
         run.output = None
         try:
@@ -91,6 +102,14 @@ class Disturbed:
         except errors.FailureToleranceExceededError as error:
             run.error = str(error)
         return run
+
+    def _compute(self, run: Any, bad: set[int], lost_batches: Collection[int]) -> None:
+        self.bad.write_text(json.dumps(sorted(bad)))
+        run.start()
+        run.map()
+        for number in lost_batches:
+            if number < len(run.children):
+                run.children[number].error = "States.Timeout"
 
 
 def whole(run: Any) -> Any:

@@ -59,7 +59,7 @@ def test_compute_names_an_item_that_no_invocation_can_end(pipeline: Any, make_wo
     sentence, _, details = child.output["errorMessage"].partition("\n")
     assert sentence == (
         "item 2 did not finish in the 0.1 s that one invocation of Compute has for it: "
-        "items this long belong on AWS Batch"
+        f"items this long belong on AWS Batch (hpc redrive {run.name} --back-end batch)"
     )
     assert json.loads(details)["index"] == 2
 

@@ -82,7 +82,7 @@ BAD_INPUTS = {
     "redrive-number": ({"redrive_of": 7}, "redrive_of must be the name of a run", "7"),
     "redrive-path": ({"redrive_of": "../a"}, "redrive_of must be the name of a run", "../a"),
     "redrive-nested": ({"redrive_of": "a/batch"}, "redrive_of must be the name of a run", "a/batch"),
-    "redrive-unknown": ({"redrive_of": "nobody"}, "redrive_of must be a run that came to Sum", "nobody"),
+    "redrive-unknown": ({"redrive_of": "nobody"}, "redrive_of must be a run whose files are there", "nobody"),
     "source-empty": ({"source": "s3://source-bucket/nothing-here/"}, "has no objects", "nothing-here"),
 }
 
@@ -159,6 +159,7 @@ def test_start_writes_settings_for_the_other_handlers(pipeline: Any) -> None:
         "array_size": 0,
         "redrive_of": None,
         "earlier_sha256s": [],
+        "earlier_records": {},
         "started": "",
     }
 
