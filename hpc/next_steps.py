@@ -4,11 +4,13 @@ import argparse
 from collections.abc import Iterator
 from itertools import islice
 
+from hpc.cli.arguments import FUNCTIONS
 from hpc.commands.failures import group_failures
 from hpc.errors import CommandError
 from hpc.runs.failed_items import FailedItem, FailedItems
+from hpc.runs.failures import reported
 from hpc.runs.run import Run
-from hpc.runs.watch import Seen
+from hpc.runs.watch import Ended, Seen
 
 # Each failed batch is asked for its attempts.
 LOOKED_AT = 100
@@ -36,11 +38,21 @@ def cause_lines(items: list[FailedItem]) -> Iterator[str]:
         yield f"and {len(groups) - SHOWN_GROUPS:,} more causes"
 
 
-def next_line(run: Run, items: list[FailedItem], args: argparse.Namespace) -> str:
+def next_line(run: Run, items: list[FailedItem], ended: Ended, args: argparse.Namespace) -> str:
     """Return the commands that a person may want after a failure."""
     name = vars(args).get("stack_name")
     stack = f" --stack-name {name}" if name else ""
     place = "" if run.target.is_local else f" --aws{stack}"
-    of_items = [f"failures {run.name}", f"replay {run.name} {items[0].index}"] if items else [f"logs {run.name}"]
+    of_items = [f"failures {run.name}"] if items else [f"logs {run.name}"]
+    function = _failed_function(items, ended)
+    if function or items:
+        of_items.append(f"replay {run.name} {function or items[0].index}")
     elsewhere = " --back-end batch" if any(item.error == TOO_LONG for item in items) else ""
     return "next: " + " | ".join(f"hpc {command}{place}" for command in (*of_items, f"redrive {run.name}{elsewhere}"))
+
+
+def _failed_function(items: list[FailedItem], ended: Ended) -> str | None:
+    """Return ``combine`` or ``finish`` where that raised."""
+    error, cause = reported(ended.execution.get("error", ""), ended.execution.get("cause", ""))
+    told = (items[0].error, items[0].cause) if items else (error, cause)
+    return next((name for name in FUNCTIONS if told[0] == "WorkloadError" and told[1].startswith(name)), None)

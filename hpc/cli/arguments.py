@@ -15,6 +15,8 @@ from hpc.targets.workload_file import workload_name
 # The service treats JSON numbers as doubles, which hold every integer up to this one.
 MAX_EXACT_INTEGER = 2**53
 MAX_PORT = 65_535
+# Functions of a workload that can be replayed.
+FUNCTIONS = ("combine", "finish")
 # Step Functions takes more, but commands and S3 keys have the name in them.
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,79}")
 MAX_NOTE_CHARACTERS = 1_000
@@ -34,6 +36,11 @@ def integer(text: str) -> int:
             f"must be an integer of at most {MAX_EXACT_INTEGER:,} (JSON numbers are doubles), got '{shorten(text)}'"
         )
     return int(text)
+
+
+def item_or_function(text: str) -> int | str:
+    """Read the number of an item, or the name of a function that is of no item."""
+    return text if text in FUNCTIONS else integer(text)
 
 
 def integer_within(low: int, high: int) -> Callable[[str], int]:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from hpc.cli.arguments import MAX_EXACT_INTEGER, integer, integer_within, plain_text
+from hpc.cli.arguments import MAX_EXACT_INTEGER, integer, integer_within, item_or_function, plain_text
 from hpc.cli.command import PLACE, RUN_OR_LATEST, Command, option, output
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
@@ -77,18 +77,24 @@ FAILURES = Command(
 REPLAY = Command(
     name="replay",
     function="hpc.commands.replay:replay",
-    summary="compute one item of a run once more, here",
-    description="Compute one item of a run in a process of its own on this machine, with the run's params;\n"
-    "nothing of the run changes. The workload is the one of the project, or the copy of the\n"
-    "file that the run was given.",
+    summary="compute an item of a run, or call its combine or finish, once more, here",
+    description="Compute one item of a run in a process of its own on this machine, with the run's params, or\n"
+    "call combine or finish with the run's results; nothing of the run changes. The workload is the\n"
+    "one of the project, or the copy of the file that the run was given. Where combine raised while a\n"
+    "batch was computed, the items of that batch are computed again for it.",
     examples=(
         "hpc replay run-20261122T041345-9c5dab 27",
         "hpc replay run-20261122T041345-9c5dab 27 --debug --workload my_model.py",
+        "hpc replay latest finish --debug",
     ),
     options=(
         option("run", type=plain_text, metavar="RUN", help="its name, the end of it, ARN, or latest"),
-        option("index", type=integer, metavar="INDEX", help="number of the item"),
-        option("--debug", action="store_true", help="stop at the workload's first line, under Python's pdb"),
+        option("index", type=item_or_function, metavar="INDEX", help="number of the item, or combine, or finish"),
+        option(
+            "--debug",
+            action="store_true",
+            help="stop at the function's first line, under Python's pdb; of combine, in the call that raises",
+        ),
         option("--workload", type=plain_text, metavar="FILE", help="a changed file of the same workload"),
         *PLACE,
     ),

@@ -100,7 +100,7 @@ class FollowedRun:
         else:
             say(f"results so far: {self.results}")
         if has_failed or items:
-            say(next_line(run, items, self.args))
+            say(next_line(run, items, ended, self.args))
 
     def _own_traceback(self, ended: Ended) -> list[str]:
         """Return the traceback of what the run itself failed with, where that was the person's code."""

@@ -1,4 +1,4 @@
-"""`hpc replay`: one item of a run, computed once more in a process of its own, plainly or under the debugger."""
+"""`hpc replay`: an item, `combine` or `finish` of a run, once more in a process of its own and perhaps a debugger."""
 
 import argparse
 import json
@@ -21,18 +21,22 @@ PROGRAM = Path(__file__).with_name("replay_item.py")
 
 @looks_twice
 def replay(args: argparse.Namespace) -> int:
-    """Compute the item; the exit code is 1 if the workload raises, 130 if the debugger is left before."""
+    """Compute the item, or call the function; the exit code is 1 if it raises, 130 if the debugger is left before."""
     home = Home.from_environment()
     # A person at the debugger takes their time: other commands attach to the server meanwhile.
     with open_run(args, has_items=True, is_brief=not args.debug) as run:
         if run.settings is None:
             check_has_files(run)
             raise NotStartedError(f"{run.name} has no items: Start did not form its batches")
+        function = args.index if isinstance(args.index, str) else None
         task = {
+            "bucket": run.target.bucket,
+            "run": run.name,
             "workload": run.settings["workload"],
             "params": run.settings["params"],
+            "function": function,
             "index": args.index,
-            "item": find_item(run, args.index),
+            "item": find_item(run, args.index) if function is None else None,
             "debug": args.debug,
             "may_have_changed": args.workload is not None,
         }
@@ -65,10 +69,11 @@ def _run_item(task: dict[str, object], run: Run) -> int:
         done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - our program and file, no shell
     if done.returncode and run.target.is_guest:
         _check_answers(run)
+    what = task["function"] or f"item {task['index']}"
     if done.returncode < 0:
-        raise LostRunError(f"item {task['index']} ended its process by signal {-done.returncode}")
+        raise LostRunError(f"{what} ended its process by signal {-done.returncode}")
     if done.returncode == 0:
-        say(f"item {task['index']} of {run.name} computed")
+        say(f"{what} of {run.name} {'computed' if task['function'] is None else 'called'}")
     return done.returncode
 
 

@@ -58,7 +58,7 @@ def result(args: argparse.Namespace) -> int:
         results = locate(f"s3://{run.target.bucket}/{run.key('')}")
         if ended.status != "SUCCEEDED":
             items = first_failures(run, ended)
-            say(*cause_lines(items), render_failure(ended), next_line(run, items, args))
+            say(*cause_lines(items), render_failure(ended), next_line(run, items, ended, args))
         if args.save is not None:
             _save(run, ended, Path(args.save))
         if args.output == "json":

@@ -11,6 +11,7 @@ from lambdas.results import batch_coverage as coverage
 from lambdas.results import record_files, result_files
 from lambdas.results.batch_coverage import Coverage
 from lambdas.results.part_reading import NO_RESULT
+from lambdas.results.record_files import Records
 from lambdas.results.records import interpret
 from lambdas.results.reduction import Blocks, Combining, RecordReader
 from lambdas.results.result_files import Place, ResultFile
@@ -70,9 +71,9 @@ class Link:
 
     @classmethod
     def read(
-        cls, blocks: Blocks, settings: RunSettings, files: list[ResultFile], combining: Combining | None
+        cls, blocks: Blocks, settings: RunSettings, records: Records, combining: Combining | None = None
     ) -> "Link":
-        """Read all records, combine their results, and check that they cover every batch of the run.
+        """Read all records, combine their results, and check that they cover every batch that they should.
 
         Raises
         ------
@@ -81,7 +82,8 @@ class Link:
         ResultFileError
             If one is broken, or of another run.
         """
-        if not files:
+        files = records.files
+        if records.whole and not files:
             raise MissingResultsError(
                 f"the manifest lists no result files, run {settings.name} has {settings.item_count} items"
             )
@@ -93,7 +95,10 @@ class Link:
                     record = interpret(value, settings.name, file.status)
                     if covered.note(record, file.status, place) and combining is not None:
                         combining.take(record, settings.name)
-        covered.check_complete()
+        if records.whole:
+            covered.check_complete()
+        else:
+            covered.count_unseen_as_failed()
         return cls(settings, files, covered, RecordReader(blocks, settings, files))
 
     def indexes(self) -> Iterator[int]:
@@ -122,7 +127,7 @@ def read_links(
     Parameters
     ----------
     files
-        Those of the last run; None of a run whose own Sum has noted them.
+        Those of the last run; None of a run whose own Sum has noted them, or that ended before.
 
     Raises
     ------
@@ -131,12 +136,13 @@ def read_links(
     """
     links = []
     blocks = Blocks(bucket)
-    for settings in runs[:-1]:
-        kept = record_files.find_kept_files(bucket, settings)
-        links.append(Link.read(blocks, settings, kept, combining))
+    for settings, later in pairwise(runs):
+        links.append(Link.read(blocks, settings, record_files.find_earlier(bucket, settings, later), combining))
     if files is None:
-        files = record_files.find_kept_files(bucket, runs[-1])
-    links.append(Link.read(blocks, runs[-1], files, combining))
+        last = record_files.find_noted(bucket, runs[-1], record_files.note_of_stopped(bucket, runs[-1]))
+    else:
+        last = Records(files)
+    links.append(Link.read(blocks, runs[-1], last, combining))
     for before, after in pairwise(links):
         _check_continued(before, after)
     return links

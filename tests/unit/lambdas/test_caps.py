@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lambdas import caps, start
 from lambdas.run_files import errors
+
+CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
 
 FIRST, LATER = "2026-01-01T00:00:00.000Z", "2026-06-01T00:00:00.000Z"
 
@@ -20,7 +23,7 @@ def limits(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def call_start(execution_input: dict[str, Any], name: str, started: str | None = FIRST) -> Any:
     event = {"input": execution_input, "name": name}
-    return start.handler(event if started is None else {**event, "started": started}, None)
+    return start.handler(event if started is None else {**event, "started": started}, CONTEXT)
 
 
 @pytest.mark.usefixtures("limits")

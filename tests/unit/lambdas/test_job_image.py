@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import job_image
@@ -22,6 +23,8 @@ from hpc_stack.batch_jobs import COMMAND, USER
 from lambdas import start, workloads
 from lambdas import sum as sum_
 from lambdas.run_files import storage
+
+CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
 
 BUCKET = "results-bucket"
 TOKEN = "a-task-token-that-nobody-may-see"
@@ -168,7 +171,7 @@ def start_job(image: Path, server: Connection) -> Iterator[Callable[..., "subpro
 
 def new_run(name: str, back_end: str, **execution_input: Any) -> dict[str, Any]:
     value = {"size": 9, "workload": "squares", "back_end": back_end} | execution_input
-    return start.handler({"input": value, "name": name}, None)
+    return start.handler({"input": value, "name": name}, CONTEXT)
 
 
 def of_task(tasks: Any) -> dict[str, str]:
@@ -219,7 +222,7 @@ def test_job_whose_token_the_service_does_not_know_exits_0_and_writes_nothing(st
 def test_job_ends_at_sigterm_and_answers_nothing(start_job: Any, tasks: Any) -> None:
     # Minutes of work.
     value = {"items": [400_000] * 50, "workload": "utf8_keys", "back_end": "batch_callback"}
-    start.handler({"input": value, "name": "terminated"}, None)
+    start.handler({"input": value, "name": "terminated"}, CONTEXT)
     process = start_job(RUN="terminated", AWS_BATCH_JOB_ID="job-9", **of_task(tasks))
     assert tasks.heard.wait(30)
     process.send_signal(signal.SIGTERM)
