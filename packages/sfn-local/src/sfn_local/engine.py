@@ -172,7 +172,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
             access=access,
         )
         stack.callback(machines.close)
-        machines.executions.on_status = _first(None, execution_events(bus))
+        machines.executions.on_status = _first(None, execution_events(bus, machines.why_not_redrivable))
         machines.abort_orphans()
         machines.load()
         if deployed is not None:

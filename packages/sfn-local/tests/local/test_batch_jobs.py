@@ -128,7 +128,14 @@ def test_array_job_succeeds_when_each_child_has(tmp_path: Path) -> None:
             environments = [json.loads(jobs.log(child))[0] for child in children]
             assert [each["AWS_BATCH_JOB_ARRAY_INDEX"] for each in environments] == ["0", "1", "2", "3", "4"]
             assert {each["AWS_BATCH_JOB_ARRAY_SIZE"] for each in environments} == {"5"}
-            assert [child["arrayProperties"] for child in children] == [{"index": index} for index in range(5)]
+            recorded = [{"statusSummary": {}, "index": index} for index in range(5)]
+            assert [child["arrayProperties"] for child in children] == recorded
+            listed = await jobs.do("ListJobs", arrayJobId=job["jobId"], jobStatus="SUCCEEDED")
+            summary = listed["jobSummaryList"][1]
+            assert (summary["arrayProperties"], "jobDefinition" in summary) == ({"index": 1}, False)
+            child = children[1]
+            assert not {"retryStrategy", "isCancelled", "isTerminated"} & set(child)
+            assert set(child["attempts"][0]) == {"container", "startedAt", "stoppedAt", "statusReason"}
             assert job["status"] == "SUCCEEDED"
             assert job["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 5
             assert [*statuses(jobs.changes, job["jobId"])] == ["PENDING", "SUCCEEDED"]

@@ -1,6 +1,7 @@
 """Jobs in the words of the API: JobDetail and JobSummary.
 
-Source: AWS Batch API reference, JobDetail, JobSummary, ContainerDetail and AttemptDetail.
+Source: AWS Batch API reference, JobDetail, JobSummary, ContainerDetail and AttemptDetail; a recorded array job: what a
+child is told with, and that a retry strategy that nobody gave and flags that are false are left out.
 """
 
 from collections.abc import Mapping
@@ -27,21 +28,21 @@ def describe(job: AnyJob, account: Account) -> dict[str, Any]:
         "attempts": [] if isinstance(job, ArrayJob) else [_attempt(job, attempt) for attempt in job.attempts],
         **_reason(job),
         "createdAt": job.created_at,
-        "retryStrategy": request.retry_strategy,
+        **({"retryStrategy": request.retry_strategy} if request.retry_strategy else {}),
         "startedAt": job.started_at,
         **({"stoppedAt": job.stopped_at} if job.stopped_at else {}),
         "dependsOn": [],
         "jobDefinition": request.definition.arn,
         "parameters": {},
         "container": _container(job),
-        **_array_properties(job),
+        **_array_properties(job, {"statusSummary": {}}),
         **({"timeout": request.timeout} if request.timeout else {}),
         "tags": dict(request.tags),
         "propagateTags": request.propagate_tags,
         "platformCapabilities": list(request.definition.platform_capabilities),
         "eksAttempts": [],
-        "isCancelled": job.is_cancelled,
-        "isTerminated": job.is_terminated,
+        **({"isCancelled": True} if job.is_cancelled else {}),
+        **({"isTerminated": True} if job.is_terminated else {}),
     }
 
 
@@ -58,20 +59,24 @@ def summarize(job: AnyJob, account: Account) -> dict[str, Any]:
         **({"startedAt": job.started_at} if job.started_at else {}),
         **({"stoppedAt": job.stopped_at} if job.stopped_at else {}),
         **({"container": _exit(last)} if last else {}),
-        **_array_properties(job),
-        "jobDefinition": job.request.definition.arn,
+        **_array_properties(job, {}),
+        **({} if is_child(job) else {"jobDefinition": job.request.definition.arn}),
     }
+
+
+def is_child(job: AnyJob) -> bool:
+    return isinstance(job, Job) and job.index is not None
 
 
 def _reason(job: AnyJob) -> dict[str, str]:
     return {} if job.status_reason is None else {"statusReason": job.status_reason}
 
 
-def _array_properties(job: AnyJob) -> dict[str, Any]:
+def _array_properties(job: AnyJob, of_child: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(job, ArrayJob):
         summary = {status: job.counts[status] for status in STATUSES}
         return {"arrayProperties": {"statusSummary": summary, "size": len(job.children)}}
-    return {} if job.index is None else {"arrayProperties": {"index": job.index}}
+    return {"arrayProperties": {**of_child, "index": job.index}} if is_child(job) else {}
 
 
 def _container(job: AnyJob) -> dict[str, Any]:

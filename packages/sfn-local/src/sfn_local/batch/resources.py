@@ -216,6 +216,8 @@ def _environment(container: Mapping[str, Any], overrides: Mapping[str, Any]) -> 
 
 
 def _retry_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
+    if not strategy:
+        return {}
     attempts = strategy.get("attempts", 1)
     if attempts not in _ATTEMPTS:
         raise client_error(f"attempts must be {_ATTEMPTS[0]} to {_ATTEMPTS[-1]}, got {attempts}")

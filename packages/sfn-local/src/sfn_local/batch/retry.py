@@ -40,9 +40,9 @@ class Exit:
 
 def is_retried(strategy: Mapping[str, Any], attempt_count: int, failed: Exit) -> bool:
     """Whether another attempt follows ``attempt_count`` of them, the last of which failed."""
-    if failed.is_final or attempt_count >= strategy["attempts"]:
+    if failed.is_final or attempt_count >= strategy.get("attempts", 1):
         return False
-    for rule in strategy["evaluateOnExit"]:
+    for rule in strategy.get("evaluateOnExit", ()):
         if _applies(rule, failed):
             return str(rule["action"]).upper() == "RETRY"
     return True

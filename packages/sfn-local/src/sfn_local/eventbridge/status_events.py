@@ -1,9 +1,10 @@
 """Events of AWS Batch and Step Functions, as EventBridge delivers them.
 
-Source: AWS Batch user guide, "Job state change events"; Step Functions developer guide, "EventBridge events".
+Source: AWS Batch user guide, "Job state change events"; Step Functions developer guide, "EventBridge events";
+recorded events of executions.
 
 **Differs from AWS:** the input and the output of an execution are left out of its event when they are over 248 KB
-together, the service decides for each of them; events of redrives carry no redrive fields.
+together, the service decides for each of them.
 """
 
 from collections.abc import Callable
@@ -30,17 +31,19 @@ def job_events(bus: EventBus, account: Account) -> Callable[[AnyJob], None]:
     return publish
 
 
-def execution_events(bus: EventBus) -> Callable[[ExecutionRow], None]:
+def execution_events(
+    bus: EventBus, why_not_redrivable: Callable[[ExecutionRow], str | None]
+) -> Callable[[ExecutionRow], None]:
     """Return what publishes an execution's change of status."""
 
     def publish(row: ExecutionRow) -> None:
         kind = "Step Functions Execution Status Change"
-        bus.publish("aws.states", kind, row.arn, row.status, lambda: _describe(row))
+        bus.publish("aws.states", kind, row.arn, row.status, lambda: _describe(row, why_not_redrivable(row)))
 
     return publish
 
 
-def _describe(row: ExecutionRow) -> dict[str, Any]:
+def _describe(row: ExecutionRow, not_redrivable: str | None) -> dict[str, Any]:
     texts = {"input": row.input, "output": row.output}
     is_included = sum(len((text or "").encode()) for text in texts.values()) <= MAX_TEXT_BYTES
     detail: dict[str, Any] = {
@@ -48,8 +51,14 @@ def _describe(row: ExecutionRow) -> dict[str, Any]:
         "stateMachineArn": row.machine_arn,
         "name": row.name,
         "status": row.status,
-        "startDate": round(row.started * 1000),
-        "stopDate": None if row.stopped is None else round(row.stopped * 1000),
+        "startDate": _milliseconds(row.started),
+        "stopDate": _milliseconds(row.stopped),
+        "stateMachineVersionArn": None,
+        "stateMachineAliasArn": None,
+        "redriveCount": row.redrive_count,
+        "redriveDate": _milliseconds(row.redriven),
+        "redriveStatus": "NOT_REDRIVABLE" if not_redrivable else "REDRIVABLE",
+        "redriveStatusReason": not_redrivable,
         "error": row.error,
         "cause": row.cause,
     }
@@ -57,3 +66,7 @@ def _describe(row: ExecutionRow) -> dict[str, Any]:
         detail[name] = text if is_included else None
         detail[f"{name}Details"] = None if text is None else {"included": is_included}
     return detail
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)

@@ -1,7 +1,8 @@
 """``batch:submitJob``: submit a job to AWS Batch, and with ``.sync`` wait for its end.
 
 Source: Step Functions developer guide, "Run AWS Batch workloads"; AWS Batch API reference for the shapes: the result of
-``.sync`` is the job as DescribeJobs tells it, and so is the cause of ``States.TaskFailed``.
+``.sync`` is the job as DescribeJobs tells it, and so is the cause of ``States.TaskFailed``; recorded jobs, for the
+variable that a job of ``.sync`` has from the service.
 
 **Differs from AWS:** a job that a stopped, failed or timed out task waited for is terminated at once, with a reason
 that says so (the service does it at its best effort and documents no reason).  No recorded execution submits a job:
@@ -10,6 +11,7 @@ names of errors follow the SDK's, ``Batch.ClientException``.
 
 import logging
 import uuid
+from collections.abc import Mapping, Sequence
 
 from sfn_local.batch.details import describe, job_arn
 from sfn_local.batch.jobs import AnyJob
@@ -37,6 +39,10 @@ _OPTIONAL = (
 )
 
 
+# Source: a recorded result of ``.sync``.
+_MANAGED = ({"name": "MANAGED_BY_AWS", "value": "STARTED_BY_STEP_FUNCTIONS"},)
+
+
 class SubmitJobTask:
     """``batch:submitJob``: submits, and returns the job's id."""
 
@@ -52,11 +58,28 @@ class SubmitJobTask:
         """Submit the job; see :class:`sfn_local.execution.integrations.Integration`."""
         return await self.submit(parameters, call.frame.principal)
 
-    async def submit(self, parameters: Json, principal: str) -> dict[str, Json]:
-        """Send the request and return the answer; raises :class:`StatesError` with the service's error."""
+    async def submit(
+        self, parameters: Json, principal: str, variables: Sequence[Mapping[str, Json]] = ()
+    ) -> dict[str, Json]:
+        """Send the request and return the answer.
+
+        Parameters
+        ----------
+        variables : sequence of mapping
+            Environment variables that the job has besides its own.
+
+        Raises
+        ------
+        StatesError
+            With the service's error.
+        """
         check_parameters(parameters, required=_REQUIRED, optional=_OPTIONAL, of="batch:submitJob")
         request = to_api_names(service_shape("batch", "SubmitJobRequest"), parameters)
         check_request("batch", "SubmitJob", request)
+        if variables:
+            overrides = request.get("containerOverrides", {})
+            environment = [*overrides.get("environment", ()), *variables]
+            request = {**request, "containerOverrides": {**overrides, "environment": environment}}
         try:
             answer = await self._batch.handle("SubmitJob", request, principal)
         except ServiceError as error:
@@ -82,7 +105,7 @@ class RunJobTask:
     async def call(self, _resource: str, parameters: Json, call: Call) -> Json:
         """Run the job to its end; see :class:`sfn_local.execution.integrations.Integration`."""
         principal = call.frame.principal
-        submitted = await self._submit.submit(parameters, principal)
+        submitted = await self._submit.submit(parameters, principal, _MANAGED)
         job = self._batch.find(submitted["JobId"])
         assert job.ended is not None  # it is no child
         try:

@@ -78,6 +78,8 @@ def test_job_at_its_end_is_the_result_of_sync(tmp_path: Path) -> None:
             output = json.loads(row.output)
             assert (output["Status"], output["ArrayProperties"]["Size"]) == ("SUCCEEDED", 3)
             assert output["ArrayProperties"]["StatusSummary"]["SUCCEEDED"] == 3
+            managed = {"Name": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
+            assert output["Container"]["Environment"][-1] == managed
             for child in await jobs.children((await jobs.describe(output["JobId"]))[0]):
                 assert jobs.log(child) == "from the state\n"
 

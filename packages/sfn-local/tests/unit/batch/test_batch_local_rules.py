@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from sfn_local.arns import Account
 from sfn_local.clock import Clock
 from sfn_local.eventbridge.rules import TRIES, EventBus, Rule, matches
+from sfn_local.eventbridge.status_events import execution_events
 from sfn_local.iam.access import Access, Policies
 from sfn_local.iam.policies import parse
 from sfn_local.lambda_runtime.runtime import FunctionError
+from sfn_local.storage.execution_store import ExecutionRow
 
 SCALARS = st.none() | st.booleans() | st.text(max_size=3) | st.integers()
 EVENTS = st.recursive(
@@ -156,3 +159,42 @@ def test_a_function_that_fails_gets_the_event_again(failure_count: int, invocati
 def test_one_of_a_list_of_objects_has_to_have_what_is_wanted(variables: list[Any], expected: bool) -> None:
     pattern = {"detail": {"container": {"environment": {"name": ["TASK_TOKEN"]}}}}
     assert matches(pattern, {"detail": {"container": {"environment": variables}}}) is expected
+
+
+class Published:
+    """Takes the details of events in the place of the bus."""
+
+    def __init__(self) -> None:
+        self.details: list[dict[str, Any]] = []
+
+    def publish(self, _source: str, _kind: str, _arn: str, _status: str, detail: Callable[[], dict[str, Any]]) -> None:
+        self.details.append(detail())
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [("Execution is RUNNING and cannot be redriven", "NOT_REDRIVABLE"), (None, "REDRIVABLE")],
+)
+def test_event_of_an_execution_has_the_fields_that_were_recorded(reason: str | None, status: str) -> None:
+    bus = Published()
+    row = ExecutionRow(
+        id=1,
+        arn="arn:e",
+        machine_arn="arn:m",
+        name="e",
+        status="RUNNING",
+        input="{}",
+        started=1.5,
+        redriven=2.25,
+        redrive_count=1,
+    )
+    execution_events(bus, lambda _row: reason)(row)  # type: ignore[arg-type]  # has what is called
+    (detail,) = bus.details
+    assert set(detail) == {
+        *("executionArn", "stateMachineArn", "name", "status", "startDate", "stopDate", "input", "output"),
+        *("stateMachineVersionArn", "stateMachineAliasArn", "redriveCount", "redriveDate", "redriveStatus"),
+        *("redriveStatusReason", "inputDetails", "outputDetails", "error", "cause"),
+    }
+    assert (detail["redriveCount"], detail["redriveDate"], detail["startDate"]) == (1, 2250, 1500)
+    assert (detail["redriveStatus"], detail["redriveStatusReason"]) == (status, reason)
+    assert (detail["stateMachineVersionArn"], detail["stateMachineAliasArn"]) == (None, None)
