@@ -143,6 +143,8 @@ class BatchJobs(Construct):
                 # A job that no rule matches is tried again.
                 batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_reason="*")),
             ],
+            # Its task has the tags of the definition and of the job, so that what it costs is found by them.
+            propagate_tags=True,
             # A redrive submits the revision that its execution began with.
             skip_deregister_on_update=True,
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hpc_stack.pythons import AUTO, VERSIONS
-from hpc_stack.setting_rules import BUCKET_NAME, KMS_KEY_ARN, SWITCH, Dollars, Names, Rule, Text, Whole, one_of
+from hpc_stack.setting_rules import BUCKET_NAME, KMS_KEY_ARN, SWITCH, Dollars, Names, Rule, Tags, Text, Whole, one_of
 
 PREFIX = "hpc:"
 STACK_NAME = "stack_name"
@@ -95,6 +95,7 @@ class HpcConfig:
     log_retention_days: int = setting(30, one_of(*LOG_RETENTION))
     source_buckets: tuple[str, ...] = setting((), Names(BUCKET_NAME, "names of S3 buckets"))
     kms: bool = setting(False, SWITCH)
+    tags: tuple[tuple[str, str], ...] = setting((), Tags())
     source_kms_keys: tuple[str, ...] = setting((), Names(KMS_KEY_ARN, "ARNs of KMS keys"))
 
     batch: bool = setting(False, SWITCH)

@@ -19,6 +19,8 @@ from hpc_stack.tasks import (
 MEMORY_MIB = 512
 TIMEOUT = cdk.Duration.minutes(2)
 
+# Cost allocation knows jobs by it, and their tasks.  An execution of Step Functions can't be tagged.
+RUN_TAG = "hpc-run"
 SUBMIT_ERRORS = ("Batch.AWSBatchException", "Batch.BatchException", "Batch.ServerException")
 
 ARRAY_JOB_RETRIERS = (
@@ -71,7 +73,7 @@ class JobTasks(Construct):
         )
         allow(self.submit, ["batch:SubmitJob"], [job_definition_revisions_arn, job_queue_arn])
         allow(self.submit, ["batch:ListJobs"], ["*"])
-        allow(self.submit, ["batch:TerminateJob"], [jobs_arn(self)])
+        allow(self.submit, ["batch:TagResource", "batch:TerminateJob"], [jobs_arn(self)])
 
     def define_array_job(self, scope: Construct, name: str, *, run_path: str, times: JobTimes) -> ArrayJobTask:
         """Define the task of ``back_end`` "batch": one array job, whose children write the parts that Sum reads."""
@@ -82,6 +84,7 @@ class JobTasks(Construct):
             job_queue_arn=self._job_queue_arn,
             job_definition_arn=self._job_definition_arn,
             job_definition_revisions_arn=self._job_definition_revisions_arn,
+            tags={RUN_TAG: sfn.JsonPath.string_at(f"{run_path}.job_name")},
             array_size=sfn.JsonPath.number_at(f"{run_path}.array_size"),
             container_overrides={"environment": {"RUN": sfn.JsonPath.string_at(f"{run_path}.name")}},
             timeout_seconds=times.timeout_seconds,

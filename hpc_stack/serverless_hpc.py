@@ -103,6 +103,8 @@ class ServerlessHpc(Construct):
             self._define_parts(sources)
         if self.key is not None:
             encrypt_logs_and_machines(self, self.key, self._answering_roles())
+        for tag, value in self._config.tags:
+            cdk.Tags.of(self).add(tag, value)
         findings.acknowledge_serverless(self)
         # What is uploaded was copied into the assembly just now, with the modes that it has here.
         stage = cdk.Stage.of(self)
@@ -171,6 +173,7 @@ class ServerlessHpc(Construct):
             retain=self._config.retain_results,
             log_retention=self._log_retention,
             encryption_key=self.key,
+            tags=self._config.tags,
         )
         cdk.CfnOutput(self, "ResultsBucketName", value=results.bucket.bucket_name)
         findings.acknowledge_storage(results.bucket)

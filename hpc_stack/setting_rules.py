@@ -12,6 +12,12 @@ BUCKET_NAME = r"(?!xn--)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)"
 KMS_KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 
 
+# What tags of every service may have.  Source: "Tag naming limits and requirements", Tagging AWS Resources user guide.
+TAG_KEY = r"(?![aA][wW][sS]:)[\w .:/+@-]{1,128}"
+TAG_VALUE = r"[\w .:/=+@-]{0,256}"
+MAX_TAGS = 40  # of 50; aws-cdk-lib adds some of its own
+
+
 class Rule(Protocol):
     """What a setting may be."""
 
@@ -108,6 +114,34 @@ class Names:
 
     def _fits(self, name: object) -> bool:
         return isinstance(name, str) and re.fullmatch(self.pattern, name) is not None
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Keys and values of tags."""
+
+    @property
+    def allowed(self) -> str:
+        return (
+            f"up to {MAX_TAGS} tags: a JSON object, or one text such as team=climate,project=ice; keys of 1 to 128 "
+            "characters that do not begin with aws:, values of up to 256, both of letters, digits, spaces and _.:/=+-@"
+        )
+
+    def read(self, given: object) -> tuple[tuple[str, str], ...]:
+        if isinstance(given, str):
+            given = [tuple(each.split("=", 1)) for each in given.split(",")] if given else []
+        pairs = list(given.items()) if isinstance(given, Mapping) else given
+        if not isinstance(pairs, list | tuple) or not all(map(self._is_tag, pairs)):
+            raise ValueError(given)
+        if len(pairs) > MAX_TAGS or len(dict(pairs)) < len(pairs):
+            raise ValueError(given)
+        return tuple((key, value) for key, value in pairs)
+
+    def _is_tag(self, pair: object) -> bool:
+        match pair:
+            case (str(key), str(value)):
+                return re.fullmatch(TAG_KEY, key) is not None and re.fullmatch(TAG_VALUE, value) is not None
+        return False
 
 
 def one_of(*values: Any) -> OneOf:

@@ -1,5 +1,6 @@
 """Where runs live: the results bucket."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import aws_cdk as cdk
@@ -32,6 +33,7 @@ class ResultsStorage(Construct):
         retain: bool,
         log_retention: logs.RetentionDays,
         encryption_key: kms.IKey | None = None,
+        tags: Sequence[tuple[str, str]] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         self.bucket = s3.Bucket(
@@ -54,9 +56,9 @@ class ResultsStorage(Construct):
             auto_delete_objects=not retain,
         )
         if not retain:
-            self._limit_auto_delete(log_retention)
+            self._limit_auto_delete(log_retention, tags)
 
-    def _limit_auto_delete(self, log_retention: logs.RetentionDays) -> None:
+    def _limit_auto_delete(self, log_retention: logs.RetentionDays, tags: Sequence[tuple[str, str]]) -> None:
         """Give aws-cdk-lib's function that empties the bucket a log that goes with the stack, and no right but to it.
 
         As it comes, its log group is made at its first call, never expires and outlives the stack.
@@ -69,6 +71,10 @@ class ResultsStorage(Construct):
         handler.add_property_override("LoggingConfig", {"LogGroup": log_group.log_group_name})
         role = cast(cdk.CfnResource, provider.node.find_child("Role"))
         role.add_property_deletion_override("ManagedPolicyArns")
+        if tags:
+            # These two are made without types, and left out when tags are put on what stands below a construct.
+            for resource in (handler, role):
+                resource.add_property_override("Tags", [{"Key": key, "Value": value} for key, value in tags])
         write = iam.PolicyStatement(
             actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
         )

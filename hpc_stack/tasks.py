@@ -217,7 +217,7 @@ class ArrayJobTask(tasks.BatchSubmitJob):
         return [
             iam.PolicyStatement(actions=["batch:SubmitJob"], resources=self._submitted),
             iam.PolicyStatement(actions=["batch:DescribeJobs"], resources=["*"]),
-            iam.PolicyStatement(actions=["batch:TerminateJob"], resources=[jobs_arn(self)]),
+            iam.PolicyStatement(actions=["batch:TagResource", "batch:TerminateJob"], resources=[jobs_arn(self)]),
             allow_managed_rule(self, "StepFunctionsGetEventsForBatchJobsRule"),
         ]
 

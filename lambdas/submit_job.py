@@ -10,6 +10,8 @@ from lambdas.run_files.errors import InvalidEventError
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
+# Cost allocation knows a run's jobs by it.
+RUN_TAG = "hpc-run"
 EVENT_KEYS = {"run", "job_name", "task_token"}
 
 
@@ -41,6 +43,7 @@ def handler(event: Any, _context: Any) -> dict[str, str]:
     response = client.submit_job(
         jobName=event["job_name"],
         jobQueue=queue,
+        tags={RUN_TAG: event["job_name"]},
         jobDefinition=environment.variable("JOB_DEFINITION"),
         containerOverrides={
             "environment": [

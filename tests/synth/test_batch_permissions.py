@@ -73,7 +73,7 @@ def array_job_statements(names: Names) -> set[Statement]:
     """What a machine needs to run an array job with ``.sync``."""
     return {
         allow({"batch:SubmitJob"}, names.revisions, names.queue),
-        allow({"batch:TerminateJob"}, JOBS),
+        allow({"batch:TagResource", "batch:TerminateJob"}, JOBS),
     }
 
 
@@ -123,7 +123,7 @@ def job_statements(names: Names, machines: tuple[str, ...]) -> dict[str, set[Sta
             allow(WRITE_LOGS, names.function_log("submit_job")),
             allow({"batch:SubmitJob"}, names.revisions, names.queue),
             allow({"batch:ListJobs"}, "*"),
-            allow({"batch:TerminateJob"}, JOBS),
+            allow({"batch:TagResource", "batch:TerminateJob"}, JOBS),
         },
         names.function_role("job_events"): {
             allow(WRITE_LOGS, names.function_log("job_events")),

@@ -51,6 +51,7 @@ def expect_submission(batch: Stubber) -> None:
             "jobName": NAME,
             "jobQueue": QUEUE,
             "jobDefinition": DEFINITION,
+            "tags": {"hpc-run": NAME},
             "containerOverrides": {
                 "environment": [{"name": "RUN", "value": "run-1"}, {"name": "TASK_TOKEN", "value": TOKEN}]
             },
