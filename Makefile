@@ -72,7 +72,7 @@ deploy: .venv/ready node_modules/ready
 	cdk deploy $(ARGS)
 
 destroy: .venv/ready node_modules/ready
-	python -m hpc.destroy $(ARGS)
+	python -m hpc.commands.destroy $(ARGS)
 
 # The first deployment in a real account, and all that it should do; asks before it spends.  Needs the AWS CLI.
 smoke-aws: .venv/ready node_modules/ready

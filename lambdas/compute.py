@@ -9,8 +9,8 @@ from lambdas.batch.batch_items import BatchItems, ReadTo, check_batch_key
 from lambdas.batch.compute_batch import BatchRun
 from lambdas.batch.parts import PartWriter
 from lambdas.batch.time_limit import TimeLimit
-from lambdas.combining import Combiner
 from lambdas.items.inputs import RUN_NAME
+from lambdas.results.combining import Combiner
 from lambdas.results.records import check_parts
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import environment, json_text

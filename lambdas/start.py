@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from lambdas import caps, workloads
+from lambdas import workloads
 from lambdas.batch.time_limit import TimeLimit, TimeUp
 from lambdas.batch.workload_source import WorkloadSource
-from lambdas.items import batches, inputs, item_sources, missing_items
+from lambdas.items import batches, caps, inputs, item_sources, missing_items
 from lambdas.items.inputs import RunInput
 from lambdas.items.item_sources import Item
 from lambdas.run_files import environment, indexed_items, job_shares, json_text, runs, storage

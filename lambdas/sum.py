@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdas import final_result, workloads
+from lambdas import workloads
 from lambdas.batch.parts import MAX_OUTPUT_BYTES
 from lambdas.batch.workload import Workload
-from lambdas.final_result import FinalResult
 from lambdas.items import batches
 from lambdas.items.inputs import RUN_NAME
-from lambdas.results import chain, record_files
+from lambdas.results import chain, final_result, record_files
 from lambdas.results.chain import Link
+from lambdas.results.final_result import FinalResult
 from lambdas.results.reduction import Collecting, Combining, loaded
 from lambdas.run_files import environment, json_text, storage
 from lambdas.run_files.errors import PASSED_ON, FailureToleranceExceededError, InvalidEventError, WorkloadError

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
-from lambdas import typed_json
 from lambdas.batch.workload import Workload, read_workload
-from lambdas.combining import shown_result
-from lambdas.comparison import RELATIVE_TOLERANCE, is_close, largest_float
+from lambdas.results.combining import shown_result
 from lambdas.run_files import json_text
+from lambdas.values import typed_json
+from lambdas.values.comparison import RELATIVE_TOLERANCE, is_close, largest_float
 
 MAX_TRIPLES = 1_000
 

@@ -84,7 +84,7 @@ def in_account(stack: str, arguments: Sequence[str], *, is_agreed: bool) -> None
         smoke.compute(deployed_back_ends(stack))
         smoke.fail_and_redrive()
     finally:
-        call(sys.executable, "-m", "hpc.destroy", "--force", *arguments, "-c", f"hpc:stack_name={stack}")
+        call(sys.executable, "-m", "hpc.commands.destroy", "--force", *arguments, "-c", f"hpc:stack_name={stack}")
     if call("aws", "cloudformation", "describe-stacks", "--stack-name", stack, check=False).returncode == 0:
         sys.exit(f"smoke: the stack {stack} is still there")
     for service, query in (

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hpc.errors import NotStartedError
-from hpc.printable import shorten
 from hpc.targets.workload_file import workload_name
+from hpc.terminal.printable import shorten
 
 # The service treats JSON numbers as doubles, which hold every integer up to this one.
 MAX_EXACT_INTEGER = 2**53

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 from hpc.cli.command import Command
+from hpc.cli.help import HELP, ShowVersion, show_help
 from hpc.cli.looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS
 from hpc.cli.planning import PLAN
 from hpc.cli.running import COMPLETION, NEW, ORCHESTRATE, REDRIVE, RUN, SERVE, STOP
-from hpc.cli_help import HELP, ShowVersion, show_help
 from hpc.errors import CommandError, ExitCode, ReaderGoneError
 from hpc.terminal.console import Parser, open_closed_streams, say
 

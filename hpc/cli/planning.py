@@ -5,7 +5,7 @@ import argparse
 from hpc.cli.arguments import integer, number, number_within, plain_text
 from hpc.cli.command import ITEMS, PARAMS, SIZE, Command, assembly, exactly_one, group, option, output
 from hpc.planning.ranges import Range
-from hpc.printable import shorten
+from hpc.terminal.printable import shorten
 
 
 def check_plan_options(args: argparse.Namespace) -> None:

@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
+from hpc.commands.failures_csv import csv_lines
 from hpc.errors import ExitCode
-from hpc.failures_csv import csv_lines
-from hpc.printable import shorten
 from hpc.runs.failed_items import FailedItem, FailedItems
 from hpc.runs.failures import describe_error, details_of, indented
 from hpc.runs.items import check_has_files
 from hpc.runs.run import looks_twice, open_run
 from hpc.runs.watch import Seen, Watch
 from hpc.terminal.console import emit_lines, say
+from hpc.terminal.printable import shorten
 
 SHOWN_OF_GROUP = 5
 # Errors that differ by more than their numbers; what comes after so many is counted together.

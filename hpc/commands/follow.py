@@ -5,10 +5,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpc.commands.next_steps import cause_lines, first_failures, next_line
 from hpc.commands.render import render_failure, render_json, render_text
 from hpc.commands.starting import follow_up, interrupted
 from hpc.errors import CommandError, ExitCode, LostRunError, UnansweredError
-from hpc.next_steps import cause_lines, first_failures, next_line
 from hpc.runs.failed_jobs import failed_array_job, read_failed_children
 from hpc.runs.failures import details_of, indented, read_failures
 from hpc.runs.run import Run

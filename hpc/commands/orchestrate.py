@@ -12,13 +12,13 @@ from hpc.cli.fault_options import announced, described, read_rehearsal
 from hpc.commands.render import render_failure, shorten_number
 from hpc.commands.starting import interrupted, new_run_name, open_target
 from hpc.errors import ExitCode, LostRunError, NotStartedError
-from hpc.printable import shorten
 from hpc.runs.run import Run
 from hpc.runs.watch import Ended
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
 from hpc.targets.synthesis import WITH_JOBS
 from hpc.terminal.console import emit, say
+from hpc.terminal.printable import shorten
 
 # Of the task that runs an entry.
 ENTRY_RESOURCE = "startExecution.sync:2"

@@ -12,8 +12,8 @@ from hpc.planning.designs import ASSUMPTIONS, MAX_LAMBDA_MIB, Computation, Quota
 from hpc.planning.prices import read_prices
 from hpc.planning.ranges import Range
 from hpc.planning.table import lines, show_table, to_json
-from hpc.printable import shorten
 from hpc.terminal.console import emit
+from hpc.terminal.printable import shorten
 
 MIN_LAMBDA_MIB = 128
 DEFAULT_MIB = 1_024
@@ -127,7 +127,7 @@ def needs_of(args: argparse.Namespace, item_count: int) -> tuple[Range, Range, i
 
 def measured_memory(given_mib: int | None, peak_mib: int) -> tuple[int, str]:
     """Return the memory that an item needs after a sample, and what to say of it."""
-    from hpc.memory_used import advised_mib  # noqa: PLC0415 - only after a sample
+    from hpc.runs.memory_used import advised_mib  # noqa: PLC0415 - only after a sample
 
     if not peak_mib:
         return given_mib or DEFAULT_MIB, "the log of the sample tells of no memory: --memory-mib is taken"

@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 
 from hpc.errors import LostRunError, NotStartedError
-from hpc.local_environment import local_environment
 from hpc.runs.items import check_has_files, find_item
 from hpc.runs.run import Run, looks_twice, open_run
 from hpc.targets.client import explained
 from hpc.targets.home import Home
+from hpc.targets.local_environment import local_environment
 from hpc.targets.workload_file import overlay_folder, read_workload_file
 from hpc.terminal.console import say
 

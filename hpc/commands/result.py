@@ -4,11 +4,11 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from hpc.commands.next_steps import cause_lines, first_failures, next_line
 from hpc.commands.orchestrate import orchestration_result
 from hpc.commands.render import render_failure, render_json, render_text
 from hpc.errors import ExitCode, LostRunError, NotStartedError
 from hpc.json_objects import json_object
-from hpc.next_steps import cause_lines, first_failures, next_line
 from hpc.runs.run import Run, looks_twice, open_run
 from hpc.runs.watch import Ended, Watch
 from hpc.targets.client import execution_arn, explained

@@ -14,9 +14,9 @@ from hpc.commands.follow import FollowedRun
 from hpc.commands.starting import new_run_name, open_target
 from hpc.commands.uploads import check_items, check_source, upload_items, upload_source
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
-from hpc.memory_used import log_sizes, peaks_since, warnings
-from hpc.run_summary import write_note
+from hpc.runs.memory_used import log_sizes, peaks_since, warnings
 from hpc.runs.run import UNKNOWN_CODES
+from hpc.runs.run_summary import write_note
 from hpc.targets.client import Target, explained, has_code
 from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS

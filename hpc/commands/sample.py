@@ -14,19 +14,19 @@ from typing import TypeVar
 
 from hpc.commands.uploads import upload_items
 from hpc.errors import CommandError, NotStartedError
-from hpc.memory_used import log_sizes, peaks_since
 from hpc.planning.ranges import Range
 from hpc.planning.workload import DEFAULT_WORKLOAD, functions_of
-from hpc.printable import shorten
 from hpc.runs.children import list_children
 from hpc.runs.failed_items import FailedItems
 from hpc.runs.failures import SHOWN_CAUSE_CHARACTERS, describe_error
+from hpc.runs.memory_used import log_sizes, peaks_since
 from hpc.runs.run import SAMPLE_PREFIX, Run
 from hpc.runs.watch import Ended, Watch
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
 from hpc.targets.local import local_target
 from hpc.targets.workload_file import check_workload, read_workload_file, workload_name
+from hpc.terminal.printable import shorten
 
 T = TypeVar("T")
 # A vCPU of Lambda or Fargate beside a core of this machine: an estimate, to be replaced by a run's own report.

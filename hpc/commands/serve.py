@@ -13,9 +13,9 @@ from typing import NoReturn
 from sfn_local.server import Connection, LocalServer, ServerInUseError, attach
 
 from hpc.errors import ExitCode, NotStartedError
-from hpc.local_environment import aws_variables
 from hpc.targets.home import Home
 from hpc.targets.local import unservable
+from hpc.targets.local_environment import aws_variables
 from hpc.targets.synthesis import WITH_JOBS, check_assembly, find_assembly
 from hpc.terminal.console import emit, say
 

@@ -13,7 +13,6 @@ from hpc.cli.fault_options import described
 from hpc.errors import ExitCode, LostRunError
 from hpc.json_objects import json_object
 from hpc.planning.table import usd
-from hpc.printable import printable
 from hpc.runs.child_times import count_failed
 from hpc.runs.children import SlowChild, began, slowest_children
 from hpc.runs.failures import describe_error
@@ -22,6 +21,7 @@ from hpc.runs.run import Run, looks_twice, open_run
 from hpc.runs.watch import Counts, Seen, Watch
 from hpc.targets.client import explained
 from hpc.terminal.console import emit
+from hpc.terminal.printable import printable
 from hpc.terminal.progress import duration
 
 SHOWN_SLOWEST = 5

@@ -3,11 +3,11 @@
 import argparse
 
 from hpc.errors import ExitCode, NotStartedError
-from hpc.printable import shorten
 from hpc.runs.run import find_execution
 from hpc.targets.client import Target, explained, named_stack
 from hpc.targets.home import Home
 from hpc.terminal.console import say
+from hpc.terminal.printable import shorten
 
 
 def stop(args: argparse.Namespace) -> int:

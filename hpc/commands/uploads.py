@@ -8,12 +8,12 @@ from pathlib import Path
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 
-from hpc.counter import Counter, counted, open_counter
 from hpc.errors import NotStartedError
 from hpc.files import is_file, is_folder
-from hpc.printable import shorten
 from hpc.targets.client import Target, explained
 from hpc.terminal.console import say
+from hpc.terminal.counter import Counter, counted, open_counter
+from hpc.terminal.printable import shorten
 
 ITEM_SUFFIXES = (".jsonl", ".csv")
 PARALLEL_UPLOADS = 8

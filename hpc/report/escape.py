@@ -2,7 +2,7 @@
 
 import html
 
-from hpc.printable import printable
+from hpc.terminal.printable import printable
 
 
 def escape(text: str) -> str:

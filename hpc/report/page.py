@@ -7,7 +7,6 @@ from typing import Any
 from hpc.cli.fault_options import described
 from hpc.commands.failures import Group
 from hpc.json_objects import json_object
-from hpc.printable import shorten
 from hpc.report.cost import cost_section, headline
 from hpc.report.escape import escape
 from hpc.report.facts import Facts
@@ -17,6 +16,7 @@ from hpc.report.machines import machine_sections
 from hpc.report.running import running_sections
 from hpc.report.style import SCRIPT, STYLE
 from hpc.runs.failures import describe_error, details_of
+from hpc.terminal.printable import shorten
 from hpc.terminal.progress import duration
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"

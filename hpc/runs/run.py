@@ -16,12 +16,12 @@ from botocore.exceptions import ClientError
 
 from hpc.cli.fault_options import faults_of
 from hpc.errors import LostRunError, NotStartedError, UnansweredError
-from hpc.printable import shorten
 from hpc.runs.children import PAGE
 from hpc.runs.result_files import intact
-from hpc.stored_definition import parse_definition
+from hpc.runs.stored_definition import parse_definition
 from hpc.targets.client import MISSING_CODES, Target, execution_arn, explained, has_code, named_stack
 from hpc.targets.home import Home
+from hpc.terminal.printable import shorten
 
 # What a look finds: of a command that only looks its exit code.
 Found = TypeVar("Found")

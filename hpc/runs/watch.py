@@ -8,8 +8,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from hpc.errors import CommandError, LostRunError
-from hpc.patience import ask, goes_on
 from hpc.targets.client import Target, has_code
+from hpc.targets.patience import ask, goes_on
 
 # DescribeExecution is eventually consistent (API reference): how long it may not know of a start, of a redrive or of an
 # output, before its answer is taken for the truth.

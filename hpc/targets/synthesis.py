@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpc.counter import spinner
 from hpc.errors import NotStartedError
 from hpc.files import is_file
 from hpc.terminal.console import say
+from hpc.terminal.counter import spinner
 
 KEPT_ASSEMBLIES = 3
 SHOWN_LINES = 20

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from hpc.errors import NotStartedError
 from hpc.files import is_file
-from hpc.printable import shorten
 from hpc.targets.home import Home
+from hpc.terminal.printable import shorten
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 DEPLOYED_FOLDER = Path("lambdas", "workloads")

@@ -1,4 +1,4 @@
-"""What a command says: the result on stdout, everything else on stderr, all of it as `hpc.printable` has it."""
+"""What a command says: the result on stdout, everything else on stderr, all of it as `hpc.terminal.printable` has it."""
 
 import argparse
 import contextlib
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import IO, Any
 
 from hpc.errors import LostRunError, ReaderGoneError, UnansweredError
-from hpc.printable import printable
+from hpc.terminal.printable import printable
 
 
 def open_closed_streams() -> None:

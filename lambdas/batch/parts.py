@@ -7,7 +7,7 @@ A part covers neighbouring items. It is in the state itself, or in an object of 
     {"first": int, "count": int, "failed_count": int, "key": "runs/<name>/parts/...", "bytes": int, "sha256": str}
 
 ``result`` is the combined result or, of a workload without ``combine``, the list of results in item order; it is
-text (``lambdas.typed_json``), because the service treats JSON numbers as doubles. It is absent if every item failed,
+text (``lambdas.values.typed_json``), because the service treats JSON numbers as doubles. It is absent if every item failed,
 ``failed`` if none did.  Long bytes and arrays of a result are objects of their own, and so is a result that is bytes
 where results are listed: the text has pointers to them.
 """
@@ -15,13 +15,13 @@ where results are listed: the text has pointers to them.
 from collections.abc import Callable
 from typing import Any
 
-from lambdas import typed_json
-from lambdas.blocks import Blocks
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import WorkloadError
 from lambdas.run_files.failures import Failure
 from lambdas.run_files.runs import run_key
+from lambdas.values import typed_json
+from lambdas.values.blocks import Blocks
 
 # The service takes 256 KiB in a state; the rest is left for what it adds around the output.
 MAX_OUTPUT_BYTES = 200_000
@@ -50,7 +50,7 @@ class PartWriter:
     Parameters
     ----------
     combine
-        Makes one of two results, given the place of the second (``lambdas.combining.Combiner``).
+        Makes one of two results, given the place of the second (``lambdas.results.combining.Combiner``).
     parts
         What earlier invocations for the batch returned.
     index

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdas.batch.workload import Function, Workload, check_params
-from lambdas.csv_rows import CsvError, read_rows
+from lambdas.items.csv_rows import CsvError, read_rows
 from lambdas.items.inputs import RunInput, S3Place
 from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import PASSED_ON, InvalidInputError, ResultFileError, WorkloadError

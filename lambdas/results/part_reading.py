@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from lambdas import typed_json
-from lambdas.blocks import BlockReader
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import ResultFileError
 from lambdas.run_files.failures import Failure
 from lambdas.run_files.json_text import shown
+from lambdas.values import typed_json
+from lambdas.values.blocks import BlockReader
 
 # Stands for the result of an item that has none; a workload may return None.
 NO_RESULT = object()

@@ -4,10 +4,9 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lambdas import typed_json
 from lambdas.batch.parts import MAX_OUTPUT_BYTES
-from lambdas.combining import Combiner
 from lambdas.results.batch_coverage import Coverage, State
+from lambdas.results.combining import Combiner
 from lambdas.results.part_reading import NO_RESULT, Listed, listed_results, load_part, part_result, single_result
 from lambdas.results.records import Record, interpret
 from lambdas.results.result_files import Place, ResultFile
@@ -16,6 +15,7 @@ from lambdas.run_files.errors import ResultFileError
 from lambdas.run_files.failures import Failure
 from lambdas.run_files.object_writer import ObjectWriter
 from lambdas.run_files.runs import RunSettings
+from lambdas.values import typed_json
 
 BLOCK_BYTES = 1024 * 1024
 MAX_BLOCKS = 64

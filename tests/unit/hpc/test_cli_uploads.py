@@ -118,7 +118,7 @@ def test_uploads_say_how_far_they_are(
 ) -> None:
     for number in range(3):
         (tmp_path / f"{number}.txt").write_text("content")
-    monkeypatch.setattr("hpc.counter.PLAIN_EVERY_SECONDS", 0)
+    monkeypatch.setattr("hpc.terminal.counter.PLAIN_EVERY_SECONDS", 0)
     upload_source(target, "run-1", tmp_path)
     assert capsys.readouterr().err.splitlines() == [
         *(f"uploading {number} of 3 files" for number in (1, 2, 3)),

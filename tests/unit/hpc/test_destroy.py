@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from stubs import MACHINE, deployed_stack
 
-from hpc import destroy
+from hpc.commands import destroy
 from hpc.errors import LostRunError
 from hpc.targets.client import Target
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpc.commands.plan import measured_memory
-from hpc.memory_used import Used, advised_mib, log_sizes, peaks_since, warnings
+from hpc.runs.memory_used import Used, advised_mib, log_sizes, peaks_since, warnings
 
 COMPUTE, SUM = "HpcStack-FunctionsCompute1DA2736E", "HpcStack-FunctionsSumC5BD6F7F"
 

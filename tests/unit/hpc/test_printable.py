@@ -8,12 +8,12 @@ import unicodedata
 
 import pytest
 
+from hpc.commands.failures_csv import csv_lines
 from hpc.commands.logs import shown_lines
-from hpc.failures_csv import csv_lines
-from hpc.printable import printable
 from hpc.report.escape import escape
 from hpc.runs.failed_items import FailedItem
 from hpc.terminal.console import emit, say
+from hpc.terminal.printable import printable
 
 # Colours, window title, clear screen, C1's one-byte CSI, carriage return, a forged line, bidirectional override, zero
 # width, separators, a tag character, half of a surrogate pair, DEL.

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from hpc.stored_definition import parse_definition
+from hpc.runs.stored_definition import parse_definition
 
 CHOICE = {"Type": "Choice", "Choices": [{"Next": "Map"}], "Default": "Map"}
 INNER = {"StartAt": "Child", "States": {"Child": {"Type": "Pass", "End": True}}}

@@ -7,10 +7,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, TokenRetrievalError
 from stubs import MACHINE, deployed_stack
 
-from hpc import patience
 from hpc.errors import LostRunError, UnansweredError
 from hpc.runs import watch
 from hpc.runs.watch import Watch
+from hpc.targets import patience
 from hpc.targets.client import AWS_PACE, Target
 
 ARN = MACHINE.replace("stateMachine", "execution") + ":run-1"

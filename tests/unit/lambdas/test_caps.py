@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lambdas import caps, start
+from lambdas import start
+from lambdas.items import caps
 from lambdas.run_files import errors
 
 CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from sfn_local.maps import csv_rows as runner
 
-from lambdas import csv_rows as handlers
+from lambdas.items import csv_rows as handlers
 
 Read = Callable[..., list[list[str]]]
 

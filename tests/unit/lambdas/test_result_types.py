@@ -17,12 +17,13 @@ from test_job import run_array, sum_run
 from test_typed_json import VALUES, described
 from test_workloads_testing import module_of
 
-from lambdas import blocks, compare
+from lambdas import compare
 from lambdas.batch import parts
 from lambdas.jobs import job_part
 from lambdas.run_files import errors, job_shares
 from lambdas.run_files.runs import read_settings
 from lambdas.testing import answer, check_combine
+from lambdas.values import blocks
 
 NUMPY = "import numpy as np\n"
 SAMPLE = NUMPY + "def compute(item): return np.array([1, 2, 3])\ndef combine(a, b): return a + b\n"

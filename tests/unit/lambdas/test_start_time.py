@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lambdas import caps, start
+from lambdas import start
 from lambdas.batch.time_limit import TimeLimit
+from lambdas.items import caps
 from lambdas.items.item_sources import Item
 from lambdas.run_files.errors import InvalidInputError
 

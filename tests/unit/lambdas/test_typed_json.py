@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from lambdas import numpy_values, typed_json
-from lambdas.blocks import Blocks
+from lambdas.values import numpy_values, typed_json
+from lambdas.values.blocks import Blocks
 
 # Half of them big-endian.
 DTYPES = st.one_of(
@@ -231,7 +231,7 @@ def test_what_json_has_no_value_for_is_not_told_in_json(value: Any) -> None:
 
 def test_numpy_is_not_imported_for_values_that_are_json() -> None:
     program = (
-        "import sys; from lambdas import compute, sum, start, typed_json; from lambdas.blocks import Blocks\n"
+        "import sys; from lambdas import compute, sum, start, typed_json; from lambdas.values.blocks import Blocks\n"
         "text = typed_json.encode([1, (2.5, b'x'), {'$a': None}], Blocks())\n"
         "assert typed_json.decode(text, None) == [1, (2.5, b'x'), {'$a': None}]\n"
         "assert 'numpy' not in sys.modules\n"

@@ -9,7 +9,7 @@ could be taken for one of these is wrapped in another::
     {"$tuple": [...]}
     {"$dict": {"$...": ...}}
 
-Long bytes and arrays are objects of their own (``lambdas.blocks``), in whose place a pointer stands::
+Long bytes and arrays are objects of their own (``lambdas.values.blocks``), in whose place a pointer stands::
 
     {"$npy": {"key": "runs/<name>/parts/...", "bytes": int, "sha256": str}}
 """
@@ -20,11 +20,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from lambdas import numpy_values
-from lambdas.blocks import Blocks
-from lambdas.numpy_values import is_array
 from lambdas.run_files import json_text
 from lambdas.run_files.json_text import shown
+from lambdas.values import numpy_values
+from lambdas.values.blocks import Blocks
+from lambdas.values.numpy_values import is_array
 
 # What every tag begins with, in the text.
 MARK = '"$'

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from lambdas import comparison, typed_json
 from lambdas.run_files import json_text
 from lambdas.run_files.errors import PASSED_ON, WorkloadError
+from lambdas.values import comparison, typed_json
 
 # Pairs of equal results show nothing, so the trial waits for a pair that differs; not for ever, since it compares them.
 MAX_EQUAL_PAIRS = 100

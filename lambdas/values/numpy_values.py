@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from lambdas.refusals import dtype_refusal, refusal
+from lambdas.values.refusals import dtype_refusal, refusal
 
 # Booleans, integers, floats, complex numbers, times, time spans, bytes, text.
 KEPT_KINDS = frozenset("biufcMmSU")

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdas import numpy_values
 from lambdas.run_files import storage
 from lambdas.run_files.errors import ResultFileError
 from lambdas.run_files.json_text import shown
 from lambdas.run_files.object_writer import ObjectWriter
+from lambdas.values import numpy_values
 
 Write = Callable[[bytes], Any]
 # A request to S3 is worth a block this long; shorter ones are base64 in the text.

@@ -41,7 +41,7 @@ def show_help(args: argparse.Namespace) -> int:
 
 HELP = Command(
     name="help",
-    function="hpc.cli_help:show_help",
+    function="hpc.cli.help:show_help",
     summary="show this help, or that of a command",
     description="Show the help of a command, or of all.",
     examples=("hpc help", "hpc help run"),

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdas import numpy_values, typed_json
 from lambdas.batch.parts import MAX_OUTPUT_BYTES
-from lambdas.blocks import Blocks
 from lambdas.run_files import json_text
 from lambdas.run_files.object_writer import ObjectWriter
+from lambdas.values import numpy_values, typed_json
+from lambdas.values.blocks import Blocks
 
 
 @dataclass(frozen=True)

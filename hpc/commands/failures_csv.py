@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from hpc.printable import printable
 from hpc.runs.failed_items import FailedItem
+from hpc.terminal.printable import printable
 
 FIELDS = ("index", "input", "error", "cause", "attempts", "batch")
 # RFC 4180.  It is not written; the csv module quotes cells that hold a character of it.

@@ -8,9 +8,9 @@ from hpc.cli.arguments import MAX_NOTE_CHARACTERS
 from hpc.errors import CommandError, LostRunError
 from hpc.json_objects import json_object
 from hpc.planning.workload import DEFAULT_WORKLOAD
-from hpc.printable import shorten
 from hpc.runs.failures import describe_error
 from hpc.targets.client import Target, explained
+from hpc.terminal.printable import shorten
 
 SHOWN_OUTCOME_CHARACTERS = 70
 
