@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from hpc_stack.contract.limits import MAX_ARRAY_SIZE, MAX_CONCURRENCY, MAX_FUNCTION_TIMEOUT_SECONDS, MIN_ARRAY_SIZE
 from hpc_stack.pythons import AUTO, VERSIONS
 from hpc_stack.setting_rules import BUCKET_NAME, KMS_KEY_ARN, SWITCH, Dollars, Names, Rule, Tags, Text, Whole, one_of
 
@@ -42,8 +43,6 @@ FARGATE_MEMORY_MIB: Mapping[float, range | tuple[int, ...]] = {
 # An array job has this many children for each that can run at once: a child that takes longer delays less, and a share
 # that has to be computed again is smaller.
 CHILDREN_PER_SLOT = 4
-MAX_ARRAY_SIZE = 10_000
-MIN_ARRAY_SIZE = 2
 # Start before a run's job and Sum after it, each up to its time-out of 900 s, with room for their retries.
 START_AND_SUM_SECONDS = 3_600
 
@@ -78,11 +77,11 @@ class HpcConfig:
     python: str = setting(AUTO, one_of(AUTO, *VERSIONS))
     # 1,769 MiB buys one whole vCPU.  Source of both: Lambda quotas and "Configure Lambda function memory".
     compute_memory_mib: int = setting(1_769, Whole(128, 10_240))
-    compute_timeout_seconds: int = setting(900, Whole(1, 900))
+    compute_timeout_seconds: int = setting(MAX_FUNCTION_TIMEOUT_SECONDS, Whole(1, MAX_FUNCTION_TIMEOUT_SECONDS))
     # False where this machine's packages serve: local runs, or workloads that need none.
     packages_layer: bool = setting(True, SWITCH)
     # A Map Run starts no more than 10,000 children at once; an account has 1,000 concurrent Lambda environments.
-    max_concurrency: int = setting(500, Whole(1, 10_000))
+    max_concurrency: int = setting(500, Whole(1, MAX_CONCURRENCY))
     # Above 2^53 Step Functions, whose numbers are doubles, does not keep integers apart.
     max_items: int = setting(100_000_000, Whole(1, 2**53))
     # An hour more than the longest job that the default settings wait for.

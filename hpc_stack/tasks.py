@@ -12,11 +12,13 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from hpc_stack.contract.limits import MAX_FUNCTION_TIMEOUT_SECONDS
+
 # A task state waits this much longer than its function may run (start of an environment, way there and back): its own
 # time-out is for an invocation that never answers.
 TASK_MARGIN_SECONDS = 30
 # Start and Sum run once a run and stream: they have all the time that Lambda gives.
-START_AND_SUM_TIMEOUT_SECONDS = 900
+START_AND_SUM_TIMEOUT_SECONDS = MAX_FUNCTION_TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas.items.inputs import BACK_ENDS, S3_URI
+from lambdas.contract.back_ends import BACK_ENDS
+from lambdas.items.inputs import S3_URI
 from lambdas.run_files import environment, storage
 from lambdas.run_files.errors import InvalidEventError, TotalsDisagreeError
 from lambdas.run_files.json_text import shown

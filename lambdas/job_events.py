@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from lambdas.items.inputs import BACK_ENDS
+from lambdas.contract.back_ends import BACK_ENDS
 from lambdas.jobs import job_control
 from lambdas.jobs.job_callback import TaskCallback, TaskCancelled
 from lambdas.jobs.job_clients import batch_client, step_functions_client

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from lambdas.contract.limits import MAX_ITEMS
 from lambdas.items import inputs
 from lambdas.items.batches import ceil_div
 from lambdas.jobs.job_callback import TaskCallback, TaskCancelled
@@ -92,7 +93,7 @@ def read_entry(value: Any) -> Entry:
         raise InvalidInputError(f"fail of entry {value['name']} must be true, false or a text, got {shown(fail)}")
     return Entry(
         name=value["name"],
-        size=inputs.integer(value | {"size": value.get("size", DEFAULT_SIZE)}, "size", 0, inputs.MAX_SIZE),
+        size=inputs.integer(value | {"size": value.get("size", DEFAULT_SIZE)}, "size", 0, MAX_ITEMS),
         workload=value.get("workload", inputs.DEFAULT_WORKLOAD),
         params=value.get("params", {}),
         fail=fail,

@@ -8,13 +8,15 @@ from typing import Any
 from lambdas import workloads
 from lambdas.batch.time_limit import TimeLimit, TimeUp
 from lambdas.batch.workload_source import WorkloadSource
+from lambdas.contract.keys import run_key
+from lambdas.contract.limits import MAX_ARRAY_SIZE, MAX_ITEM_BYTES
 from lambdas.items import batches, caps, inputs, item_sources, missing_items
 from lambdas.items.inputs import RunInput
 from lambdas.items.item_sources import Item
 from lambdas.run_files import environment, indexed_items, job_shares, json_text, runs, storage
 from lambdas.run_files.errors import InvalidInputError
 from lambdas.run_files.object_writer import ObjectWriter
-from lambdas.run_files.runs import Batch, RunSettings, run_key
+from lambdas.run_files.runs import Batch, RunSettings
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
@@ -156,7 +158,7 @@ def write_items(
     items: Iterator[Item],
     batch_size: int | None,
     *,
-    max_line_bytes: int = item_sources.MAX_ITEM_BYTES,
+    max_line_bytes: int = MAX_ITEM_BYTES,
 ) -> list[Batch]:
     """Stream items to one object, a line each, and return the batches they form."""
     forming = batches.BatchForming(batch_size)
@@ -237,5 +239,5 @@ def array_size(run_input: RunInput, run_batches: list[Batch]) -> int:
     """Return how many children the run's array job has, 0 if there is none."""
     if run_input.back_end != "batch":
         return 0
-    limit = environment.max_array_size() if run_input.batch_size is None else job_shares.MAX_ARRAY_SIZE
+    limit = environment.max_array_size() if run_input.batch_size is None else MAX_ARRAY_SIZE
     return job_shares.array_size(len(run_batches), limit)

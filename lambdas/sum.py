@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambdas import workloads
-from lambdas.batch.parts import MAX_OUTPUT_BYTES
 from lambdas.batch.workload import Workload
+from lambdas.contract.keys import run_key
+from lambdas.contract.limits import MAX_OUTPUT_BYTES
 from lambdas.items import batches
 from lambdas.items.inputs import RUN_NAME
 from lambdas.results import chain, final_result, record_files
@@ -20,7 +21,7 @@ from lambdas.run_files import environment, json_text, storage
 from lambdas.run_files.errors import PASSED_ON, FailureToleranceExceededError, InvalidEventError, WorkloadError
 from lambdas.run_files.failures import Failure
 from lambdas.run_files.object_writer import ObjectWriter
-from lambdas.run_files.runs import RunSettings, run_key, settings_now
+from lambdas.run_files.runs import RunSettings, settings_now
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)

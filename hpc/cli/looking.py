@@ -2,8 +2,9 @@
 
 import argparse
 
-from hpc.cli.arguments import MAX_EXACT_INTEGER, integer, integer_within, item_or_function, plain_text
+from hpc.cli.arguments import integer, integer_within, item_or_function, plain_text
 from hpc.cli.command import PLACE, RUN_OR_LATEST, Command, option, output
+from hpc.commands.inputs import MAX_EXACT_INTEGER
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 NO_SERVER = "Without --aws it looks at the runs of this machine; none of them need be running."

@@ -18,9 +18,9 @@ from hpc.cli.command import (
 )
 from hpc.cli.fault_options import FAULTS, check_faults
 from hpc.cli.planning import BUDGET, check_budget
+from hpc.contract.back_ends import BACK_ENDS
 
 SHELLS = ("bash", "zsh", "fish")
-BACK_ENDS = ("lambda", "batch", "batch_callback")
 # Options of `hpc run` that are part of the execution input.
 INPUT_PARTS = ("back_end", "workload", "params", "batch_size", "max_concurrency", "tolerated_failure_percentage")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpc.cli.arguments import execution_input
+from hpc.commands.inputs import execution_input
 from hpc.commands.plan import count_in_file
 from hpc.errors import LostRunError, NotStartedError
 from hpc.planning.advice import default_batch_size

@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict
 
 from hpc.commands.failures_csv import csv_lines
 from hpc.errors import ExitCode
 from hpc.runs.failed_items import FailedItem, FailedItems
+from hpc.runs.failure_groups import SHOWN_CAUSE_CHARACTERS, group_failures
 from hpc.runs.failures import describe_error, details_of, indented
 from hpc.runs.items import check_has_files
 from hpc.runs.run import looks_twice, open_run
@@ -17,23 +17,6 @@ from hpc.terminal.console import emit_lines, say
 from hpc.terminal.printable import shorten
 
 SHOWN_OF_GROUP = 5
-# Errors that differ by more than their numbers; what comes after so many is counted together.
-MAX_GROUPS = 200
-SHOWN_CAUSE_CHARACTERS = 300
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
-
-
-@dataclass
-class Group:
-    """Items with the same error, but for its numbers."""
-
-    first: list[FailedItem] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, item: FailedItem) -> None:
-        self.count += 1
-        if len(self.first) < SHOWN_OF_GROUP:
-            self.first.append(item)
 
 
 @looks_twice
@@ -52,17 +35,6 @@ def failures(args: argparse.Namespace) -> int:
         if args.output != "text":
             say(*_summary(items, seen))
     return ExitCode.SUCCEEDED
-
-
-def group_failures(items: Iterable[FailedItem]) -> dict[str, Group]:
-    """Return the items by error, the most frequent first; memory does not grow with their number."""
-    groups: dict[str, Group] = {}
-    for item in items:
-        kind = NUMBER.sub("N", f"{item.error}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS)}".removesuffix(": "))
-        if kind not in groups and len(groups) >= MAX_GROUPS:
-            kind = "other errors"
-        groups.setdefault(kind, Group()).add(item)
-    return dict(sorted(groups.items(), key=lambda pair: -pair[1].count))
 
 
 def _grouped(items: FailedItems, seen: Seen) -> Iterator[str]:

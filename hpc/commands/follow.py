@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpc.commands.next_steps import cause_lines, first_failures, next_line
+from hpc.commands.progress import open_view
 from hpc.commands.render import render_failure, render_json, render_text
 from hpc.commands.starting import follow_up, interrupted
 from hpc.errors import CommandError, ExitCode, LostRunError, UnansweredError
@@ -16,7 +17,6 @@ from hpc.runs.watch import Counts, Ended, Watch
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
 from hpc.terminal.console import emit, say
-from hpc.terminal.progress import open_view
 
 if TYPE_CHECKING:
     from hpc.commands.budget import Budget

@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Iterator
 from itertools import islice
 
-from hpc.cli.arguments import FUNCTIONS
-from hpc.commands.failures import group_failures
+from hpc.commands.inputs import FUNCTIONS
 from hpc.errors import CommandError
 from hpc.runs.failed_items import FailedItem, FailedItems
+from hpc.runs.failure_groups import group_failures
 from hpc.runs.failures import reported
 from hpc.runs.run import Run
 from hpc.runs.watch import Ended, Seen

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hpc.cli.arguments import read_json
-from hpc.cli.fault_options import announced, described, read_rehearsal
+from hpc.commands.inputs import read_json
+from hpc.commands.rehearsal import announced, read_rehearsal
 from hpc.commands.render import render_failure, shorten_number
 from hpc.commands.starting import interrupted, new_run_name, open_target
 from hpc.errors import ExitCode, LostRunError, NotStartedError
+from hpc.runs.faults import described
 from hpc.runs.run import Run
 from hpc.runs.watch import Ended
 from hpc.targets.client import Target, explained

@@ -6,8 +6,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from hpc.contract.limits import MAX_BATCH_COUNT, MAX_CONCURRENCY
 from hpc.errors import ExitCode, NotStartedError
-from hpc.planning.advice import MAX_BATCH_COUNT, Wishes, make_plan
+from hpc.planning.advice import Wishes, make_plan
 from hpc.planning.designs import ASSUMPTIONS, MAX_LAMBDA_MIB, Computation, Quotas
 from hpc.planning.prices import read_prices
 from hpc.planning.ranges import Range
@@ -64,7 +65,7 @@ def check_figures(args: argparse.Namespace) -> None:
         ("sample", 1, 10_000),
         ("batch_size", 1, 2**53),
         ("memory_mib", MIN_LAMBDA_MIB, MAX_LAMBDA_MIB),
-        ("max_concurrency", 1, 10_000),
+        ("max_concurrency", 1, MAX_CONCURRENCY),
         ("lambda_concurrency", 1, 1_000_000),
         ("fargate_vcpus", 0, 1_000_000),
         ("result_bytes", 0, 2**53),

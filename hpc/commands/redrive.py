@@ -4,12 +4,12 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from hpc.cli.fault_options import announced, read_rehearsal
 from hpc.commands.follow import FollowedRun
 from hpc.commands.merge import LAST_STATE, check_can_change, last_state, needs_new_run, start_on_missing
-from hpc.commands.run import JOB_BACK_ENDS
+from hpc.commands.rehearsal import announced, read_rehearsal
 from hpc.commands.starting import new_run_name, open_target
 from hpc.commands.versions import Version, choose_version, go_on_with, write_settings
+from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.errors import CommandError, NotStartedError
 from hpc.json_objects import json_object
 from hpc.runs.run import Run, find_run, looks_twice

@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from hpc.cli.fault_options import described
 from hpc.runs.failures import describe_error
+from hpc.runs.faults import described
 from hpc.runs.watch import Ended
-from hpc.terminal.progress import duration
+from hpc.terminal.durations import duration
 
 SHOWN_DIGITS = 20
 # Up to here a number is shown whole.

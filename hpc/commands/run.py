@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from hpc.cli.arguments import execution_input, read_json
-from hpc.cli.fault_options import announced, read_rehearsal
 from hpc.commands.follow import FollowedRun
+from hpc.commands.inputs import execution_input, read_json
+from hpc.commands.rehearsal import announced, read_rehearsal
 from hpc.commands.starting import new_run_name, open_target
 from hpc.commands.uploads import check_items, check_source, upload_items, upload_source
+from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
 from hpc.runs.memory_used import log_sizes, peaks_since, warnings
 from hpc.runs.run import UNKNOWN_CODES
@@ -27,7 +28,6 @@ from hpc.terminal.console import say
 if TYPE_CHECKING:
     from hpc.commands.budget import Budget
 
-JOB_BACK_ENDS = ("batch", "batch_callback")
 # Local servers that may end, one after the other, with the commands that hosted them.
 MAX_SERVERS = 5
 

@@ -7,15 +7,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from hpc.cli.fault_options import described, read_faults
 from hpc.errors import ExitCode, LostRunError
+from hpc.runs.faults import described, read_faults
 from hpc.runs.run import list_executions, looks_twice, open_stack
 from hpc.runs.run_summary import Summary, summarize
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
 from hpc.terminal.console import emit_lines, say
 from hpc.terminal.counter import counted
-from hpc.terminal.progress import duration
+from hpc.terminal.durations import duration
 
 
 @looks_twice

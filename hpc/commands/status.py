@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hpc.cli.fault_options import described
 from hpc.errors import ExitCode, LostRunError
 from hpc.json_objects import json_object
 from hpc.planning.table import usd
 from hpc.runs.child_times import count_failed
 from hpc.runs.children import SlowChild, began, slowest_children
 from hpc.runs.failures import describe_error
+from hpc.runs.faults import described
 from hpc.runs.overview import Overview, OverviewReader
 from hpc.runs.run import Run, looks_twice, open_run
 from hpc.runs.watch import Counts, Seen, Watch
 from hpc.targets.client import explained
 from hpc.terminal.console import emit
+from hpc.terminal.durations import duration
 from hpc.terminal.printable import printable
-from hpc.terminal.progress import duration
 
 SHOWN_SLOWEST = 5
 SHOWN_NAME_CHARACTERS = 36

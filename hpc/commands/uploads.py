@@ -8,6 +8,7 @@ from pathlib import Path
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 
+from hpc.contract.keys import upload_key
 from hpc.errors import NotStartedError
 from hpc.files import is_file, is_folder
 from hpc.targets.client import Target, explained
@@ -55,7 +56,7 @@ def check_source(named: str) -> Path | None:
 
 def upload_items(target: Target, run_name: str, path: Path) -> str:
     """Upload the file; return where it is, ``s3://bucket/key``."""
-    key = f"uploads/{run_name}/items{path.suffix}"
+    key = upload_key(run_name, f"items{path.suffix}")
     _upload(target, path, key)
     return f"s3://{target.bucket}/{key}"
 
@@ -69,7 +70,7 @@ def upload_source(target: Target, run_name: str, folder: Path) -> str:
         If there is no file, or something that is not a file and would be left out, or an upload fails; it names the
         file. What could be refused is refused before anything is uploaded.
     """
-    prefix = f"uploads/{run_name}/source/"
+    prefix = upload_key(run_name, "source/")
     count = sum(1 for path in files_below(folder) if _key(folder, path))
     if not count:
         raise NotStartedError(f"--source must be a folder with files in it, got {folder}, which has none")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from hpc.contract.limits import DEFAULT_BATCH_COUNT, MAX_BATCH_COUNT
 from hpc.planning.designs import (
     MIB_PER_GB,
     MIB_PER_VCPU,
@@ -16,11 +17,8 @@ from hpc.planning.designs import (
 from hpc.planning.estimate import Estimate, estimate
 from hpc.planning.prices import Prices
 from hpc.planning.usage import SECONDS_PER_HOUR, job_slots, obstacle
-from hpc.terminal.progress import duration
+from hpc.terminal.durations import duration
 
-# The most that a run may have, and what it has by default (lambdas/items/batches.py).
-MAX_BATCH_COUNT = 10_000
-DEFAULT_BATCH_COUNT = 1_000
 BATCH_COUNTS = (MAX_BATCH_COUNT, DEFAULT_BATCH_COUNT, 250)
 # The longest compute time-out that Express children take (docs/reference/configuration.md, "Child type").
 EXPRESS_TIMEOUT_SECONDS = 231

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hpc.contract.limits import MAX_CONCURRENCY, MAX_FUNCTION_TIMEOUT_SECONDS
 from hpc.planning.ranges import Case, Range
 
 BackEnd = Literal["lambda", "fargate", "fargate_spot"]
@@ -71,7 +72,7 @@ class Design:
     # Compute and IsBatchDone; BatchDone.
     states_per_call: int = 2
     closing_states: int = 1
-    compute_timeout_seconds: float = 900
+    compute_timeout_seconds: float = MAX_FUNCTION_TIMEOUT_SECONDS
 
     @property
     def speed(self) -> float:
@@ -83,7 +84,7 @@ class Design:
 ORIGINAL_MAX_ITEMS = 45_000
 
 
-def original_design(max_concurrency: int = 10_000) -> Design:
+def original_design(max_concurrency: int = MAX_CONCURRENCY) -> Design:
     """Return the design of the original article: one item a child and one state in it.
 
     Source: kochie/hpc-step-function: Standard children, 4,092 MB, x86, MaxConcurrency not set.

@@ -10,8 +10,8 @@ from hpc.planning.advice import Plan, describe
 from hpc.planning.designs import ORIGINAL_MAX_ITEMS, Computation, Design
 from hpc.planning.estimate import Estimate
 from hpc.planning.prices import Prices
+from hpc.terminal.durations import duration
 from hpc.terminal.printable import printable
-from hpc.terminal.progress import duration
 
 HEADINGS = ("design", "batches", "transitions", "GB-s", "S3", "vCPU-h", "USD", "low", "high", "time")
 

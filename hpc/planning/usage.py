@@ -4,6 +4,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hpc.contract.limits import (
+    MAX_ARRAY_SIZE,
+    MAX_OUTPUT_BYTES,
+    MAX_RESERVE_SECONDS,
+    MIN_ARRAY_SIZE,
+    MIN_RESERVE_SECONDS,
+    RESERVE_SHARE,
+)
 from hpc.planning import duration
 from hpc.planning.designs import MAX_LAMBDA_MIB, MIB_PER_GB, MIB_PER_VCPU, Assumptions, Computation, Design, Quotas
 from hpc.planning.ranges import Case
@@ -17,13 +25,10 @@ START_AND_SUM_MEMORY_MIB = 1_769
 EXPRESS_STEP_SECONDS = 0.1
 EXPRESS_GB = 64 / 1_024
 MIN_JOB_SECONDS = 60  # Source: aws.amazon.com/fargate/pricing.
-MIN_ARRAY_SIZE, MAX_ARRAY_SIZE, JOBS_PER_SLOT = 2, 10_000, 4
-# Compute keeps some of an invocation's time for writing results (lambdas/batch/time_limit.py).
-RESERVE_SHARE, MIN_RESERVE_SECONDS, MAX_RESERVE_SECONDS = 0.1, 0.5, 10.0
+JOBS_PER_SLOT = 4
 # Sizes in which lambdas/ moves data through S3.
 UPLOAD_PART_BYTES = 8 * 1_024 * 1_024
 WINDOW_BYTES = 4 * 1_024 * 1_024
-MAX_OUTPUT_BYTES = 200_000
 # Written: run.json, batches.jsonl, result.json.  Read: batches.jsonl by the map and by Sum, run.json, the manifest and
 # a result file by Sum.
 OWN_PUTS, OWN_GETS = 3, 5

@@ -4,7 +4,7 @@ import math
 
 from hpc.report.escape import escape
 from hpc.runs.child_times import Children
-from hpc.terminal.progress import duration
+from hpc.terminal.durations import duration
 
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 34

@@ -9,7 +9,7 @@ from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.html import html, table
 from hpc.runs.spent import Spent
-from hpc.terminal.progress import duration
+from hpc.terminal.durations import duration
 
 # What is counted, and the names of its prices.
 UNITS = {

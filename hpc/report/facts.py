@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import botocore
 
-from hpc.commands.failures import Group, group_failures
 from hpc.errors import CommandError, LostRunError
 from hpc.runs.child_times import Children, read_children
 from hpc.runs.children import attempts
 from hpc.runs.failed_items import FailedItems
+from hpc.runs.failure_groups import Group, group_failures
 from hpc.runs.jobs import describe_jobs
 from hpc.runs.overview import read_part
 from hpc.runs.run import Run

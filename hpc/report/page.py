@@ -4,8 +4,6 @@ import json
 from datetime import UTC
 from typing import Any
 
-from hpc.cli.fault_options import described
-from hpc.commands.failures import Group
 from hpc.json_objects import json_object
 from hpc.report.cost import cost_section, headline
 from hpc.report.escape import escape
@@ -15,9 +13,11 @@ from hpc.report.html import SHOWN_CHARACTERS, status_text, table
 from hpc.report.machines import machine_sections
 from hpc.report.running import running_sections
 from hpc.report.style import SCRIPT, STYLE
+from hpc.runs.failure_groups import Group
 from hpc.runs.failures import describe_error, details_of
+from hpc.runs.faults import described
+from hpc.terminal.durations import duration
 from hpc.terminal.printable import shorten
-from hpc.terminal.progress import duration
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 # Of an orchestration's runs; the others are in the sums.

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from hpc.contract.keys import MAP_FOLDER, run_key
 from hpc.errors import LostRunError
 from hpc.targets.client import MISSING_CODES, Target, has_code
 
@@ -25,7 +26,7 @@ def manifest_key(run_name: str, map_run: dict[str, Any]) -> str:
     """
     count = map_run.get("redriveCount", 0)
     generation = f"Redrive-{count}/" if count else ""
-    return f"runs/{run_name}/map/{map_run['mapRunArn'].rpartition(':')[2]}/{generation}manifest.json"
+    return f"{run_key(run_name, MAP_FOLDER)}/{map_run['mapRunArn'].rpartition(':')[2]}/{generation}manifest.json"
 
 
 def read_records(target: Target, manifest: str, statuses: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from hpc.cli.fault_options import faults_of
+from hpc.contract.keys import run_key
 from hpc.errors import LostRunError, NotStartedError, UnansweredError
 from hpc.runs.children import PAGE
+from hpc.runs.faults import faults_of
 from hpc.runs.result_files import intact
 from hpc.runs.stored_definition import parse_definition
 from hpc.targets.client import MISSING_CODES, Target, execution_arn, explained, has_code, named_stack
@@ -98,7 +99,7 @@ class Run:
         return faults_of(Home.from_environment().folder, self.arn) if self.target.is_local else None
 
     def key(self, file: str) -> str:
-        return f"runs/{self.folder or self.name}/{file}"
+        return run_key(self.folder or self.name, file)
 
     def read(self, file: str) -> bytes | None:
         """Return a small file of the run, or None if there is none."""

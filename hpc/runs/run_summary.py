@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from hpc.cli.arguments import MAX_NOTE_CHARACTERS
+from hpc.contract.keys import upload_key
+from hpc.contract.limits import MAX_NOTE_CHARACTERS
 from hpc.errors import CommandError, LostRunError
 from hpc.json_objects import json_object
 from hpc.planning.workload import DEFAULT_WORKLOAD
@@ -45,7 +46,7 @@ def summarize(target: Target, listed: dict[str, Any]) -> Summary:
 
 
 def note_key(run_name: str) -> str:
-    return f"uploads/{run_name}/note.txt"
+    return upload_key(run_name, "note.txt")
 
 
 def write_note(target: Target, run_name: str, note: str) -> None:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hpc.contract.limits import MAX_CONCURRENCY
 from hpc.planning.designs import ASSUMPTIONS, Design
 from hpc.planning.estimate import Estimate
 from hpc.planning.ledger import Ledger
@@ -58,7 +59,7 @@ class Part:
             return None
         concurrency = map_run["maxConcurrency"]
         return map_design(
-            self.work.definition, deployed, batch_size=self.batch_size, max_concurrency=concurrency or 10_000
+            self.work.definition, deployed, batch_size=self.batch_size, max_concurrency=concurrency or MAX_CONCURRENCY
         )
 
     def seconds(self) -> list[float]:

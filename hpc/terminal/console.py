@@ -1,4 +1,4 @@
-"""What a command says: the result on stdout, everything else on stderr, all of it as `hpc.terminal.printable` has it."""
+"""What a command says: the result on stdout, everything else on stderr, without anything that steers a terminal."""
 
 import argparse
 import contextlib

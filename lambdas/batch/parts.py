@@ -6,25 +6,24 @@ A part covers neighbouring items. It is in the state itself, or in an object of 
      "failed": [{"index": int, "error_type": str, "message": str, "traceback": str}, ...]}
     {"first": int, "count": int, "failed_count": int, "key": "runs/<name>/parts/...", "bytes": int, "sha256": str}
 
-``result`` is the combined result or, of a workload without ``combine``, the list of results in item order; it is
-text (``lambdas.values.typed_json``), because the service treats JSON numbers as doubles. It is absent if every item failed,
-``failed`` if none did.  Long bytes and arrays of a result are objects of their own, and so is a result that is bytes
-where results are listed: the text has pointers to them.
+``result`` is the combined result or, of a workload without ``combine``, the list of results in item order.  It
+is text (``lambdas.values.typed_json``), because the service treats JSON numbers as doubles.  It is absent if all items
+failed, ``failed`` if none did.  Long bytes and arrays of a result are objects of their own, and so is a result that is
+bytes where results are listed: the text has pointers to them.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+from lambdas.contract.keys import run_key
+from lambdas.contract.limits import MAX_OUTPUT_BYTES
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import WorkloadError
 from lambdas.run_files.failures import Failure
-from lambdas.run_files.runs import run_key
 from lambdas.values import typed_json
 from lambdas.values.blocks import Blocks
 
-# The service takes 256 KiB in a state; the rest is left for what it adds around the output.
-MAX_OUTPUT_BYTES = 200_000
 # A part this long is written out while the batch is still computing, so that memory stays bounded.
 FLUSH_BYTES = 4 * 1024 * 1024
 # Sum parses a part's text whole, at about ten times its length.

@@ -8,12 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from lambdas.contract.limits import MAX_RESERVE_SECONDS, MIN_RESERVE_SECONDS, RESERVE_SHARE
 from lambdas.run_files.errors import PipelineInterrupt
-
-# Kept back for writing results to S3 and for answering.
-RESERVE_SHARE = 0.1
-MIN_RESERVE_SECONDS = 0.5
-MAX_RESERVE_SECONDS = 10.0
 
 
 class TimeUp(PipelineInterrupt):

@@ -9,11 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from lambdas.contract.limits import DEFAULT_BATCH_COUNT, MAX_BATCH_COUNT
 from lambdas.run_files.errors import InvalidInputError
 from lambdas.run_files.runs import CHECKSUM_MODULUS, Batch, add_line
-
-DEFAULT_BATCH_COUNT = 1_000
-MAX_BATCH_COUNT = 10_000
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

@@ -5,13 +5,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from lambdas.contract.back_ends import BACK_ENDS, DEFAULT_BACK_END
+from lambdas.contract.keys import UPLOADS_PREFIX
+from lambdas.contract.limits import MAX_CONCURRENCY, MAX_ITEMS
 from lambdas.run_files import environment
 from lambdas.run_files.errors import InvalidEventError, InvalidInputError
 from lambdas.run_files.json_text import shown
 
 DEFAULT_WORKLOAD = "utf8_keys"
-MAX_SIZE = environment.MAX_ITEMS
-MAX_CONCURRENCY = 10_000
 DATA_KEYS = ("size", "items", "source", "redrive_of")
 OTHER_KEYS = (
     *("workload", "params", "batch_size", "tolerated_failure_percentage", "max_concurrency", "back_end"),
@@ -20,9 +21,6 @@ OTHER_KEYS = (
 # Whatever else there is, a redrive has from the run whose failed items it computes.
 ONLY_REDRIVE_KEYS = ("only_finish", "changed_workload")
 REDRIVE_KEYS = ("redrive_of", "batch_size", "max_concurrency", "back_end", "expected_usd", *ONLY_REDRIVE_KEYS)
-# What computes the batches: child executions of the map, one array job, or one job that returns a task token.
-BACK_ENDS = ("lambda", "batch", "batch_callback")
-DEFAULT_BACK_END = "lambda"
 # Added to the input of an execution that another execution started.
 IGNORED_KEY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 # An execution's name, narrower than the service's own rule, because it becomes part of S3 keys and of log names; then,
@@ -30,7 +28,6 @@ IGNORED_KEY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 RUN_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}(?:/(?:batch|batch_callback))?")
 PLAIN_RUN_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}")
 S3_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<key>.*))?", re.DOTALL)
-UPLOADS_PREFIX = "uploads/"
 
 
 @dataclass(frozen=True)
@@ -96,13 +93,13 @@ def parse_event(event: Any) -> RunInput:
     _check_keys(value)
     return RunInput(
         name=name,
-        size=integer(value, "size", 0, MAX_SIZE) if "size" in value else None,
+        size=integer(value, "size", 0, MAX_ITEMS) if "size" in value else None,
         items=_items(value["items"]) if "items" in value else None,
         source=_readable_place(value["source"], "source") if "source" in value else None,
         redrive_of=_run_name(value["redrive_of"]) if "redrive_of" in value else None,
         workload=_text(value, "workload", DEFAULT_WORKLOAD),
         params=_params(value.get("params", {})),
-        batch_size=integer(value, "batch_size", 1, MAX_SIZE) if "batch_size" in value else None,
+        batch_size=integer(value, "batch_size", 1, MAX_ITEMS) if "batch_size" in value else None,
         tolerated_failure_percentage=_percentage(value.get("tolerated_failure_percentage", 0)),
         max_concurrency=(
             integer(value, "max_concurrency", 1, MAX_CONCURRENCY)

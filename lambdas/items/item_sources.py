@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdas.batch.workload import Function, Workload, check_params
+from lambdas.contract.limits import MAX_ITEM_BYTES
 from lambdas.items.csv_rows import CsvError, read_rows
 from lambdas.items.inputs import RunInput, S3Place
 from lambdas.run_files import json_text, storage
@@ -14,7 +15,6 @@ from lambdas.run_files.errors import PASSED_ON, InvalidInputError, ResultFileErr
 
 # One ListObjectsV2 page of 1,000 keys takes about 0.1 s: a million objects are listed in a few minutes.
 MAX_SOURCE_OBJECTS = 1_000_000
-MAX_ITEM_BYTES = 1024 * 1024
 MAX_WEIGHT = 1e15
 # A header of one column that holds one of these is of a file with another delimiter.
 OTHER_DELIMITERS = (";", "\t", "|")

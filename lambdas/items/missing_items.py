@@ -5,7 +5,14 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from lambdas.items import inputs, item_sources
+from lambdas.contract.keys import run_key
+from lambdas.contract.limits import (
+    MAX_ERROR_MESSAGE_CHARACTERS,
+    MAX_ERROR_TRACEBACK_CHARACTERS,
+    MAX_ERROR_TYPE_CHARACTERS,
+    MAX_ITEM_BYTES,
+)
+from lambdas.items import inputs
 from lambdas.items.inputs import RunInput
 from lambdas.items.item_sources import Item
 from lambdas.results import batch_coverage as coverage
@@ -13,11 +20,12 @@ from lambdas.results import chain, record_files
 from lambdas.results.reduction import Blocks
 from lambdas.run_files import indexed_items, json_text, storage
 from lambdas.run_files.errors import InvalidInputError, ResultFileError, StorageAccessError
-from lambdas.run_files.failures import MAX_MESSAGE_CHARACTERS, MAX_TRACEBACK_CHARACTERS, MAX_TYPE_CHARACTERS
-from lambdas.run_files.runs import RunSettings, run_key, settings_now
+from lambdas.run_files.runs import RunSettings, settings_now
 
 # Index and failure, whose characters are up to 12 bytes each as JSON.
-MAX_FAILURE_BYTES = 12 * (MAX_TYPE_CHARACTERS + MAX_MESSAGE_CHARACTERS + MAX_TRACEBACK_CHARACTERS) + 200
+MAX_FAILURE_BYTES = (
+    12 * (MAX_ERROR_TYPE_CHARACTERS + MAX_ERROR_MESSAGE_CHARACTERS + MAX_ERROR_TRACEBACK_CHARACTERS) + 200
+)
 
 
 class Earlier(NamedTuple):
@@ -166,7 +174,7 @@ def _lines(bucket: str, earlier: RunSettings) -> Iterator[tuple[int, str]]:
         for index, line in indexed_items.read_lines(bucket, earlier.name):
             yield index, line.decode().rstrip("\n")
         return
-    lines = indexed_items.read_checked_lines(bucket, earlier.name, max_line_bytes=item_sources.MAX_ITEM_BYTES)
+    lines = indexed_items.read_checked_lines(bucket, earlier.name, max_line_bytes=MAX_ITEM_BYTES)
     for index, line in enumerate(lines):
         # What is no UTF-8 any more is seen by its checksum.
         yield index, indexed_items.line_of(index, line.decode(errors="replace").rstrip("\n"))

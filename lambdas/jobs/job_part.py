@@ -13,14 +13,14 @@ from typing import Any
 from lambdas import compute, workloads
 from lambdas.batch.parts import PartWriter
 from lambdas.batch.time_limit import TimeLimit
-from lambdas.results import batch_coverage as coverage
+from lambdas.contract.keys import run_key
 from lambdas.results.records import interpret
 from lambdas.results.result_files import MAX_RECORD_BYTES
-from lambdas.run_files import json_text, storage
+from lambdas.run_files import json_text, runs, storage
 from lambdas.run_files.errors import ResultFileError, StorageAccessError, WorkloadError
 from lambdas.run_files.failures import Failure
 from lambdas.run_files.object_writer import ObjectWriter
-from lambdas.run_files.runs import Batch, RunSettings, run_key
+from lambdas.run_files.runs import Batch, RunSettings
 
 LOGGER = logging.getLogger(__name__)
 # Yields the records of batches of a run, each as a line.
@@ -71,7 +71,7 @@ def line_of(record: dict[str, Any]) -> bytes:
 
 def read_share(bucket: str, settings: RunSettings, numbers: range) -> list[Batch]:
     """Return the batches ``numbers`` of a run."""
-    batches = list(islice(coverage.read_batches(bucket, settings.name), numbers.start, numbers.stop))
+    batches = list(islice(runs.read_batches(bucket, settings.name), numbers.start, numbers.stop))
     if len(batches) < len(numbers):
         raise ResultFileError(
             f"s3://{bucket}/{run_key(settings.name, 'batches.jsonl')} is broken: it has fewer than {numbers.stop} "

@@ -5,13 +5,11 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from enum import IntEnum
 
+from lambdas.contract.keys import run_key
 from lambdas.results.records import Record
 from lambdas.results.result_files import Place
-from lambdas.run_files import json_text, storage
-from lambdas.run_files.errors import InvalidEventError, MissingResultsError, OverlappingResultsError, ResultFileError
-from lambdas.run_files.runs import Batch, RunSettings, run_key
-
-MAX_LINE_BYTES = 4096
+from lambdas.run_files.errors import MissingResultsError, OverlappingResultsError, ResultFileError
+from lambdas.run_files.runs import Batch, RunSettings, read_batches
 
 
 class State(IntEnum):
@@ -104,34 +102,6 @@ class Coverage:
                 State(state),
                 Place(self._file_numbers[number], self._offsets[number], self._sizes[number]),
             )
-
-
-def read_batches(bucket: str, run: str) -> Iterator[Batch]:
-    """Yield the batches of a run, which follow each other without a gap.
-
-    Raises
-    ------
-    ResultFileError
-        If batches.jsonl is broken.
-    """
-    key = run_key(run, "batches.jsonl")
-    next_index = 0
-    for number, line in enumerate(storage.read_lines(bucket, key, max_line_bytes=MAX_LINE_BYTES), 1):
-        try:
-            batch = Batch.from_json(json_text.parse(line.decode()))
-        except (ValueError, InvalidEventError) as error:
-            raise ResultFileError(f"line {number} of s3://{bucket}/{key} is broken: {error}") from error
-        if batch.first != next_index:
-            raise ResultFileError(
-                f"line {number} of s3://{bucket}/{key} is broken: batch {batch.number} begins at item {batch.first}, "
-                f"expected {next_index}"
-            )
-        if batch.number != number - 1:
-            raise ResultFileError(
-                f"line {number} of s3://{bucket}/{key} is broken: it is batch {batch.number}, expected {number - 1}"
-            )
-        next_index = batch.end
-        yield batch
 
 
 def has_range(bucket: str, run: str) -> bool:

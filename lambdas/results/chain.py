@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from lambdas.items.item_sources import MAX_ITEM_BYTES
+from lambdas.contract.limits import MAX_ITEM_BYTES
 from lambdas.results import batch_coverage as coverage
 from lambdas.results import record_files, result_files
 from lambdas.results.batch_coverage import Coverage

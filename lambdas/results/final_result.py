@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdas.batch.parts import MAX_OUTPUT_BYTES
+from lambdas.contract.limits import MAX_OUTPUT_BYTES
 from lambdas.run_files import json_text
 from lambdas.run_files.object_writer import ObjectWriter
 from lambdas.values import numpy_values, typed_json

@@ -4,11 +4,12 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
+from lambdas.contract.limits import MAX_ERROR_MESSAGE_CHARACTERS, MAX_ERROR_TYPE_CHARACTERS
 from lambdas.results.part_reading import check_content
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import json_text
 from lambdas.run_files.errors import InvalidEventError, ResultFileError
-from lambdas.run_files.failures import MAX_MESSAGE_CHARACTERS, MAX_TYPE_CHARACTERS, Failure
+from lambdas.run_files.failures import Failure
 from lambdas.run_files.json_text import shown
 from lambdas.run_files.runs import Batch
 
@@ -104,8 +105,8 @@ def _failure(record: dict[str, Any]) -> Failure:
     with contextlib.suppress(ValueError, TypeError, KeyError):
         cause, traceback = sentence, Failure.from_json(json_text.parse(details)).traceback
     return Failure(
-        json_text.shortened(str(record.get("Error", record["Status"])), MAX_TYPE_CHARACTERS),
-        json_text.shortened(str(cause), MAX_MESSAGE_CHARACTERS),
+        json_text.shortened(str(record.get("Error", record["Status"])), MAX_ERROR_TYPE_CHARACTERS),
+        json_text.shortened(str(cause), MAX_ERROR_MESSAGE_CHARACTERS),
         traceback,
     )
 

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lambdas.batch.parts import MAX_OUTPUT_BYTES
+from lambdas.contract.limits import MAX_OUTPUT_BYTES
 from lambdas.results.batch_coverage import Coverage, State
 from lambdas.results.combining import Combiner
 from lambdas.results.part_reading import NO_RESULT, Listed, listed_results, load_part, part_result, single_result

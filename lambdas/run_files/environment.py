@@ -3,10 +3,9 @@
 import os
 import re
 
+from lambdas.contract.back_ends import DEFAULT_BACK_END
+from lambdas.contract.limits import MAX_ARRAY_SIZE, MAX_CONCURRENCY, MAX_ITEMS, MIN_ARRAY_SIZE
 from lambdas.run_files.errors import ConfigurationError
-
-# Step Functions treats JSON numbers as doubles: above this, neighbouring integers are one number to it.
-MAX_ITEMS = 2**53
 
 
 def results_bucket() -> str:
@@ -16,7 +15,7 @@ def results_bucket() -> str:
 
 def max_concurrency() -> int:
     """Parallel child executions that a run may ask for, and has if its input names no ``max_concurrency``."""
-    return _number("MAX_CONCURRENCY", 1, 10_000)
+    return _number("MAX_CONCURRENCY", 1, MAX_CONCURRENCY)
 
 
 def max_items() -> int:
@@ -41,12 +40,12 @@ def source_buckets() -> tuple[str, ...]:
 
 def back_ends() -> tuple[str, ...]:
     """Back ends that the stack has; every stack has ``lambda``."""
-    return tuple(os.environ.get("BACK_ENDS", "lambda").split(","))
+    return tuple(os.environ.get("BACK_ENDS", DEFAULT_BACK_END).split(","))
 
 
 def max_array_size() -> int:
     """Children of an array job that a run has if its input names no ``batch_size``."""
-    return _number("MAX_ARRAY_SIZE", 2, 10_000)
+    return _number("MAX_ARRAY_SIZE", MIN_ARRAY_SIZE, MAX_ARRAY_SIZE)
 
 
 def workloads_overlay() -> str | None:

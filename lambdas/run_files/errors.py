@@ -5,8 +5,9 @@ Only ``StorageUnavailableError`` is worth a retry; every other one says the same
 
 from typing import Any, Self
 
+from lambdas.contract.limits import MAX_ERROR_MESSAGE_CHARACTERS
 from lambdas.run_files import json_text
-from lambdas.run_files.failures import MAX_MESSAGE_CHARACTERS, Failure, failure_of, with_details
+from lambdas.run_files.failures import Failure, failure_of, with_details
 
 
 class PipelineInterrupt(BaseException):
@@ -38,7 +39,7 @@ class _WorkloadFailedError(Exception):
 
     def failure_of_all(self) -> Failure:
         """Return the error itself as the failure of items that it keeps from being computed."""
-        sentence = json_text.shortened(self.sentence, MAX_MESSAGE_CHARACTERS)
+        sentence = json_text.shortened(self.sentence, MAX_ERROR_MESSAGE_CHARACTERS)
         return Failure(type(self).__name__, sentence, self.failure.traceback if self.failure else "")
 
     @classmethod

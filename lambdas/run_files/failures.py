@@ -7,11 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lambdas.contract.limits import (
+    MAX_ERROR_MESSAGE_CHARACTERS,
+    MAX_ERROR_TRACEBACK_CHARACTERS,
+    MAX_ERROR_TYPE_CHARACTERS,
+)
 from lambdas.run_files import json_text
 
-MAX_TYPE_CHARACTERS = 100
-MAX_MESSAGE_CHARACTERS = 500
-MAX_TRACEBACK_CHARACTERS = 2_000
 # The names by which a failure is told in parts, in failed.jsonl and in the errors of handlers.
 FIELDS = ("error_type", "message", "traceback")
 LEFT_OUT = "\n  [...]\n"
@@ -61,10 +63,10 @@ def failure_of(error: BaseException, workload_file: str) -> Failure:
     place = f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
     message = _message(error, told)
     if place:
-        message = f"{json_text.shortened(message, MAX_MESSAGE_CHARACTERS - len(place) - 3)} ({place})".lstrip()
+        message = f"{json_text.shortened(message, MAX_ERROR_MESSAGE_CHARACTERS - len(place) - 3)} ({place})".lstrip()
     return Failure(
-        json_text.shortened(_encodable(type(error).__name__), MAX_TYPE_CHARACTERS),
-        json_text.shortened(_encodable(message), MAX_MESSAGE_CHARACTERS),
+        json_text.shortened(_encodable(type(error).__name__), MAX_ERROR_TYPE_CHARACTERS),
+        json_text.shortened(_encodable(message), MAX_ERROR_MESSAGE_CHARACTERS),
         _without_middle(_encodable("".join(told.format()))) if own is not None else "",
     )
 
@@ -110,9 +112,9 @@ def _encodable(text: str) -> str:
 def _without_middle(text: str) -> str:
     """Return a traceback that is not too long: how it began, and how it ended."""
     text = text.rstrip("\n")
-    if len(text) <= MAX_TRACEBACK_CHARACTERS:
+    if len(text) <= MAX_ERROR_TRACEBACK_CHARACTERS:
         return text
-    half = (MAX_TRACEBACK_CHARACTERS - len(LEFT_OUT)) // 2
+    half = (MAX_ERROR_TRACEBACK_CHARACTERS - len(LEFT_OUT)) // 2
     return f"{text[:half]}{LEFT_OUT}{text[-half:]}"
 
 

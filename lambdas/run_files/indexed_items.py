@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from lambdas.results.batch_coverage import read_batches
+from lambdas.contract.keys import run_key
 from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import ResultFileError
 from lambdas.run_files.json_text import shown
-from lambdas.run_files.runs import add_line, run_key
+from lambdas.run_files.runs import add_line, read_batches
 
 # An item of the most bytes that are allowed, and its index.
 MAX_LINE_BYTES = 1024 * 1024 + 100

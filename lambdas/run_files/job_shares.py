@@ -1,8 +1,7 @@
 """Jobs of AWS Batch: their names, which batches each child of an array job computes, and where it writes them."""
 
-MIN_ARRAY_SIZE = 2
-# Source of both: AWS Batch service quotas, "Array size".
-MAX_ARRAY_SIZE = 10_000
+from lambdas.contract import keys
+from lambdas.contract.limits import MAX_ARRAY_SIZE, MIN_ARRAY_SIZE
 
 
 def array_size(batch_count: int, limit: int) -> int:
@@ -31,9 +30,9 @@ def machine_job_name(machine: str, execution: str, back_end: str) -> str:
 
 def array_part_key(run: str, index: int) -> str:
     """Key of what child ``index`` writes; the same whichever array job it is of, so that a redrive finds it."""
-    return f"runs/{run}/batch/{index}.jsonl"
+    return keys.run_key(run, f"{keys.ARRAY_PARTS_FOLDER}{index}.jsonl")
 
 
 def callback_part_key(run: str, job_id: str) -> str:
     """Key of what a job with a task token writes; its own, because only one job's answer is accepted."""
-    return f"runs/{run}/batch_callback/{job_id}.jsonl"
+    return keys.run_key(run, f"{keys.CALLBACK_PARTS_FOLDER}{job_id}.jsonl")

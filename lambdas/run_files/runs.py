@@ -15,25 +15,23 @@
 
 import functools
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from lambdas.contract.keys import run_key
 from lambdas.run_files import checksums as seals
-from lambdas.run_files import storage
+from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import InvalidEventError, InvalidInputError, ResultFileError, StorageAccessError
 from lambdas.run_files.json_text import shown
 
 # Above this the service does not keep integers apart.
 MAX_NUMBER = 2**53
+MAX_BATCH_LINE_BYTES = 4096
 # The largest prime below that.
 CHECKSUM_MODULUS = 2**53 - 111
 RANGE_FIELDS = frozenset({"batch", "first", "count"})
 PLACE_FIELDS = frozenset({"key", "offset", "bytes", "checksum"})
-
-
-def run_key(run: str, file: str) -> str:
-    """Key of one of a run's files."""
-    return f"runs/{run}/{file}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,3 +212,31 @@ class Batch:
             numbers.get("bytes", 0),
             numbers.get("checksum", 0),
         )
+
+
+def read_batches(bucket: str, run: str) -> Iterator[Batch]:
+    """Yield the batches of a run, which follow each other without a gap.
+
+    Raises
+    ------
+    ResultFileError
+        If batches.jsonl is broken.
+    """
+    key = run_key(run, "batches.jsonl")
+    next_index = 0
+    for number, line in enumerate(storage.read_lines(bucket, key, max_line_bytes=MAX_BATCH_LINE_BYTES), 1):
+        try:
+            batch = Batch.from_json(json_text.parse(line.decode()))
+        except (ValueError, InvalidEventError) as error:
+            raise ResultFileError(f"line {number} of s3://{bucket}/{key} is broken: {error}") from error
+        if batch.first != next_index:
+            raise ResultFileError(
+                f"line {number} of s3://{bucket}/{key} is broken: batch {batch.number} begins at item {batch.first}, "
+                f"expected {next_index}"
+            )
+        if batch.number != number - 1:
+            raise ResultFileError(
+                f"line {number} of s3://{bucket}/{key} is broken: it is batch {batch.number}, expected {number - 1}"
+            )
+        next_index = batch.end
+        yield batch

@@ -47,22 +47,44 @@ CONSTRUCTS = {
 # What composes them, or hands on what does.
 COMPOSE = {"hpc_stack", "hpc_stack.serverless_hpc", "hpc_stack.stack"}
 
-# Packages and modules of sfn_local, top first: a module imports from its own row and from those below it.
-FLOORS = (
-    {"cli"},
-    {"server"},
-    {"engine"},
-    {"assembly", "states_api", "s3", "endpoint"},
-    {"machines", "integrations"},
-    {"maps"},
-    {"execution", "eventbridge"},
-    {"batch", "object_store"},
-    {"lambda_runtime", "storage"},
-    {"faults"},
-    {"iam"},
-    {"language", "protocol"},
-    {"arns", "assets", "clock", "connections", "disk", "loopback", "sqlite_errors"},
-)
+# Parts of a package (its packages and modules), top first: a module imports from its own row and from those below it.
+FLOORS: dict[str, tuple[set[str], ...]] = {
+    "hpc": (
+        {"cli"},
+        {"commands"},
+        {"report"},
+        {"runs"},
+        {"planning"},
+        {"targets"},
+        {"terminal"},
+        {"contract", "errors", "files", "json_objects"},
+    ),
+    "lambdas": (
+        {"job", "job_events", "notify", "start", "submit_job", "sum", "compare", "testing"},
+        {"jobs"},
+        {"compute"},
+        {"items", "workloads"},
+        {"batch", "results"},
+        {"values"},
+        {"run_files"},
+        {"contract"},
+    ),
+    "sfn_local": (
+        {"cli"},
+        {"server"},
+        {"engine"},
+        {"assembly", "states_api", "s3", "endpoint"},
+        {"machines", "integrations"},
+        {"maps"},
+        {"execution", "eventbridge"},
+        {"batch", "object_store"},
+        {"lambda_runtime", "storage"},
+        {"faults"},
+        {"iam"},
+        {"language", "protocol"},
+        {"arns", "assets", "clock", "connections", "disk", "loopback", "sqlite_errors"},
+    ),
+}
 
 
 def modules(package: str) -> Iterator[tuple[str, ast.Module]]:
@@ -120,43 +142,50 @@ def test_constructs_do_not_import_each_other_but_one_composes_them() -> None:
 
 
 def part_of(dotted: str) -> str:
-    """Return the package or module directly below ``sfn_local``."""
+    """Return the package or module directly below the outermost package."""
     return dotted.split(".")[1]
 
 
 def floor_of(dotted: str) -> int | None:
-    return next((depth for depth, parts in enumerate(FLOORS) if part_of(dotted) in parts), None)
+    floors = FLOORS[dotted.split(".", maxsplit=1)[0]]
+    return next((depth for depth, parts in enumerate(floors) if part_of(dotted) in parts), None)
 
 
-def test_every_module_of_the_runner_has_a_floor() -> None:
-    homeless = [name for name, _tree in modules("sfn_local") if name != "sfn_local" and floor_of(name) is None]
-    assert not homeless
+def own_imports(package: str) -> Iterator[tuple[str, str]]:
+    """Yield each module of ``package`` with each name of the same package that it imports from another part."""
+    for name, tree in modules(package):
+        for imported in imports(tree):
+            if name != package and imported.startswith(f"{package}.") and part_of(name) != part_of(imported):
+                yield name, imported
 
 
-def test_the_page_names_the_parts_of_each_floor() -> None:
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_module_has_a_floor(package: str) -> None:
+    assert not [name for name, _tree in modules(package) if name != package and floor_of(name) is None]
+
+
+def test_the_page_names_the_parts_of_each_floor_of_the_runner() -> None:
     page = (PROJECT / "docs/reference/architecture.md").read_text().partition("## Inside `sfn_local`")[2]
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
-    assert [set(re.findall(r"`(\w+)/?`", row)) for row in rows] == list(FLOORS)
+    assert [set(re.findall(r"`(\w+)/?`", row)) for row in rows] == list(FLOORS["sfn_local"])
 
 
-def test_the_runner_imports_downward_only() -> None:
+@pytest.mark.parametrize("package", FLOORS)
+def test_modules_import_downward_only(package: str) -> None:
     upward = [
-        (name, imported)
-        for name, tree in modules("sfn_local")
-        for imported in imports(tree)
-        if imported.startswith("sfn_local.") and (floor_of(imported) or 0) < (floor_of(name) or 0)
+        (name, imported) for name, imported in own_imports(package) if (floor_of(imported) or 0) < (floor_of(name) or 0)
     ]
     assert not upward
 
 
-def test_parts_of_the_runner_do_not_import_each_other() -> None:
-    arrows = {
-        (part_of(name), part_of(imported))
-        for name, tree in modules("sfn_local")
-        for imported in imports(tree)
-        if imported.startswith("sfn_local.") and part_of(name) != part_of(imported)
-    }
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_two_parts_import_each_other(package: str) -> None:
+    arrows = {(part_of(name), part_of(imported)) for name, imported in own_imports(package)}
     assert not {arrow for arrow in arrows if arrow[::-1] in arrows}
+
+
+def test_the_contract_imports_nothing() -> None:
+    assert not [imported for name, tree in modules("lambdas") if ".contract" in name for imported in imports(tree)]
 
 
 @pytest.mark.parametrize("package", PACKAGES)

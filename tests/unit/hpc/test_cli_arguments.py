@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc.cli.arguments import MAX_EXACT_INTEGER, MAX_FILE_CHARACTERS, execution_input, parse_json, read_text
 from hpc.cli.main import build_parser, main
+from hpc.commands.inputs import MAX_EXACT_INTEGER, MAX_FILE_CHARACTERS, execution_input, parse_json, read_text
 from hpc.commands.run import RunCommand
 from hpc.errors import ExitCode, NotStartedError
 

@@ -1,4 +1,4 @@
-"""`hpc.commands.render`, `hpc.terminal.progress` and error texts: what a person and a script read."""
+"""`hpc.commands.render`, `hpc.commands.progress` and error texts: what a person and a script read."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpc.commands.progress import Meter, PlainView
 from hpc.commands.render import LONG_NUMBER_DIGITS, render_failure, render_json, render_text, shorten_number
 from hpc.runs.failures import describe_error, name_batch
 from hpc.runs.history import error_text
 from hpc.runs.watch import Counts, Ended
 from hpc.targets.client import AWS_PACE, LOCAL_PACE, Pace
-from hpc.terminal.progress import Meter, PlainView, duration
+from hpc.terminal.durations import duration
 
 ITEM_COUNTS = {
     "pending": 0,

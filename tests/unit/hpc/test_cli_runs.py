@@ -13,8 +13,8 @@ import pytest
 from botocore.stub import Stubber
 from stubs import deployed_stack
 
-from hpc.cli.fault_options import LOG
 from hpc.commands import runs
+from hpc.runs.faults import LOG
 from hpc.targets.client import Target
 
 ACCOUNT = "us-east-1:000000000000"

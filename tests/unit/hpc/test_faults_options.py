@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hpc.cli.fault_options import LOG, faults_of
+from hpc.runs.faults import LOG, faults_of
 
 SPEC = {"seed": 1, "rules": [{"kind": "throttle", "state": "Start", "percentage": 5}]}
 OTHER = {"seed": 2, "rules": [{"kind": "crash", "state": "Sum", "times": 1}]}

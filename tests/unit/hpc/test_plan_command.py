@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc.cli.main import main
+from hpc.contract.limits import MAX_BATCH_COUNT
 from hpc.errors import NotStartedError
-from hpc.planning.advice import MAX_BATCH_COUNT, Wishes, candidates, default_batch_size, make_plan
+from hpc.planning.advice import Wishes, candidates, default_batch_size, make_plan
 from hpc.planning.designs import ASSUMPTIONS, Computation, Quotas
 from hpc.planning.prices import PRICES_FILE, read_prices
 from hpc.planning.ranges import Range
@@ -251,4 +252,3 @@ def test_items_that_are_none_are_refused(
 @pytest.mark.parametrize("item_count", [0, 1, 999, 1_000, 1_001, 123_456])
 def test_batches_are_planned_as_start_makes_them(item_count: int) -> None:
     assert batches.range_batches(item_count, None) == batches.range_batches(item_count, default_batch_size(item_count))
-    assert MAX_BATCH_COUNT == batches.MAX_BATCH_COUNT

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stubs import deployed_stack
 
-from hpc.commands.failures import group_failures
 from hpc.planning.ledger import Ledger
 from hpc.planning.prices import read_prices
 from hpc.report.charts import concurrency_chart, histogram_chart, percentile, timeline_chart
@@ -27,6 +26,7 @@ from hpc.report.outcomes import nodes
 from hpc.report.page import render
 from hpc.runs.child_times import SLOWEST, Children
 from hpc.runs.failed_items import FailedItem
+from hpc.runs.failure_groups import group_failures
 from hpc.runs.history import History, StateFacts, error_text
 from hpc.runs.run import Run
 from hpc.runs.spent import Part, Spent

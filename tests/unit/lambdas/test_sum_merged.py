@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambdas.batch import batch_items
-from lambdas.items import item_sources
+from lambdas.contract.limits import MAX_ITEM_BYTES
 from lambdas.results import chain, reduction
 from lambdas.run_files import errors, indexed_items, runs
 
@@ -204,7 +204,7 @@ def test_item_of_the_most_bytes_is_redriven(pipeline: Any, make_workload: Any, t
     name = make_workload(
         FAILING + "def compute(item, params, index):\n    check(index, params)\n    return len(item)\n"
     )
-    item = "x" * (item_sources.MAX_ITEM_BYTES - 3)
+    item = "x" * (MAX_ITEM_BYTES - 3)
     disturbed = Disturbed(pipeline, tmp_path, items=[item], workload=name, tolerated_failure_percentage=100)
     assert disturbed.next(disturbed.first({0}), set()).output["result"] == f"[{len(item)}]"
 

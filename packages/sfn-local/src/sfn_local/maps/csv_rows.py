@@ -1,7 +1,7 @@
 r"""Rows of a CSV file as Step Functions reads them, so that a file means the same to Start and to an ItemReader.
 
-Python's ``csv`` follows other rules: it keeps ``""`` in a field that is not quoted.  ``lambdas.items.csv_rows`` is the same
-module: the handlers and the local runner don't import each other.
+Python's ``csv`` follows other rules: it keeps ``""`` in a field that is not quoted.  ``lambdas.items.csv_rows`` is
+the same module: the handlers and the local runner don't import each other.
 
 Source: Step Functions developer guide, "How Step Functions parses input CSV files": fields may be quoted, and a quoted
 field may hold delimiters and newlines; ``""`` is a quotation mark, in a quoted field or not; a backslash before a

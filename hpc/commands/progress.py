@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from hpc.terminal.console import say
+from hpc.terminal.durations import duration
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -37,18 +38,6 @@ class Meter:
             left = (counts.total - counts.done) / rate
             parts += [f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s", f"{duration(left)} left"]
         return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Return e.g. ``1.4 s``, ``25 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3_600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60} min"
 
 
 class PlainView:

@@ -1,0 +1,38 @@
+"""Failed items by their error: items whose errors differ in their numbers only are one group."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hpc.runs.failed_items import FailedItem
+from hpc.terminal.printable import shorten
+
+SHOWN_OF_GROUP = 5
+# Errors that differ by more than their numbers; what comes after so many is counted together.
+MAX_GROUPS = 200
+SHOWN_CAUSE_CHARACTERS = 300
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+@dataclass
+class Group:
+    """Items with the same error, but for its numbers."""
+
+    first: list[FailedItem] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, item: FailedItem) -> None:
+        self.count += 1
+        if len(self.first) < SHOWN_OF_GROUP:
+            self.first.append(item)
+
+
+def group_failures(items: Iterable[FailedItem]) -> dict[str, Group]:
+    """Return the items by error, the most frequent first; memory does not grow with their number."""
+    groups: dict[str, Group] = {}
+    for item in items:
+        kind = NUMBER.sub("N", f"{item.error}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS)}".removesuffix(": "))
+        if kind not in groups and len(groups) >= MAX_GROUPS:
+            kind = "other errors"
+        groups.setdefault(kind, Group()).add(item)
+    return dict(sorted(groups.items(), key=lambda pair: -pair[1].count))
