@@ -9,7 +9,6 @@ from lambdas.results import job_results, result_files
 from lambdas.results.result_files import ResultFile
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import json_text, storage
-from lambdas.contract.keys import run_key
 from lambdas.run_files.errors import InvalidEventError, InvalidInputError, ResultFileError, StorageAccessError
 from lambdas.run_files.runs import RunSettings
 

@@ -262,7 +262,7 @@ def test_file_that_stands_where_a_folder_of_the_home_is_needed_is_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     home, workload = tmp_path / "home", tmp_path / "mine.py"
-    home.mkdir()
+    home.mkdir(0o700)
     (home / "workloads").touch()
     workload.write_text("def compute(item):\n    return item\n")
     monkeypatch.setenv("HPC_HOME", str(home))

@@ -11,7 +11,7 @@ from stubs import answering, deployed_stack
 
 from hpc.runs.children import attempts, list_children, slowest_children
 from hpc.runs.failed_items import FailedItems
-from hpc.runs.run import Run, find_run, list_executions
+from hpc.runs.run import MAX_SAMPLES, Run, find_run, list_executions
 from hpc.runs.watch import Seen
 from hpc.targets.client import Target
 
@@ -151,7 +151,7 @@ def ended(name: str, started: int, stopped: int | None) -> dict[str, Any]:
 
 
 def test_latest_run_started_last_though_a_longer_one_ended_later(target: Target, states: Stubber) -> None:
-    asked = {"stateMachineArn": MACHINE, "maxResults": 20}
+    asked = {"stateMachineArn": MACHINE, "maxResults": min(MAX_SAMPLES, PAGE)}
     # By their end, as the service lists them.
     runs = [ended("long", 0, 500), ended("longer", -100, 400), ended("short", 300, 310), ended("before", 0, 299)]
     states.add_response("list_executions", {"executions": runs, "nextToken": "more"}, asked)
@@ -159,7 +159,7 @@ def test_latest_run_started_last_though_a_longer_one_ended_later(target: Target,
 
 
 def test_latest_run_is_looked_for_until_no_other_can_have_started_later(target: Target, states: Stubber) -> None:
-    asked = {"stateMachineArn": MACHINE, "maxResults": 20}
+    asked = {"stateMachineArn": MACHINE, "maxResults": min(MAX_SAMPLES, PAGE)}
     first = [ended(f"long-{number}", -number, 1_000 - number) for number in range(20)]
     states.add_response("list_executions", {"executions": first, "nextToken": "more"}, asked)
     second = [ended("latest", 300, 310), ended("before", 200, 210), ended("earlier", 250, 299)]

@@ -5,6 +5,7 @@ import logging
 import re
 import signal
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from lambdas import job, start
 from lambdas import sum as sum_
 from lambdas.run_files import errors, storage
+
+CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
 
 BAD_THIRD = (
     "def compute(item):\n    if item == 3: raise ValueError('bad')\n    return item\ndef combine(a, b): return a + b\n"
@@ -252,7 +255,7 @@ def test_runs_of_one_execution_keep_apart(s3: Any) -> None:
             "input": {"size": 6, "workload": "squares", "back_end": back_end, "batch_size": 2},
             "name": f"execution-9/{back_end}",
         }
-        run = start.handler(event, None)["run"]
+        run = start.handler(event, CONTEXT)["run"]
         assert run["job_name"] == f"SyncNested-execution-9-{back_end}"
         assert run["batches_key"] == f"runs/execution-9/{back_end}/batches.jsonl"
         totals.append(run["batch_count"])

@@ -12,6 +12,8 @@ import pytest
 from lambdas import compare, job, notify, start
 from lambdas import sum as sum_
 
+CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
+
 KEPT = ("result_file", "count", "failed")
 
 
@@ -35,7 +37,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 def begin(execution: str, plan: dict[str, Any], back_end: str) -> dict[str, Any]:
     value = {**plan["input"], "batch_size": plan["batch_size"], "back_end": back_end}
-    run: dict[str, Any] = start.handler({"input": value, "name": f"{execution}/{back_end}"}, None)["run"]
+    run: dict[str, Any] = start.handler({"input": value, "name": f"{execution}/{back_end}"}, CONTEXT)["run"]
     return run
 
 

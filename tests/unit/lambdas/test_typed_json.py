@@ -231,7 +231,9 @@ def test_what_json_has_no_value_for_is_not_told_in_json(value: Any) -> None:
 
 def test_numpy_is_not_imported_for_values_that_are_json() -> None:
     program = (
-        "import sys; from lambdas import compute, sum, start, typed_json; from lambdas.values.blocks import Blocks\n"
+        "import sys; from lambdas import compute, sum, start\n"
+        "from lambdas.values import typed_json\n"
+        "from lambdas.values.blocks import Blocks\n"
         "text = typed_json.encode([1, (2.5, b'x'), {'$a': None}], Blocks())\n"
         "assert typed_json.decode(text, None) == [1, (2.5, b'x'), {'$a': None}]\n"
         "assert 'numpy' not in sys.modules\n"
