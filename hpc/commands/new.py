@@ -15,40 +15,46 @@ from hpc.targets.workload_file import DEPLOYED_FOLDER, NAME
 from hpc.terminal.console import emit
 
 WORKLOAD = '''\
-"""What this computes, in one line.
+"""Area of a circle, estimated from random points.  (Replace this line: what the workload computes.)
 
 Run it:  hpc run --size 1000 --workload {name}.py --params '{{"radius": 2}}'
 """
 
 import random
+from typing import Any
+
+POINTS = 1000
 
 
-def compute(item, params, seed):
-    """Compute one item; here: how many of 1,000 random points of a square are in the circle that it holds.
+def compute(item: int, params: dict[str, Any], seed: int) -> list[int]:
+    """Compute one item: count the random points of a square that lie in its inscribed circle.
 
-    It gets the item (here 0 to size - 1; with --items or --source what those name) and, if it names them, the
-    params of the run, the item's index, and a seed: another one for each item, the same one wherever it runs.
-    It returns JSON, arrays or numbers of numpy, bytes, tuples, or lists and dicts of them: they keep their types.
+    The item is an integer from 0 to size - 1, or what --items or --source name.  A function gets the other arguments
+    by name, if it has them: the params of the run, the item's index, and the item's seed.  The seed is the same
+    wherever the item is computed.  A result is made of JSON values, bytes, tuples, and arrays and numbers of numpy;
+    it keeps its type.  An exception fails this item; `hpc failures` shows it.
     """
+    if item < 0:
+        raise ValueError(f"an item must be 0 or more, got {{item}}")
     radius = params.get("radius", 1)
-    points = random.Random(seed)
+    generator = random.Random(seed)  # noqa: S311 - a simulation, not a secret
     hits = 0
-    for _ in range(1000):
-        x, y = points.uniform(-radius, radius), points.uniform(-radius, radius)
+    for _ in range(POINTS):
+        x, y = generator.uniform(-radius, radius), generator.uniform(-radius, radius)
         hits += x * x + y * y <= radius * radius
-    return [hits, 1000]
+    return [hits, POINTS]
 
 
-def combine(a, b):
-    """Combine two results. Results come in any order: combine(a, b) must be combine(b, a), and groups must not matter.
+def combine(a: list[int], b: list[int]) -> list[int]:
+    """Combine two results.  Results arrive in any order and grouping, and the answer must not depend on either.
 
-    Without this function, the answer is the list of results in the order of their items.
+    Without this function, the answer is the list of all results in the order of their items.
     """
     return [a[0] + b[0], a[1] + b[1]]
 
 
-def finish(result, params):
-    """Make the answer of what all results were combined to, None if there were none. Leave it out if that is it."""
+def finish(result: list[int] | None, params: dict[str, Any]) -> dict[str, float] | None:
+    """Turn the combined result, None if there is none, into the answer.  Without this function, it is the answer."""
     if result is None:
         return None
     hits, points = result
@@ -56,10 +62,13 @@ def finish(result, params):
     return {{"area": 4 * radius * radius * hits / points, "points": points}}
 
 
-# Two more functions that a workload may have:
+# Three more functions that a workload may have:
 #
-# def items(size, params):            what to compute, instead of 0 to size - 1
+# def items(size, params):            the items, instead of 0 to size - 1
 #     yield from ...
+#
+# def weight(item, params):           the cost of an item, in any unit: batches then weigh the same
+#     return ...
 #
 # def compute_batch(items, params):   instead of compute, where neighbouring items are cheaper together
 #     for item in items:
@@ -70,8 +79,9 @@ TEST = '''\
 
 import math
 
-import {name}
 from lambdas.testing import answer, check_combine
+
+import {name}
 
 
 def test_answer_is_the_area_of_the_circle():

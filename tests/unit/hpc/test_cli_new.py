@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,27 @@ def test_new_writes_a_workload_and_a_test_that_passes(here: Path) -> None:
     for check in checks:
         done = subprocess.run(check, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
+
+
+def test_what_new_writes_passes_the_lint_of_the_project_as_a_bundled_workload(here: Path) -> None:
+    """The steps of docs/how-to/add_a_bundled_workload.md, in a folder that is laid out as the project is."""
+    assert main(["new", "my_circle"]) == 0
+    workloads, tests = here / "lambdas/workloads", here / "tests/unit/lambdas"
+    for folder in (workloads, tests):
+        folder.mkdir(parents=True)
+    for package in (here / "lambdas", workloads):
+        (package / "__init__.py").touch()
+    shutil.copy(PROJECT / "pyproject.toml", here)
+    (here / "my_circle.py").rename(workloads / "my_circle.py")
+    test = (
+        (here / "test_my_circle.py").read_text().replace("import my_circle", "from lambdas.workloads import my_circle")
+    )
+    (tests / "test_my_circle.py").write_text(test)
+    (here / "test_my_circle.py").unlink()
+    mypy = ["mypy", "--strict", "--cache-dir", str(here / "cache"), str(workloads / "my_circle.py")]
+    for check in (["ruff", "check", "--fix-only", "tests"], ["ruff", "check"], ["ruff", "format", "--check"], mypy):
+        done = subprocess.run([sys.executable, "-m", *check], cwd=here, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_new_says_what_to_type_whether_or_not_the_environment_is_on_the_path(
