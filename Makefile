@@ -26,7 +26,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out "$(REPORT)" >&2
 
-.PHONY: run test soak fuzz hammer lint audit pins bootstrap deploy destroy smoke-aws clean
+.PHONY: run test soak fuzz hammer lint docs audit pins bootstrap deploy destroy smoke-aws clean
 
 run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
@@ -50,13 +50,17 @@ lint: .venv/dev-ready
 	ruff format --check .
 	mypy
 
+# The site of docs/ into site/; a warning is an error.
+docs: .venv/docs-ready
+	mkdocs build --quiet --strict $(ARGS)
+
 # Known vulnerabilities of all pinned packages; where their database can't be had it is skipped, and says so.
 audit: .venv/dev-ready
 	python tests/audit.py
 
 # After a change of a requirements file: what the pins bring along, with the hash of every file that may be installed.
 # Versions that are still allowed stay.
-PINNED := requirements.txt requirements-dev.txt requirements-build.txt lambdas/requirements.txt
+PINNED := requirements.txt requirements-dev.txt requirements-build.txt requirements-docs.txt lambdas/requirements.txt
 pins: .venv/ready
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		$(PINNED) --output-file constraints.txt
@@ -79,7 +83,7 @@ smoke-aws: .venv/ready node_modules/ready
 	python tests/smoke_aws.py $(ARGS)
 
 clean:
-	rm -rf .venv .hpc .layer-cache cdk.out node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .hpc .layer-cache cdk.out site node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs this list in seconds where pip takes more than a minute.  No file is installed whose hash is not in
@@ -95,6 +99,10 @@ UV_INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .venv/dev-ready: .venv/ready requirements-dev.txt
 	$(UV_INSTALL) --require-hashes -r requirements-dev.txt -c constraints.txt
+	touch $@
+
+.venv/docs-ready: .venv/ready requirements-docs.txt
+	$(UV_INSTALL) --require-hashes -r requirements-docs.txt -c constraints.txt
 	touch $@
 
 # The CDK CLI comes from the npm registry; node itself comes with requirements.txt.

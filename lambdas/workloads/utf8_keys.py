@@ -6,7 +6,7 @@ The question is how many object keys S3 can tell apart: a key is UTF-8 text of a
 from collections.abc import Iterable, Iterator
 
 # (bytes of one character, how many such characters).
-# Source: kochie/hpc-step-function, lib/lambda/compute-map/index.py, the four factors of its closed form; the
+# Source: kochie/hpc-step-function, the compute-map function, the four factors of its closed form; the
 # recurrence f(n) = 128 f(n-1) + 1863 f(n-2) + 42451 f(n-3) + 78341 f(n-4) is the same count by the last character.
 WEIGHTS = (128, 1_863, 42_451, 78_341)
 ORDER = len(WEIGHTS)

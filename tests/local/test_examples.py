@@ -1,0 +1,54 @@
+"""Every example runs as its page says, in a copy of its folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from assemblies import PROJECT
+from hpc_commands import environment
+
+EXAMPLES = PROJECT / "examples"
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+
+
+@pytest.fixture
+def copy(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Copy the example that the test names."""
+    return Path(shutil.copytree(EXAMPLES / request.param, tmp_path / request.param))
+
+
+def run(copy: Path, *command: str) -> str:
+    """Run a command of this Python environment in the example's folder, and return what it prints."""
+    commands = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        [Path(sys.executable).with_name(command[0]), *command[1:]],
+        cwd=copy,
+        env=environment(copy / ".hpc", PATH=commands, PYTHONPATH=str(PROJECT)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("copy", ["own_workload"], indirect=True)
+def test_own_workload_gives_pi(copy: Path) -> None:
+    assert "3.14" in run(copy, "hpc", "run", "--size", "100", "--workload", "pi.py")
+    run(copy, "python", *PYTEST, "test_pi.py")
+
+
+@pytest.mark.parametrize("copy", ["local_runner"], indirect=True)
+def test_local_runner_tests_a_foreign_state_machine(copy: Path) -> None:
+    run(copy, "python", "app.py")
+    assert "2 passed" in run(copy, "python", *PYTEST, "test_orders.py")
+
+
+def test_every_example_has_a_page_and_a_row() -> None:
+    page = (EXAMPLES / "README.md").read_text()
+    folders = [folder for folder in EXAMPLES.iterdir() if folder.is_dir()]
+    assert [folder.name for folder in folders if f"({folder.name}/README.md)" not in page] == []
+    assert all((folder / "README.md").is_file() for folder in folders)
