@@ -50,9 +50,9 @@ lint: .venv/dev-ready
 	ruff format --check .
 	mypy
 
-# The site of docs/ into site/; a warning is an error.
+# The site of docs/ into site/; a warning is an error.  The theme's notice about its successor is none.
 docs: .venv/docs-ready
-	mkdocs build --quiet --strict $(ARGS)
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict $(ARGS)
 
 # Known vulnerabilities of all pinned packages; where their database can't be had it is skipped, and says so.
 audit: .venv/dev-ready

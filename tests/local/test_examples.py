@@ -1,6 +1,7 @@
 """Every example runs as its page says, in a copy of its folder."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,13 @@ def test_own_workload_gives_pi(copy: Path) -> None:
 def test_local_runner_tests_a_foreign_state_machine(copy: Path) -> None:
     run(copy, "python", "app.py")
     assert "2 passed" in run(copy, "python", *PYTEST, "test_orders.py")
+
+
+def test_the_page_on_testing_a_state_machine_runs(tmp_path: Path) -> None:
+    page = (PROJECT / "docs/how-to/test_your_own_state_machine.md").read_text(encoding="utf-8")
+    [source] = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "greet.py").write_text(source)
+    assert run(tmp_path, "python", "greet.py") == 'SUCCEEDED "hello"\n'
 
 
 def test_every_example_has_a_page_and_a_row() -> None:

@@ -2,10 +2,14 @@
 
 import ast
 import io
+import os
 import re
+import subprocess
+import sys
 import tokenize
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,6 +28,8 @@ FILE = re.compile(r"(?<![\w./<>$~*{}-])(?:[\w-]+/|\.\./)+[\w.-]*\w\.(?:py|md|tom
 FOLDER = re.compile(
     r"(?<![\w./<>$~*{}-])(?:benchmarks|docs|examples|hpc|hpc_stack|lambdas|packages|sfn_local|tests)/[\w/-]*(?![\w*<{./-])"
 )
+# The reader's own file: my_circle.py, NAME.py.
+READERS_OWN = re.compile(r"(?:^|/)(?:test_)?(?:my_\w+|NAME|FILE)\b")
 MODULE = re.compile(r"(?<![\w./-])(?:hpc|hpc_stack|lambdas|sfn_local)(?:\.[A-Za-z_]\w*)+(?![\w(/-])")
 
 
@@ -98,7 +104,8 @@ def is_module_or_name(dotted: str) -> bool:
 
 def missing(text: str, folder: Path) -> list[str]:
     """Return the paths and modules that a text names and that are not there."""
-    named = {match[0] for pattern in (FILE, FOLDER) for match in pattern.finditer(text)}
+    matches = (match[0] for pattern in (FILE, FOLDER) for match in pattern.finditer(text))
+    named = {path for path in matches if not READERS_OWN.search(path)}
     paths = {path for path in named if not any((root / path).exists() for root in (folder, *ROOTS))}
     modules = {match[0] for match in MODULE.finditer(text) if not is_module_or_name(match[0])}
     return sorted(paths | modules)
@@ -141,12 +148,36 @@ def test_every_page_that_a_message_names_exists() -> None:
         ("see hpc/gone.py, docs/gone.md and `lambdas/gone/`", ["docs/gone.md", "hpc/gone.py", "lambdas/gone/"]),
         ("`sfn_local/server.py`, src/sfn_local/server.py, benchmarks/soak.py", []),
         ("`hpc.cli.main.main`, ``lambdas.testing``, sfn_local.server.LocalServer", []),
+        ("lambdas/workloads/my_model.py, lambdas/workloads/NAME.py, tests/unit/test_my_model.py", []),
         ("hpc.cli.gone, lambdas.testing.gone", ["hpc.cli.gone", "lambdas.testing.gone"]),
         ("runs/<name>/batch.py, s3://bucket/my.md, https://example.com/docs/gone.md, tests/*/a.py", []),
     ],
 )
 def test_what_is_missing_is_found(text: str, expected: list[str]) -> None:
     assert missing(text, PROJECT) == expected
+
+
+def test_the_index_names_every_page() -> None:
+    index = PROJECT / "docs/index.md"
+    linked = {(index.parent / match["target"]).resolve() for match in LINK.finditer(index.read_text())}
+    decisions = {page for page in PAGES if page.parent.name == "decisions" and page.name != "index.md"}
+    pages = {page for page in PAGES if page.is_relative_to(index.parent) and page != index} - decisions
+    assert pages - linked == set()
+    listed = {
+        (PROJECT / "docs/decisions" / match["target"]).resolve()
+        for match in LINK.finditer((PROJECT / "docs/decisions/index.md").read_text())
+    }
+    assert decisions - listed == set()
+
+
+@pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs is not installed: make docs installs it")
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    # The theme's notice about its successor is no warning about these pages.
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "site/reference/fidelity/index.html").is_file()
 
 
 def test_anchors_are_those_of_the_headings() -> None:

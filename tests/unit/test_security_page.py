@@ -50,6 +50,6 @@ def test_rights_of_a_person_are_those_that_the_commands_use() -> None:
         if path.name not in LOCAL
         for name in methods_called(ast.parse(path.read_text()))
     }
-    section = (PROJECT / "docs/explanation/security.md").read_text().partition("## What a person may have to do")[2]
+    section = (PROJECT / "docs/explanation/security.md").read_text().partition("## Rights of a person")[2]
     listed = re.findall(r"`((?:states|s3|batch|logs|lambda|cloudformation):\w+)`", section.partition("\n## ")[0])
     assert set(listed) == {actions[name] for name in called if name in actions}
