@@ -95,7 +95,7 @@ class Run:
 
     @property
     def faults(self) -> dict[str, Any] | None:
-        """The faults that it was rehearsed with, as :func:`hpc.cli.fault_options.faults_of` returns them."""
+        """The faults that it was rehearsed with, as :func:`hpc.runs.faults.faults_of` returns them."""
         return faults_of(Home.from_environment().folder, self.arn) if self.target.is_local else None
 
     def key(self, file: str) -> str:
