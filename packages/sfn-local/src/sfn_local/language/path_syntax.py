@@ -24,20 +24,30 @@ class PathSyntaxError(ValueError):
     """The text is not a path that the language has."""
 
 
-def parse_steps(text: str) -> tuple[PathStep, ...]:
+# Each filter is read once for each that it stands in; with a bound on these, reading takes linear time.
+MAX_FILTER_DEPTH = 32
+
+
+def parse_steps(text: str, filter_depth: int = 0) -> tuple[PathStep, ...]:
     """Read the steps after the root; `text` is empty, or begins with ``.`` or ``[``.
+
+    Parameters
+    ----------
+    filter_depth : int
+        How many filters the path stands in.
 
     Raises
     ------
     PathSyntaxError
         If it is not a path.
     """
-    return _Parser(text).steps()
+    return _Parser(text, filter_depth).steps()
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, filter_depth: int) -> None:
         self.text = text
+        self.filter_depth = filter_depth
         self.position = 0
 
     def steps(self) -> tuple[PathStep, ...]:
@@ -91,16 +101,23 @@ class _Parser:
         return self.members()
 
     def filter(self, opening: int) -> PathStep:
+        if self.filter_depth >= MAX_FILTER_DEPTH:
+            raise self.error(f"filters stand in each other {MAX_FILTER_DEPTH} deep at most")
         closing = self.closing(opening)
         end = re.compile(" *]").match(self.text, closing + 1)
         if end is None:
             raise self.error("a filter ends with )]")
         try:
-            holds = compile_filter(self.text[opening + 1 : closing], parse_steps)
+            holds = compile_filter(self.text[opening + 1 : closing], self.inner_steps)
+        except PathSyntaxError:
+            raise
         except ValueError as error:
             raise self.error(str(error)) from None
         self.position = end.end()
         return Filter(holds)
+
+    def inner_steps(self, text: str) -> tuple[PathStep, ...]:
+        return parse_steps(text, self.filter_depth + 1)
 
     def members(self) -> PathStep:
         names: list[str] = []

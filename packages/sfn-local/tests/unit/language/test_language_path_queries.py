@@ -2,7 +2,8 @@
 
 import pytest
 from language_values import scope
-from sfn_local.language.paths import compile_path
+from sfn_local.language.path_syntax import MAX_FILTER_DEPTH
+from sfn_local.language.paths import PathSyntaxError, compile_path
 
 PEOPLE = [{"name": "Ann", "age": 31}, {"name": "Bob", "age": "31"}, {"name": "Cy"}, "Ann", 31, None, ["Ann", 31]]
 ODD = ["", 0, None, False, [], {}]
@@ -125,3 +126,17 @@ def test_descent_reaches_deeper_than_python_recurses():
     for _ in range(4500):
         document = {"a": [document]}
     assert found("$..leaf", document) == [1]
+
+
+def _nested_filters(depth: int) -> str:
+    path = "@.x"
+    for _ in range(depth):
+        path = f"@.a[?({path})]"
+    return f"${path[1:]}"
+
+
+def test_filters_stand_in_each_other_up_to_a_bound_that_keeps_reading_linear() -> None:
+    compile_path(_nested_filters(MAX_FILTER_DEPTH))
+    for depth in (MAX_FILTER_DEPTH + 1, 1_000):
+        with pytest.raises(PathSyntaxError, match=f"filters stand in each other {MAX_FILTER_DEPTH} deep at most"):
+            compile_path(_nested_filters(depth))
