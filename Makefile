@@ -26,7 +26,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out "$(REPORT)" >&2
 
-.PHONY: run test soak fuzz hammer lint docs audit pins bootstrap deploy destroy smoke-aws clean
+.PHONY: run test soak fuzz hammer lint docs audit pins bootstrap deploy destroy smoke-aws dist clean
 
 run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
@@ -82,19 +82,25 @@ destroy: .venv/ready node_modules/ready
 smoke-aws: .venv/ready node_modules/ready
 	python tests/smoke_aws.py $(ARGS)
 
+# Both distributions, with the cloud assemblies that a run without the CDK takes.
+dist: .venv/ready
+	python -m hpc.targets.presynthesis build/assemblies
+	for package in . packages/sfn-local; do \
+		uv build --quiet --build-constraints constraints.txt --out-dir dist "$$package" || exit; done
+
 clean:
-	rm -rf .venv .hpc .layer-cache cdk.out site node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .hpc .layer-cache build dist cdk.out site node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs this list in seconds where pip takes more than a minute.  No file is installed whose hash is not in
 # constraints.txt, but those of packages that a workload needs and somebody added to lambdas/requirements.txt alone.
 UV_INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
-.venv/ready: requirements.txt requirements-uv.txt lambdas/requirements.txt constraints.txt pyproject.toml
+.venv/ready: requirements.txt requirements-uv.txt lambdas/requirements.txt constraints.txt pyproject.toml packages/sfn-local/pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	$(UV_INSTALL) --require-hashes -r requirements.txt -c constraints.txt
 	$(BIN)/python -m hpc_stack.packages
-	$(UV_INSTALL) --no-deps --build-constraints constraints.txt -e .
+	$(UV_INSTALL) --no-deps --build-constraints constraints.txt -e . -e packages/sfn-local
 	touch $@
 
 .venv/dev-ready: .venv/ready requirements-dev.txt

@@ -1,48 +1,8 @@
-"""Make the App: settings from context -> stack.  Run by the CDK CLI, or alone: ``python app.py`` writes cdk.out."""
+"""What the CDK CLI runs; alone, ``python app.py`` writes cdk.out."""
 
-import json
-import os
-import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from hpc_stack.app import main, make_app, read_context
 
-from hpc_stack.config import HpcConfig  # before aws_cdk, because the package says which node that runs on
-
-import aws_cdk as cdk  # isort: skip
-from hpc_stack.stack import HpcStack
-
-ROOT = Path(__file__).parent
-
-
-def read_context() -> dict[str, Any]:
-    """Return the context of ``cdk.json``, which nobody reads for an app that the CDK CLI doesn't start."""
-    context: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
-    return context
-
-
-def make_app(outdir: str, context: Mapping[str, Any]) -> cdk.App:
-    """Make the app and its stack; context that the CDK CLI hands on (``-c``) wins over the given.
-
-    Raises
-    ------
-    ValueError
-        If a setting is wrong; the text says which.
-    """
-    # versionReporting in cdk.json is for the CLI only; the other metadata settings are off by default without the CLI.
-    app = cdk.App(outdir=outdir, context=context, analytics_reporting=False)
-    config = HpcConfig.from_context(app.node.get_all_context())
-    HpcStack(app, config.stack_name, config=config)
-    return app
-
-
-def main() -> None:
-    try:
-        app = make_app(os.environ.get("CDK_OUTDIR", str(ROOT / "cdk.out")), read_context())
-    except ValueError as error:
-        sys.exit(f"app.py: {error}")
-    app.synth()
-
+__all__ = ["main", "make_app", "read_context"]
 
 if __name__ == "__main__":
     main()

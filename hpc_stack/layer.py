@@ -1,7 +1,7 @@
-"""What workloads import beside boto3: ``lambdas/requirements.txt`` as a Lambda layer, from wheels and without Docker.
+"""What workloads import beside boto3: ``lambdas/requirements.txt`` as a Lambda layer, from wheels, without Docker.
 
-The layer is built once for the same requirements, constraints, Python and processor, and kept in ``.layer-cache``: with
-that, synthesis needs no network.
+The layer is built once for the same requirements, constraints, Python and processor, and kept in ``.layer-cache`` of the
+checkout, or in the person's cache: with that, synthesis needs no network.
 """
 
 import contextlib
@@ -30,6 +30,7 @@ PROCESSORS = {"arm64": "aarch64", "x86_64": "x86_64"}
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 # Of a function's code and layers, unzipped.  Source: Lambda quotas, "Deployment package (.zip file archive) size".
 MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
+CACHE = ".layer-cache"
 KEPT_LAYERS = 4
 ABANDONED_AFTER_SECONDS = 3_600
 
@@ -62,6 +63,7 @@ def define_layer(
     project_root: Path,
     runtime: lambda_.Runtime,
     architecture: lambda_.Architecture,
+    cache: Path | None = None,
 ) -> lambda_.LayerVersion | None:
     """Define the layer; None where ``lambdas/requirements.txt`` names no package or is missing.
 
@@ -74,7 +76,7 @@ def define_layer(
     if not requirements:
         return None
     target = Target(python_version=runtime.name.removeprefix("python"), architecture=architecture.name)
-    folder = find_layer(project_root, requirements, target)
+    folder = find_layer(project_root, requirements, target, cache)
     check_binaries(folder, target)
     check_size(folder, project_root / "lambdas")
     return lambda_.LayerVersion(
@@ -87,15 +89,15 @@ def define_layer(
     )
 
 
-def find_layer(project_root: Path, requirements: dict[str, str], target: Target) -> Path:
+def find_layer(project_root: Path, requirements: dict[str, str], target: Target, cache: Path | None = None) -> Path:
     """Return the layer's folder, with the packages below ``python/``; build it if it is not in the cache."""
     constraints = project_root / "constraints.txt"
     constraint_text = constraints.read_text(encoding="utf-8") if constraints.is_file() else ""
     content = "\n".join([str(target), repr(sorted(requirements.items())), constraint_text])
-    cache = project_root / ".layer-cache"
+    cache = cache or project_root / CACHE
     folder = cache / hashlib.sha256(content.encode()).hexdigest()[:32]
     if not folder.is_dir():
-        cache.mkdir(exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
         build_layer(folder, project_root, requirements, target)
     os.utime(folder)
     remove_old(cache)

@@ -25,7 +25,7 @@ from hpc_stack.layer import define_layer
 from hpc_stack.map_reduce import MapReduce
 from hpc_stack.network import JobNetwork
 from hpc_stack.orchestrator import Orchestrator
-from hpc_stack.sources import SOURCES
+from hpc_stack.sources import SOURCES, layer_cache
 from hpc_stack.staging import staged_sources
 from hpc_stack.storage import RUNS_PREFIX, UPLOADS_PREFIX, ResultsStorage
 
@@ -211,6 +211,7 @@ class ServerlessHpc(Construct):
             self,
             "Packages",
             project_root=self._sources,
+            cache=layer_cache(),
             runtime=python_runtime(self._python),
             architecture=ARCHITECTURES[self._config.architecture],
         )

@@ -33,6 +33,8 @@ GROUPS = {
 COMMANDS = tuple(command for group in GROUPS.values() for command in group)
 # Set by a shell that asks how a line goes on.
 COMPLETION_VARIABLE = "_ARGCOMPLETE"
+# The package of the extra "local".
+RUNNER = "sfn_local"
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -69,6 +71,12 @@ def _call(args: argparse.Namespace) -> int:
     except CommandError as error:
         say(f"hpc {args.name}: {error.lines[0]}", *error.lines[1:])
         return int(error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing != RUNNER:
+            raise
+        say(f"hpc {args.name}: the local runner is not installed: pip install 'serverless-hpc[local]', or give --aws")
+        return int(ExitCode.NOT_STARTED)
     except OSError as error:  # of a file below HPC_HOME, say, which may hold anything
         say(f"hpc {args.name}: {error}")
         return int(ExitCode.FAILED)

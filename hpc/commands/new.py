@@ -79,7 +79,7 @@ TEST = '''\
 
 import math
 
-from lambdas.testing import answer, check_combine
+from hpc.testing import answer, check_combine
 
 import {name}
 

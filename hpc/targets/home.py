@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hpc.errors import NotStartedError
 from hpc.files import ROOM_BYTES, has_room, is_file
+from hpc.targets.project import find_project, is_installed
 from hpc.terminal.console import say
 
 # What the local server keeps of executions, below the folder.
@@ -18,16 +19,17 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 @dataclass(frozen=True)
 class Home:
-    """``project`` holds app.py; ``folder`` holds assemblies, the local server's store and its objects."""
+    """``project`` holds lambdas/; ``folder`` holds assemblies, the local server's store and its objects."""
 
     project: Path
     folder: Path
 
     @classmethod
     def from_environment(cls) -> "Home":
-        project = Path(__file__).resolve().parents[2]
+        project = find_project()
         named = os.environ.get("HPC_HOME")
-        return cls(project=project, folder=Path(named).absolute() if named else project / ".hpc")
+        place = Path.cwd() if is_installed(project) else project
+        return cls(project=project, folder=Path(named).absolute() if named else place / ".hpc")
 
     def create(self) -> Path:
         """Make the folder, readable by its owner only: it holds the local server's keys.

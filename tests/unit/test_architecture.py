@@ -45,7 +45,7 @@ CONSTRUCTS = {
 }
 
 # What composes them, or hands on what does.
-COMPOSE = {"hpc_stack", "hpc_stack.serverless_hpc", "hpc_stack.stack"}
+COMPOSE = {"hpc_stack", "hpc_stack.serverless_hpc", "hpc_stack.stack", "hpc_stack.app"}
 
 # Parts of a package (its packages and modules), top first: a module imports from its own row and from those below it.
 FLOORS: dict[str, tuple[set[str], ...]] = {
@@ -100,7 +100,9 @@ def allowed_in(module: str) -> set[str]:
     """Return what a module may import; only workloads may have the packages of lambdas/requirements.txt."""
     requirements = (PROJECT / "lambdas" / "requirements.txt").read_text()
     packages = set(re.findall(r"^([A-Za-z0-9_]+)", requirements, re.MULTILINE))
-    return ALLOWED[module.split(".", maxsplit=1)[0]] | (packages if module.startswith("lambdas.workloads.") else set())
+    package = module.split(".", maxsplit=1)[0]
+    own = packages if module.startswith("lambdas.workloads.") else {"lambdas"} if module == "hpc.testing" else set()
+    return ALLOWED[package] | own
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
