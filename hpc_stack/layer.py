@@ -1,7 +1,7 @@
 """What workloads import beside boto3: ``lambdas/requirements.txt`` as a Lambda layer, from wheels, without Docker.
 
-The layer is built once for the same requirements, constraints, Python and processor, and kept in ``.layer-cache`` of the
-checkout, or in the person's cache: with that, synthesis needs no network.
+The layer is built once for the same requirements, constraints, Python and processor, and kept in ``.layer-cache`` of
+the checkout, or in the person's cache: with that, synthesis needs no network.
 """
 
 import contextlib

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PROJECT  # isort: skip
-
+PROJECT = Path(__file__).parents[2]
 WORKLOAD = "def compute(item):\n    return item * item\n\n\ndef combine(a, b):\n    return a + b\n"
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 SUM_OF_SQUARES = sum(index * index for index in range(100))
@@ -121,17 +120,22 @@ def test_with_the_cdk_the_packaged_sources_are_synthesized(install: Callable[...
     assert "synthesizing" in done.stderr
 
 
+def find_python(version: str) -> str | None:
+    """Return a Python of this machine: one that uv finds, or one of pyenv's, whatever pyenv has chosen."""
+    command = [Path(sys.executable).with_name("uv"), "python", "find", "--no-python-downloads", "--system", version]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode == 0:
+        return found.stdout.strip()
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    return next(map(str, sorted(root.glob(f"versions/{version}.*/bin/python"))), None)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_both_wheels_install_and_run_on_each_python(version: str, install: Callable[..., Path], tmp_path: Path) -> None:
-    found = subprocess.run(
-        [Path(sys.executable).with_name("uv"), "python", "find", "--no-python-downloads", "--system", version],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if found.returncode != 0:
+    python = find_python(version)
+    if python is None:
         pytest.skip(f"this machine has no Python {version}")
-    programs = install("local", python=found.stdout.strip())
+    programs = install("local", python=python)
     (tmp_path / "mine.py").write_text(WORKLOAD)
     done = run(programs, tmp_path, "hpc", "run", "--workload", "mine.py", "--size", "100")
     assert f"total         {SUM_OF_SQUARES}" in done.stdout, done.stderr
