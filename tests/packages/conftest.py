@@ -35,9 +35,9 @@ def _build(folder: Path) -> None:
     project = unfinished / "project"
     tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     for name in tracked.splitlines():
-        if (PROJECT / name).is_file():
+        if (PROJECT / name).exists():
             (project / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, project / name)
+            shutil.copy2(PROJECT / name, project / name, follow_symlinks=False)
     made = subprocess.run(
         [sys.executable, "-m", "hpc.targets.presynthesis", project / "build/assemblies"],
         cwd=PROJECT,

@@ -50,8 +50,9 @@ COMPOSE = {"hpc_stack", "hpc_stack.serverless_hpc", "hpc_stack.stack", "hpc_stac
 # Parts of a package (its packages and modules), top first: a module imports from its own row and from those below it.
 FLOORS: dict[str, tuple[set[str], ...]] = {
     "hpc": (
+        {"__main__"},
         {"cli"},
-        {"commands"},
+        {"commands", "testing"},
         {"report"},
         {"runs"},
         {"planning"},
