@@ -15,13 +15,13 @@ from hpc.commands.starting import new_run_name, open_target
 from hpc.commands.uploads import check_items, check_source, upload_items, upload_source
 from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
-from hpc.runs.memory_used import log_sizes, peaks_since, warnings
+from hpc.runs.memory_used import log_sizes, peaks_since, sharing_since, warnings
 from hpc.runs.run import UNKNOWN_CODES
 from hpc.runs.run_summary import write_note
 from hpc.targets.client import Target, explained, has_code
 from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS
-from hpc.targets.workload_file import check_workload, read_workload_file
+from hpc.targets.workload_file import check_project_workload, check_workload, read_workload_file
 from hpc.targets.workload_origins import note_origin
 from hpc.terminal.console import say
 
@@ -65,6 +65,8 @@ class RunCommand:
         self._home = Home.from_environment()
         if args.workload is not None and not args.aws:
             check_workload(args.workload, self._home, self.assembly)
+            if self.assembly is None:
+                check_project_workload(args.workload, self._home)
         self._workload = read_workload_file(args.workload, self._home, on_aws=args.aws)
         self._name = args.run_name or new_run_name()
         self._rehearsal = read_rehearsal(args)
@@ -102,8 +104,9 @@ class RunCommand:
         with announced(self._rehearsal):
             code = followed.follow()
         if target.is_local:
-            peaks = peaks_since(self._logs, self._log_sizes, self._name, all_invocations=not target.is_guest)
-            for line in warnings(peaks):
+            logged, is_alone = (self._logs, self._log_sizes, self._name), not target.is_guest
+            peaks = peaks_since(*logged, all_invocations=is_alone)
+            for line in warnings(peaks, sharing_since(*logged, all_invocations=is_alone)):
                 say(line)
         return code
 

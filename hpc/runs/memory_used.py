@@ -1,4 +1,4 @@
-"""Memory that functions used on this machine, as the reports of their invocations in the logs tell it."""
+"""What functions did on this machine that Lambda doesn't bear, as their logs tell it: too much memory, semaphores."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,6 +8,8 @@ from pathlib import Path
 # Source: AWS Lambda developer guide, "Log and monitor Python Lambda functions"; the local workers write the same.
 REPORT = re.compile(rb"^REPORT RequestId: .*\tMemory Size: (\d+) MB\tMax Memory Used: (\d+) MB", re.MULTILINE)
 ANNOUNCED = re.compile(rb"\bbatch \d+ of (?P<run>[\w-]+)")
+# As the local workers write it.
+SHARED_MEMORY_NOTE = b"NOTE /dev/shm:"
 # Lambda takes any whole number of MiB; what is advised is the peak and a quarter of it, in steps of 64.
 ROOM, STEP_MIB, SMALLEST_MIB = 1.25, 64, 128
 
@@ -39,34 +41,59 @@ def log_sizes(folder: Path) -> dict[Path, int]:
 def peaks_since(folder: Path, sizes: Mapping[Path, int], run: str, *, all_invocations: bool) -> list[Used]:
     """Return the peaks of functions in what was logged since: of the run's batches, or of everything."""
     found: dict[str, Used] = {}
-    for path in sorted(folder.glob("*.log")):
-        function = path.name.partition(".")[0]
-        for used in _reports(path, sizes.get(path, 0), function, run, all_invocations=all_invocations):
-            if function not in found or used.peak_mib > found[function].peak_mib:
-                found[function] = used
+    for function, line in _own_lines(folder, sizes, run, all_invocations=all_invocations):
+        report = REPORT.match(line)
+        if report is None:
+            continue
+        used = Used(function, peak_mib=int(report[2]), memory_mib=int(report[1]))
+        if function not in found or used.peak_mib > found[function].peak_mib:
+            found[function] = used
     return list(found.values())
 
 
-def _reports(path: Path, begin: int, function: str, run: str, *, all_invocations: bool) -> Iterator[Used]:
-    is_ours = all_invocations
-    with path.open("rb") as file:
-        file.seek(begin)
-        for line in file:
-            if (announced := ANNOUNCED.search(line)) is not None:
-                is_ours = all_invocations or announced["run"] == run.encode()
-            report = REPORT.match(line) if is_ours else None
-            if report is not None:
-                yield Used(function, peak_mib=int(report[2]), memory_mib=int(report[1]))
-                is_ours = all_invocations
+def sharing_since(folder: Path, sizes: Mapping[Path, int], run: str, *, all_invocations: bool) -> list[str]:
+    """Return the functions that made semaphores or shared memory, as ``peaks_since`` finds what they used."""
+    lines = _own_lines(folder, sizes, run, all_invocations=all_invocations)
+    return list(dict.fromkeys(function for function, line in lines if line.startswith(SHARED_MEMORY_NOTE)))
 
 
-def warnings(peaks: Iterable[Used]) -> list[str]:
-    """Return a line for each function that used more memory than it has."""
-    return [
+def _own_lines(
+    folder: Path, sizes: Mapping[Path, int], run: str, *, all_invocations: bool
+) -> Iterator[tuple[str, bytes]]:
+    """Yield function and line of invocations: from the line that names a batch of the run to the report, or all."""
+    for path in sorted(folder.glob("*.log")):
+        is_ours = all_invocations
+        with path.open("rb") as file:
+            file.seek(sizes.get(path, 0))
+            for line in file:
+                if (announced := ANNOUNCED.search(line)) is not None:
+                    is_ours = all_invocations or announced["run"] == run.encode()
+                if is_ours:
+                    yield path.name.partition(".")[0], line
+                if REPORT.match(line):
+                    is_ours = all_invocations
+
+
+def warnings(peaks: Iterable[Used], sharing: Iterable[str] = ()) -> list[str]:
+    """Return a line for each function that did what Lambda doesn't bear.
+
+    Parameters
+    ----------
+    peaks
+        What functions used.
+    sharing
+        Functions that made semaphores or shared memory.
+    """
+    over = [
         f"{each.function} used {each.peak_mib:,} of {each.memory_mib:,} MiB: Lambda ends a function that uses more "
         f"than it has; {_remedy(each)}"
         for each in peaks
         if each.is_over
+    ]
+    return over + [
+        f"{function} made a semaphore or shared memory of multiprocessing (Pool, Lock, Queue, ProcessPoolExecutor): "
+        "this fails on Lambda, which has no /dev/shm; use threads, Process with Pipe, or --back-end batch"
+        for function in sharing
     ]
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from hpc.errors import NotStartedError
 from hpc.files import is_file
 from hpc.targets.home import Home
+from hpc.targets.workload_imports import check_imports
 from hpc.terminal.printable import shorten
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -88,13 +90,35 @@ def check_workload(workload: str, home: Home, assembly: Path | None) -> None:
     )
 
 
+def check_project_workload(workload: str, home: Home) -> None:
+    """Refuse a workload of the project that imports what is not there, as ``read_workload_file`` does a file.
+
+    Raises
+    ------
+    NotStartedError
+        Naming the module.
+    """
+    path = home.project / DEPLOYED_FOLDER / f"{workload}.py"
+    if NAME.fullmatch(workload) and is_file(path):
+        # One that is not Python is refused where it is imported.
+        with suppress(SyntaxError, ValueError):
+            _check_imports(f"--workload {workload}", path, path.read_bytes())
+
+
+def _check_imports(named: str, path: Path, source: bytes) -> None:
+    from sfn_local.server import worker_search_path  # noqa: PLC0415 - a run on AWS need not load the local server
+
+    check_imports(named, path, source, worker_search_path())
+
+
 def read_workload_file(workload: str | None, home: Home, *, on_aws: bool) -> WorkloadFile | None:
     """Read the file that ``--workload`` names; None where it names none, or one that every server has.
 
     Raises
     ------
     NotStartedError
-        If there is no such file, it is not Python, its name is taken, or the run is on AWS.
+        If there is no such file, it is not Python or imports what is not there, its name is taken, or the run is on
+        AWS.
     """
     if workload is None or not names_file(workload):
         return None
@@ -122,4 +146,5 @@ def read_workload_file(workload: str | None, home: Home, *, on_aws: bool) -> Wor
         ast.parse(source, path.name)
     except (SyntaxError, ValueError) as error:
         raise NotStartedError(f"{named} is not Python: {error}") from error
+    _check_imports(named, path.resolve(), source)
     return WorkloadFile(path.stem, source, path.resolve())

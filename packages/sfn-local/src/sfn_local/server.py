@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -25,6 +26,7 @@ from sfn_local.faults.injector import Rehearsal
 from sfn_local.faults.spec import FaultSpec, FaultSpecError
 from sfn_local.iam.access import OnDecision
 from sfn_local.iam.sessions import PERSON
+from sfn_local.lambda_runtime.worker_imports import installed_paths
 from sfn_local.object_store.store import INDEX
 
 __all__ = [
@@ -40,6 +42,11 @@ __all__ = [
 
 _LOCK = "server.lock"
 _CONNECTION = "server.json"
+
+
+def worker_search_path() -> list[str]:
+    """Return where the workers of a server in this process look for modules, beside their own code."""
+    return installed_paths(sys.path)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from typing import Any
 
 from sfn_local.lambda_runtime import runtime_client as stand_in
 from sfn_local.lambda_runtime.invocation_log import InvocationLog
+from sfn_local.lambda_runtime.shared_memory import SharedMemoryNotes
 from sfn_local.lambda_runtime.worker_imports import compile_folder, isolate_imports
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -229,6 +230,8 @@ def _redirect(path: str, flags: int, descriptor: int) -> None:
 
 def _run_handler(handler: str) -> None:
     log = InvocationLog(1, memory_mib=int(os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]))
+    shared_memory = SharedMemoryNotes()
+    shared_memory.watch()
     _choose_runtime_client()
     from awslambdaric import bootstrap  # noqa: PLC0415 - it reads the worker's environment
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient  # noqa: PLC0415 - as above
@@ -249,6 +252,7 @@ def _run_handler(handler: str) -> None:
                 log.initialized()
             request = super().wait_next_invocation()
             log.begin(request.invoke_id)
+            shared_memory.forget()
             return request
 
         def post_invocation_result(self, invoke_id: str, *rest: Any, **named: Any) -> None:

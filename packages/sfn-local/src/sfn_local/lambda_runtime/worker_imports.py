@@ -1,4 +1,4 @@
-"""What a worker imports: its own code first, nothing of this project's checkout, and no bytecode left in the code.
+"""What a worker imports: its own code first, then what is installed, and no bytecode left in the code.
 
 Bytecode in the code's folder would be uploaded with the asset, under a hash that does not cover it.  Instead the
 process that forks the workers compiles the folder once, and they inherit the result.
@@ -6,7 +6,8 @@ process that forks the workers compiles the folder once, and they inherit the re
 
 import contextlib
 import sys
-from collections.abc import Callable
+import sysconfig
+from collections.abc import Callable, Iterable
 from importlib import machinery
 from importlib.abc import PathEntryFinder
 from itertools import islice
@@ -16,6 +17,10 @@ from typing import Any
 
 # Beyond that the folder holds packages of which a worker needs a few.
 _MAX_COMPILED_FILES = 200
+# Folders of installed packages, by their names on all systems.
+_PACKAGES = frozenset({"site-packages", "dist-packages"})
+_LIBRARIES = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+_ZIPPED_LIBRARY = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
 
 # Source and code by path.
 _COMPILED: dict[str, tuple[bytes, CodeType]] = {}
@@ -34,17 +39,28 @@ def compile_folder(code: str) -> None:
 
 
 def isolate_imports(code: str) -> None:
-    """Let this process import what it would have on AWS: its own code first, and no checkout of a project."""
-    sys.path[:] = [code, *(path for path in sys.path if not _is_checkout(Path(path)))]
+    """Let this process import what it would have on AWS: its own code first, then what is installed."""
+    sys.path[:] = [code, *installed_paths(sys.path)]
     own = __name__.partition(".")[0]
     for name in [name for name in sys.modules if name.partition(".")[0] == own]:
         del sys.modules[name]
     sys.path_hooks.insert(0, _find_code(code))
 
 
-def _is_checkout(path: Path) -> bool:
-    """Whether an editable installation put ``path`` on the search path: a project's folder, or ``src`` in it."""
-    return any((folder / "pyproject.toml").is_file() for folder in (path, path.parent))
+def installed_paths(search_path: Iterable[str]) -> list[str]:
+    """Return the folders of a search path that hold the standard library or installed packages.
+
+    A checkout, the current folder and a folder of modules that ``PYTHONPATH`` names are not there on AWS.
+    """
+    return [path for path in search_path if _is_installed(Path(path))]
+
+
+def _is_installed(path: Path) -> bool:
+    return (
+        not _PACKAGES.isdisjoint(path.parts)
+        or path.name == _ZIPPED_LIBRARY
+        or any(path.is_relative_to(library) for library in _LIBRARIES)
+    )
 
 
 def _find_code(code: str) -> Callable[[str], PathEntryFinder]:
