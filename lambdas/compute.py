@@ -14,7 +14,7 @@ from lambdas.results.combining import Combiner
 from lambdas.results.records import check_parts
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import environment, json_text
-from lambdas.run_files.errors import InvalidEventError
+from lambdas.run_files.errors import InvalidEventError, WorkloadChangedError
 from lambdas.run_files.runs import Batch, RunSettings, read_settings
 
 LOGGER = logging.getLogger(__name__)
@@ -41,11 +41,26 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     name, batch = read_batch(event)
     log_batch(name, batch)
-    settings = read_settings(environment.results_bucket(), name)
+    settings = settings_of(name)
     time_limit = TimeLimit(context.get_remaining_time_in_millis() / 1000)
     batch_run = resume(settings, batch, event, time_limit)
     is_done = batch_run.compute()
     return finished(batch_run) if is_done else paused(batch_run, event)
+
+
+def settings_of(run: str) -> RunSettings:
+    """Return a run's settings, read anew if the workload's file is not the one that they name.
+
+    Where a person goes on with another version, this execution environment may have the settings from before.
+    """
+    bucket = environment.results_bucket()
+    settings = read_settings(bucket, run)
+    try:
+        workloads.load_unchanged(settings.workload, settings.workload_sha256)
+    except WorkloadChangedError:
+        read_settings.cache_clear()
+        settings = read_settings(bucket, run)
+    return settings
 
 
 def read_batch(event: Any) -> tuple[str, Batch]:

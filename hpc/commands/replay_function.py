@@ -142,7 +142,7 @@ class _Run:
             run=self.settings.name,
             batch=batch.number,
             first=batch.first,
-            combine=_module("combining").Combiner(combine, self.workload.file, is_tried=batch.number == 0),
+            combine=_module("results.combining").Combiner(combine, self.workload.file, is_tried=batch.number == 0),
             parts=[],
             index=items.index,
         )

@@ -33,7 +33,7 @@ def main(task_file: str, sha256: str) -> int:
     except Exception as error:
         console.say(f"hpc replay: {type(error).__name__}: {error}")
         return 2
-    typed_json = importlib.import_module("lambdas.typed_json")
+    typed_json = importlib.import_module("lambdas.values.typed_json")
     try:
         results = _compute(workload, task, functions)
         kept = None if results is None else [typed_json.copied(result) for result in results]

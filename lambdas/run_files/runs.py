@@ -115,8 +115,7 @@ _SETTING_TYPES: dict[Any, Any] = {
 def read_settings(bucket: str, run: str) -> RunSettings:
     """Return a run's settings, read once in an execution environment: raises as ``settings_now``.
 
-    They change only where a person goes on with another version of the workload's file; what is loaded here is refused
-    then by Sum, which reads them anew.
+    They change only where a person goes on with another version of the workload's file: Compute reads them anew then.
     """
     return settings_now(bucket, run)
 
