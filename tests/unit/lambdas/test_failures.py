@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from lambdas.contract.limits import MAX_ERROR_MESSAGE_CHARACTERS, MAX_ERROR_TRACEBACK_CHARACTERS
 from lambdas.run_files import errors
-from lambdas.run_files.failures import MAX_MESSAGE_CHARACTERS, MAX_TRACEBACK_CHARACTERS
 
 # What a workload may raise beside Exceptions.
 BASES = {
@@ -99,8 +99,8 @@ def compute(item):
     for index, kind in enumerate(("ValueError", "RecursionError")):
         failure = error_of(pipeline(items=[index], workload=name))
         assert failure["error_type"] == kind
-        assert len(failure["message"]) <= MAX_MESSAGE_CHARACTERS
-        assert len(failure["traceback"]) <= MAX_TRACEBACK_CHARACTERS
+        assert len(failure["message"]) <= MAX_ERROR_MESSAGE_CHARACTERS
+        assert len(failure["traceback"]) <= MAX_ERROR_TRACEBACK_CHARACTERS
 
 
 @pytest.mark.parametrize("kind", BASES)
