@@ -35,7 +35,8 @@ from sfn_local.clock import Clock
 from sfn_local.server import FaultSpec, LocalServer, Rehearsal
 home, assembly, overlay, spec, speed = sys.argv[1:]
 faults = Rehearsal(FaultSpec.parse(spec)) if spec else None
-with LocalServer(Path(home), Path(assembly), overlay=Path(overlay), faults=faults, clock=Clock(float(speed))):
+environment = {"HPC_WORKLOADS_OVERLAY": overlay}
+with LocalServer(Path(home), Path(assembly), environment=environment, faults=faults, clock=Clock(float(speed))):
     print("serving", flush=True)
     sys.stdin.read()
 """

@@ -22,7 +22,7 @@ from hpc_stack.handlers import Handlers, handlers_code, python_runtime
 from hpc_stack.job_events import JobEvents
 from hpc_stack.job_tasks import JobTasks, JobTimes
 from hpc_stack.layer import define_layer
-from hpc_stack.map_reduce import MapReduce
+from hpc_stack.map_reduce import RESULT_WRITER_FLAG, MapReduce
 from hpc_stack.network import JobNetwork
 from hpc_stack.orchestrator import Orchestrator
 from hpc_stack.sources import SOURCES, layer_cache
@@ -90,6 +90,7 @@ class ServerlessHpc(Construct):
         **settings: Any,
     ) -> None:
         super().__init__(scope, construct_id)
+        self.node.set_context(RESULT_WRITER_FLAG, True)  # an app of its own may have other feature flags
         self._config = HpcConfig.for_construct(settings)
         self._log_retention = logs.RetentionDays[LOG_RETENTION[self._config.log_retention_days]]
         self._python = self._choose_python()

@@ -25,6 +25,7 @@ from botocore.exceptions import (
 
 from hpc.errors import CommandError, NotStartedError, UnansweredError
 from hpc.targets.home import Home
+from hpc.targets.outputs import pipeline_outputs
 
 
 @dataclass(frozen=True)
@@ -137,17 +138,6 @@ def local_config() -> Config:
     return Config(proxies={}, s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 3})
 
 
-def from_outputs(outputs: Mapping[str, str], place: str) -> tuple[str, str]:
-    """Return state machine ARN and bucket from a stack's outputs."""
-    try:
-        return outputs["StateMachineArn"], outputs["ResultsBucketName"]
-    except KeyError as error:
-        raise NotStartedError(
-            f"{place} has no output {error}: it needs StateMachineArn and ResultsBucketName, "
-            f"it has {', '.join(sorted(outputs)) or 'none'}"
-        ) from error
-
-
 def aws_target(stack_name: str) -> Target:
     """Find a deployed stack with the credentials that boto3 finds, in AWS_REGION or the region that boto3 finds.
 
@@ -170,7 +160,8 @@ def aws_target(stack_name: str) -> Target:
                 "or give --stack-name or another region"
             ) from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
-    arn, bucket = from_outputs(outputs, f"stack '{stack_name}'")
+    outputs = pipeline_outputs(outputs, f"stack '{stack_name}'")
+    arn, bucket = outputs["StateMachineArn"], outputs["ResultsBucketName"]
     return Target(session, config, None, arn, bucket, AWS_PACE, is_local=False, outputs=outputs)
 
 

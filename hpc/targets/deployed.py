@@ -87,7 +87,7 @@ class InAssembly:
             templates = [json.loads(path.read_text("utf-8")) for path in paths]
         except (OSError, ValueError) as error:
             raise LostRunError(f"the assembly {self._assembly} can't be read: {error}") from error
-        return {name: resource for template in templates for name, resource in template["Resources"].items()}
+        return {name: resource for template in templates for name, resource in template.get("Resources", {}).items()}
 
     def function(self, arn: str) -> FunctionSize:
         name = arn.rpartition(":")[2]

@@ -10,8 +10,9 @@ from sfn_local.server import Connection, FaultSpecError, LocalServer, Rehearsal,
 
 from hpc.errors import LostRunError, NotStartedError
 from hpc.files import has_room, is_file
-from hpc.targets.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
+from hpc.targets.client import LOCAL_PACE, Target, explained, local_config, local_session
 from hpc.targets.home import Home
+from hpc.targets.outputs import pipeline_outputs
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_assembly
 from hpc.terminal.console import say
 
@@ -21,7 +22,14 @@ CONNECT_PAUSE_SECONDS = 0.1
 OTHERS_PAUSE_SECONDS = 0.2
 # A report of 100,000 children is written in less.
 LONGEST_LOOK_SECONDS = 60
+# Where lambdas.workloads finds one more workload.
+OVERLAY = "HPC_WORKLOADS_OVERLAY"
 LAST_ASSEMBLY = "last-assembly"
+
+
+def overlay_environment(overlay: Path | None) -> dict[str, str]:
+    """Return the variables with which functions and jobs find a workload that the assembly has not."""
+    return {} if overlay is None else {OVERLAY: str(overlay.absolute())}
 
 
 @contextmanager
@@ -103,7 +111,7 @@ def _host(
     *,
     is_brief: bool,
 ) -> Connection:
-    server = LocalServer(folder, assembly, overlay=overlay, faults=faults, is_brief=is_brief)
+    server = LocalServer(folder, assembly, environment=overlay_environment(overlay), faults=faults, is_brief=is_brief)
     try:
         connection = hosting.enter_context(server)
     except ServerInUseError:
@@ -112,6 +120,8 @@ def _host(
         raise NotStartedError(f"--faults: {error}") from error
     except Exception as error:
         raise unservable(folder, assembly, error) from error
+    if connection.not_made and not is_brief:
+        say(f"not made here: {', '.join(connection.not_made)}")
     unfinished = folder / f"{LAST_ASSEMBLY}.tmp"  # there is one server of a folder
     try:
         unfinished.write_text(connection.assembly, encoding="utf-8")
@@ -217,9 +227,10 @@ def _check_same(connection: Connection, wanted: Path, overlay: Path | None) -> N
             f"the local server that runs now serves other sources ({served.name}, wanted {wanted.name}): "
             "wait for its runs to end or stop it, or use another HPC_HOME"
         )
-    if overlay is not None and connection.overlay != str(overlay):
+    served_overlay = connection.environment.get(OVERLAY)
+    if overlay is not None and served_overlay != str(overlay):
         raise NotStartedError(
-            f"the local server that runs now has {_workload_of(connection.overlay)}, wanted {_workload_of(overlay)}: "
+            f"the local server that runs now has {_workload_of(served_overlay)}, wanted {_workload_of(overlay)}: "
             "wait for its runs to end or stop it, or use another HPC_HOME"
         )
 
@@ -241,7 +252,7 @@ def _workload_of(overlay: str | Path | None) -> str:
 
 def target_of(connection: Connection, *, is_guest: bool = False) -> Target:
     """Return the stack of a server as something to call."""
-    arn, bucket = from_outputs(connection.outputs, f"the cloud assembly {connection.assembly}")
+    outputs = pipeline_outputs(connection.outputs, f"the cloud assembly {connection.assembly}")
     session = local_session(
         region=connection.region,
         access_key_id=connection.access_key_id,
@@ -251,13 +262,13 @@ def target_of(connection: Connection, *, is_guest: bool = False) -> Target:
         session,
         local_config(),
         connection.endpoint_url,
-        arn,
-        bucket,
+        outputs["StateMachineArn"],
+        outputs["ResultsBucketName"],
         LOCAL_PACE,
         is_local=True,
         assembly=connection.assembly,
         is_guest=is_guest,
-        outputs=connection.outputs,
+        outputs=outputs,
     )
 
 

@@ -76,7 +76,7 @@ def test_missing_stack_is_named_with_the_remedy(on_aws: OnAws, command: tuple[st
 def test_stack_without_our_outputs_is_refused(on_aws: OnAws) -> None:
     done = on_aws("run", "--size", "3", "--stack-name", "NoOutputs")
     assert done.returncode == 2
-    assert "stack 'NoOutputs' has no output 'StateMachineArn'" in done.stderr
+    assert "stack 'NoOutputs' has no outputs StateMachineArn and ResultsBucketName" in done.stderr
 
 
 def test_refused_start_says_what_the_service_said(on_aws: OnAws, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hpc_commands import call_with, result_of
 from sfn_local.server import Connection, LocalServer
 from workload_sources import SENSITIVE
 
+from hpc.targets.local import overlay_environment
 from hpc.targets.workload_file import WorkloadFile
 
 BAD = (3, 17, 18)
@@ -46,7 +47,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
                 (folder / "sensitive.py").write_text(SENSITIVE)
                 overlay = WorkloadFile("sensitive", SENSITIVE.encode()).copy_to(folder)
                 made = synthesized(EXPRESS) if kind == "express" else job_commands.assembly()
-                connection = servers.enter_context(LocalServer(folder, made, overlay=overlay))
+                connection = servers.enter_context(LocalServer(folder, made, environment=overlay_environment(overlay)))
                 served[kind] = Home(folder, connection, folder / "sensitive.py")
             return served[kind]
 

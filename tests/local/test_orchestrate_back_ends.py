@@ -15,6 +15,7 @@ from processes import wait_until_gone
 from sfn_local.server import Connection, LocalServer
 
 from hpc.cli.main import main
+from hpc.targets.local import overlay_environment
 
 JOBS = ("batch", "batch_callback")
 
@@ -124,7 +125,7 @@ def test_jobs_of_a_stopped_execution_end_while_the_server_goes_on(tmp_path: Path
     overlay.mkdir()
     write_workload(overlay)
     given = {"size": 4, "back_end": back_end, "workload": "ending", "params": {"folder": str(tmp_path), "seconds": 600}}
-    with LocalServer(tmp_path / "home", assembly(), overlay=overlay) as connection:
+    with LocalServer(tmp_path / "home", assembly(), environment=overlay_environment(overlay)) as connection:
         states, batch = clients(connection)
         arn = states.start_execution(
             stateMachineArn=connection.outputs["StateMachineArn"], name="stopped", input=json.dumps(given)

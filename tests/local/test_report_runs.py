@@ -22,6 +22,7 @@ from sfn_local.server import LocalServer
 from workload_sources import ENDING, REHEARSAL
 
 from hpc.cli.main import main
+from hpc.targets.local import overlay_environment
 from hpc.targets.workload_file import WorkloadFile
 
 GOOD = '[{"name": "good"}, {"name": "small", "size": 2}]'
@@ -48,7 +49,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     params = json.dumps({"folder": str(folder), "at": 5, "always": True})
     killed = ["--workload", str(folder / "ending.py"), "--params", params]
     overlay = WorkloadFile("ending", ENDING.encode()).copy_to(folder)
-    with pytest.MonkeyPatch.context() as patch, LocalServer(folder, assembly_with_jobs(), overlay=overlay):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        LocalServer(folder, assembly_with_jobs(), environment=overlay_environment(overlay)),
+    ):
         patch.setenv("HPC_HOME", str(folder))
         names = [
             _start("orchestrate", "--entries", GOOD),

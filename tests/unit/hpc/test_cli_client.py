@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 
 from hpc.cli.main import main
 from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError, UnansweredError
-from hpc.targets.client import LOCAL_PACE, Target, explained, from_outputs, local_config, local_session
+from hpc.targets.client import LOCAL_PACE, Target, explained, local_config, local_session
 from hpc.targets.home import Home
 
 ARN = "arn:aws:states:us-east-1:000000000000:stateMachine:MapReduce"
@@ -58,11 +58,6 @@ def test_local_clients_use_nothing_of_the_users_settings() -> None:
 
 def test_execution_arn_is_the_one_that_the_service_makes() -> None:
     assert local_target().execution_arn("run-1") == ARN.replace("stateMachine", "execution") + ":run-1"
-
-
-def test_from_outputs_fails_with_the_outputs_that_are_there() -> None:
-    with pytest.raises(NotStartedError, match=r"no output 'ResultsBucketName'.*it has Other, StateMachineArn"):
-        from_outputs({"StateMachineArn": ARN, "Other": "x"}, "stack 'S'")
 
 
 def test_explained_names_the_service_error() -> None:

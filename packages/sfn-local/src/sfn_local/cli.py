@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda _number, _frame: ended.set())
     try:
         with LocalServer(home, assembly.resolve(), port=args.port) as connection:
+            if connection.not_made:
+                print(f"sfn-local: not made here: {', '.join(connection.not_made)}", file=sys.stderr)  # noqa: T201
             print(exports(connection), flush=True)  # noqa: T201 - the command's output
             _wait(ended)
     except ServerInUseError as error:

@@ -70,8 +70,8 @@ class Settings:
         Of the endpoint; 0 for any that is free.
     credentials : mapping
         By access key id: who may call the endpoint.
-    overlay : Path or None
-        Folder with a workload that is not part of the assembly; functions find it in HPC_WORKLOADS_OVERLAY.
+    environment : mapping
+        Variables that every function and job has, beside those of the assembly.
     faults : Rehearsal or None
         What goes wrong on purpose.
     is_brief : bool
@@ -89,7 +89,7 @@ class Settings:
     account: Account = field(default_factory=Account)
     clock: Clock | None = None
     port: int = 0
-    overlay: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     faults: Rehearsal | None = None
     is_brief: bool = False
     objects: Path | None = None
@@ -103,6 +103,7 @@ class Running:
     endpoint_url: str
     outputs: Mapping[str, str]
     machines: Machines
+    not_made: tuple[str, ...] = ()
 
 
 @contextlib.asynccontextmanager
@@ -186,14 +187,18 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         await asyncio.wrap_future(store.journal.flush())
         endpoint.start(HttpApi(services, key_pairs.credentials, on_request=keys.on_request))
         stack.push_async_callback(endpoint.stop)  # before what answers its requests is closed
-        yield Running(endpoint_url, deployed.outputs if deployed is not None else {}, machines)
+        yield Running(
+            endpoint_url,
+            deployed.outputs if deployed is not None else {},
+            machines,
+            deployed.not_made if deployed is not None else (),
+        )
 
 
 def _worker_environment(settings: Settings, endpoint_url: str) -> dict[str, str]:
     """Everything a worker's AWS clients look at, so that none of them ever finds the user's own account."""
-    overlay = {"HPC_WORKLOADS_OVERLAY": str(settings.overlay.absolute())} if settings.overlay else {}
     return {
-        **overlay,
+        **settings.environment,
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": settings.account.region,
         "AWS_DEFAULT_REGION": settings.account.region,

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -59,12 +59,14 @@ class Connection:
     secret_access_key: str = field(repr=False)
     outputs: Mapping[str, str]
     assembly: str
-    # Folder of a workload that is not part of the assembly.
-    overlay: str | None = None
+    # Variables that every function and job has, beside those of the assembly.
+    environment: Mapping[str, str] = field(default_factory=dict)
     # The fault spec that the server rehearses, as JSON has it.
     faults: Mapping[str, Any] | None = None
     # Of a process that will not be long: others do better to wait for its end than to attach.
     is_brief: bool = False
+    # Resources of the assembly that are not made here, like "Alarm (AWS::CloudWatch::Alarm)".
+    not_made: Sequence[str] = ()
 
 
 class ServerInUseError(Exception):
@@ -80,8 +82,8 @@ class LocalServer:
         Folder of everything that outlives the server; made if missing.
     assembly : Path or None
         A cloud assembly (``cdk.out``), or None to serve what the home holds without a stack.
-    overlay : Path or None
-        Folder with one more workload than the assembly has.
+    environment : mapping
+        Variables that every function and job has, beside those of the assembly.
     worker_count : int or None
         Most Lambda workers that compute at once; the number of processors by default.
     port : int
@@ -116,7 +118,7 @@ class LocalServer:
         home: Path,
         assembly: Path | None,
         *,
-        overlay: Path | None = None,
+        environment: Mapping[str, str] | None = None,
         worker_count: int | None = None,
         port: int = 0,
         faults: Rehearsal | None = None,
@@ -126,9 +128,12 @@ class LocalServer:
         on_decision: OnDecision | None = None,
     ) -> None:
         self._home = home
-        self._settings = _Given(
+        self._user = secrets.token_hex(10).upper()
+        self._settings = Settings(
+            home=home,
             assembly=assembly,
-            overlay=overlay,
+            credentials={self._user: Credential(secrets.token_urlsafe(30), principal=PERSON)},
+            environment=environment or {},
             worker_count=worker_count or os.cpu_count() or 1,
             port=port,
             faults=faults,
@@ -143,7 +148,7 @@ class LocalServer:
         with contextlib.ExitStack() as stack:
             self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
             stack.enter_context(_locked(self._home))
-            connection = stack.enter_context(_hosted(self._home, self._settings))
+            connection = stack.enter_context(_hosted(self._settings, self._user))
             stack.enter_context(_published(self._home, connection))
             self._context = stack.pop_all()
         return connection
@@ -224,39 +229,9 @@ def _published(home: Path, connection: Connection) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Given:
-    """What a server is asked to serve."""
-
-    assembly: Path | None
-    overlay: Path | None
-    worker_count: int
-    port: int
-    faults: Rehearsal | None
-    clock: Clock | None
-    is_brief: bool
-    objects: Path | None
-    on_decision: OnDecision | None
-
-
 @contextlib.contextmanager
-def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
+def _hosted(settings: Settings, user: str) -> Iterator[Connection]:
     """Run an engine in a thread with an event loop of its own."""
-    user = secrets.token_hex(10).upper()
-    credentials = {user: Credential(secrets.token_urlsafe(30), principal=PERSON)}
-    settings = Settings(
-        home=home,
-        assembly=given.assembly,
-        overlay=given.overlay,
-        worker_count=given.worker_count,
-        credentials=credentials,
-        port=given.port,
-        faults=given.faults,
-        clock=given.clock,
-        is_brief=given.is_brief,
-        objects=given.objects,
-        on_decision=given.on_decision,
-    )
     started: Future[Running] = Future()
     stopping = threading.Event()
     failures: list[BaseException] = []
@@ -268,12 +243,13 @@ def _hosted(home: Path, given: _Given) -> Iterator[Connection]:
             endpoint_url=running.endpoint_url,
             region=settings.account.region,
             access_key_id=user,
-            secret_access_key=credentials[user].secret_access_key,
+            secret_access_key=settings.credentials[user].secret_access_key,
             outputs=running.outputs,
-            assembly=str(given.assembly.resolve()) if given.assembly else "",
-            overlay=str(given.overlay) if given.overlay else None,
-            faults=given.faults.spec.to_json() if given.faults else None,
-            is_brief=given.is_brief,
+            assembly=str(settings.assembly.resolve()) if settings.assembly else "",
+            environment=settings.environment,
+            faults=settings.faults.spec.to_json() if settings.faults else None,
+            is_brief=settings.is_brief,
+            not_made=running.not_made,
         )
     finally:
         stopping.set()

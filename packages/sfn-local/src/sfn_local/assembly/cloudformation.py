@@ -80,9 +80,13 @@ class Resolver:
     ----------
     template : the parsed template
     stack_name, account : what the deployment would be called and where it would be
+    has_stand_ins : whether a resource that is not made here has a made-up ARN, instead of being an error
     """
 
-    def __init__(self, template: Mapping[str, Any], stack_name: str, account: Account) -> None:
+    def __init__(
+        self, template: Mapping[str, Any], stack_name: str, account: Account, *, has_stand_ins: bool = False
+    ) -> None:
+        self._has_stand_ins = has_stand_ins
         self._resources: Mapping[str, Any] = template["Resources"]
         self._stack_name = stack_name
         self._account = account
@@ -134,6 +138,8 @@ class Resolver:
         try:
             get = _ATTRIBUTES[resource_type][attribute]
         except KeyError:
+            if self._has_stand_ins:
+                return f"arn:aws:not-made-here:::{self._stack_name}/{logical_id}"
             raise TemplateError(f"{attribute} of {logical_id} ({resource_type}) has no value on this machine") from None
         return get(self._account, self.physical_name(logical_id))
 

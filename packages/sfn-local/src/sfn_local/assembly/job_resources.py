@@ -110,6 +110,16 @@ class JobResources:
             code=self._images.get(str(container["image"]).rpartition(":")[2]),
         )
 
+    def calls_functions(self, properties: Mapping[str, Any]) -> bool:
+        """Whether a rule is one of events that a function of the stack is called for; others are not made here."""
+        return "EventPattern" in properties and any(self._is_function(each["Arn"]) for each in properties["Targets"])
+
+    def _is_function(self, arn: Any) -> bool:
+        try:
+            return ":lambda:" in self._resolver.value(arn)
+        except TemplateError:
+            return False
+
     def rule(self, logical_id: str, properties: Mapping[str, Any]) -> Rule | None:
         """Read a rule; None if it is disabled."""
         check_properties(logical_id, properties, _RULE_PROPERTIES)

@@ -1,15 +1,19 @@
 """What a cloud assembly (``cdk.out``) deploys, read for this machine: buckets, functions, machines, jobs, outputs.
 
 **Differs from AWS:** log groups and tracing have no effect here; functions of other runtimes than
-Python are not made (the one that empties the bucket when a stack is deleted, for example); layers are not unpacked,
+Python are not made (the one that empties the bucket when a stack is deleted, for example), nor are resources of other
+services, which are named; they are an error where something that runs refers to them; layers are not unpacked,
 because they are for the functions' processor: handlers import the packages of this Python environment.
 """
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sfn_local.arns import Account, state_machine_arn
 from sfn_local.assembly.cloudformation import Resolver, TemplateError, check_properties
@@ -21,6 +25,8 @@ from sfn_local.batch.resources import JobDefinition, JobQueue
 from sfn_local.eventbridge.rules import Rule
 from sfn_local.iam.access import Policies
 from sfn_local.lambda_runtime.function import Function
+
+Part = TypeVar("Part")
 
 
 class AssemblyError(Exception):
@@ -51,10 +57,14 @@ class StateMachine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """What one stack of the assembly means on this machine.
+    """What the stacks of the assembly mean on this machine.
 
     Attributes
     ----------
+    outputs : mapping
+        Those that have a value here; ``Stack.Output`` where the assembly has several stacks.
+    not_made : tuple of str
+        Resources that are not made here, like ``Alarm (AWS::CloudWatch::Alarm)``.
     log_keys : mapping
         ARN of the KMS key of each log group that has one, by the ARN of the log group.
     """
@@ -69,6 +79,7 @@ class Stack:
     policies: Policies
     log_keys: Mapping[str, str]
     outputs: Mapping[str, str]
+    not_made: tuple[str, ...]
 
 
 _FUNCTION = "AWS::Lambda::Function"
@@ -120,12 +131,12 @@ _DEFAULT_MEMORY_MIB = 128
 
 
 def load(assembly: Path, account: Account) -> Stack:
-    """Read the only stack of an assembly.
+    """Read the stacks of an assembly as one.
 
     Raises
     ------
     AssemblyError
-        If the folder is no assembly, holds several stacks, or a resource has no counterpart here; names it.
+        If the folder is no assembly, holds no stack, or something that runs here has no counterpart; names it.
     """
     try:
         manifest = json.loads((assembly / "manifest.json").read_text())
@@ -135,25 +146,50 @@ def load(assembly: Path, account: Account) -> Stack:
         assets = read_assets(assembly)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise AssemblyError(f"{assembly} has an asset manifest that can't be read: {error!r}") from error
-    stacks = {
-        name: artifact
-        for name, artifact in manifest["artifacts"].items()
-        if artifact["type"] == "aws:cloudformation:stack"
-    }
-    if len(stacks) != 1:
-        raise AssemblyError(
-            f"{assembly} must hold exactly one stack, it holds {len(stacks)}: {', '.join(stacks) or 'none'}"
-        )
-    ((name, artifact),) = stacks.items()
-    template = json.loads((assembly / artifact["properties"]["templateFile"]).read_text())
-    try:
-        return _read_stack(template, artifact["properties"].get("stackName", name), assets, account)
-    except TemplateError as error:
-        raise AssemblyError(f"{assembly / artifact['properties']['templateFile']}: {error}") from error
+    read = []
+    for name, artifact in manifest["artifacts"].items():
+        if artifact["type"] == "aws:cloudformation:stack":
+            file = assembly / artifact["properties"]["templateFile"]
+            try:
+                stack_name = artifact["properties"].get("stackName", name)
+                read.append(_read_stack(json.loads(file.read_text()), stack_name, assets, account))
+            except TemplateError as error:
+                raise AssemblyError(f"{file}: {error}") from error
+    if not read:
+        raise AssemblyError(f"{assembly} must hold a stack, it holds none")
+    return read[0] if len(read) == 1 else _merged(read)
+
+
+def _merged(stacks: Sequence[Stack]) -> Stack:
+    policies = [stack.policies for stack in stacks]
+    return Stack(
+        name=", ".join(stack.name for stack in stacks),
+        buckets=_all(stack.buckets for stack in stacks),
+        functions=_all(stack.functions for stack in stacks),
+        state_machines=_all(stack.state_machines for stack in stacks),
+        job_queues=_all(stack.job_queues for stack in stacks),
+        job_definitions=_all(stack.job_definitions for stack in stacks),
+        rules=_all(stack.rules for stack in stacks),
+        policies=Policies(
+            roles=dict(ChainMap(*(dict(each.roles) for each in policies))),
+            of_resources=dict(ChainMap(*(dict(each.of_resources) for each in policies))),
+            bucket_keys=dict(ChainMap(*(dict(each.bucket_keys) for each in policies))),
+        ),
+        log_keys=dict(ChainMap(*(dict(stack.log_keys) for stack in stacks))),
+        outputs={f"{stack.name}.{name}": value for stack in stacks for name, value in stack.outputs.items()},
+        not_made=_all(stack.not_made for stack in stacks),
+    )
+
+
+def _all(parts: Iterable[tuple[Part, ...]]) -> tuple[Part, ...]:
+    return tuple(chain.from_iterable(parts))
 
 
 def _read_stack(template: Mapping[str, Any], stack_name: str, assets: Assets, account: Account) -> Stack:
+    template = {"Resources": {}, **template}
     resolver = Resolver(template, stack_name, account)
+    # A right on something that is not made here harms nothing.
+    rights = Resolver(template, stack_name, account, has_stand_ins=True)
     jobs = JobResources(template, resolver, assets.images, account)
     read: dict[str, Callable[[str, Mapping[str, Any]], Any]] = {
         BUCKET: lambda logical_id, _: resolver.physical_name(logical_id),
@@ -164,14 +200,18 @@ def _read_stack(template: Mapping[str, Any], stack_name: str, assets: Assets, ac
         RULE: jobs.rule,
     }
     found: dict[str, list[Any]] = {resource_type: [] for resource_type in read}
+    not_made = []
     for logical_id, resource in template["Resources"].items():
         resource_type = resource["Type"]
-        if resource_type in read:
-            made = read[resource_type](logical_id, resource.get("Properties", {}))
+        properties = resource.get("Properties", {})
+        if resource_type == RULE and not jobs.calls_functions(properties):
+            not_made.append(f"{logical_id} ({resource_type})")
+        elif resource_type in read:
+            made = read[resource_type](logical_id, properties)
             if made is not None:
                 found[resource_type].append(made)
         elif resource_type not in _OF_RIGHTS and resource_type not in _WITHOUT_EFFECT:
-            raise TemplateError(f"{logical_id}: resources of type {resource_type} can't be run on this machine")
+            not_made.append(f"{logical_id} ({resource_type})")
     return Stack(
         name=stack_name,
         buckets=tuple(found[BUCKET]),
@@ -180,10 +220,18 @@ def _read_stack(template: Mapping[str, Any], stack_name: str, assets: Assets, ac
         job_queues=tuple(found[JOB_QUEUE]),
         job_definitions=tuple(found[JOB_DEFINITION]),
         rules=tuple(found[RULE]),
-        policies=read_policies(template, resolver, account),
+        policies=read_policies(template, rights, account),
         log_keys=_log_keys(template, resolver),
-        outputs={name: resolver.value(output["Value"]) for name, output in template.get("Outputs", {}).items()},
+        outputs=dict(_outputs(template, resolver)),
+        not_made=tuple(not_made),
     )
+
+
+def _outputs(template: Mapping[str, Any], resolver: Resolver) -> Iterator[tuple[str, str]]:
+    """Yield the outputs but those of resources that are not made here."""
+    for name, output in template.get("Outputs", {}).items():
+        with contextlib.suppress(TemplateError):
+            yield name, resolver.value(output["Value"])
 
 
 def _function(

@@ -281,7 +281,7 @@ def _run_command(command: list[str]) -> None:
 
 
 def _choose_runtime_client() -> None:
-    if os.environ.pop("HPC_PURE_RUNTIME_CLIENT", None) is None:
+    if os.environ.pop("SFN_LOCAL_PURE_RUNTIME_CLIENT", None) is None:
         with contextlib.suppress(ImportError):
             importlib.import_module("runtime_client")
             return

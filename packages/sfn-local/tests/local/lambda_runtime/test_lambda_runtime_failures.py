@@ -58,7 +58,7 @@ def handler(event, context):
 
 @pytest.fixture(scope="module", params=["native client", "stand-in client"])
 def workers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    environment = {"HPC_PURE_RUNTIME_CLIENT": "1"} if request.param == "stand-in client" else {}
+    environment = {"SFN_LOCAL_PURE_RUNTIME_CLIENT": "1"} if request.param == "stand-in client" else {}
     if not environment:
         pytest.importorskip("runtime_client", reason="awslambdaric has no native client on this system")
     with lambda_workers(tmp_path_factory.mktemp("lambda"), environment=environment) as workers:

@@ -106,6 +106,11 @@ def test_disabled_rule_is_left_out(tmp_path: Path) -> None:
     assert read(tmp_path, Rule={"State": "DISABLED"}).rules == ()
 
 
+def test_rule_that_calls_no_function_is_named_as_not_made(tmp_path: Path) -> None:
+    stack = read(tmp_path, Rule={"Targets": [{"Arn": "arn:aws:sqs:a:b:c", "Id": "x"}]})
+    assert (stack.rules, stack.not_made) == ((), ("Rule (AWS::Events::Rule)",))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -113,7 +118,7 @@ def test_disabled_rule_is_left_out(tmp_path: Path) -> None:
         ({"Definition": {"NodeProperties": {}}}, "Definition: property NodeProperties has no meaning here"),
         ({"Definition": {"Type": "multinode"}}, "type multinode can't be run"),
         ({"Rule": {"ScheduleExpression": "rate(1 day)"}}, "Rule: property ScheduleExpression has no meaning here"),
-        ({"Rule": {"Targets": [{"Arn": "arn:aws:sqs:a:b:c", "Id": "x"}]}}, "must be a Lambda function"),
+        ({"Rule": {"Targets": [*RULE["Targets"], {"Arn": "arn:aws:sqs:a:b:c", "Id": "x"}]}}, "must be a Lambda"),
         ({"Rule": {"Targets": [{**RULE["Targets"][0], "Input": "{}"}]}}, "property Input has no meaning here"),
         ({"Rule": {"EventPattern": {"source": [{"prefix": "aws"}]}}}, "EventPattern.source must be a list"),
         (

@@ -294,7 +294,7 @@ def test_broken_index_is_refused_by_its_name_with_what_helps(root: Path, broken:
     with pytest.raises(OSError, match=r"malformed|not a database") as refused:
         ObjectStore(root)
     assert f"cannot open {path}: " in str(refused.value)
-    assert "put HPC_HOME back from a copy" in str(refused.value)
+    assert "put the home of the server back from a copy" in str(refused.value)
 
 
 def test_commits_are_durable_before_they_return(root: Path) -> None:

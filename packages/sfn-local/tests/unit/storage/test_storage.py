@@ -196,7 +196,7 @@ def test_broken_store_is_refused_by_its_name_with_what_helps(tmp_path: Path, bro
     with pytest.raises(StorageError, match=r"malformed|not a database") as refused:
         Store(path)
     assert f"cannot open {path}: " in str(refused.value)
-    assert "put HPC_HOME back from a copy" in str(refused.value)
+    assert "put the home of the server back from a copy" in str(refused.value)
 
 
 def test_store_that_has_no_room_for_its_tables_is_refused_by_its_name(tmp_path: Path) -> None:
