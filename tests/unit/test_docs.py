@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-MADE = {"node_modules", "cdk.out", "site", "__pycache__"}
+MADE = {"node_modules", "cdk.out", "site", "build", "dist", "__pycache__"}
 # A path in a comment is relative to one of these, or to the folder of the file that names it.
 ROOTS = (PROJECT, PROJECT / "packages/sfn-local", PROJECT / "packages/sfn-local/src")
 PACKAGES = {"hpc": PROJECT, "hpc_stack": PROJECT, "lambdas": PROJECT, "sfn_local": PROJECT / "packages/sfn-local/src"}
