@@ -32,8 +32,6 @@ TOKEN = "a-task-token-that-nobody-may-see"
 LINGERING = """
 import atexit, os, signal, threading, time
 
-CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
-
 def compute(item):
     print("computed", item, end="")
     threading.Thread(target=time.sleep, args=(86_400,)).start()
@@ -169,9 +167,6 @@ def start_job(image: Path, server: Connection) -> Iterator[Callable[..., "subpro
     for process in started:
         process.kill()
         process.communicate()
-
-
-CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
 
 
 def new_run(name: str, back_end: str, **execution_input: Any) -> dict[str, Any]:
