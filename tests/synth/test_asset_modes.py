@@ -23,6 +23,7 @@ def copy_of_project(folder: Path) -> Path:
             target = folder / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
+    (folder / "hpc_stack/contract").symlink_to("../lambdas/contract")
     return folder
 
 

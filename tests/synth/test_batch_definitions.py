@@ -98,6 +98,7 @@ def test_array_job_gets_its_run_and_size_from_start_and_adds_nothing_to_the_stat
         "JobName.$": f"{path}.job_name",
         "ArrayProperties": {"Size.$": f"{path}.array_size"},
         "ContainerOverrides": {"Environment": [{"Name": "RUN", "Value.$": f"{path}.name"}]},
+        "Tags": {"hpc-run.$": f"{path}.job_name"},
     }
     assert state["ResultPath"] is None
 
