@@ -62,7 +62,7 @@ def test_detached_run_is_stopped_by_name(on_aws: OnAws, output: str) -> None:
     stopped = on_aws("stop", name)
     assert (stopped.returncode, stopped.stderr) == (0, f"stopped {name}\n")
     again = on_aws("stop", arn)
-    assert (again.returncode, again.stderr) == (0, f"{arn} has already ended: ABORTED\n")
+    assert (again.returncode, again.stderr) == (0, f"{name} has already ended: ABORTED\n")
 
 
 @pytest.mark.parametrize("command", [("run", "--size", "3"), ("stop", "run-1")])
@@ -83,4 +83,5 @@ def test_refused_start_says_what_the_service_said(on_aws: OnAws, tmp_path: Path)
     (tmp_path / "input.json").write_text(json.dumps({"size": 3, "params": {"a": "x" * 300_000}}))
     done = on_aws("run", "--input", f"@{tmp_path / 'input.json'}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "the run was not started: ValidationException: Value at 'input'" in done.stderr
+    assert "the run was not started: ValidationException: 1 validation error detected: Value '" in done.stderr
+    assert "at 'input' failed to satisfy constraint" in done.stderr

@@ -173,7 +173,9 @@ def test_command_refuses_before_anything_is_started(refused: Refused, options: l
 
 def test_service_refuses_an_input_over_its_limit(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "input.json").write_text(json.dumps({"size": 1, "params": {"a": "x" * 262_144}}))
-    assert "must be at most 262144" in refused("--input", f"@{tmp_path / 'input.json'}", code=2)
+    assert "Member must have length less than or equal to 262144" in refused(
+        "--input", f"@{tmp_path / 'input.json'}", code=2
+    )
 
 
 def test_empty_folder_is_refused(refused: Refused, tmp_path: Path) -> None:

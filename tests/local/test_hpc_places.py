@@ -142,7 +142,8 @@ def test_result_is_partial_or_names_the_way_to_the_failures(place: Place) -> Non
 def test_failures_have_index_input_error_and_batch(place: Place) -> None:
     found = [json.loads(line) for line in place.call("failures", place.partial, "--output", "json").stdout.splitlines()]
     told = sorted((item["index"], item["input"], item["batch"], item["error"], item["cause"]) for item in found)
-    assert told == [(bad, bad, bad // 5, "ValueError", f"{bad} is bad") for bad in BAD]
+    line = "(sensitive.py:9 in compute)"
+    assert told == [(bad, bad, bad // 5, "ValueError", f"{bad} is bad {line}") for bad in BAD]
     assert {item["attempts"] for item in found} == {None if place.has_jobs else 1}
 
 
