@@ -10,6 +10,7 @@ from mkdocs.structure.files import File, Files
 PROJECT = Path(__file__).parents[1]
 # Where a page stands in the repository, and its path in the site.
 PAGES_ELSEWHERE = {
+    "packages/sfn-local/docs/conformance.md": "reference/conformance.md",
     "packages/sfn-local/docs/fidelity.md": "reference/fidelity.md",
     "CHANGELOG.md": "changelog.md",
 }
