@@ -3,8 +3,10 @@
 It is the folder ``test/test-suite`` of a checkout of jsonata-js/jsonata; the package of the npm registry is without it.
 """
 
+import contextlib
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +15,7 @@ import pytest
 from recordings import PROJECT
 from sfn_local.language import jsonata_engine
 from sfn_local.language.errors import QueryEvaluationError
+from sfn_local.language.evaluation import PROCESSOR_SECONDS
 from sfn_local.language.jsonata_engine import compile_text
 from sfn_local.language.jsonata_values import to_jsonata
 
@@ -22,7 +25,7 @@ SUITE = Path(os.environ.get("HPC_JSONATA_SUITE") or PROJECT.parent / "jsonata" /
 KNOWN_DIFFERENCES = {
     "function-eval": "the service has no $eval",
     "function-formatInteger/formatInteger.json": "10^46 in words: the library counts in integers",
-    "function-formatNumber": "the library finds another fault of the same picture first, or no leading zero",
+    "function-formatNumber/case014.json": "the library writes no leading zero",
     "function-length/case004.json": "two escaped halves of a surrogate pair stay two characters",
     "function-number/case008.json": "another code for a number beyond doubles",
     "function-string/case020.json": "another code for a number that is not finite",
@@ -34,6 +37,7 @@ KNOWN_DIFFERENCES = {
     "matchers": "functions as patterns are not taken",
     "partial-application/case003.json": "another code for a partial call of no function",
     "performance": "may need more than the time that an evaluation has",
+    "range-operator": "may need more than the time that an evaluation has",
     "flattening/large.json": "may need more than the time that an evaluation has",
     "tail-recursion": "the service nests a hundred deep, no deeper",
 }
@@ -60,6 +64,26 @@ def _cases() -> Iterator[Case]:
             yield Case(f"{path.parent.name}/{path.name}", text, document, has_document, spec)
 
 
+class _OutOfTimeError(BaseException):
+    """An evaluation took longer than the service allows; no handler of the library takes it for an error."""
+
+
+@contextlib.contextmanager
+def _processor_time() -> Iterator[None]:
+    """Bound an evaluation, which a process of its own does otherwise."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        raise _OutOfTimeError
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, PROCESSOR_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
 def _outcome(case: Case) -> tuple[str, Any]:
     try:
         compiled = jsonata_engine._parse(case.text)
@@ -73,7 +97,10 @@ def _outcome(case: Case) -> tuple[str, Any]:
     document = to_jsonata(case.document) if case.has_document else None
     compiled.evaluate = lambda _input, bindings: evaluate(document, bindings)
     try:
-        return "result", jsonata_engine._run(compiled, case.spec.get("bindings", {}))
+        with _processor_time():
+            return "result", jsonata_engine._run(compiled, case.spec.get("bindings", {}), jsonata_engine._Depth())
+    except _OutOfTimeError:
+        return "code", "D1012"
     except QueryEvaluationError as error:
         cause = error.cause or ""
         if cause.startswith("returned nothing"):

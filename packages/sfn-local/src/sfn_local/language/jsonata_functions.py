@@ -3,7 +3,7 @@
 What each does with missing and odd arguments was measured on the service and published by others.  ``$eval`` doesn't
 exist there.
 
-Differs from AWS: ``$parseInteger`` and ``$formatNumber`` are the library's.
+Differs from AWS: ``$parseInteger`` is the library's, and so is ``$formatNumber`` with a picture that is right.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from jsonata.jexception import JException
 from sfn_local.language.errors import QueryEvaluationError
 from sfn_local.language.intrinsic_functions import HASHES
 from sfn_local.language.java_random import JavaRandom
+from sfn_local.language.jsonata_pictures import check_picture
 from sfn_local.language.jsonata_values import from_double, sequence, to_jsonata, value_text
 
 # Source: JSONata's own pattern of the timestamps that $toMillis reads without a picture.
@@ -227,6 +228,13 @@ class _Ranked:
         return self._is_after(other._item, self._item)
 
 
+def _format_number(value: Any = _UNDEFINED, picture: Any = _UNDEFINED, options: Any = _UNDEFINED) -> Any:
+    if value is _UNDEFINED:
+        return _UNDEFINED
+    check_picture(picture, options or {})
+    return Functions.format_number(value, picture, options)
+
+
 def _bound(implementation: Callable[..., Any], signature: str) -> Any:
     return Jsonata.JFunction(Jsonata.JLambda(implementation), signature)
 
@@ -236,6 +244,7 @@ def functions() -> dict[str, Any]:
     """What to bind for each compiled expression; a function of the library keeps the name it is bound to."""
     return {
         "eval": _UNDEFINED,  # calling it then fails as calling any unknown name does
+        "formatNumber": _bound(_format_number, "<n-so?:s>"),
         "hash": _bound(_hash, "<x?x?:x>"),
         "pad": _bound(_pad, "<s-ns?:s>"),
         "parse": _bound(_parse, "<x?:x>"),
