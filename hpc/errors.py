@@ -32,6 +32,27 @@ class LostRunError(CommandError):
     """A run was started, and this command can't tell how it ended."""
 
 
+class RunFailedError(CommandError):
+    """A run ended without a result.
+
+    Attributes
+    ----------
+    error_type, message, traceback : str
+        What the workload raised, or the run's own error where it raised nothing; ``traceback`` is then empty.
+    index : int or None
+        The item, where one is to blame.
+    """
+
+    def __init__(
+        self, summary: str, *, error_type: str, message: str, traceback: str = "", index: int | None = None
+    ) -> None:
+        super().__init__(summary, *traceback.splitlines())
+        self.error_type = error_type
+        self.message = message
+        self.traceback = traceback
+        self.index = index
+
+
 class ReaderGoneError(CommandError):
     """The reader of stdout has gone (``hpc runs | head``): the command ends without a word."""
 

@@ -88,6 +88,8 @@ class HpcConfig:
     run_timeout_seconds: int = setting(90_000, Whole(60, 31_536_000))
     max_usd: float = setting(0, Dollars(1_000_000))
     child_type: str = setting("STANDARD", one_of("STANDARD", "EXPRESS"))
+    # False: runs compute with what was deployed, whoever starts them.
+    uploaded_workloads: bool = setting(True, SWITCH)
     # At least 15: an execution can be redriven for 14 days after its end, and a redrive reads the run's objects.
     results_expire_after_days: int = setting(30, Whole(15, 3_650))
     retain_results: bool = setting(False, SWITCH)

@@ -54,6 +54,9 @@ def acknowledge_functions(
                 for key in keys
             },
             results_bucket.arn_for_objects("uploads/*"): "Start and Compute read data there, named by whoever puts it",
+            results_bucket.arn_for_objects(
+                run_keys.UPLOADED_WORKLOADS
+            ): "Sum reads workloads there, named by their hash",
             **acknowledged_sources(source_buckets),
         },
     )

@@ -25,6 +25,8 @@ class Functions(Construct):
         What Start has to know of the stack.
     layers
         What workloads import: all three functions load the workload of a run.
+    uploaded_workloads
+        Whether that may be one that was uploaded for the run.
 
     Attributes
     ----------
@@ -42,6 +44,7 @@ class Functions(Construct):
         compute_memory_mib: int,
         compute_timeout: cdk.Duration,
         start_environment: Mapping[str, str],
+        uploaded_workloads: bool,
         layers: Sequence[lambda_.ILayerVersion] = (),
     ) -> None:
         super().__init__(scope, construct_id)
@@ -77,7 +80,7 @@ class Functions(Construct):
             layers=layers,
             memory_mib=START_AND_SUM_MEMORY_MIB,
             timeout=START_AND_SUM_TIMEOUT,
-            reads=("runs/*",),
+            reads=("runs/*", *((run_keys.UPLOADED_WORKLOADS,) if uploaded_workloads else ())),
             writes=run_keys.SUM,
             uploads=run_keys.SUM_UPLOADS,
         )

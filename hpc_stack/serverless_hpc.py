@@ -195,7 +195,11 @@ class ServerlessHpc(Construct):
             compute_timeout=cdk.Duration.seconds(config.compute_timeout_seconds),
             start_environment={**self._describe_caps(), **back_ends},
             layers=self._define_layers(),
+            uploaded_workloads=config.uploaded_workloads,
         )
+        if not config.uploaded_workloads:
+            # For whoever starts runs, who need not upload what would be refused.
+            cdk.CfnOutput(self, "UploadedWorkloads", value="false")
         findings.acknowledge_functions(functions, self.results_bucket, self._source_buckets)
         return functions
 
@@ -203,7 +207,11 @@ class ServerlessHpc(Construct):
         """Return what Start has to know of the most that a run may ask for."""
         config = self._config
         caps = {"MAX_CONCURRENCY": str(config.max_concurrency), "MAX_ITEMS": str(config.max_items)}
-        return caps if not config.max_usd else {**caps, "MAX_USD": f"{config.max_usd:.6f}"}
+        if config.max_usd:
+            caps["MAX_USD"] = f"{config.max_usd:.6f}"
+        if not config.uploaded_workloads:
+            caps["UPLOADED_WORKLOADS"] = "false"
+        return caps
 
     def _define_layers(self) -> list[lambda_.LayerVersion]:
         if not self._config.packages_layer:

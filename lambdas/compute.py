@@ -82,7 +82,7 @@ def log_batch(run: str, batch: Batch) -> None:
 
 def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limit: TimeLimit) -> BatchRun:
     """Return the batch as an earlier invocation left it, or from its beginning."""
-    workload = workloads.load_unchanged(settings.workload, settings.workload_sha256)
+    workload = workloads.load_for(settings)
     if "next" in event:
         check_pause(batch, event)
     first = event.get("next", batch.first)

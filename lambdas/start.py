@@ -47,7 +47,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     kept_sha256 = runs.refuse_kept(bucket, run_input.name, run_input.started)
     if run_input.redrive_of is not None:
         return start_redrive(bucket, run_input, run_input.redrive_of)
-    source = workloads.read_source(run_input.workload)
+    source = workloads.read_source(run_input.workload, run_input.uploaded_workload)
     if kept_sha256 is not None and kept_sha256 != source.sha256:
         # An earlier attempt of Start may have a map or a job at work already.
         raise workloads.changed(source, kept_sha256)
@@ -59,7 +59,7 @@ def start_redrive(bucket: str, run_input: RunInput, earlier_name: str) -> dict[s
     """Start a run on the items of an earlier run that have no result there."""
     earlier = missing_items.read_earlier(bucket, earlier_name)
     run_input = missing_items.as_in(run_input, earlier.runs[-1])
-    versions = versions_of(earlier.named, is_change_allowed=run_input.changed_workload)
+    versions = versions_of(earlier.named, run_input.uploaded_workload, is_change_allowed=run_input.changed_workload)
     if run_input.only_finish:
         if earlier.records:
             raise InvalidInputError(f"only_finish needs a run that came to Sum, {earlier_name} ended before")
@@ -82,15 +82,20 @@ def start_redrive(bucket: str, run_input: RunInput, earlier_name: str) -> dict[s
     )
 
 
-def versions_of(earlier: RunSettings, *, is_change_allowed: bool) -> list[str]:
+def versions_of(earlier: RunSettings, uploaded: str | None, *, is_change_allowed: bool) -> list[str]:
     """Return the SHA-256 of the workload's file, then those of its earlier versions.
+
+    Parameters
+    ----------
+    uploaded
+        The package that a redrive brings; an earlier run that brought one goes on with that by itself.
 
     Raises
     ------
     WorkloadChangedError
         If the file is not that of the earlier run, and nobody asked for the change.
     """
-    source = workloads.read_source(earlier.workload)
+    source = workloads.read_source(earlier.workload, uploaded or earlier.package_sha256)
     if not is_change_allowed and source.sha256 != earlier.workload_sha256:
         raise workloads.changed(source, earlier.workload_sha256)
     return [source.sha256, *sorted(earlier.versions - {source.sha256})]
@@ -204,6 +209,7 @@ def write_run(
         redrive_of=run_input.redrive_of,
         started=run_input.started,
         earlier_sha256s=versions[1:],
+        is_uploaded=run_input.uploaded_workload is not None,
         earlier_records=earlier_records,
     ).write(bucket)
 

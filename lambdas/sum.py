@@ -60,7 +60,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     run = read_run(event)
     bucket = environment.results_bucket()
     settings = settings_now(bucket, run)
-    workload = workloads.load_for_sum(settings.workload, settings.workload_sha256)
+    workload = workloads.load_for_sum(settings)
     output = Answer(bucket, settings, workload, event).compute()
     LOGGER.info("run summed", extra={"run": run, "count": output["count"], "failed": output["failed"]})
     return output

@@ -71,8 +71,8 @@ RUN = Command(
             option(
                 "--workload",
                 type=plain_text,
-                metavar="NAME|FILE.py",
-                help="one of lambdas/workloads (utf8_keys), or a file",
+                metavar="NAME|PATH",
+                help="one of lambdas/workloads (utf8_keys), or a file or folder, which travels with the run",
             ),
             option("--back-end", choices=BACK_ENDS, help="what computes: AWS Lambda, or jobs of AWS Batch (lambda)"),
             PARAMS,

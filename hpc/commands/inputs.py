@@ -44,7 +44,12 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def execution_input(args: argparse.Namespace, uploaded: str | None, expected_usd: float | None = None) -> str:
+def execution_input(
+    args: argparse.Namespace,
+    uploaded: str | None,
+    expected_usd: float | None = None,
+    package_sha256: str | None = None,
+) -> str:
     """Return the execution input as JSON text.
 
     Parameters
@@ -55,6 +60,8 @@ def execution_input(args: argparse.Namespace, uploaded: str | None, expected_usd
         Where the files that ``--items`` or ``--source`` names were put, ``s3://bucket/key``.
     expected_usd
         What the run is expected to cost: a stack may have a limit.  An input that is given as it is stays so.
+    package_sha256
+        Of the package that the run brings its workload in.
     """
     if args.input is not None:
         return read_json(args.input, "--input")
@@ -64,6 +71,7 @@ def execution_input(args: argparse.Namespace, uploaded: str | None, expected_usd
         "source": uploaded if args.source is not None else None,
         "back_end": args.back_end,
         "workload": workload_name(args.workload),
+        "uploaded_workload": package_sha256,
         "params": args.params,
         "batch_size": args.batch_size,
         "max_concurrency": args.max_concurrency,

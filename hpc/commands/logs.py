@@ -22,8 +22,7 @@ def logs(args: argparse.Namespace) -> int:
     """Print the lines, log by log."""
     _order(args)
     with open_run(args, has_items=True) as run:
-        lines = _lines(run, args.index)
-        emit_lines((shown for line in lines for shown in shown_lines(line)), kept_in="hpc logs")
+        emit_lines(log_lines(run, args.index), kept_in="hpc logs")
     return ExitCode.SUCCEEDED
 
 
@@ -43,6 +42,17 @@ def shown_lines(line: str) -> list[str]:
     Lambda's Python runtime writes a message of several lines with CR between them, and indents with no-break spaces.
     """
     return line.replace("\xa0", " ").expandtabs().rstrip("\r").split("\r")
+
+
+def log_lines(run: Run, index: int | None) -> Iterator[str]:
+    """Yield what was logged during a run, or while the batch of one item was computed.
+
+    Raises
+    ------
+    NotStartedError
+        If there is nothing about the item's batch.
+    """
+    return (shown for line in _lines(run, index) for shown in shown_lines(line))
 
 
 def _lines(run: Run, index: int | None) -> Iterator[str]:

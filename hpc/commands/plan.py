@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hpc.contract.limits import MAX_BATCH_COUNT, MAX_CONCURRENCY
 from hpc.errors import ExitCode, NotStartedError
-from hpc.planning.advice import Wishes, make_plan
+from hpc.planning.advice import Plan, Wishes, make_plan
 from hpc.planning.designs import ASSUMPTIONS, MAX_LAMBDA_MIB, Computation, Quotas
-from hpc.planning.prices import read_prices
+from hpc.planning.prices import Prices, read_prices
 from hpc.planning.ranges import Range
 from hpc.planning.table import lines, show_table, to_json
 from hpc.terminal.console import emit
@@ -22,6 +22,24 @@ DEFAULT_MIB = 1_024
 
 def plan(args: argparse.Namespace) -> int:
     """Estimate and print."""
+    made, computation, prices, notes = estimate(args)
+    if args.output == "json":
+        emit(to_json(made, computation, prices, notes), kept_in="no file")
+    elif sys.stdout.isatty():
+        show_table(made, computation, prices, notes)
+    else:
+        emit(*lines(made, computation, prices, notes), kept_in="no file")
+    return ExitCode.SUCCEEDED
+
+
+def estimate(args: argparse.Namespace) -> tuple[Plan, Computation, Prices, list[str]]:
+    """Return the plan, what is computed, the prices, and what to say about them.
+
+    Raises
+    ------
+    NotStartedError
+        If a figure is out of range, or a sample can't be taken.
+    """
     prices = read_prices(args.region)
     check_figures(args)
     item_count, item_bytes = count_items(args)
@@ -42,14 +60,7 @@ def plan(args: argparse.Namespace) -> int:
         architecture=args.architecture,
         usd_per_hour=args.usd_per_hour,
     )
-    made = make_plan(computation, wishes, quotas, ASSUMPTIONS, prices)
-    if args.output == "json":
-        emit(to_json(made, computation, prices, notes), kept_in="no file")
-    elif sys.stdout.isatty():
-        show_table(made, computation, prices, notes)
-    else:
-        emit(*lines(made, computation, prices, notes), kept_in="no file")
-    return ExitCode.SUCCEEDED
+    return make_plan(computation, wishes, quotas, ASSUMPTIONS, prices), computation, prices, notes
 
 
 def check_figures(args: argparse.Namespace) -> None:

@@ -27,14 +27,14 @@ def redrive(args: argparse.Namespace) -> int:
     if args.aws:
         with open_target(args, home, None) as target:
             run = Run(target, find_run(target, args.run))
-            version = choose_version(args, home, run, run.settings or _given(run))
-            return _redrive(args, home, run, version).follow()
+            version = choose_version(args, home, run, run.settings or given_to(run))
+            return redrive_run(args, home, run, version).follow()
     home.check_has_runs()
     found = _look(args)
     with open_target(
         args, home, args.assembly, variant=found.variant, overlay=found.version.overlay, faults=rehearsal
     ) as target:
-        followed = _redrive(args, home, Run(target, found.arn), found.version)
+        followed = redrive_run(args, home, Run(target, found.arn), found.version)
         with announced(rehearsal):
             return followed.follow()
 
@@ -54,13 +54,13 @@ def _look(args: argparse.Namespace) -> _Found:
     home = Home.from_environment()
     with open_target(args, home, args.assembly, is_brief=True) as target:
         run = Run(target, find_run(target, args.run))
-        settings = run.settings or _given(run)
+        settings = run.settings or given_to(run)
         has_jobs = (args.back_end or settings.get("back_end")) in JOB_BACK_ENDS
         version = choose_version(args, home, run, settings)
         return _Found(run.arn, WITH_JOBS if has_jobs else PIPELINE, version)
 
 
-def _given(run: Run) -> dict[str, Any]:
+def given_to(run: Run) -> dict[str, Any]:
     """Return what Start was told, where it has not come to write the settings."""
     with explained(NotStartedError, f"redriving {run.name}"):
         described = run.target.stepfunctions.describe_execution(executionArn=run.arn)
@@ -71,7 +71,7 @@ def _given(run: Run) -> dict[str, Any]:
     return Run(run.target, run.target.execution_arn(earlier)).settings or {}
 
 
-def _redrive(args: argparse.Namespace, home: Home, run: Run, version: Version) -> FollowedRun:
+def redrive_run(args: argparse.Namespace, home: Home, run: Run, version: Version) -> FollowedRun:
     """Redrive a run; return what is to be followed.
 
     Raises
@@ -85,6 +85,8 @@ def _redrive(args: argparse.Namespace, home: Home, run: Run, version: Version) -
         if not is_new_run and _changes_batches(args, run):
             check_can_change(run, described["status"])
             is_new_run = True
+        if version.package is not None:
+            version.package.upload(run.target)
         if is_new_run:
             name = new_run_name()
             _note(home, name, version)
@@ -113,6 +115,7 @@ def _changes(args: argparse.Namespace, version: Version) -> dict[str, Any]:
         "changed_workload": version.is_changed,
         "back_end": args.back_end,
         "batch_size": args.batch_size,
+        "uploaded_workload": version.package.sha256 if version.package is not None else None,
     }
     return {key: value for key, value in options.items() if value}
 

@@ -40,6 +40,9 @@ def replay(args: argparse.Namespace) -> int:
             "debug": args.debug,
             "may_have_changed": args.workload is not None,
         }
+        if run.settings.get("is_uploaded") and args.workload is None:
+            task |= {"package": run.settings["workload_sha256"], "bucket": run.target.bucket}
+            return _run_item(task | {"project": str(home.project), "overlay": None}, run)
         overlay = _overlay(run, home, args.workload)
         # With the server, because an item may be an object in S3, which a run on this machine has there.
         return _run_item(task | {"project": str(home.project), "overlay": overlay}, run)

@@ -26,8 +26,10 @@ def main(task_file: str, sha256: str) -> int:
     functions: Any = importlib.import_module("hpc.commands.replay_function")
     if task["overlay"]:
         os.environ["HPC_WORKLOADS_OVERLAY"] = task["overlay"]
+    if "bucket" in task:
+        os.environ["RESULTS_BUCKET"] = task["bucket"]
     try:
-        workload = importlib.import_module("lambdas.workloads").load(task["workload"])
+        workload = importlib.import_module("lambdas.workloads").load(task["workload"], task.get("package"))
         _check_version(workload, sha256, console, may_have_changed=task["may_have_changed"])
         _check_has(workload, task["function"])
     except Exception as error:

@@ -9,30 +9,40 @@ from pathlib import Path
 from hpc.errors import ExitCode, NotStartedError
 from hpc.report.facts import collect
 from hpc.report.page import render
-from hpc.runs.run import looks_twice, open_run
+from hpc.runs.run import Run, looks_twice, open_run
 from hpc.terminal.console import emit
 
 
 @looks_twice
 def report(args: argparse.Namespace) -> int:
+    """Write the page and print its path."""
+    with open_run(args) as run:
+        write_report(run, args.out)
+    emit(args.out, kept_in=args.out)
+    return ExitCode.SUCCEEDED
+
+
+def write_report(run: Run, out: str) -> None:
     """Write the file whole or not at all; what was at its place stays if that fails.
 
     A pipe or a device is written to, and stays one.
+
+    Raises
+    ------
+    NotStartedError
+        If it can't be written.
     """
-    path = Path(args.out)
+    path = Path(out)
     if not path.name:
-        raise NotStartedError(f"--out must be a file that can be written, got {args.out!r}")
-    with open_run(args) as run:
-        page = render(collect(run))
+        raise NotStartedError(f"--out must be a file that can be written, got {out!r}")
+    page = render(collect(run))
     try:
         if _is_file_or_nothing(path):
             _replace(path.resolve(), page)  # where a link leads to, which stays
         else:
             path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise NotStartedError(f"--out must be a file that can be written, got {args.out}: {error}") from error
-    emit(str(path), kept_in=str(path))
-    return ExitCode.SUCCEEDED
+        raise NotStartedError(f"--out must be a file that can be written, got {out}: {error}") from error
 
 
 def _is_file_or_nothing(path: Path) -> bool:

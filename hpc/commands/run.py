@@ -21,8 +21,9 @@ from hpc.runs.run_summary import write_note
 from hpc.targets.client import Target, explained, has_code
 from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS
-from hpc.targets.workload_file import check_project_workload, check_workload, read_workload_file
+from hpc.targets.workload_file import WorkloadFile, check_project_workload, check_workload, read_workload
 from hpc.targets.workload_origins import note_origin
+from hpc.targets.workload_package import WorkloadPackage
 from hpc.terminal.console import say
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class RunCommand:
             check_workload(args.workload, self._home, self.assembly)
             if self.assembly is None:
                 check_project_workload(args.workload, self._home)
-        self._workload = read_workload_file(args.workload, self._home, on_aws=args.aws)
+        self._workload = read_workload(args.workload, self._home, on_aws=args.aws)
         self._name = args.run_name or new_run_name()
         self._rehearsal = read_rehearsal(args)
         self._is_started = False
@@ -75,7 +76,8 @@ class RunCommand:
         self._budget: Budget | None = None
 
     def open_target(self) -> AbstractContextManager[Target]:
-        overlay = self._workload.copy_to(self._home.create()) if self._workload is not None else None
+        file = self._workload
+        overlay = file.copy_to(self._home.create()) if isinstance(file, WorkloadFile) else None
         return open_target(
             self._args,
             self._home,
@@ -145,13 +147,21 @@ class RunCommand:
             uploaded = upload_items(target, self._name, self._items)
         elif self._source is not None:
             uploaded = upload_source(target, self._name, self._source)
-        if self._workload is not None:
+        package = self._workload if isinstance(self._workload, WorkloadPackage) else None
+        if package is not None:
+            package.upload(target)
+        if isinstance(self._workload, WorkloadFile):
             note_origin(self._home.create(), self._name, self._workload)
         with explained(NotStartedError, "the run was not started"):
             target.stepfunctions.start_execution(
                 stateMachineArn=target.state_machine_arn,
                 name=self._name,
-                input=execution_input(self._args, uploaded, self._budget.expected_usd if self._budget else None),
+                input=execution_input(
+                    self._args,
+                    uploaded,
+                    self._budget.expected_usd if self._budget else None,
+                    package.sha256 if package is not None else None,
+                ),
             )
         self._is_started = True
         if not self._args.detach:

@@ -17,10 +17,12 @@ from hpc.targets.workload_file import (
     NAME,
     WorkloadFile,
     overlay_folder,
+    read_workload,
     read_workload_file,
     workload_name,
 )
 from hpc.targets.workload_origins import origin_of
+from hpc.targets.workload_package import WorkloadPackage
 
 SHOWN_DIGITS = 12
 
@@ -43,6 +45,8 @@ class Version:
     overlay: Path | None = None
     file: WorkloadFile | None = None
     is_changed: bool = False
+    # What the person brings, where the run had its workload brought or can't have it otherwise.
+    package: WorkloadPackage | None = None
 
 
 def choose_version(args: argparse.Namespace, home: Home, run: Run, given: dict[str, Any]) -> Version:
@@ -67,6 +71,8 @@ def choose_version(args: argparse.Namespace, home: Home, run: Run, given: dict[s
     if own is None and origin is not None:
         own = origin.sha256  # it ended in Start
     file = origin.file if origin is not None and is_file(origin.file) else None
+    if given.get("is_uploaded") or "uploaded_workload" in given:
+        return _of_package(args, home, run, workload, own or given.get("uploaded_workload"))
     if args.workload is not None:
         return _named(args, home, run, workload, own)
     deployed = _deployed(run, home, workload)
@@ -97,6 +103,19 @@ def changed(run: Run, file: str, now: str, own: str) -> NotStartedError:
         f"  hpc redrive {run.name} --only-finish  runs combine and finish again, with the changed file",
         "  or put the file back, or start a new run",
     )
+
+
+def _of_package(args: argparse.Namespace, home: Home, run: Run, workload: str, own: str | None) -> Version:
+    """Return the version of a run that brought its workload: that, or what ``--workload`` brings now."""
+    if args.workload is None:
+        return Version(own or "")
+    package = read_workload(args.workload, home, on_aws=True)
+    if not isinstance(package, WorkloadPackage) or package.name != workload:
+        raise NotStartedError(
+            f"--workload must be the workload that {run.name} brought, {workload}, as a file or folder, "
+            f"got {args.workload}"
+        )
+    return Version(package.sha256, is_changed=package.sha256 != own, package=package)
 
 
 def _named(args: argparse.Namespace, home: Home, run: Run, workload: str, own: str | None) -> Version:

@@ -138,8 +138,13 @@ def local_config() -> Config:
     return Config(proxies={}, s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 3})
 
 
-def aws_target(stack_name: str) -> Target:
+def aws_target(stack_name: str, session: boto3.Session | None = None) -> Target:
     """Find a deployed stack with the credentials that boto3 finds, in AWS_REGION or the region that boto3 finds.
+
+    Parameters
+    ----------
+    session
+        To use instead.
 
     Raises
     ------
@@ -149,7 +154,7 @@ def aws_target(stack_name: str) -> Target:
     config = Config(retries={"mode": "standard", "total_max_attempts": 8})
     with explained(NotStartedError):
         # Before its own settings, as the CDK and the AWS CLI do: boto3 alone does not read AWS_REGION.
-        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+        session = session or boto3.Session(region_name=os.environ.get("AWS_REGION"))
         try:
             stacks = session.client("cloudformation", config=config).describe_stacks(StackName=stack_name)["Stacks"]
         except ClientError as error:

@@ -68,6 +68,34 @@ def local_target(
         If another server of this home serves another assembly, or lacks the workload of ``overlay``, or rehearses
         faults; if there is one and faults are given, or none and this command may not host one.
     """
+    with ExitStack() as hosting:
+        target = connect(
+            hosting,
+            home,
+            assembly,
+            variant=variant,
+            overlay=overlay,
+            may_host=may_host,
+            faults=faults,
+            is_brief=is_brief,
+        )
+        yield target
+        if not target.is_guest:
+            _wait_for_others(target)
+
+
+def connect(
+    hosting: ExitStack,
+    home: Home,
+    assembly: Path | None,
+    *,
+    variant: Variant = PIPELINE,
+    overlay: Path | None = None,
+    may_host: bool = True,
+    faults: Rehearsal | None = None,
+    is_brief: bool = False,
+) -> Target:
+    """Attach to the server of a home, or host one until ``hosting`` is closed; arguments as of ``local_target``."""
     folder = home.create()
     for _ in range(CONNECT_TRIES):
         connection = _attach(folder)
@@ -77,18 +105,12 @@ def local_target(
         if connection is not None:
             _check_same(connection, wanted, overlay)
             _check_faults(connection, faults)
-            yield target_of(connection, is_guest=True)
-            return
-        with ExitStack() as hosting:
-            try:
-                target = target_of(_host(hosting, folder, wanted, overlay, faults, is_brief=is_brief))
-            except ServerInUseError as error:
-                in_use = error
-                time.sleep(CONNECT_PAUSE_SECONDS)
-                continue
-            yield target
-            _wait_for_others(target)
-            return
+            return target_of(connection, is_guest=True)
+        try:
+            return target_of(_host(hosting, folder, wanted, overlay, faults, is_brief=is_brief))
+        except ServerInUseError as error:
+            in_use = error
+            time.sleep(CONNECT_PAUSE_SECONDS)
     raise NotStartedError(f"{in_use}, and it does not answer")
 
 
@@ -155,7 +177,7 @@ def looking_target(home: Home, *, is_brief: bool = True) -> Iterator[Target]:
             yield target
         return
     # What was served last has the runs; the sources may have changed since, and a look needs no synthesis.
-    with local_target(home, _last_assembly(home), is_brief=is_brief) as target:
+    with local_target(home, last_assembly(home), is_brief=is_brief) as target:
         yield target
 
 
@@ -172,7 +194,7 @@ def _copied_target(home: Home) -> Iterator[Target]:
         folder = Path(name)
         try:
             copy_state(home.folder, folder)
-            assembly = _last_assembly(home) or find_assembly(home.project, folder)
+            assembly = last_assembly(home) or find_assembly(home.project, folder)
         except OSError as error:
             raise NotStartedError(
                 f"{home.folder} can't be written to, and can't be copied to be read: {error}"
@@ -185,7 +207,7 @@ def _copied_target(home: Home) -> Iterator[Target]:
         yield target_of(connection)
 
 
-def _last_assembly(home: Home) -> Path | None:
+def last_assembly(home: Home) -> Path | None:
     """Return what was served last, None if it is gone or not known: a full disk may have left an empty file."""
     try:
         assembly = Path((home.folder / LAST_ASSEMBLY).read_text(encoding="utf-8"))

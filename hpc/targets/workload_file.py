@@ -1,9 +1,11 @@
-"""A workload in a file of one's own: from its path to a folder that the workers of the local server import from."""
+"""A workload of one's own: from the path of a file or folder to what the workers import."""
 
 import ast
 import hashlib
+import importlib.util
 import os
 import re
+import sys
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,14 +13,18 @@ from functools import cached_property
 from pathlib import Path
 
 from hpc.errors import NotStartedError
-from hpc.files import is_file
+from hpc.files import is_file, is_folder
 from hpc.targets.home import Home
 from hpc.targets.workload_imports import check_imports
+from hpc.targets.workload_package import WorkloadPackage, modules_beside, package_of_file, package_of_folder
 from hpc.terminal.printable import shorten
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 DEPLOYED_FOLDER = Path("lambdas", "workloads")
 READ_ONLY = 0o444
+# Either may define any name.
+ANY_NAME = "*"
+MODULE_GETATTR = "__getattr__"
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,22 @@ def overlay_folder(home: Path, workload: str, sha256: str) -> Path:
 
 
 def names_file(workload: str | None) -> bool:
-    """Whether ``--workload`` gives a file; else it gives the name of one in lambdas/workloads."""
+    """Whether ``--workload`` gives a file or folder; else it gives the name of one in lambdas/workloads."""
     return workload is not None and (workload.endswith(".py") or os.sep in workload)
 
 
 def workload_name(workload: str | None) -> str | None:
     """Return the name that the execution input has for what ``--workload`` gives."""
-    return Path(workload).stem if workload is not None and names_file(workload) else workload
+    if workload is None or not names_file(workload):
+        return workload
+    path = Path(workload)
+    return _main_file(path).stem if is_folder(path) else path.stem
+
+
+def _main_file(folder: Path) -> Path:
+    """Return the file of a folder that is the workload: the one that is named as the folder, or else workload.py."""
+    own = folder / f"{folder.resolve().name}.py"
+    return own if is_file(own) else folder / "workload.py"
 
 
 def check_workload(workload: str, home: Home, assembly: Path | None) -> None:
@@ -85,8 +100,14 @@ def check_workload(workload: str, home: Home, assembly: Path | None) -> None:
             f"--workload {workload} is no workload of {DEPLOYED_FOLDER}, but there is a file {file} here: "
             f"give --workload {file}"
         )
+    if is_folder(Path(workload)):
+        raise NotStartedError(
+            f"--workload {workload} is no workload of {DEPLOYED_FOLDER}, but there is a folder {workload} here: "
+            f"give --workload {workload}{os.sep}"
+        )
     raise NotStartedError(
-        f"--workload must be one of {', '.join(known)}, or a file such as my_model.py, got '{shorten(workload)}'"
+        f"--workload must be one of {', '.join(known)}, or a file such as my_model.py, or a folder, "
+        f"got '{shorten(workload)}'"
     )
 
 
@@ -102,13 +123,127 @@ def check_project_workload(workload: str, home: Home) -> None:
     if NAME.fullmatch(workload) and is_file(path):
         # One that is not Python is refused where it is imported.
         with suppress(SyntaxError, ValueError):
-            _check_imports(f"--workload {workload}", path, path.read_bytes())
+            _check_file_imports(f"--workload {workload}", path, path.read_bytes())
 
 
-def _check_imports(named: str, path: Path, source: bytes) -> None:
+def _check_file_imports(named: str, path: Path, source: bytes) -> None:
     from sfn_local.server import worker_search_path  # noqa: PLC0415 - a run on AWS need not load the local server
 
     check_imports(named, path, source, worker_search_path())
+
+
+def read_workload(workload: str | None, home: Home, *, on_aws: bool) -> "WorkloadFile | WorkloadPackage | None":
+    """Read what ``--workload`` names; None where it names a workload that the stack has.
+
+    A folder, a file that imports modules beside it, and on AWS every file travel with the run.
+
+    Raises
+    ------
+    NotStartedError
+        If there is no such file or folder, or it is no workload, or holds what can't travel.
+    """
+    if workload is None or not names_file(workload):
+        return None
+    path, origin = Path(workload), f"--workload {workload}"
+    if is_folder(path):
+        main = _main_file(path)
+        if not is_file(main):
+            raise NotStartedError(
+                f"{origin} must be a folder with {path.resolve().name}.py or workload.py, which is the workload"
+            )
+        _check_name(main, origin)
+        package = package_of_folder(path, main.stem, origin)
+        _check_source(package.files[main.name], main, origin, on_aws=on_aws)
+        return package
+    if not on_aws and not _has_modules_beside(path):
+        return read_workload_file(workload, home, on_aws=False)
+    _check_name(path, origin)
+    if path.resolve() == (home.project / DEPLOYED_FOLDER / path.name).resolve():
+        return None
+    source = _read(path, origin)
+    _check_source(source, path, origin, on_aws=on_aws)
+    return package_of_file(path, path.stem, source, origin)
+
+
+def _has_modules_beside(path: Path) -> bool:
+    try:
+        return bool(modules_beside(path.parent, [path.read_bytes()]))
+    except OSError:
+        return False
+
+
+def _check_name(path: Path, origin: str) -> None:
+    if not NAME.fullmatch(path.stem) or path.suffix != ".py":
+        raise NotStartedError(f"{origin} must be a file named like my_model.py: a-z, 0-9 and _, a letter first")
+
+
+def _read(path: Path, origin: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotStartedError(f"{origin} can't be read: {error}") from error
+
+
+def _check_source(source: bytes, path: Path, origin: str, *, on_aws: bool) -> None:
+    """Refuse what can't be a workload, before anything starts.
+
+    Raises
+    ------
+    NotStartedError
+        If it is not Python, defines neither compute nor compute_batch, or imports a module that is not there.
+    """
+    try:
+        tree = ast.parse(source, path.name)
+    except (SyntaxError, ValueError) as error:
+        raise NotStartedError(f"{origin} is not Python: {error}") from error
+    if not {"compute", "compute_batch", ANY_NAME, MODULE_GETATTR} & _bound_names(tree):
+        raise NotStartedError(
+            f"{origin}: workload {path.stem} must define either compute or compute_batch, it defines neither"
+        )
+    if not on_aws:
+        _check_imports(tree, path.parent, origin)
+
+
+def _bound_names(tree: ast.Module) -> set[str]:
+    """Return names that are bound anywhere in a source: more than those of the module, and none of them is left out."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.alias(name=name, asname=asname):
+                names.add(asname or name)
+    return names
+
+
+def _check_imports(tree: ast.Module, folder: Path, origin: str) -> None:
+    """Refuse a module at the top of the file that is neither beside it nor among the packages of this machine."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [node.module]
+        else:
+            continue
+        for name in (name.partition(".")[0] for name in names):
+            if not (name in sys.stdlib_module_names or _is_beside(folder, name) or _is_installed(name)):
+                raise NotStartedError(
+                    f"{origin}: line {node.lineno} imports {name}, which is neither beside the file nor a package of "
+                    "this environment: packages are named in lambdas/requirements.txt"
+                )
+
+
+def _is_beside(folder: Path, name: str) -> bool:
+    return is_file(folder / f"{name}.py") or is_folder(folder / name)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def read_workload_file(workload: str | None, home: Home, *, on_aws: bool) -> WorkloadFile | None:
@@ -117,34 +252,26 @@ def read_workload_file(workload: str | None, home: Home, *, on_aws: bool) -> Wor
     Raises
     ------
     NotStartedError
-        If there is no such file, it is not Python or imports what is not there, its name is taken, or the run is on
-        AWS.
+        If there is no such file, it is no workload, its name is taken, or the run is on AWS.
     """
     if workload is None or not names_file(workload):
         return None
-    path, named = Path(workload), f"--workload {workload}"
-    if not NAME.fullmatch(path.stem) or path.suffix != ".py":
-        raise NotStartedError(f"{named} must be a file named like my_model.py: a-z, 0-9 and _, a letter first")
+    path, origin = Path(workload), f"--workload {workload}"
+    _check_name(path, origin)
     deployed = home.project / DEPLOYED_FOLDER / path.name
     if path.resolve() == deployed.resolve():
         return None
     if on_aws:
         raise NotStartedError(
-            f"{named}: on AWS runs what is deployed; copy the file to {DEPLOYED_FOLDER}/, add the packages it needs to "
-            f"lambdas/requirements.txt, run make deploy, then give --workload {path.stem}"
+            f"{origin}: on AWS this run has what was deployed; copy the file to {DEPLOYED_FOLDER}/, run make deploy, "
+            f"then give --workload {path.stem}"
         )
     if is_file(deployed):
         raise NotStartedError(
-            f"{named}: the project has a workload {path.stem} of its own ({DEPLOYED_FOLDER / path.name}): give "
+            f"{origin}: the project has a workload {path.stem} of its own ({DEPLOYED_FOLDER / path.name}): give "
             "your file another name"
         )
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise NotStartedError(f"{named} can't be read: {error}") from error
-    try:
-        ast.parse(source, path.name)
-    except (SyntaxError, ValueError) as error:
-        raise NotStartedError(f"{named} is not Python: {error}") from error
-    _check_imports(named, path.resolve(), source)
+    source = _read(path, origin)
+    _check_source(source, path, origin, on_aws=True)
+    _check_file_imports(origin, path.resolve(), source)
     return WorkloadFile(path.stem, source, path.resolve())

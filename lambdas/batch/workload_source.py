@@ -21,10 +21,13 @@ class WorkloadSource:
     name: str
     path: str
     data: bytes
+    # Of the package that has the file, where it was uploaded.
+    package_sha256: str | None = None
 
     @cached_property
     def sha256(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
+        """SHA-256 of all that the run computes with: the package, or the file alone."""
+        return self.package_sha256 or hashlib.sha256(self.data).hexdigest()
 
     @property
     def lines(self) -> list[str]:

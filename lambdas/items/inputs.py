@@ -16,17 +16,21 @@ DEFAULT_WORKLOAD = "utf8_keys"
 DATA_KEYS = ("size", "items", "source", "redrive_of")
 OTHER_KEYS = (
     *("workload", "params", "batch_size", "tolerated_failure_percentage", "max_concurrency", "back_end"),
-    "expected_usd",
+    *("expected_usd", "uploaded_workload"),
 )
 # Whatever else there is, a redrive has from the run whose failed items it computes.
 ONLY_REDRIVE_KEYS = ("only_finish", "changed_workload")
-REDRIVE_KEYS = ("redrive_of", "batch_size", "max_concurrency", "back_end", "expected_usd", *ONLY_REDRIVE_KEYS)
+REDRIVE_KEYS = (
+    *("redrive_of", "batch_size", "max_concurrency", "back_end", "expected_usd", "uploaded_workload"),
+    *ONLY_REDRIVE_KEYS,
+)
 # Added to the input of an execution that another execution started.
 IGNORED_KEY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 # An execution's name, narrower than the service's own rule, because it becomes part of S3 keys and of log names; then,
 # where one execution has several runs, which of them.
 RUN_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}(?:/(?:batch|batch_callback))?")
 PLAIN_RUN_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 S3_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<key>.*))?", re.DOTALL)
 
 
@@ -65,6 +69,8 @@ class RunInput:
     # Of a redrive: whether nothing is computed but ``finish``, and whether the workload's file may have changed.
     only_finish: bool = False
     changed_workload: bool = False
+    # SHA-256 of the package that has the workload; None of one that the stack has.
+    uploaded_workload: str | None = None
 
 
 def parse_event(event: Any) -> RunInput:
@@ -112,6 +118,7 @@ def parse_event(event: Any) -> RunInput:
         is_back_end_given="back_end" in value,
         only_finish=_flag(value, "only_finish"),
         changed_workload=_flag(value, "changed_workload"),
+        uploaded_workload=_package(value["uploaded_workload"]) if "uploaded_workload" in value else None,
     )
 
 
@@ -177,6 +184,19 @@ def _flag(value: dict[str, Any], key: str) -> bool:
     if not isinstance(flag, bool):
         raise InvalidInputError(f"{key} must be true or false, got {shown(flag)}")
     return flag
+
+
+def _package(sha256: Any) -> str:
+    if not isinstance(sha256, str) or not SHA256.fullmatch(sha256):
+        raise InvalidInputError(
+            f"uploaded_workload must be the SHA-256 of a package, 64 of 0-9 a-f, got {shown(sha256)}"
+        )
+    if not environment.takes_uploaded_workloads():
+        raise InvalidInputError(
+            "uploaded_workload is not taken by this stack, whose setting hpc:uploaded_workloads is false: "
+            "it runs the workloads that were deployed"
+        )
+    return sha256
 
 
 def _run_name(name: Any) -> str:

@@ -87,6 +87,7 @@ def as_in(run_input: RunInput, earlier: RunSettings) -> RunInput:
         run_input,
         redrive_of=earlier.name,
         workload=earlier.workload,
+        uploaded_workload=run_input.uploaded_workload or earlier.package_sha256,
         params=earlier.params,
         tolerated_failure_percentage=earlier.tolerated_failure_percentage,
         back_end=run_input.back_end if run_input.is_back_end_given else inputs.checked_back_end(earlier.back_end),

@@ -41,6 +41,8 @@ def write_part(
     ------
     InvalidInputError, WorkloadError, WorkloadChangedError
         If the image does not have the run's workload.
+    UploadedWorkloadError
+        If the run's package is not what it should be.
     StorageAccessError, StorageUnavailableError, ResultFileError
         If the run's files can't be read, or the part not written.
     """
@@ -48,7 +50,7 @@ def write_part(
     if is_written(bucket, settings, batches, key):
         LOGGER.info("the part is there: s3://%s/%s", bucket, key)
         return
-    workloads.read_unchanged(settings.workload, settings.workload_sha256)
+    workloads.read_unchanged(settings)
     with ObjectWriter(bucket, key) as writer, closing((computing or records)(bucket, settings, batches)) as lines:
         for line in lines:
             writer.write(line)
@@ -59,7 +61,7 @@ def records(bucket: str, settings: RunSettings, batches: Sequence[Batch]) -> Gen
     """Yield the record of each batch, as a line."""
     if batches:
         # A workload that can't be loaded fails the job: it would fail every batch.
-        workloads.load_unchanged(settings.workload, settings.workload_sha256)
+        workloads.load_for(settings)
     for batch in batches:
         yield line_of(compute_batch(bucket, settings, batch))
 

@@ -134,7 +134,8 @@ class Collecting:
                 self._keep("null")
             else:
                 text = _text_for_others(result)
-                self._writer.write(b'{"index":%d,"item":%b,"result":%b}\n' % (index, item, text.encode()))
+                typed = b"" if text == result.text else b',"typed_result":%b' % result.text.encode()
+                self._writer.write(b'{"index":%d,"item":%b,"result":%b%b}\n' % (index, item, text.encode(), typed))
                 self._keep(_text_as_json(result, text) if result.is_tagged else text)
             yield result
 

@@ -48,6 +48,11 @@ def max_array_size() -> int:
     return _number("MAX_ARRAY_SIZE", MIN_ARRAY_SIZE, MAX_ARRAY_SIZE)
 
 
+def takes_uploaded_workloads() -> bool:
+    """Whether a run may bring its workload; the setting ``hpc:uploaded_workloads``."""
+    return os.environ.get("UPLOADED_WORKLOADS", "true") == "true"
+
+
 def workloads_overlay() -> str | None:
     """Folder with one more workload, where a file that is not part of the project is run; None on AWS."""
     return os.environ.get("HPC_WORKLOADS_OVERLAY") or None

@@ -57,6 +57,10 @@ class WorkloadChangedError(Exception):
     """The workload's file is not the one that the run was started with: results of both would be mixed."""
 
 
+class UploadedWorkloadError(Exception):
+    """The uploaded files of a workload are not those that the run names, or are not what may be uploaded."""
+
+
 class ItemFailedError(_WorkloadFailedError):
     """A workload raised for one item; the message names its index."""
 

@@ -56,6 +56,8 @@ class RunSettings:
     earlier_sha256s: list[str] = field(default_factory=list)
     # Where the records of run ``redrive_of`` are, if that ended before its Sum; else they are where its Sum noted them.
     earlier_records: dict[str, Any] = field(default_factory=dict)
+    # Whether the workload came with the run: workload_sha256 is then that of its package.
+    is_uploaded: bool = False
 
     @property
     def only_finishes(self) -> bool:
@@ -66,6 +68,11 @@ class RunSettings:
     def versions(self) -> frozenset[str]:
         """SHA-256 of every version of the workload's file that had a part in the run."""
         return frozenset((self.workload_sha256, *self.earlier_sha256s))
+
+    @property
+    def package_sha256(self) -> str | None:
+        """SHA-256 of the package that has the workload, None where the stack has it."""
+        return self.workload_sha256 if self.is_uploaded else None
 
     def write(self, bucket: str) -> None:
         storage.put_json(bucket, run_key(self.name, "run.json"), seals.sealed(asdict(self)))
@@ -104,6 +111,7 @@ def refuse_kept(bucket: str, run: str, started: str) -> str | None:
 _SETTING_TYPES: dict[Any, Any] = {
     str: str,
     int: int,
+    bool: bool,
     float: int | float,
     dict[str, Any]: dict,
     str | None: str | None,
@@ -137,7 +145,7 @@ def settings_now(bucket: str, run: str) -> RunSettings:
         raise ResultFileError(f"s3://{bucket}/{run_key(run, 'run.json')} is broken: {error}") from error
     for each in fields(settings):
         given = getattr(settings, each.name)
-        if not isinstance(given, _SETTING_TYPES[each.type]) or isinstance(given, bool):
+        if not isinstance(given, _SETTING_TYPES[each.type]) or (isinstance(given, bool) and each.type is not bool):
             raise ResultFileError(f"{each.name} in run.json of run {run} must be {each.type}, got {shown(given)}")
     if not all(isinstance(sha256, str) for sha256 in settings.earlier_sha256s):
         raise ResultFileError(

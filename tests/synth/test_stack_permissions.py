@@ -104,7 +104,7 @@ def expected_statements(template: dict[str, Any]) -> dict[str, set[Statement]]:
         },
         role("lambdas.sum.handler"): {
             allow(WRITE_LOGS, log("lambdas.sum.handler")),
-            allow({"s3:GetObject"}, f"{bucket}/runs/*"),
+            allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/workloads/*"),
             allow(
                 PUT,
                 *(f"{bucket}/runs/*/result{end}" for end in (".json", ".bin", ".npy", "s.jsonl")),
@@ -160,6 +160,16 @@ def test_source_buckets_add_just_their_grants(
     assert functions["lambdas.start.handler"]["Properties"]["Environment"]["Variables"]["SOURCE_BUCKETS"] == (
         "data-1,data.2"
     )
+
+
+def test_stack_without_uploaded_workloads_has_none_of_their_rights(synthesize: Callable[..., dict[str, Any]]) -> None:
+    template = synthesize(uploaded_workloads="false")
+    functions = functions_by_handler(template)
+    statements = statements_by_role(template)[role_of(template, functions["lambdas.sum.handler"])]
+    assert not [resource for _, resources, *_ in statements for resource in resources if "uploads" in resource]
+    start = functions["lambdas.start.handler"]["Properties"]["Environment"]["Variables"]
+    assert start["UPLOADED_WORKLOADS"] == "false"
+    assert template["Outputs"]["UploadedWorkloads"]["Value"] == "false"
 
 
 @pytest.mark.parametrize("handler", ["start", "compute", "sum"])

@@ -51,6 +51,7 @@ COMPOSE = {"hpc_stack", "hpc_stack.serverless_hpc", "hpc_stack.stack", "hpc_stac
 FLOORS: dict[str, tuple[set[str], ...]] = {
     "hpc": (
         {"__main__"},
+        {"api"},
         {"cli"},
         {"commands", "testing"},
         {"report"},
@@ -103,7 +104,9 @@ def allowed_in(module: str) -> set[str]:
     packages = set(re.findall(r"^([A-Za-z0-9_]+)", requirements, re.MULTILINE))
     package = module.split(".", maxsplit=1)[0]
     own = packages if module.startswith("lambdas.workloads.") else {"lambdas"} if module == "hpc.testing" else set()
-    return ALLOWED[package] | own
+    # Values of results are read as the handlers write them; the others are extras, imported where they are needed.
+    extras = {"lambdas", "cloudpickle", "numpy", "pandas", "pyarrow"} if module.startswith("hpc.api.") else set()
+    return ALLOWED[package] | own | extras
 
 
 def imports(tree: ast.Module) -> Iterator[str]:

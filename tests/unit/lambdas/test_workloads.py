@@ -122,7 +122,7 @@ def test_load_refuses_a_name_and_lists_the_known_ones(name: str) -> None:
         ("def compute(item) return item", "can't be imported: SyntaxError"),
         (
             "import no_such_module",
-            r"No module named 'no_such_module' \(a workload is one file, .*; packages are named in lambdas/requ",
+            r"No module named 'no_such_module' \(a deployed workload is one file, .*; packages are named in",
         ),
         ("1 / 0", "can't be imported: ZeroDivisionError"),
         ("def combine(a, b): return a", "must define either compute or compute_batch, it defines neither"),

@@ -1,0 +1,258 @@
+"""``hpc.start``, ``hpc.map``, ``hpc.get``, ``hpc.runs``, ``hpc.plan``: from values to runs."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpc.api.functions import package_functions
+from hpc.api.items import items_file
+from hpc.api.places import Place, find_place
+from hpc.api.run import Run
+from hpc.cli import arguments
+from hpc.commands import inputs
+from hpc.commands.starting import new_run_name
+from hpc.commands.uploads import check_source, upload_items, upload_source
+from hpc.contract.back_ends import JOB_BACK_ENDS
+from hpc.errors import LostRunError, NotStartedError
+from hpc.runs.run import find_run, list_executions
+from hpc.runs.run_summary import write_note
+from hpc.targets.client import Target, explained
+from hpc.targets.home import Home
+from hpc.targets.workload_file import WorkloadFile, check_workload, read_workload, workload_name
+from hpc.targets.workload_package import WorkloadPackage
+
+if TYPE_CHECKING:
+    import boto3
+
+Workload = str | Path | Callable[..., Any]
+
+
+def start(
+    workload: Workload,
+    *,
+    size: int | None = None,
+    items: Any = None,
+    source: str | Path | None = None,
+    combine: Callable[..., Any] | None = None,
+    finish: Callable[..., Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    batch_size: int | None = None,
+    max_concurrency: int | None = None,
+    tolerated_failure_percentage: float | None = None,
+    back_end: str | None = None,
+    name: str | None = None,
+    note: str | None = None,
+    aws: bool | str = False,
+    session: "boto3.Session | None" = None,
+    assembly: str | Path | None = None,
+) -> Run:
+    """Start a run and return at once.
+
+    Parameters
+    ----------
+    workload
+        A function of one item, the name of a workload that the stack has, or the path of a file or folder of one's
+        own.  Functions, files and folders travel with the run.
+    size, items, source
+        One of them: the items 0 to size - 1; an iterable, a pandas frame, a .jsonl, .csv or .parquet file or an
+        ``s3://`` place; a folder, or ``s3://bucket/prefix``, with one item a file.
+    combine, finish
+        Beside a function: what makes one of two results, and what is made of all.
+    params
+        What every call gets that asks for ``params``; JSON.
+    batch_size, max_concurrency, tolerated_failure_percentage, back_end
+        As in the execution input (README, "Execution input").
+    name, note
+        Of the run.
+    aws
+        True for the deployed stack that cdk.json names, or the name of one; False for this machine.
+    session
+        Of boto3, for the deployed stack.
+    assembly
+        Cloud assembly to serve on this machine, None for that of the project's sources.
+
+    Raises
+    ------
+    NotStartedError
+        If something is not what is allowed: nothing was started.
+    """
+    home = Home.from_environment()
+    is_on_aws = bool(aws) or session is not None
+    package, workload_named = _read(workload, combine, finish, home, is_on_aws=is_on_aws, assembly=assembly)
+    given = {
+        "workload": workload_named,
+        "uploaded_workload": package.sha256 if package is not None else None,
+        "params": dict(params) if params is not None else None,
+        "batch_size": batch_size,
+        "max_concurrency": max_concurrency,
+        "tolerated_failure_percentage": tolerated_failure_percentage,
+        "back_end": back_end,
+    }
+    if sum(each is not None for each in (size, items, source)) != 1:
+        raise NotStartedError("give exactly one of size, items and source")
+    if isinstance(items, range) and items == range(len(items)):
+        size, items = len(items), None
+    checked = {key: _checked(key, value) for key, value in given.items() if value is not None}
+    if size is not None:
+        checked["size"] = _checked("size", size)
+    folder = check_source(str(source)) if source is not None else None
+    run_name = _run_name(name)
+    has_jobs = back_end in JOB_BACK_ENDS
+    with tempfile.TemporaryDirectory(prefix="hpc-") as temporary:
+        file = items_file(items, Path(temporary)) if items is not None else None
+        place = find_place(aws, session, assembly)
+        target = place.target(has_jobs=has_jobs)
+        if package is not None:
+            package.upload(target)
+        if file is not None:
+            checked["items"] = file if isinstance(file, str) else upload_items(target, run_name, file)
+        if source is not None:
+            checked["source"] = str(source) if folder is None else upload_source(target, run_name, folder)
+    if note is not None:
+        with explained(NotStartedError, "keeping the note"):
+            write_note(target, run_name, note)
+    return _started(place, target, run_name, checked, has_jobs=has_jobs)
+
+
+def _started(place: Place, target: Target, name: str, given: dict[str, Any], *, has_jobs: bool) -> Run:
+    with explained(NotStartedError, "the run was not started"):
+        answer = target.stepfunctions.start_execution(
+            stateMachineArn=target.state_machine_arn, name=name, input=json.dumps(given, separators=(",", ":"))
+        )
+    return Run(name, str(answer["executionArn"]), place, has_jobs, is_new=True)
+
+
+def map(workload: Workload, **options: Any) -> Run:  # noqa: A001 - read as hpc.map
+    """Start a run, as :func:`start` does: ``hpc.map(area, size=1000, combine=add).result``."""
+    return start(workload, **options)
+
+
+def get(
+    run: str = "latest",
+    *,
+    aws: bool | str = False,
+    session: "boto3.Session | None" = None,
+    assembly: str | Path | None = None,
+) -> Run:
+    """Return a run that was started earlier, by whom and how it may be.
+
+    Parameters
+    ----------
+    run
+        ``latest``, or the name of a run, the end of it, or its ARN.
+
+    Raises
+    ------
+    NotStartedError
+        If there is none such.
+    """
+    place = find_place(aws, session, assembly)
+    arn = find_run(place.target(only_looks=True), run)
+    return Run(arn.rpartition(":")[2], arn, place)
+
+
+def runs(
+    *,
+    limit: int = 20,
+    aws: bool | str = False,
+    session: "boto3.Session | None" = None,
+    assembly: str | Path | None = None,
+) -> list[Run]:
+    """Return the latest runs, the last one first."""
+    place = find_place(aws, session, assembly)
+    target = place.target(only_looks=True)
+    with explained(LostRunError, "listing the runs"):
+        listed = list_executions(target, [target.state_machine_arn], limit=limit)
+        return [Run(each["name"], each["executionArn"], place) for each in listed]
+
+
+def plan(
+    workload: Workload | None = None,
+    *,
+    size: int,
+    seconds: float | None = None,
+    sample: int | None = None,
+    params: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Return what a run would cost on AWS and how long it would take, as ``hpc plan --output json`` says it.
+
+    Parameters
+    ----------
+    workload
+        What ``sample`` measures: a function, a name, or a file.
+    seconds, sample
+        One of them: seconds of an item on one vCPU, or how many items to run on this machine and measure.
+    options
+        The others of ``hpc plan``, with ``_`` for ``-``: ``memory_mib=2048``.
+
+    Raises
+    ------
+    NotStartedError
+        If something is not what is allowed.
+    """
+    from hpc.api.planning import estimate  # noqa: PLC0415 - few programs plan
+
+    return estimate(workload, size=size, seconds=seconds, sample=sample, params=params, options=options)
+
+
+def _read(
+    workload: Workload,
+    combine: Callable[..., Any] | None,
+    finish: Callable[..., Any] | None,
+    home: Home,
+    *,
+    is_on_aws: bool,
+    assembly: str | Path | None,
+) -> tuple[WorkloadPackage | None, str]:
+    """Return what the run brings to compute with, and the name of the workload."""
+    if callable(workload):
+        parts = {"compute": workload, "combine": combine, "finish": finish}
+        package = package_functions({part: each for part, each in parts.items() if each is not None})
+        return package, package.name
+    if combine is not None or finish is not None:
+        raise NotStartedError("combine and finish go with a function: a file defines its own")
+    named = str(workload)
+    if not is_on_aws:
+        check_workload(named, home, Path(assembly) if assembly is not None else None)
+    read = read_workload(named, home, on_aws=is_on_aws)
+    if isinstance(read, WorkloadFile):
+        read = WorkloadPackage(read.name, {f"{read.name}.py": read.source}, named)
+    return read, str(workload_name(named))
+
+
+def _checked(key: str, value: Any) -> Any:
+    """Return a part of the execution input.
+
+    Raises
+    ------
+    NotStartedError
+        If Start would refuse it, or JSON can't hold it.
+    """
+    limits = {"size": (0, 2**53), "batch_size": (1, 2**53), "max_concurrency": (1, 10_000)}
+    if key in limits:
+        low, high = limits[key]
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise NotStartedError(f"{key} must be an integer from {low:,} to {high:,}, got {value!r:.100}")
+    if key == "tolerated_failure_percentage" and not (isinstance(value, int | float) and 0 <= value <= 100):
+        raise NotStartedError(f"{key} must be a number from 0 to 100, got {value!r:.100}")
+    if key == "back_end" and value not in ("lambda", *JOB_BACK_ENDS):
+        raise NotStartedError(f"back_end must be one of lambda, {', '.join(JOB_BACK_ENDS)}, got {value!r:.100}")
+    if key == "params":
+        try:
+            text = json.dumps(value, allow_nan=False)
+            inputs.parse_json(text)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise NotStartedError(f"params must be JSON: {error}") from error
+    return value
+
+
+def _run_name(name: str | None) -> str:
+    if name is None:
+        return new_run_name()
+    try:
+        return arguments.run_name(name)
+    except Exception as error:
+        raise NotStartedError(f"name {error}") from error

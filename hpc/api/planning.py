@@ -1,0 +1,52 @@
+"""``hpc.plan``: the estimate of ``hpc plan`` as values."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpc.api.functions import package_functions
+from hpc.cli.main import build_parser
+from hpc.commands.plan import estimate as estimate_args
+from hpc.errors import NotStartedError
+from hpc.planning.table import to_json
+
+if TYPE_CHECKING:
+    from hpc.api.calls import Workload
+
+
+def estimate(
+    workload: "Workload | None",
+    *,
+    size: int,
+    seconds: float | None,
+    sample: int | None,
+    params: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the plan; see :func:`hpc.api.calls.plan`."""
+    if (seconds is None) == (sample is None):
+        raise NotStartedError("give exactly one of seconds and sample")
+    with tempfile.TemporaryDirectory(prefix="hpc-") as folder:
+        if callable(workload):
+            workload = _written(package_functions({"compute": workload}).files, Path(folder))
+        given = {"size": size, "seconds": seconds, "sample": sample, "workload": workload, **options}
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
+        words += [f"--params={json.dumps(dict(params))}"] if params is not None else []
+        try:
+            args = build_parser().parse_args(["plan", *words])
+        except SystemExit as error:
+            raise NotStartedError("an option of plan is not what is allowed: see above") from error
+        made, computation, prices, notes = estimate_args(args)
+        value: dict[str, Any] = json.loads(to_json(made, computation, prices, notes))
+        return value
+
+
+def _written(files: Mapping[str, bytes], folder: Path) -> Path:
+    """Write the one file of a function to a folder; return its path."""
+    if len(files) != 1:
+        raise NotStartedError("a sample can be taken of a function that needs no other file: give seconds")
+    [(name, content)] = files.items()
+    (folder / name).write_bytes(content)
+    return folder / name

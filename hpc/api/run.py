@@ -1,0 +1,284 @@
+"""A run as an object: what the commands say about one, as values."""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpc.api import saving
+from hpc.api.places import Place
+from hpc.api.values import ItemResult, read_result, read_results
+from hpc.commands.logs import log_lines
+from hpc.commands.next_steps import first_failures
+from hpc.commands.progress import open_view
+from hpc.commands.redrive import given_to, redrive_run
+from hpc.commands.render import render_failure
+from hpc.commands.versions import choose_version
+from hpc.contract.back_ends import JOB_BACK_ENDS
+from hpc.errors import LostRunError, NotStartedError, RunFailedError, UnansweredError
+from hpc.runs import run as runs
+from hpc.runs.failed_items import FailedItem, FailedItems
+from hpc.runs.failures import describe_error, details_of, reported
+from hpc.runs.overview import OverviewReader
+from hpc.runs.watch import Counts, Ended, Seen, Watch
+from hpc.targets.client import Target, explained
+
+if TYPE_CHECKING:
+    import pandas
+
+ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, in batches of items; all are 0 before the first batch is formed."""
+
+    batches: int
+    done: int
+    failed: int
+    running: int
+
+
+@dataclass
+class Run:
+    """A run on this machine or on AWS; ``hpc.start``, ``hpc.map`` and ``hpc.get`` return one.
+
+    Attributes
+    ----------
+    name : str
+        By which ``hpc.get`` and the commands find it again.
+    arn : str
+        Of its execution.
+    """
+
+    name: str
+    arn: str
+    place: Place = field(repr=False)
+    has_jobs: bool = field(default=False, repr=False)
+    redrive_count: int = field(default=0, repr=False)
+    is_new: bool = field(default=False, repr=False)
+    _ended: Ended | None = field(default=None, repr=False)
+
+    @property
+    def status(self) -> str:
+        """RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED."""
+        return self._look().status
+
+    def wait(self, timeout: float | None = None) -> "Run":
+        """Return the run when it has ended, whatever with; progress goes to stderr.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most, None for no limit.
+
+        Raises
+        ------
+        TimeoutError
+            If it has not ended by then; it goes on.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+
+        def check(counts: Counts | None, seconds: float) -> None:
+            view.show(counts, seconds)
+            if until is not None and time.monotonic() > until:
+                raise TimeoutError(f"{self.name} has not ended after {timeout:g} s; it goes on")
+
+        while self._ended is None:
+            with open_view() as view:
+                try:
+                    self._ended = self._watch().wait(check)
+                except UnansweredError:
+                    if not self._target().is_guest:
+                        raise
+        return self
+
+    @property
+    def result(self) -> Any:
+        """The result as the workload returned it; waits for it.
+
+        JSON values, arrays, tuples and bytes are what they were.  Without ``combine`` and ``finish`` it is the list
+        of all results, None for an item that failed: ``results()`` yields them one by one.
+
+        Raises
+        ------
+        RunFailedError
+            If the run has no result, with the traceback of the workload.
+        """
+        return read_result(self._run(), self._output())
+
+    def results(self) -> Iterator[ItemResult]:
+        """Yield index, item and result of every item in their order, a line in memory at a time; waits.
+
+        Raises
+        ------
+        RunFailedError
+            If the run has no result.
+        LostRunError
+            If the workload has ``combine``, so that no results of single items are kept.
+        """
+        return read_results(self._run(), self._output())
+
+    def progress(self) -> Progress:
+        """Return how far the run is."""
+        seen = self._look()
+        counts = Counts.of(seen.map_run["itemCounts"]) if seen.map_run else Counts(0, 0, 0, 0)
+        return Progress(counts.total, counts.done, counts.failed, counts.running)
+
+    def stop(self) -> None:
+        """Stop the run; one that has ended stays as it is."""
+        target = self._target()
+        with explained(LostRunError, f"stopping {self.name}"):
+            if self._look().status == "RUNNING":
+                target.stepfunctions.stop_execution(executionArn=self.arn, cause="stopped by Run.stop")
+
+    def redrive(self, workload: str | None = None, *, only_finish: bool = False, back_end: str | None = None) -> "Run":
+        """Go on with a run that has no result, or compute the failed items of one; return the run to wait for.
+
+        Parameters
+        ----------
+        workload
+            File or folder with the mended workload, for what has no result yet.
+        only_finish
+            Whether nothing is computed, and only ``combine`` and ``finish`` run again.
+        back_end
+            What computes the failed items of a run that came to its end, as before if None.
+
+        Raises
+        ------
+        NotStartedError
+            If there is nothing to redrive, or it can't be.
+        """
+        args = argparse.Namespace(
+            workload=workload, only_finish=only_finish, back_end=back_end, aws=not self.place.is_local
+        )
+        args.stack_name, args.output = getattr(self.place, "stack_name", None), "text"
+        has_jobs = self.has_jobs or back_end in JOB_BACK_ENDS
+        run = runs.Run(self.place.target(has_jobs=has_jobs), self.arn)
+        version = choose_version(args, self.place.home, run, run.settings or given_to(run))
+        if version.overlay is not None and run.target.is_local:
+            raise NotStartedError(
+                f"{self.name} has a file that hpc run was given: hpc redrive {self.name} goes on with it"
+            )
+        followed = redrive_run(args, self.place.home, run, version)
+        return Run(
+            followed.name,
+            followed.arn,
+            self.place,
+            has_jobs,
+            redrive_count=followed.redrive_count,
+            is_new=followed.redrive_count == 0,
+        )
+
+    def failures(self) -> Iterator[FailedItem]:
+        """Yield every failed item: index, input, error, cause, traceback."""
+        return iter(FailedItems(self._run(), self._look()))
+
+    def logs(self, index: int | None = None) -> Iterator[str]:
+        """Yield what was logged during the run, or while the batch of one item was computed."""
+        return log_lines(self._run(), index)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the results as a frame, a row an item: ``index``, ``item`` and ``result``.
+
+        An item or result that is a dict has a column for each of its keys instead.  Needs pandas.
+        """
+        return saving.to_pandas(self.results())
+
+    def save(self, path: str | Path) -> Path:
+        """Write the results to a new file: .jsonl, .csv, .parquet or .npy; return its path.
+
+        .csv and .parquet have the columns of ``to_pandas``, .npy the array of all results, or the result of the run
+        where there is no result of single items.  All but .npy are streamed.
+
+        Raises
+        ------
+        NotStartedError
+            If the file is there, has another suffix, or a result does not fit in it.
+        """
+        return saving.save(self, Path(path))
+
+    @property
+    def cost(self) -> float:
+        """What the run has cost so far in USD; of a run on this machine, what it would have cost on AWS.
+
+        Raises
+        ------
+        LostRunError
+            If that can't be told.
+        """
+        overview = OverviewReader(self._run()).read(is_last=True)
+        if overview.usd is None:
+            raise LostRunError(f"the cost of {self.name} is not known: {overview.spent}")
+        return overview.usd
+
+    def report(self, path: str | Path = "report.html") -> Path:
+        """Write the run's report, one HTML file; return its path."""
+        from hpc.commands.report import write_report  # noqa: PLC0415 - most programs write none
+
+        write_report(self._run(), str(path))
+        return Path(path)
+
+    def _target(self) -> Target:
+        return self.place.target(has_jobs=self.has_jobs, only_looks=True)
+
+    def _run(self) -> runs.Run:
+        return runs.Run(self._target(), self.arn)
+
+    def _watch(self) -> Watch:
+        return Watch(
+            self._target(),
+            self.arn,
+            redrive_count=self.redrive_count,
+            is_new=self.is_new,
+            stack_name=getattr(self.place, "stack_name", None),
+        )
+
+    def _look(self) -> Seen:
+        if self._ended is not None:
+            return self._ended
+        try:
+            seen = self._watch().look()
+        except UnansweredError:
+            seen = self._watch().look()
+        if seen.status != "RUNNING":
+            self._ended = Ended(seen.execution, seen.map_run)
+        return seen
+
+    def _output(self) -> dict[str, Any]:
+        """Wait; return what Sum returned.
+
+        Raises
+        ------
+        RunFailedError
+            If it came to none.
+        """
+        self.wait()
+        assert self._ended is not None
+        if self._ended.status != "SUCCEEDED":
+            raise self._failure(self._ended)
+        output = json.loads(self._ended.execution["output"])
+        return output if isinstance(output, dict) else {}
+
+    def _failure(self, ended: Ended) -> RunFailedError:
+        execution = ended.execution
+        error, cause = execution.get("error"), execution.get("cause")
+        items = first_failures(self._run(), ended)
+        if items:
+            first = items[0]
+            summary = f"{render_failure(ended)}; item {first.index}: {describe_error(first.error, first.cause)}"
+            return RunFailedError(
+                summary, error_type=first.error, message=first.cause, traceback=first.traceback, index=first.index
+            )
+        details = details_of(error, cause)
+        name, message = reported(error or ended.status, cause or "")
+        return RunFailedError(
+            render_failure(ended),
+            error_type=str(details.get("error_type", name)),
+            message=str(details.get("message", message)),
+            traceback=str(details.get("traceback", "")),
+            index=details.get("index"),
+        )

@@ -1,0 +1,185 @@
+"""Workloads that a run brings: from a file, a folder or sources to a zip at ``uploads/workloads/<sha256>/``.
+
+The zip of the same files is the same one, byte for byte, and so has the same hash.
+"""
+
+import ast
+import hashlib
+import io
+import os
+import stat
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hpc.errors import NotStartedError
+from hpc.files import is_file
+from hpc.targets.client import Target, explained
+
+# As the handlers have them, in lambdas.batch.workload_package.
+MAX_PACKED_BYTES = 50 * 1024 * 1024
+MAX_UNPACKED_BYTES = 250 * 1024 * 1024
+MAX_FILES = 10_000
+# A zip knows no earlier one.
+TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+MODE = stat.S_IFREG | 0o644
+LEFT_OUT = frozenset({"__pycache__", ".git", ".hpc", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache"})
+
+
+@dataclass(frozen=True)
+class WorkloadPackage:
+    """The files of a workload as they were when they were read; ``<name>.py`` is the workload."""
+
+    name: str
+    files: Mapping[str, bytes]
+    # What messages call it.
+    origin: str
+
+    @cached_property
+    def data(self) -> bytes:
+        """The zip.
+
+        Raises
+        ------
+        NotStartedError
+            If it is too long, or has too many files.
+        """
+        size_bytes = sum(map(len, self.files.values()))
+        if size_bytes > MAX_UNPACKED_BYTES:
+            raise self._too_long(size_bytes, MAX_UNPACKED_BYTES, "unpacked")
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as package:
+            for name, content in sorted(self.files.items()):
+                member = zipfile.ZipInfo(name, TIMESTAMP)
+                member.compress_type = zipfile.ZIP_DEFLATED
+                member.external_attr = MODE << 16
+                member.create_system = 3  # Unix, whatever makes it
+                package.writestr(member, content)
+        data = buffer.getvalue()
+        if len(data) > MAX_PACKED_BYTES:
+            raise self._too_long(len(data), MAX_PACKED_BYTES, "packed")
+        return data
+
+    def _too_long(self, size_bytes: int, limit: int, how: str) -> NotStartedError:
+        largest = max(self.files, key=lambda name: len(self.files[name]))
+        return NotStartedError(
+            f"{self.origin} may have {limit // 1024**2} MB {how}, it has {size_bytes / 1024**2:.1f} MB "
+            f"(its largest file is {largest}): put large data in S3, and its keys in the items or params"
+        )
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    def upload(self, target: Target) -> None:
+        """Put the package where the run looks for it; again, too, because objects there expire.
+
+        Raises
+        ------
+        NotStartedError
+            If the stack takes none, or that fails.
+        """
+        if target.outputs.get("UploadedWorkloads") == "false":
+            raise NotStartedError(
+                f"{self.origin}: the stack takes no uploaded workload, because its setting hpc:uploaded_workloads is "
+                "false; it runs what was deployed"
+            )
+        with explained(NotStartedError, f"uploading {self.origin}"):
+            key = f"uploads/workloads/{self.sha256}/package.zip"
+            target.s3.put_object(Bucket=target.bucket, Key=key, Body=self.data)
+
+
+def package_of_file(path: Path, name: str, source: bytes, origin: str) -> WorkloadPackage:
+    """Return a workload's file with the modules beside it that it imports, and those that they import."""
+    return WorkloadPackage(name, {f"{name}.py": source, **modules_beside(path.parent, [source])}, origin)
+
+
+def package_of_folder(folder: Path, name: str, origin: str) -> WorkloadPackage:
+    """Return all files below a folder, of which ``<name>.py`` is the workload.
+
+    Raises
+    ------
+    NotStartedError
+        If one can't be read, or is a link that leaves the folder.
+    """
+    files: dict[str, bytes] = {}
+    size_bytes = 0
+    for path in _files_below(folder, origin):
+        key = path.relative_to(folder).as_posix()
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise NotStartedError(f"{origin} holds a link that leaves the folder: {path}")
+        if "\\" in key or ":" in key:
+            raise NotStartedError(f"{origin} holds a file whose name has a \\ or a colon, which can't travel: {path}")
+        try:
+            size_bytes += path.stat().st_size
+            files[key] = b"" if size_bytes > MAX_UNPACKED_BYTES else path.read_bytes()
+        except OSError as error:
+            raise NotStartedError(f"{origin} holds a file that can't be read: {error}") from error
+        if size_bytes > MAX_UNPACKED_BYTES:
+            limit = MAX_UNPACKED_BYTES // 1024**2
+            raise NotStartedError(
+                f"{origin} may have {limit} MB unpacked, it has more (seen at {key}): put large data in S3, and "
+                "its keys in the items or params"
+            )
+    if len(files) > MAX_FILES:
+        raise NotStartedError(f"{origin} may have {MAX_FILES:,} files, it has {len(files):,}")
+    return WorkloadPackage(name, files, origin)
+
+
+def _files_below(folder: Path, origin: str) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise NotStartedError(f"{origin} holds a folder that can't be read: {error}") from error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(each for each in folders if each not in LEFT_OUT)
+        for each in folders:
+            if Path(parent, each).is_symlink():
+                raise NotStartedError(f"{origin} holds a link to a folder, which is not followed: {Path(parent, each)}")
+        for name in sorted(names):
+            path = Path(parent, name)
+            if not path.is_file():
+                raise NotStartedError(f"{origin} holds something that is not a file: {path}")
+            if path.suffix != ".pyc":
+                yield path
+
+
+def modules_beside(folder: Path, sources: list[bytes]) -> dict[str, bytes]:
+    """Return the modules and packages of a folder that sources import, and those that these import in turn."""
+    found: dict[str, bytes] = {}
+    waiting = [name for source in sources for name in imported_names(source)]
+    while waiting:
+        name = waiting.pop().partition(".")[0]
+        for file in _module_files(folder, name):
+            key = file.relative_to(folder).as_posix()
+            if key not in found:
+                found[key] = file.read_bytes()
+                if file.suffix == ".py":
+                    waiting += imported_names(found[key])
+    return found
+
+
+def _module_files(folder: Path, name: str) -> Iterator[Path]:
+    if not name.isidentifier() or name in sys.stdlib_module_names:
+        return
+    if is_file(folder / f"{name}.py"):
+        yield folder / f"{name}.py"
+    elif is_file(folder / name / "__init__.py"):
+        yield from _files_below(folder / name, f"the package {folder / name}")
+
+
+def imported_names(source: bytes) -> list[str]:
+    """Return the dotted names that a source imports, wherever in it; none of what is not Python."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.append(node.module)
+    return names

@@ -1,0 +1,183 @@
+"""`import hpc`: functions and files through the synthesized machine, as values."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from aws_commands import deployed
+from hpc_commands import assembly
+
+import hpc
+from hpc.api.places import find_place
+from hpc.errors import NotStartedError, RunFailedError
+
+BASE = 10
+
+
+def scaled(item: int) -> Any:
+    return np.full((2, 2), item + BASE, "<i2")
+
+
+def pair(item: int) -> Any:
+    return (item, np.float32(item) / 2, b"x" * item)
+
+
+def added(a: Any, b: Any) -> Any:
+    return a + b
+
+
+def three_fails(item: int) -> int:
+    if item == 3:
+        raise ValueError("not three")
+    return item
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home whose server is this test's process's."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "HPC_"))]:
+            patch.delenv(name)
+        patch.setenv("HPC_HOME", str(folder))
+        yield folder
+        place = find_place(assembly=assembly())
+        assert hasattr(place, "close")
+        place.close()
+
+
+def test_map_gives_what_the_functions_returned() -> None:
+    run = hpc.map(scaled, size=3, combine=added, assembly=assembly())
+    assert run.result.dtype == np.dtype("<i2")
+    assert (run.result == np.full((2, 2), 33)).all()
+    assert run.status == "SUCCEEDED"
+    assert run.progress().done == 3
+    assert run.cost >= 0
+
+
+def test_results_keep_their_types_without_combine() -> None:
+    run = hpc.map(pair, items=(item for item in [0, 2]), assembly=assembly())
+    expected = [(0, np.float32(0), b""), (2, np.float32(1), b"xx")]
+    assert run.result == expected
+    assert [(each.index, each.item, each.result) for each in run.results()] == [
+        (0, 0, expected[0]),
+        (1, 2, expected[1]),
+    ]
+    assert {type(each) for each in run.result[1]} == {int, np.float32, bytes}
+
+
+def test_failure_is_an_exception_with_the_remote_traceback() -> None:
+    run = hpc.start(three_fails, size=5, assembly=assembly())
+    with pytest.raises(RunFailedError, match="item 3: ValueError: not three") as caught:
+        _ = run.result
+    assert (caught.value.error_type, caught.value.index) == ("ValueError", 3)
+    assert 'raise ValueError("not three")' in caught.value.traceback
+    assert [each.index for each in run.failures()] == [3]
+    assert hpc.get(assembly=assembly()).name == run.name
+    assert run.name in [each.name for each in hpc.runs(assembly=assembly())]
+
+
+def test_tolerated_failure_is_mended_by_a_redrive(tmp_path: Path) -> None:
+    file = tmp_path / "mended.py"
+    file.write_text("def compute(item):\n    if item == 1: raise KeyError(item)\n    return item\n")
+    run = hpc.start(str(file), size=3, tolerated_failure_percentage=50, assembly=assembly())
+    assert run.result == [0, None, 2]
+    file.write_text("def compute(item):\n    return item * 10\n")
+    assert run.redrive(str(file)).result == [0, 10, 2]
+
+
+def test_results_are_saved_in_every_form(tmp_path: Path) -> None:
+    run = hpc.map(three_fails, size=3, assembly=assembly())
+    assert run.save(tmp_path / "out.csv").read_text().split() == ["index,item,result", "0,0,0", "1,1,1", "2,2,2"]
+    lines = run.save(tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["result"] for line in lines] == [0, 1, 2]
+    assert np.load(run.save(tmp_path / "out.npy")).tolist() == [0, 1, 2]
+    with pytest.raises(NotStartedError, match="is there"):
+        run.save(tmp_path / "out.csv")
+    with pytest.raises(NotStartedError, match=r"ends in \.jsonl, \.csv, \.parquet, \.npy"):
+        run.save(tmp_path / "out.xls")
+    assert run.report(tmp_path / "report.html").read_text().startswith("<!")
+
+
+def test_folder_with_modules_and_data_is_a_workload(tmp_path: Path) -> None:
+    folder = tmp_path / "grid"
+    folder.mkdir()
+    (folder / "workload.py").write_text(
+        "from pathlib import Path\nimport beside\nN = int((Path(__file__).parent / 'n.txt').read_text())\n"
+        "def compute(item): return item * beside.FACTOR + N\n"
+    )
+    (folder / "beside.py").write_text("FACTOR = 10\n")
+    (folder / "n.txt").write_text("1")
+    assert hpc.start(folder, size=3, assembly=assembly()).result == [1, 11, 21]
+
+
+def test_function_runs_on_aws_without_a_deployment(tmp_path: Path) -> None:
+    with deployed(tmp_path, assembly()) as stack, pytest.MonkeyPatch.context() as patch:
+        stack.set_up(patch)
+        assert hpc.map(scaled, size=2, combine=added, aws=True).result.tolist() == [[21, 21], [21, 21]]
+        file = tmp_path / "mine.py"
+        file.write_text("import beside\ndef compute(item): return beside.twice(item)\n")
+        (tmp_path / "beside.py").write_text("def twice(x): return 2 * x\n")
+        done = stack("run", "--size", "3", "--workload", str(file), "--output", "json")
+        assert json.loads(json.loads(done.stdout)["output"]["result"]) == [0, 2, 4]
+
+
+def test_threads_share_the_server() -> None:
+    results: dict[int, Any] = {}
+
+    def compute(size: int) -> None:
+        results[size] = hpc.map(three_fails, size=size, assembly=assembly()).result
+
+    threads = [threading.Thread(target=compute, args=(size,)) for size in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {1: [0], 2: [0, 1], 3: [0, 1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": -1}, "size must be an integer from 0"),
+        ({"size": 1, "items": [1]}, "exactly one of size, items and source"),
+        ({"items": [(1, 2)]}, r"item 0 can't travel: JSON has no tuple, got \(1, 2\): make it list"),
+        ({"items": [float("nan")]}, "item 0 can't travel"),
+        ({"size": 1, "back_end": "cloud"}, "back_end must be one of lambda"),
+        ({"size": 1, "params": {"a": object()}}, "params must be JSON"),
+        ({"size": 1, "name": "latest"}, "name must be 3 to 80"),
+        ({"items": "a.xls"}, "items must be a file that ends in"),
+        ({"items": 3}, "items must be an iterable, a frame or a file"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_before_anything_starts(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(NotStartedError, match=message):
+        hpc.start(three_fails, assembly=assembly(), **options)
+
+
+@pytest.mark.parametrize("end", ["", "os._exit(0)", "raise SystemExit(0)", "os.kill(os.getpid(), 9)"])
+def test_the_end_of_the_program_leaves_no_process(tmp_path: Path, end: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import hpc, os, sys, time\n"
+        "def area(item): return item\n"
+        "def slow(item): time.sleep(600)\n"
+        f"assert hpc.map(area, size=2, assembly={str(assembly())!r}).result == [0, 1]\n"
+        f"hpc.start(slow, size=1, assembly={str(assembly())!r})\n"
+        f"{end}\n"
+    )
+    environment = {**os.environ, "HPC_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    # Whoever serves a home holds its lock: this waits for the end.
+    waited = subprocess.run(["flock", str(tmp_path / "home" / "server.lock"), "true"], timeout=60, check=False)
+    assert waited.returncode == 0
