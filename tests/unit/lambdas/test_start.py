@@ -159,6 +159,7 @@ def test_start_writes_settings_for_the_other_handlers(pipeline: Any) -> None:
         "array_size": 0,
         "redrive_of": None,
         "earlier_sha256s": [],
+        "is_uploaded": False,
         "earlier_records": {},
         "started": "",
     }
