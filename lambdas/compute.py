@@ -56,7 +56,7 @@ def settings_of(run: str) -> RunSettings:
     bucket = environment.results_bucket()
     settings = read_settings(bucket, run)
     try:
-        workloads.load_unchanged(settings.workload, settings.workload_sha256)
+        workloads.load_for(settings)
     except WorkloadChangedError:
         read_settings.cache_clear()
         settings = read_settings(bucket, run)
