@@ -15,7 +15,7 @@ from lambdas.results.records import check_parts
 from lambdas.run_files import checksums as seals
 from lambdas.run_files import environment, json_text
 from lambdas.run_files.errors import InvalidEventError, WorkloadChangedError
-from lambdas.run_files.runs import Batch, RunSettings, read_settings
+from lambdas.run_files.runs import Batch, RunSettings, read_settings, settings_now
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
@@ -55,6 +55,8 @@ def settings_of(run: str) -> RunSettings:
     """
     bucket = environment.results_bucket()
     settings = read_settings(bucket, run)
+    if settings.is_uploaded:
+        return settings_now(bucket, run)  # the package from before is there still
     try:
         workloads.load_for(settings)
     except WorkloadChangedError:
