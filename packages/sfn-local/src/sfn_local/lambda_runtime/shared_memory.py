@@ -7,7 +7,7 @@ import importlib
 import sys
 from typing import Any
 
-# Begins the line that the log has of it; hpc.shared_memory looks for it.
+# Begins the line in the log: a reader of the log finds the note by it.
 NOTE = "NOTE /dev/shm:"
 
 
