@@ -47,6 +47,7 @@ CHILDREN_PER_SLOT = 4
 START_AND_SUM_SECONDS = 3_600
 
 ECR_HOST = ".dkr.ecr."
+EMAIL = r"|[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z]{2,63}"
 IMAGE = r"|[a-z0-9][A-Za-z0-9._:/-]{0,250}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})"
 
 
@@ -97,6 +98,8 @@ class HpcConfig:
     source_buckets: tuple[str, ...] = setting((), Names(BUCKET_NAME, "names of S3 buckets"))
     kms: bool = setting(False, SWITCH)
     tags: tuple[tuple[str, str], ...] = setting((), Tags())
+    alarms: bool = setting(False, SWITCH)
+    notify_email: str = setting("", Text(EMAIL, "an e-mail address, or nothing"))
     source_kms_keys: tuple[str, ...] = setting((), Names(KMS_KEY_ARN, "ARNs of KMS keys"))
 
     batch: bool = setting(False, SWITCH)

@@ -25,6 +25,8 @@ def acknowledge_serverless(stack: Construct) -> None:
             "event is dropped that a queue could keep",
             "Serverless-LambdaTracing": "the machine's own trace has every invocation; segments within functions "
             "would cost more than they tell",
+            "Serverless-SNSRedrivePolicy": "an e-mail that was not delivered is of no use later: alarms in the "
+            "console and hpc runs still say what it said",
             "Serverless-EventBusDLQ": "an event is of use while its task waits, is tried for two hours, and what is "
             "lost the task's heartbeat ends",
         },

@@ -57,6 +57,9 @@ class MapReduce(Construct):
     state_machine : sfn.StateMachine
         Execution input ``{"size": int}``; execution output ``{"result": str, "total_sum": str, "count": int, ...}``.
 
+    log_group : logs.ILogGroup
+        Has every event of executions and their children, without data.
+
     Raises
     ------
     ValueError
@@ -113,6 +116,9 @@ class MapReduce(Construct):
             log_retention=log_retention,
             timeout_seconds=run_timeout_seconds,
         )
+        log_group = self.node.find_child("Logs")
+        assert isinstance(log_group, logs.LogGroup)
+        self.log_group = log_group
         if express:
             self._take_redriving_away()
         allow_key_of_objects(self.state_machine, results_bucket, reads=True, writes=True)

@@ -23,6 +23,7 @@ from hpc_stack.job_events import JobEvents
 from hpc_stack.job_tasks import JobTasks, JobTimes
 from hpc_stack.layer import define_layer
 from hpc_stack.map_reduce import RESULT_WRITER_FLAG, MapReduce
+from hpc_stack.monitoring import Alarms, Notices
 from hpc_stack.network import JobNetwork
 from hpc_stack.orchestrator import Orchestrator
 from hpc_stack.sources import SOURCES, layer_cache
@@ -102,6 +103,8 @@ class ServerlessHpc(Construct):
         own = (None if each is None else Path(each) for each in (workloads, requirements))
         with staged_sources(SOURCES, *own) as sources:
             self._define_parts(sources)
+        if self._config.alarms or self._config.notify_email:
+            self._define_monitoring()
         if self.key is not None:
             encrypt_logs_and_machines(self, self.key, self._answering_roles())
         for tag, value in self._config.tags:
@@ -148,6 +151,23 @@ class ServerlessHpc(Construct):
         if jobs is not None:
             self._job_events = self._define_job_events(jobs, machines)
             jobs.batch_jobs.allow_answers(list(machines.values()))
+
+    def _define_monitoring(self) -> None:
+        started = [self.state_machine]
+        started += [self.orchestrator.complex_orchestrator] if self.orchestrator is not None else []
+        notices = Notices(self, "Notices", email=self._config.notify_email, key=self.key, machines=started)
+        if not self._config.alarms:
+            return
+        everything = self.node.find_all()
+        Alarms(
+            self,
+            "Alarms",
+            topic=notices.topic,
+            machines=[each for each in everything if isinstance(each, sfn.StateMachine)],
+            functions=[each for each in everything if isinstance(each, lambda_.Function)],
+            map_log_group=self._map_reduce.log_group,
+            job_queue_arn=None if self.jobs is None else self.jobs.batch_jobs.job_queue.job_queue_arn,
+        )
 
     def _answering_roles(self) -> list[iam.IRole]:
         """Return the roles of who answers tasks of the machines."""
@@ -229,7 +249,7 @@ class ServerlessHpc(Construct):
     def _define_map_reduce(self, functions: Functions, jobs: Jobs | None) -> sfn.StateMachine:
         config = self._config
         back_ends = {} if jobs is None else self._define_back_ends(jobs)
-        map_reduce = MapReduce(
+        self._map_reduce = map_reduce = MapReduce(
             self,
             "MapReduce",
             start_function=functions.start,

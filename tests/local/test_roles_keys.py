@@ -14,7 +14,9 @@ from test_roles import client, end_of, run
 from hpc.targets.synthesis import WITH_JOBS, Variant
 
 ENCRYPTED = Variant({"hpc:kms": True})
-ENCRYPTED_JOBS = Variant({**WITH_JOBS.context, "hpc:kms": True})
+# With all else that is watched and tagged, which has no effect here.
+WATCHED = {"hpc:tags": {"team": "ice"}, "hpc:alarms": True, "hpc:notify_email": "team@example.org"}
+ENCRYPTED_JOBS = Variant({**WITH_JOBS.context, "hpc:kms": True, **WATCHED})
 Change = Callable[[dict[str, Any]], None]
 
 

@@ -22,12 +22,18 @@ VALUES: dict[str, tuple[dict[str, Any], ...]] = {
         {},
         {"source_buckets": ["data-1"], "source_kms_keys": ["arn:aws:kms:us-east-1:111122223333:key/1"]},
     ),
+    "key": ({}, {"kms": True}),
+    "tags": ({}, {"tags": {"team": "ice"}}),
+    "watching": ({}, {"notify_email": "a@example.org"}, {"alarms": True}),
+    "python": ({"python": "3.14"}, {"python": "3.12"}),
     "limits": ({}, {"max_usd": 10, "max_items": 1_000, "max_concurrency": 10}),
     "jobs": (
         {},
         {"batch": True},
         {"batch": True, "orchestrator": True},
         {"batch": True, "batch_spot": True, "batch_image": "docker.io/team/hpc:1"},
+        {"batch": True, "batch_vcpus": 0.25, "batch_memory_mib": 512, "batch_architecture": "x86_64"},
+        {"batch": True, "batch_vcpus": 32, "batch_memory_mib": 249_856, "batch_max_vcpus": 64},
     ),
     "network": ({}, {"subnet_access": "private"}, {"vpc_id": "vpc-01234567", "subnet_ids": "subnet-01234567"}),
 }

@@ -31,6 +31,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "log_retention_days": {"log_retention_days": 7},
     "source_buckets": {"source_buckets": ["data-1"]},
     "kms": {"kms": True},
+    "alarms": {"alarms": True},
+    "notify_email": {"notify_email": "team@example.org"},
     "tags": {"tags": {"team": "ice"}},
     "source_kms_keys": {"source_buckets": ["data-1"], "source_kms_keys": ["arn:aws:kms:us-east-1:111122223333:key/1"]},
     "batch": {"batch": False, "orchestrator": False},

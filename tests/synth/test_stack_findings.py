@@ -30,7 +30,7 @@ def stack_of(app: cdk.App) -> cdk.Stack:
         {"source_buckets": ["data-1", "data.2"], "retain_results": True},
         {"child_type": "EXPRESS", "compute_timeout_seconds": 60},
         {"batch": True, "orchestrator": True, "source_buckets": ["data-1"]},
-        {"batch": True, "orchestrator": True, "kms": True},
+        {"batch": True, "orchestrator": True, "kms": True, "alarms": True, "notify_email": "a@example.org"},
         {"batch": True, "subnet_access": "private"},
         {
             "batch": True,

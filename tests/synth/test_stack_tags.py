@@ -23,7 +23,7 @@ def carried(tags: Any) -> dict[str, str]:
 
 def test_every_resource_that_can_carry_them_has_the_tags(synthesize: Callable[..., Template]) -> None:
     template = synthesize(
-        packages_layer=False, batch=True, orchestrator=True, kms=True, tags={"team": "ice", "unit": "a b"}
+        packages_layer=False, batch=True, orchestrator=True, kms=True, alarms=True, tags={"team": "ice", "unit": "a b"}
     )
     untagged = {
         resource["Type"]

@@ -37,6 +37,7 @@ CONSTRUCTS = {
     "job_events",
     "layer",
     "map_reduce",
+    "monitoring",
     "network",
     "orchestrator",
     "serverless_hpc",

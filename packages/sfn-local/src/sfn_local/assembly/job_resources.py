@@ -1,7 +1,7 @@
 """AWS Batch and EventBridge in a template: queues, job definitions and rules, read for this machine.
 
 **Differs from AWS:** a job works in the folder that its image is built from, which has to be part of the cloud
-assembly; a job definition has revision 1.
+assembly; a job definition has revision 1; a rule calls functions only, its other targets hear nothing.
 """
 
 from collections.abc import Mapping
@@ -23,6 +23,17 @@ _COMPUTE_ENVIRONMENT = "AWS::Batch::ComputeEnvironment"
 # Resources that change nothing on this machine, each with the reason.
 WITHOUT_EFFECT = {
     _COMPUTE_ENVIRONMENT: "its vCPUs are the queue's; jobs are processes of this machine",
+    **dict.fromkeys(
+        [
+            "AWS::CloudWatch::Alarm",
+            "AWS::CloudWatch::Dashboard",
+            "AWS::Logs::MetricFilter",
+            "AWS::SNS::Subscription",
+            "AWS::SNS::Topic",
+            "AWS::SNS::TopicPolicy",
+        ],
+        "nothing is measured here, and nobody is told",
+    ),
     **dict.fromkeys(
         [
             "AWS::EC2::InternetGateway",
@@ -121,15 +132,15 @@ class JobResources:
             return False
 
     def rule(self, logical_id: str, properties: Mapping[str, Any]) -> Rule | None:
-        """Read a rule; None if it is disabled."""
+        """Read a rule; None if it is disabled, or none of its targets is a function."""
         check_properties(logical_id, properties, _RULE_PROPERTIES)
         if properties.get("State", "ENABLED") != "ENABLED":
             return None
-        targets = self._resolver.value(properties["Targets"])
+        targets = [each for each in self._resolver.value(properties.get("Targets", [])) if ":lambda:" in each["Arn"]]
+        if not targets:
+            return None
         for target in targets:
             check_properties(f"{logical_id}: target {target['Id']}", target, _TARGET_PROPERTIES)
-            if ":lambda:" not in target["Arn"]:
-                raise TemplateError(f"{logical_id}: its target {target['Arn']} must be a Lambda function")
         name = self._resolver.physical_name(logical_id)
         try:
             return Rule(
