@@ -65,7 +65,7 @@ _DEFINITION_PROPERTIES = frozenset(
         "Type",
     ]
 )
-_RULE_PROPERTIES = frozenset(["Description", "EventPattern", "Name", "State", "Targets"])
+_RULE_PROPERTIES = frozenset(["Description", "EventPattern", "Name", "State", "Tags", "Targets"])
 _TARGET_PROPERTIES = frozenset(["Arn", "Id", "RetryPolicy"])
 
 
