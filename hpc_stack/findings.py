@@ -33,6 +33,16 @@ def acknowledge_serverless(stack: Construct) -> None:
     )
 
 
+def acknowledge_older_python(stack: Construct) -> None:
+    acknowledge(
+        stack,
+        {
+            "AwsSolutions-L1": "hpc:python asks for this version: the packages of a workload may have no wheels for the "
+            "newest"
+        },
+    )
+
+
 def acknowledge_storage(results_bucket: s3.IBucket) -> None:
     acknowledge(
         results_bucket,

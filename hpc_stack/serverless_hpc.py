@@ -181,6 +181,8 @@ class ServerlessHpc(Construct):
     def _choose_python(self) -> str:
         here = pythons.running()
         chosen = pythons.choose(self._config.python, here)
+        if chosen != pythons.VERSIONS[-1]:
+            findings.acknowledge_older_python(self)
         warning = pythons.difference(chosen, self._config.python, here)
         if warning is not None:
             cdk.Annotations.of(self).add_warning_v2("hpc:python", warning)
