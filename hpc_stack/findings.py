@@ -37,8 +37,8 @@ def acknowledge_older_python(stack: Construct) -> None:
     acknowledge(
         stack,
         {
-            "AwsSolutions-L1": "hpc:python asks for this version: the packages of a workload may have no wheels for the "
-            "newest"
+            "AwsSolutions-L1": "hpc:python asks for this version: packages of a workload may have no wheels for "
+            "the newest"
         },
     )
 

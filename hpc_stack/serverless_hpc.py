@@ -181,7 +181,7 @@ class ServerlessHpc(Construct):
     def _choose_python(self) -> str:
         here = pythons.running()
         chosen = pythons.choose(self._config.python, here)
-        if chosen != pythons.VERSIONS[-1]:
+        if chosen != pythons.NEWEST:
             findings.acknowledge_older_python(self)
         warning = pythons.difference(chosen, self._config.python, here)
         if warning is not None:
