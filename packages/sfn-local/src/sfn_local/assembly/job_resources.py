@@ -123,7 +123,9 @@ class JobResources:
 
     def calls_functions(self, properties: Mapping[str, Any]) -> bool:
         """Whether a rule is one of events that a function of the stack is called for; others are not made here."""
-        return "EventPattern" in properties and any(self._is_function(each["Arn"]) for each in properties["Targets"])
+        return "EventPattern" in properties and any(
+            self._is_function(each["Arn"]) for each in properties.get("Targets", ())
+        )
 
     def _is_function(self, arn: Any) -> bool:
         try:
