@@ -29,7 +29,7 @@ FOLDER = re.compile(
     r"(?<![\w./<>$~*{}-])(?:benchmarks|docs|examples|hpc|hpc_stack|lambdas|packages|sfn_local|tests)/[\w/-]*(?![\w*<{./-])"
 )
 # The reader's own file: my_circle.py, NAME.py.
-READERS_OWN = re.compile(r"(?:^|/)(?:test_)?(?:my_\w+|NAME|FILE)\b")
+READERS_OWN = re.compile(r"(?:^|/)(?:test_)?(?:my_\w+|NAME|FILE|FOLDER)\b")
 MODULE = re.compile(r"(?<![\w./-])(?:hpc|hpc_stack|lambdas|sfn_local)(?:\.[A-Za-z_]\w*)+(?![\w(/-])")
 
 
@@ -81,6 +81,10 @@ def bound(body: list[ast.stmt]) -> Iterator[str]:
             case ast.ClassDef(name=name):
                 yield name
                 yield from (f"{name}.{inner}" for inner in bound(node.body))
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=ast.List(elts=names)):
+                yield from (
+                    name.value for name in names if isinstance(name, ast.Constant)
+                )  # some are imported when used
             case ast.Assign(targets=targets):
                 yield from (target.id for target in targets if isinstance(target, ast.Name))
             case ast.AnnAssign(target=ast.Name(id=name)):
