@@ -158,7 +158,11 @@ class BatchJobs(Construct):
     ) -> iam.Role:
         role = iam.Role(self, "JobRole", assumed_by=tasks_of_account(self))
         allow_objects(
-            role, results_bucket, reads=("runs/*", "uploads/*"), writes=run_keys.JOB, uploads=run_keys.JOB_UPLOADS
+            role,
+            results_bucket,
+            reads=(*run_keys.JOB_READS, "uploads/*"),
+            writes=run_keys.JOB,
+            uploads=run_keys.JOB_UPLOADS,
         )
         for bucket in source_buckets:
             allow(role, ["s3:GetObject"], [bucket.arn_for_objects("*")])

@@ -57,8 +57,7 @@ class Functions(Construct):
             timeout=START_AND_SUM_TIMEOUT,
             environment={"SOURCE_BUCKETS": source_names, **start_environment},
             layers=layers,
-            # runs/ as well: a redrive begins with what an earlier run left.
-            reads=("runs/*", "uploads/*"),
+            reads=(*run_keys.START_READS, "uploads/*"),
             writes=run_keys.START,
             uploads=run_keys.START_UPLOADS,
         )
@@ -70,7 +69,7 @@ class Functions(Construct):
             timeout=compute_timeout,
             layers=layers,
             # uploads/ as well: an item may be one of the objects that a person put there, as in a source bucket.
-            reads=("runs/*", "uploads/*"),
+            reads=(*run_keys.COMPUTE_READS, "uploads/*"),
             writes=run_keys.COMPUTE,
         )
         self.sum = handlers.define(
@@ -80,7 +79,7 @@ class Functions(Construct):
             layers=layers,
             memory_mib=START_AND_SUM_MEMORY_MIB,
             timeout=START_AND_SUM_TIMEOUT,
-            reads=("runs/*", *((run_keys.UPLOADED_WORKLOADS,) if uploaded_workloads else ())),
+            reads=(*run_keys.SUM_READS, *((run_keys.UPLOADED_WORKLOADS,) if uploaded_workloads else ())),
             writes=run_keys.SUM,
             uploads=run_keys.SUM_UPLOADS,
         )
@@ -89,7 +88,7 @@ class Functions(Construct):
             self.start,
             ["s3:ListBucket"],
             [handlers.results_bucket.bucket_arn],
-            {"StringLike": {"s3:prefix": ["runs/*", "uploads/*"]}},
+            {"StringLike": {"s3:prefix": [*run_keys.START_LISTS, "uploads/*"]}},
         )
         if source_kms_keys:
             for reader in (self.start, self.compute):

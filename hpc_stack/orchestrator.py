@@ -16,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hpc_stack import run_keys
 from hpc_stack.entry_failure import define_entry_failure
 from hpc_stack.handlers import Handlers
 from hpc_stack.job_tasks import JobTasks, JobTimes
@@ -120,7 +121,7 @@ class Orchestrator(Construct):
             handler="compare",
             memory_mib=MEMORY_MIB,
             timeout=cdk.Duration.seconds(COMPARE_TIMEOUT_SECONDS),
-            reads=("runs/*",),
+            reads=run_keys.COMPARE_READS,
         )
 
     def _define_callback_notify(self, map_reduce: sfn.StateMachine) -> sfn.StateMachine:

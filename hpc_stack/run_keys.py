@@ -1,4 +1,4 @@
-"""Keys of a run's files in the results bucket, by who writes them; ``*`` stands for the name of the run.
+"""Keys of a run's files in the results bucket, by who writes and reads them; ``*`` stands for the name of the run.
 
 Those that may be long are uploaded in parts, so that whoever writes them may have to abort an upload.
 """
@@ -19,3 +19,14 @@ COMPUTE = files("parts/*")
 # in folders called batch/ and batch_callback/, and no file that their functions write has such a name.
 JOB_UPLOADS = files(*(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)), "batch_callback/*-*-*-*-*.jsonl")
 JOB = COMPUTE + JOB_UPLOADS
+
+COMPUTE_READS = files("run.json", "items.jsonl")
+# An attempt after the first looks at the part that the one before it may have written.
+JOB_READS = files("batches.jsonl") + COMPUTE_READS + JOB_UPLOADS
+SUM_READS = files("batches.jsonl", "records.json", "map/*", "parts/*") + COMPUTE_READS + JOB_UPLOADS
+# A redrive begins with what an earlier run left.
+START_READS = files(
+    *("run.json", "batches.jsonl", "items.jsonl", "failed.jsonl", "records.json", "result.json"), "map/*/manifest.json"
+)
+START_LISTS = files("map/", "batch/", "batch_callback/")
+COMPARE_READS = files("result.json", "result.bin", "result.npy", "results.jsonl")

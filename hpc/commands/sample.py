@@ -19,7 +19,7 @@ from hpc.planning.workload import DEFAULT_WORKLOAD, functions_of
 from hpc.runs.children import list_children
 from hpc.runs.failed_items import FailedItems
 from hpc.runs.failures import SHOWN_CAUSE_CHARACTERS, describe_error
-from hpc.runs.memory_used import log_sizes, peaks_since
+from hpc.runs.memory_used import is_out_of_memory, log_sizes, peaks_since
 from hpc.runs.run import SAMPLE_PREFIX, Run
 from hpc.runs.watch import Ended, Watch
 from hpc.targets.client import Target, explained
@@ -66,7 +66,10 @@ def measure(args: argparse.Namespace, item_count: int) -> Sample:
         raise NotStartedError("--sample needs items, --size is 0")
     overlay = file.copy_to(home.create()) if file is not None else None
     with (
-        local_target(home, Path(args.assembly) if args.assembly else None, overlay=overlay) as target,
+        # Without the limits that a run has: what it needs is what a sample is to find.
+        local_target(
+            home, Path(args.assembly) if args.assembly else None, overlay=overlay, limits_memory=False
+        ) as target,
         tempfile.TemporaryDirectory() as folder,
     ):
         positions = spread(item_count, args.sample)
@@ -147,7 +150,8 @@ def run_sample(target: Target, args: argparse.Namespace, path: Path, *, max_conc
     ended = Watch(target, target.execution_arn(name)).wait(lambda *_: None)
     if ended.status != "SUCCEEDED":
         reason = describe_error(ended.execution.get("error"), ended.execution.get("cause"))
-        raise NotStartedError(f"the sample {ended.status}: {reason}", *_failed_item(target, name, ended))
+        more = [*_failed_item(target, name, ended), *_memory_lines(target, f"{reason} {ended.execution.get('cause')}")]
+        raise NotStartedError(f"the sample {ended.status}: {reason}", *more)
     return ended
 
 
@@ -162,6 +166,13 @@ def _failed_item(target: Target, name: str, ended: Ended) -> list[str]:
     # By its value: its index is one of the sample.
     cause = shorten(f"{failed.error}: {failed.cause}", SHOWN_CAUSE_CHARACTERS)
     return [f"  item {shorten(json.dumps(failed.input, ensure_ascii=False))}: {cause}"]
+
+
+def _memory_lines(target: Target, text: str) -> list[str]:
+    """Return what to do where another command's server ended the sample for its memory."""
+    if not (target.is_guest and is_out_of_memory(text)):
+        return []
+    return ["  the server that runs now has the limits of a run: without one, the sample may use what it needs"]
 
 
 def child_seconds(target: Target, ended: Ended, count: int) -> list[float]:

@@ -12,6 +12,7 @@ from typing import Any
 from hpc.errors import ExitCode, LostRunError
 from hpc.json_objects import json_object
 from hpc.planning.table import usd
+from hpc.runs import memory_used
 from hpc.runs.child_times import count_failed
 from hpc.runs.children import SlowChild, began, slowest_children
 from hpc.runs.failures import describe_error
@@ -20,6 +21,7 @@ from hpc.runs.overview import Overview, OverviewReader
 from hpc.runs.run import Run, looks_twice, open_run
 from hpc.runs.watch import Counts, Seen, Watch
 from hpc.targets.client import explained
+from hpc.targets.home import Home
 from hpc.terminal.console import emit
 from hpc.terminal.durations import duration
 from hpc.terminal.printable import printable
@@ -37,6 +39,7 @@ class Status:
     slowest: list[SlowChild]
     overview: Overview
     now: datetime
+    memory: memory_used.Used | None = None
 
     @property
     def seconds(self) -> float:
@@ -85,6 +88,8 @@ class Status:
                 {"name": child.name, "started": child.started.astimezone(UTC).isoformat(), "attempts": child.attempts}
                 for child in self.slowest
             ],
+            # Of a run on this machine that has ended.
+            "memory": {"peak_mib": self.memory.peak_mib, "of_mib": self.memory.memory_mib} if self.memory else None,
             "faults": self.run.faults,
             "error": self.seen.execution.get("error"),
             "cause": self.seen.execution.get("cause"),
@@ -98,6 +103,8 @@ class Status:
         rows += self._other_rows()
         if len(rows) == 2 and self.seen.status == "RUNNING":
             rows.append(("batches", "not formed yet"))
+        if self.memory is not None:
+            rows.append(("memory", memory_used.described(self.memory)))
         rows.append(("cost", self._cost()))
         if faults := self.run.faults:
             rows.append(("rehearsed", f"with faults: {described(faults['injected'])}"))
@@ -171,7 +178,10 @@ def _look(run: Run, watch: Watch, overviews: OverviewReader) -> Status:
         with explained(LostRunError, "looking for the slowest children"):
             slowest = slowest_children(run.target, seen.map_run["mapRunArn"], SHOWN_SLOWEST)
     overview = overviews.read(is_last=seen.status != "RUNNING")
-    return Status(run, seen, slowest, overview, datetime.now(UTC))
+    memory = None
+    if run.target.is_local and seen.status != "RUNNING":
+        memory = memory_used.peak_of_run(Home.from_environment().folder / "logs", run.name)
+    return Status(run, seen, slowest, overview, datetime.now(UTC), memory)
 
 
 def _follow(run: Run, watch: Watch, overviews: OverviewReader, found: Status) -> Status:

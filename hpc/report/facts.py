@@ -12,12 +12,14 @@ from hpc.runs.children import attempts
 from hpc.runs.failed_items import FailedItems
 from hpc.runs.failure_groups import Group, group_failures
 from hpc.runs.jobs import describe_jobs
+from hpc.runs.memory_used import Used, peak_of_run
 from hpc.runs.overview import read_part
 from hpc.runs.run import Run
 from hpc.runs.spent import Part, Spent, add_up
 from hpc.runs.tree import Execution, Machine, Tree, read_tree, read_works
 from hpc.targets.client import Target, explained
 from hpc.targets.deployed import deployed
+from hpc.targets.home import Home
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Facts:
         Or why that is not known.
     attempts : dict
         Id of one of the slowest -> how often it was tried, where that is known.
+    memory : Used or None
+        What Compute used at most, where logs on this machine tell.
     """
 
     run: Run
@@ -49,6 +53,7 @@ class Facts:
     failures: Failures
     spent: Spent | str
     attempts: dict[str, int]
+    memory: Used | None = None
     versions: dict[str, str] = field(
         default_factory=lambda: {"Python": platform.python_version(), "botocore": botocore.__version__}
     )
@@ -88,7 +93,9 @@ def collect(run: Run) -> Facts:
     with explained(LostRunError, "reading the run"):
         tree = read_tree(target, run.arn)
         parts = [read_part(target, work, now, read_children) for work in read_works(target, tree)]
-        return Facts(run, now, tree, parts, _failures(parts), _spent(target, tree, parts), _attempts(target, parts))
+        memory = peak_of_run(Home.from_environment().folder / "logs", run.name) if target.is_local else None
+        spent, tries = _spent(target, tree, parts), _attempts(target, parts)
+        return Facts(run, now, tree, parts, _failures(parts), spent, tries, memory)
 
 
 def _failures(parts: list[Part]) -> Failures:

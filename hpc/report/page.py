@@ -13,6 +13,7 @@ from hpc.report.html import SHOWN_CHARACTERS, status_text, table
 from hpc.report.machines import machine_sections
 from hpc.report.running import running_sections
 from hpc.report.style import SCRIPT, STYLE
+from hpc.runs import memory_used
 from hpc.runs.failure_groups import Group
 from hpc.runs.failures import describe_error, details_of
 from hpc.runs.faults import described
@@ -56,6 +57,8 @@ def _head(facts: Facts) -> str:
         ("items without result", _number(failed if facts.failures.is_known else None)),
         ("batches", _number(facts.sum_of("batch_count"))),
     ]
+    if facts.memory is not None:
+        tiles.append(("memory of Compute", memory_used.described(facts.memory)))
     if len(facts.tree.executions) > 1:
         tiles.append(("executions", _number(len(facts.tree.executions) + facts.tree.unread)))
     if children.starts:

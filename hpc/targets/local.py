@@ -42,6 +42,7 @@ def local_target(
     may_host: bool = True,
     faults: Rehearsal | None = None,
     is_brief: bool = False,
+    limits_memory: bool = True,
 ) -> Iterator[Target]:
     """Serve the project's state machine on this machine.
 
@@ -61,6 +62,8 @@ def local_target(
         What the server that this command hosts rehearses; none is attached to.
     is_brief
         Whether this command only looks, so that others do better to wait for its end than to attach.
+    limits_memory
+        False where a server that this command hosts shall let functions use what they need.
 
     Raises
     ------
@@ -78,6 +81,7 @@ def local_target(
             may_host=may_host,
             faults=faults,
             is_brief=is_brief,
+            limits_memory=limits_memory,
         )
         yield target
         if not target.is_guest:
@@ -94,6 +98,7 @@ def connect(
     may_host: bool = True,
     faults: Rehearsal | None = None,
     is_brief: bool = False,
+    limits_memory: bool = True,
 ) -> Target:
     """Attach to the server of a home, or host one until ``hosting`` is closed; arguments as of ``local_target``."""
     folder = home.create()
@@ -106,8 +111,16 @@ def connect(
             _check_same(connection, wanted, overlay)
             _check_faults(connection, faults)
             return target_of(connection, is_guest=True)
+        server = LocalServer(
+            folder,
+            wanted,
+            environment=overlay_environment(overlay),
+            faults=faults,
+            is_brief=is_brief,
+            limits_memory=limits_memory,
+        )
         try:
-            return target_of(_host(hosting, folder, wanted, overlay, faults, is_brief=is_brief))
+            return target_of(_host(hosting, folder, wanted, server))
         except ServerInUseError as error:
             in_use = error
             time.sleep(CONNECT_PAUSE_SECONDS)
@@ -124,16 +137,7 @@ def _attach(folder: Path) -> Connection | None:
         time.sleep(CONNECT_PAUSE_SECONDS)
 
 
-def _host(
-    hosting: ExitStack,
-    folder: Path,
-    assembly: Path,
-    overlay: Path | None,
-    faults: Rehearsal | None,
-    *,
-    is_brief: bool,
-) -> Connection:
-    server = LocalServer(folder, assembly, environment=overlay_environment(overlay), faults=faults, is_brief=is_brief)
+def _host(hosting: ExitStack, folder: Path, assembly: Path, server: LocalServer) -> Connection:
     try:
         connection = hosting.enter_context(server)
     except ServerInUseError:
@@ -142,7 +146,7 @@ def _host(
         raise NotStartedError(f"--faults: {error}") from error
     except Exception as error:
         raise unservable(folder, assembly, error) from error
-    if connection.not_made and not is_brief:
+    if connection.not_made and not connection.is_brief:
         say(f"not made here: {', '.join(connection.not_made)}")
     unfinished = folder / f"{LAST_ASSEMBLY}.tmp"  # there is one server of a folder
     try:

@@ -6,7 +6,9 @@ import pytest
 from synthesis import as_text, resources_of
 from test_stack_permissions import (
     ABORT,
+    BEGUN,
     DELIVER_LOGS,
+    JOB_FILES,
     PUT,
     TRACE,
     WRITE_LOGS,
@@ -14,11 +16,11 @@ from test_stack_permissions import (
     allow,
     expected_statements,
     listed,
+    read,
     role_of,
     statements_by_role,
 )
 
-JOB_FILES = (*(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)), "batch_callback/*-*-*-*-*.jsonl")
 RULE = {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
 ACCOUNT = "<AWS::Region>:<AWS::AccountId>"
 REPOSITORIES = f"arn:<AWS::Partition>:ecr:{ACCOUNT}:repository"
@@ -109,7 +111,7 @@ def job_statements(names: Names, machines: tuple[str, ...]) -> dict[str, set[Sta
     arns = [f"<{names.machine(machine)}>" for machine in machines]
     return {
         names.container("JobRoleArn"): {
-            allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*"),
+            read(bucket, (*BEGUN, "batches.jsonl", *JOB_FILES), f"{bucket}/uploads/*"),
             allow(PUT, f"{bucket}/runs/*/parts/*", *(f"{bucket}/runs/*/{file}" for file in JOB_FILES)),
             allow(ABORT, *(f"{bucket}/runs/*/{file}" for file in JOB_FILES)),
             allow({f"states:SendTask{answer}" for answer in ("Success", "Failure", "Heartbeat")}, *arns),
@@ -193,7 +195,7 @@ def test_roles_with_the_orchestrator_may_do_just_this(template: dict[str, Any], 
         },
         names.function_role("compare"): {
             allow(WRITE_LOGS, names.function_log("compare")),
-            allow({"s3:GetObject"}, f"{names.bucket}/runs/*"),
+            read(names.bucket, ("result.json", "result.bin", "result.npy", "results.jsonl")),
         },
     }
     assert statements_by_role(full_template) == expected

@@ -24,6 +24,17 @@ TRACE = {
 }
 
 
+BEGUN = ("run.json", "items.jsonl")
+JOB_FILES = (*(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)), "batch_callback/*-*-*-*-*.jsonl")
+START_READS = (*BEGUN, "batches.jsonl", "failed.jsonl", "records.json", "result.json", "map/*/manifest.json")
+SUM_READS = (*BEGUN, "batches.jsonl", "records.json", "map/*", "parts/*", *JOB_FILES)
+
+
+def read(bucket: str, files: tuple[str, ...], *others: str) -> Statement:
+    """Reading files of runs."""
+    return allow({"s3:GetObject"}, *(f"{bucket}/runs/*/{file}" for file in files), *others)
+
+
 def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -92,19 +103,23 @@ def expected_statements(template: dict[str, Any]) -> dict[str, set[Statement]]:
     return {
         role("lambdas.start.handler"): {
             allow(WRITE_LOGS, log("lambdas.start.handler")),
-            allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*"),
+            read(bucket, START_READS, f"{bucket}/uploads/*"),
             allow(PUT, *(f"{bucket}/runs/*/{file}" for file in ("run.json", "batches.jsonl", "items.jsonl"))),
             allow(ABORT, f"{bucket}/runs/*/items.jsonl"),
-            allow({"s3:ListBucket"}, bucket, rest=listing("runs/*", "uploads/*")),
+            allow(
+                {"s3:ListBucket"},
+                bucket,
+                rest=listing(*(f"runs/*/{folder}/" for folder in ("map", "batch", "batch_callback")), "uploads/*"),
+            ),
         },
         role("lambdas.compute.handler"): {
             allow(WRITE_LOGS, log("lambdas.compute.handler")),
-            allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*"),
+            read(bucket, BEGUN, f"{bucket}/uploads/*"),
             allow(PUT, f"{bucket}/runs/*/parts/*"),
         },
         role("lambdas.sum.handler"): {
             allow(WRITE_LOGS, log("lambdas.sum.handler")),
-            allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/workloads/*"),
+            read(bucket, SUM_READS, f"{bucket}/uploads/workloads/*"),
             allow(
                 PUT,
                 *(f"{bucket}/runs/*/result{end}" for end in (".json", ".bin", ".npy", "s.jsonl")),
@@ -152,10 +167,10 @@ def test_source_buckets_add_just_their_grants(
     [bucket] = (f"<{name}.Arn>" for name in resources_of(template, "AWS::S3::Bucket"))
     objects = [f"{source}/*" for source in sources]
     expected[start] |= {
-        allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*", *objects),
+        read(bucket, START_READS, f"{bucket}/uploads/*", *objects),
         allow({"s3:ListBucket"}, *sources),
     }
-    expected[compute] |= {allow({"s3:GetObject"}, f"{bucket}/runs/*", f"{bucket}/uploads/*", *objects)}
+    expected[compute] |= {read(bucket, BEGUN, f"{bucket}/uploads/*", *objects)}
     assert actual == expected
     assert functions["lambdas.start.handler"]["Properties"]["Environment"]["Variables"]["SOURCE_BUCKETS"] == (
         "data-1,data.2"

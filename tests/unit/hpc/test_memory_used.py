@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from sfn_local.lambda_runtime.invocation_log import out_of_memory_report
 
 from hpc.commands.plan import measured_memory
-from hpc.runs.memory_used import Used, advised_mib, log_sizes, peaks_since, warnings
+from hpc.runs.memory_used import Used, advised_mib, described, log_sizes, peak_of_run, peaks_since, warnings
 
 COMPUTE, SUM = "HpcStack-FunctionsCompute1DA2736E", "HpcStack-FunctionsSumC5BD6F7F"
 
@@ -81,3 +82,27 @@ def test_plan_goes_by_the_memory_that_its_sample_used(given: int | None, peak: i
     found, note = measured_memory(given, peak)
     assert found == memory
     assert words in note
+
+
+def test_function_that_was_ended_is_known_and_its_peak_is_no_advice(logs: Path) -> None:
+    announced = "START RequestId: id Version: $LATEST\n[INFO]\tbatch 0 of run-1\n"
+    append(logs / f"{COMPUTE}.log", invocation(50, "run-1") + announced + out_of_memory_report("id", 1_806, 1_769))
+    peak = peak_of_run(logs, "run-1")
+    assert peak == Used(COMPUTE, 1_806, 1_769, was_ended=True)
+    assert described(peak) == (
+        "peak 1,806 of 1,769 MiB, ended for it; set hpc:compute_memory_mib to more, `hpc plan --sample 4` measures how "
+        "much, or let an item need less"
+    )
+    assert peak_of_run(logs, "run-2") is None
+
+
+@pytest.mark.parametrize(
+    ("used", "expected"),
+    [
+        (212, "peak 212 of 1,769 MiB"),
+        (1_592, "peak 1,592 of 1,769 MiB"),
+        (1_593, "peak 1,593 of 1,769 MiB, nearly all; set hpc:compute_memory_mib to 2,048 or so"),
+    ],
+)
+def test_peak_comes_with_advice_where_it_is_nearly_all(used: int, expected: str) -> None:
+    assert described(Used(COMPUTE, used, 1_769)) == expected

@@ -80,6 +80,8 @@ class Settings:
         Folder of the objects, where the home is a copy of what tells of them.
     on_decision : callable or None
         Told of every decision about what a role may do.
+    limits_memory : bool
+        Whether functions are ended that use more than their memory.
     """
 
     home: Path
@@ -94,6 +96,7 @@ class Settings:
     is_brief: bool = False
     objects: Path | None = None
     on_decision: OnDecision | None = None
+    limits_memory: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
             base_environment=worker_environment,
             keys=keys if settings.faults else None,
             own_environment=key_pairs.environment,
+            limits_memory=settings.limits_memory,
         )
         if settings.faults is not None:
             stack.enter_context(settings.faults.logged(settings.home / "logs" / "faults.jsonl"))

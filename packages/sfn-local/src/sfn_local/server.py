@@ -98,6 +98,8 @@ class LocalServer:
         Folder of the objects, where ``home`` is a copy made by `copy_state`.
     on_decision : callable or None
         Told of every decision about what a role may do, in the server's thread.
+    limits_memory : bool
+        Whether a function is ended that uses more than its memory; False to see how much it needs.
 
     Raises
     ------
@@ -126,6 +128,7 @@ class LocalServer:
         is_brief: bool = False,
         objects: Path | None = None,
         on_decision: OnDecision | None = None,
+        limits_memory: bool = True,
     ) -> None:
         self._home = home
         self._user = secrets.token_hex(10).upper()
@@ -141,6 +144,7 @@ class LocalServer:
             is_brief=is_brief,
             objects=objects,
             on_decision=on_decision,
+            limits_memory=limits_memory,
         )
         self._context = contextlib.ExitStack()
 

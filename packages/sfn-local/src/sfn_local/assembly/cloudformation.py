@@ -50,10 +50,13 @@ _ATTRIBUTES: dict[str, dict[str, _Attribute]] = {
         "Ref": lambda _, name: name,
         "Arn": lambda account, name: f"arn:aws:iam::{account.account_id}:role/{name}",
     },
-    "AWS::Logs::LogGroup": {"Ref": lambda _, name: name, "Arn": _arn("logs", "log-group:")},
     "AWS::KMS::Key": {"Ref": lambda _, name: name, "KeyId": lambda _, name: name, "Arn": _arn("kms", "key/")},
     "AWS::SNS::Topic": _same("TopicArn", _arn("sns", "")),
     "AWS::CloudWatch::Alarm": {"Ref": lambda _, name: name, "Arn": _arn("cloudwatch", "alarm:")},
+    "AWS::Logs::LogGroup": {
+        "Ref": lambda _, name: name,
+        "Arn": lambda account, name: account.arn("logs", f"log-group:{name}:*"),
+    },
     "AWS::Batch::ComputeEnvironment": _same("ComputeEnvironmentArn", _arn("batch", "compute-environment/")),
     "AWS::Batch::JobQueue": _same("JobQueueArn", _arn("batch", "job-queue/")),
     "AWS::Batch::JobDefinition": _same(

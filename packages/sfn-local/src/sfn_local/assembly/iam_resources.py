@@ -55,6 +55,17 @@ def read_policies(template: Mapping[str, Any], resolver: Resolver, account: Acco
         raise TemplateError(str(error)) from error
 
 
+def _of_identity(document: Any, name: str) -> tuple[Statement, ...]:
+    """Read a policy of a role, which says on what and not who."""
+    statements = parse(document, name)
+    for each in statements:
+        if each.resources is None and each.except_resources is None:
+            raise PolicyError(f"{each.name}: has neither Resource nor NotResource")
+        if each.principals is not None or each.except_principals is not None:
+            raise PolicyError(f"{each.name}: has a Principal, which only policies of resources have")
+    return statements
+
+
 class _Reader:
     def __init__(self, template: Mapping[str, Any], resolver: Resolver, account: Account) -> None:
         self._resources: Mapping[str, Any] = template["Resources"]
@@ -97,7 +108,7 @@ class _Reader:
         self._trust[name] = parse(properties["AssumeRolePolicyDocument"], f"{logical_id}, its trust policy")
         own = self._statements[name] = []
         for inline in properties.get("Policies", ()):
-            own += parse(inline["PolicyDocument"], f"{logical_id}, policy {inline['PolicyName']}")
+            own += _of_identity(inline["PolicyDocument"], f"{logical_id}, policy {inline['PolicyName']}")
         for arn in properties.get("ManagedPolicyArns", ()):
             managed = str(arn).rpartition(_MANAGED_PREFIX)[2]
             if managed not in MANAGED_POLICIES:
@@ -108,7 +119,7 @@ class _Reader:
 
     def _read_policy(self, logical_id: str, properties: Mapping[str, Any]) -> None:
         check_properties(logical_id, properties, _POLICY_PROPERTIES)
-        statements = parse(properties["PolicyDocument"], logical_id)
+        statements = _of_identity(properties["PolicyDocument"], logical_id)
         for name in properties.get("Roles", ()):
             if name not in self._statements:
                 raise TemplateError(f"{logical_id}: role {name} is not part of the template")

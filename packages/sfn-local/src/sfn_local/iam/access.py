@@ -6,7 +6,8 @@ puts the resource in quotation marks.
 **Differs from AWS:** whoever signs with a key that belongs to no role may do everything: the person at the keyboard.
 So may a role that the assembly does not describe, such as that of a state machine that was made by API.  Nothing is
 encrypted; the rights on a bucket's KMS key are asked for all the same, for HeadObject too; those on the key of a bucket
-that is not part of the assembly are not.
+that is not part of the assembly are not.  iam:PassRole is asked of nobody: only the person makes state machines.  An
+answer with a task token that is used or has expired is refused for its token, whatever its sender may do.
 """
 
 from collections.abc import Callable, Mapping, Sequence

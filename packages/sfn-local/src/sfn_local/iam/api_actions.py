@@ -99,6 +99,7 @@ S3_RIGHTS: Mapping[str, Rights] = {
     "CopyObject": _copying,
     "CreateBucket": _on_bucket("s3:CreateBucket"),
     "CreateMultipartUpload": _on_object("s3:PutObject"),
+    "DeleteBucket": _on_bucket("s3:DeleteBucket"),
     "DeleteObject": _on_object("s3:DeleteObject"),
     "DeleteObjects": _deleting,
     "GetBucketLocation": _on_bucket("s3:GetBucketLocation"),

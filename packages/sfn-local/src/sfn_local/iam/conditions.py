@@ -16,8 +16,11 @@ _ARN_PARTS = 6
 
 @lru_cache(maxsize=4096)
 def _glob(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    parts = ("." if part == "?" else ".*" if part == "*" else re.escape(part) for part in re.split(r"([*?])", pattern))
-    return re.compile("".join(parts), re.DOTALL | flags)
+    # What stands between two stars is looked for from the left, once and for all: the time is never exponential.
+    begin, *pieces = ("".join("." if each == "?" else re.escape(each) for each in part) for part in pattern.split("*"))
+    middle = "".join(f"(?>.*?{piece})" for piece in pieces[:-1] if piece)
+    end = f".*{pieces[-1]}" if pieces else ""
+    return re.compile(f"{begin}{middle}{end}", re.DOTALL | flags)
 
 
 def matches_action(pattern: str, action: str) -> bool:

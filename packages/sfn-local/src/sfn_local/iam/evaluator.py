@@ -101,7 +101,8 @@ def _is_named(named: Principal, principal: str) -> bool:
     if is_service:
         return False
     account, role = principal.split(":")[4], _role_name(principal)
-    is_this_role = f":iam::{account}:role/" in named.value and named.value.rpartition("/")[2] == role
+    # Whatever the partition.  Roles of a template have no path.
+    is_this_role = named.value.split(":", 2)[::2] == ["arn", f"iam::{account}:role/{role}"]
     return named.value == principal or is_this_role or (_is_account(named) and account in named.value.split(":"))
 
 

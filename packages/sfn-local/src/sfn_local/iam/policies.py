@@ -5,7 +5,8 @@ Source: IAM user guide, "IAM JSON policy element reference".
 **Differs from AWS:** policy variables are refused by name when the assembly is loaded.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,15 @@ from sfn_local.iam.conditions import OPERATORS, Condition, Context, matches_acti
 _ELEMENTS = frozenset(
     ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition"]
 )
+_OF_DOCUMENT = frozenset(["Version", "Id", "Statement"])
+_VERSIONS = ("2012-10-17", "2008-10-17")
 _KINDS_OF_PRINCIPAL = ("AWS", "Service")
 _VARIABLE = "${"
+# Source: what IAM answers to documents of another form: "Actions/Conditions must be prefaced by a vendor", "Resource
+# must be in ARN format".
+_ACTION, _RESOURCE = re.compile(r"\*|[\w-]+:.+", re.DOTALL), re.compile(r"\*|arn:.+", re.DOTALL)
+_FORMS = {"Action": _ACTION, "NotAction": _ACTION, "Resource": _RESOURCE, "NotResource": _RESOURCE}
+_SHAPES = {"Action": "service:action or *", "Resource": "an ARN or *"}
 
 
 class PolicyError(ValueError):
@@ -64,7 +72,7 @@ class Statement:
         )
 
 
-def parse(document: Mapping[str, Any], name: str) -> tuple[Statement, ...]:
+def parse(document: Any, name: str) -> tuple[Statement, ...]:
     """Read a policy document.
 
     Parameters
@@ -77,16 +85,23 @@ def parse(document: Mapping[str, Any], name: str) -> tuple[Statement, ...]:
     PolicyError
         If it holds something that is not evaluated here.
     """
-    statements = _listed(document.get("Statement", []))
+    if not isinstance(document, Mapping) or "Statement" not in document:
+        raise PolicyError(f"{name}: must be an object with Statement, got {document!r}")
+    unknown = sorted(set(document) - _OF_DOCUMENT)
+    if unknown:
+        raise PolicyError(f"{name}: {', '.join(unknown)} is no element of a policy; they are {_names(_OF_DOCUMENT)}")
+    if document.get("Version", _VERSIONS[0]) not in _VERSIONS:
+        raise PolicyError(f"{name}: Version must be {' or '.join(_VERSIONS)}, got {document['Version']!r}")
+    statements = _listed(document["Statement"])
     return tuple(_statement(each, f"{name}, statement {number}") for number, each in enumerate(statements, 1))
 
 
-def _statement(given: Mapping[str, Any], name: str) -> Statement:
+def _statement(given: Any, name: str) -> Statement:
+    if not isinstance(given, Mapping):
+        raise PolicyError(f"{name}: must be an object, got {given!r}")
     unknown = sorted(set(given) - _ELEMENTS)
     if unknown:
-        raise PolicyError(
-            f"{name}: {', '.join(unknown)} is not evaluated here; known are {', '.join(sorted(_ELEMENTS))}"
-        )
+        raise PolicyError(f"{name}: {', '.join(unknown)} is not evaluated here; known are {_names(_ELEMENTS)}")
     if given.get("Effect") not in ("Allow", "Deny"):
         raise PolicyError(f"{name}: Effect must be Allow or Deny, got {given.get('Effect')}")
     for element in ("Action", "Resource", "Principal"):
@@ -94,6 +109,8 @@ def _statement(given: Mapping[str, Any], name: str) -> Statement:
             raise PolicyError(f"{name}: has both {element} and Not{element}, one is allowed")
     if "Action" not in given and "NotAction" not in given:
         raise PolicyError(f"{name}: has neither Action nor NotAction")
+    for element, form in _FORMS.items():
+        _check_form(given, element, form, name)
     return Statement(
         name=name,
         is_deny=given["Effect"] == "Deny",
@@ -105,6 +122,20 @@ def _statement(given: Mapping[str, Any], name: str) -> Statement:
         except_principals=_principals(given, "NotPrincipal", name),
         conditions=tuple(_conditions(given.get("Condition", {}), name)),
     )
+
+
+def _names(elements: Iterable[str]) -> str:
+    return ", ".join(sorted(elements))
+
+
+def _check_form(given: Mapping[str, Any], element: str, form: re.Pattern[str], name: str) -> None:
+    """Refuse what IAM calls a malformed policy document: an empty list, and texts of another form."""
+    values = _texts(given, element, name)
+    if values == ():
+        raise PolicyError(f"{name}: {element} must have one value at least, got none")
+    for value in values or ():
+        if form.fullmatch(value) is None:
+            raise PolicyError(f"{name}: {element} must be {_SHAPES[element.removeprefix('Not')]}, got {value}")
 
 
 def _listed(value: Any) -> list[Any]:
@@ -135,13 +166,17 @@ def _principals(given: Mapping[str, Any], element: str, name: str) -> tuple[Prin
     return tuple(Principal(kind, str(value)) for kind, values in named.items() for value in _listed(values))
 
 
-def _conditions(given: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[Condition]:
+def _conditions(given: Any, name: str) -> Iterator[Condition]:
+    if not isinstance(given, Mapping) or not all(isinstance(keys, Mapping) for keys in given.values()):
+        raise PolicyError(f"{name}: Condition must be operators, each with an object of keys, got {given!r}")
     for operator, keys in given.items():
         if operator not in OPERATORS:
             raise PolicyError(
                 f"{name}: condition operator {operator} is not evaluated here; known are {', '.join(OPERATORS)}"
             )
         for key, values in keys.items():
+            if not all(isinstance(value, str | bool | int | float) for value in _listed(values)):
+                raise PolicyError(f"{name}: condition {key} must be texts, numbers or true and false, got {values!r}")
             texts = tuple(str(value).lower() if isinstance(value, bool) else str(value) for value in _listed(values))
             for text in texts:
                 _refuse_variables(text, name)

@@ -65,11 +65,19 @@ class ForkServer:
             self._life = asyncio.get_running_loop().create_task(self._live())
 
     def spawn(
-        self, identity: str, *, program: Program, code: Path, environment: dict[str, str], log: Path, memory_mib: int
+        self,
+        identity: str,
+        *,
+        program: Program,
+        code: Path,
+        environment: dict[str, str],
+        log: Path,
+        memory_mib: int | None,
     ) -> None:
-        """Start a worker; it and its children may use ``memory_mib`` together."""
+        """Start a worker; it and its children may use ``memory_mib`` together, with None as much as there is."""
         self.start()
-        self._memory.add(identity, memory_mib)
+        if memory_mib is not None:
+            self._memory.add(identity, memory_mib)
         self._send(spawn=identity, **program, code=str(code), environment=environment, log=str(log))
 
     def _end_large(self, identity: str, used_bytes: int) -> None:

@@ -42,6 +42,8 @@ class LambdaRuntime:
         Of a rehearsal: gives each worker a key pair of its own in the place of its function's.
     own_environment
         Variables of a principal: the key pair that a function signs its requests with.
+    limits_memory
+        Whether a worker is ended that uses more than its function's memory.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class LambdaRuntime:
         base_environment: Mapping[str, str],
         keys: ProcessKeys | None = None,
         own_environment: Callable[[str], Mapping[str, str]] = lambda _principal: {},
+        limits_memory: bool = True,
     ) -> None:
         if worker_count < 1:
             raise ValueError(f"worker_count must be 1 or more, got {worker_count}")
@@ -61,6 +64,7 @@ class LambdaRuntime:
         self._is_running = False
         self._keys = keys
         self._own_environment = own_environment
+        self._limits_memory = limits_memory
         on_removed = keys.revoke if keys is not None else None
         self._pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill, on_removed=on_removed)
         self._api = RuntimeApi(self._pool)
@@ -135,7 +139,7 @@ class LambdaRuntime:
             code=function.code.absolute(),
             environment=environment,
             log=self._log_folder / log,
-            memory_mib=function.memory_mib,
+            memory_mib=function.memory_mib if self._limits_memory else None,
         )
 
     def _kill(self, identity: str) -> None:

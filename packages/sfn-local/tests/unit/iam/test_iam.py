@@ -6,10 +6,14 @@ import pytest
 from sfn_local.arns import Account
 from sfn_local.assembly.cloudformation import Resolver, TemplateError
 from sfn_local.assembly.iam_resources import read_policies
+from sfn_local.batch import service as batch_service
 from sfn_local.iam.access import Access, Policies, Role
+from sfn_local.iam.api_actions import S3_RIGHTS, batch_rights, states_rights
 from sfn_local.iam.evaluator import Request, decide
-from sfn_local.iam.policies import parse
+from sfn_local.iam.policies import PolicyError, parse
 from sfn_local.protocol import ServiceError
+from sfn_local.s3 import service as s3_service
+from sfn_local.states_api import service as states_service
 
 ROLE = "arn:aws:iam::000000000000:role/stack-Role"
 SESSION = "arn:aws:sts::000000000000:assumed-role/stack-Role/session"
@@ -189,3 +193,104 @@ def test_permission_lets_a_rule_call_a_function() -> None:
     for rule, expected in (("mine", True), ("other", False)):
         source = (("aws:SourceArn", f"arn:aws:events:us-east-1:000000000000:rule/{rule}"),)
         assert access.allows_service("events.amazonaws.com", "lambda:InvokeFunction", function, source) is expected
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (None, "must be an object with Statement, got None"),
+        ([], "must be an object with Statement"),
+        ({"statement": []}, "must be an object with Statement"),
+        ({"Statement": [], "Statements": []}, "Statements is no element of a policy"),
+        ({"Statement": [], "Version": "2012-10-18"}, "Version must be 2012-10-17 or 2008-10-17, got '2012-10-18'"),
+        ({"Statement": None}, "statement 1: must be an object, got None"),
+        ({"Statement": ["text"]}, "statement 1: must be an object, got 'text'"),
+        ({"Statement": statement(Action=[])}, "Action must have one value at least"),
+        (
+            {"Statement": {"Effect": "Allow", "NotAction": [], "Resource": "*"}},
+            "NotAction must have one value at least",
+        ),
+        ({"Statement": statement(Resource=[])}, "Resource must have one value at least"),
+        ({"Statement": statement(Action="GetObject")}, r"Action must be service:action or \*, got GetObject"),
+        ({"Statement": statement(Action="*:*")}, "Action must be service:action"),
+        ({"Statement": statement(Resource="bucket/key")}, r"Resource must be an ARN or \*, got bucket/key"),
+        ({"Statement": statement(Condition=["x"])}, "Condition must be operators"),
+        ({"Statement": statement(Condition={"StringEquals": "x"})}, "Condition must be operators"),
+        ({"Statement": statement(Condition={"StringEquals": {"a:b": None}})}, "condition a:b must be texts, numbers"),
+        ({"Statement": statement(Condition={"StringEquals": {"a:b": {}}})}, "condition a:b must be texts, numbers"),
+    ],
+)
+def test_malformed_policy_is_refused_with_what_is_wrong(document: Any, reason: str) -> None:
+    with pytest.raises(PolicyError, match=reason):
+        parse(document, "policy")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key", "expected"),
+    [
+        ("*", "", True),
+        ("a*", "a", True),
+        ("*a", "ba", True),
+        ("a*a", "a", False),
+        ("a**b", "ab", True),
+        ("a?*", "a", False),
+        ("?", "é", True),
+        ("a*b*c", "a-b-b-c-c", True),
+        ("a*b*c", "acb", False),
+        ("*ab*ab", "ab", False),
+        ("*.json", "a.jsonl", False),
+        ("a.b[c]+", "a.b[c]+", True),
+        ("a.b[c]+", "axbc", False),
+        ("a:*", "a:b\nc", True),
+        ("*a" * 30 + "b", "a" * 3_000, False),  # a search that went back would not end
+    ],
+)
+def test_stars_and_question_marks_match_anything_between_what_is_given(pattern: str, key: str, expected: bool) -> None:
+    own = parse({"Statement": statement(Resource=f"arn:aws:s3:::bucket/{pattern}")}, "own")
+    request = Request(SESSION, "s3:GetObject", f"arn:aws:s3:::bucket/{key}")
+    assert decide(own, (), request).is_allowed is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "given", "expected"),
+    [(True, "true", True), (False, "true", False), ("TRUE", "true", True), ("x", "true", False)],
+)
+def test_truth_is_compared_as_text_without_case(value: Any, given: str, expected: bool) -> None:
+    conditions = {"Bool": {"aws:SecureTransport": value}}
+    assert allows(statement(Condition=conditions), context=(("aws:SecureTransport", given),)) is expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(1.2, True), ("1.2", True), (1, False), ("one", False), ([0, 2], True)]
+)
+def test_numbers_may_be_texts(limit: Any, expected: bool) -> None:
+    conditions = {"NumericLessThan": {"s3:TlsVersion": limit}}
+    assert allows(statement(Condition=conditions), context=(("s3:TlsVersion", "1.1"),)) is expected
+
+
+def test_deny_of_not_resource_leaves_only_what_it_names() -> None:
+    for kept, expected in (("arn:aws:s3:::bucket/runs/*", True), ("arn:aws:s3:::bucket/uploads/*", False)):
+        assert allows(statement(), {"Effect": "Deny", "Action": "*", "NotResource": kept}) is expected
+
+
+def test_role_is_named_by_its_whole_arn() -> None:
+    for other in (f"{ROLE}2", ROLE.replace("role/", "role/path/"), "arn:aws:iam::000000000000:role/*", f"x{ROLE}"):
+        assert not allows(resource=(statement(Principal={"AWS": other}),))
+    assert allows(resource=(statement(Principal={"AWS": ROLE.replace("arn:aws:", "arn:aws-cn:")}),))
+
+
+def test_policy_of_a_role_says_on_what_and_not_who() -> None:
+    for elements, reason in (
+        ({"Action": "s3:*"}, "has neither Resource nor NotResource"),
+        (statement(Principal="*"), "has a Principal"),
+    ):
+        inline = {"PolicyName": "own", "PolicyDocument": {"Statement": {"Effect": "Allow", **elements}}}
+        with pytest.raises(TemplateError, match=f"Role, policy own, statement 1: {reason}"):
+            read(Role=role(Policies=[inline]))
+
+
+def test_every_action_of_every_service_takes_a_right() -> None:
+    account = Account()
+    assert set(S3_RIGHTS) == set(s3_service._ACTIONS)
+    assert set(states_rights(account, lambda _token: None)) == set(states_service.ACTIONS)
+    assert set(batch_rights(account, lambda _kind, name: name)) == set(batch_service.ACTIONS)
