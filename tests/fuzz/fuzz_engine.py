@@ -107,6 +107,7 @@ class Engine:
         self.machines, self.services = compose(
             account=ACCOUNT, clock=clock, runtime=self.runtime, objects=self.objects, store=store, batch=batch
         )
+        stack.callback(self.machines.close)
         self.api = HttpApi(self.services, credentials)
         server.start(self.api)
         stack.callback(lambda: self.do(server.stop()))

@@ -31,6 +31,7 @@ class Home:
         self.machines, self._services = compose(
             account=Account(), clock=Clock(speed), runtime=runtime, objects=self.objects, store=store
         )
+        stack.callback(self.machines.close)
 
     def register(self, name: str, definition: dict[str, Any], *, kind: str = "STANDARD") -> str:
         arn = _STATES + name

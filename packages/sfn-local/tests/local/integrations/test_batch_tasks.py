@@ -31,6 +31,7 @@ async def open_home(root: Path) -> AsyncIterator[tuple[Jobs, Machines]]:
             machines, _services = compose(
                 account=ACCOUNT, clock=Clock(), runtime=runtime, objects=objects, store=store, batch=jobs.service
             )
+            stack.callback(machines.close)
             yield jobs, machines
 
 

@@ -205,6 +205,7 @@ class FullHome:
         self.machines, services = compose(
             account=Account(), clock=Clock(), runtime=runtime, objects=objects, store=self.store
         )
+        stack.callback(self.machines.close)
         states = services["states"]
         assert isinstance(states, StatesService)
         self._states = states
