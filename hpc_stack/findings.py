@@ -34,13 +34,8 @@ def acknowledge_serverless(stack: Construct) -> None:
 
 
 def acknowledge_older_python(stack: Construct) -> None:
-    acknowledge(
-        stack,
-        {
-            "AwsSolutions-L1": "hpc:python asks for this version: packages of a workload may have no wheels for "
-            "the newest"
-        },
-    )
+    reason = "hpc:python asks for this version: packages of a workload may have no wheels for the newest"
+    acknowledge(stack, dict.fromkeys(("AwsSolutions-L1", "Serverless-LambdaLatestVersion"), reason))
 
 
 def acknowledge_storage(results_bucket: s3.IBucket) -> None:
