@@ -31,6 +31,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "log_retention_days": {"log_retention_days": 7},
     "source_buckets": {"source_buckets": ["data-1"]},
     "kms": {"kms": True},
+    "uploaded_workloads": {"uploaded_workloads": False},
     "alarms": {"alarms": True},
     "notify_email": {"notify_email": "team@example.org"},
     "tags": {"tags": {"team": "ice"}},
