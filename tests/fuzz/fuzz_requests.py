@@ -137,7 +137,7 @@ def signed(
     payload = sent.get("x-amz-content-sha256", digest)
     signature = "0" * 64
     with contextlib.suppress(ValueError):  # there is no signature for every path
-        signature = sigv4._sign(head, authorization, credential, sent["x-amz-date"], payload)
+        signature = sigv4._sign(sigv4.SignedHead(head, authorization, credential, sent["x-amz-date"]), payload)
     return HttpRequest(method, path, query, {**sent, "authorization": claim.replace("0" * 64, signature)})
 
 

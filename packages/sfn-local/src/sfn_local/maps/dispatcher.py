@@ -19,6 +19,8 @@ READ_AHEAD_BYTES = 16 * 1024 * 1024
 READ_STEP = 256  # inputs read between two looks at the event loop
 READ_SECONDS = 0.02  # and for how long, from the second input on
 GRACE_SECONDS = 0.5
+# How long an end waits for the thread that reads inputs: one step takes less, unless an expression goes on for long.
+READING_ENDS_SECONDS = 1.0
 
 
 class InputQueue:
@@ -191,7 +193,8 @@ class Dispatcher:
         """Stop every child that still runs and wait until each is recorded."""
         if self._running:
             self._rights.note_stop()
-        if self._reading is not None:
+        if self._reading is not None:  # its thread can't be interrupted, and reads files that are closed after this
+            await asyncio.wait([self._reading], timeout=READING_ENDS_SECONDS)
             self._reading.cancel()
         for task in self._running:
             task.cancel()

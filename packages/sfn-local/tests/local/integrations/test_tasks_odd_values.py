@@ -138,8 +138,8 @@ def test_data_nested_deeper_than_python_reads_fails_by_name(home: Home) -> None:
     wrapped: Any = {"x.$": "$"}
     for _ in range(300):
         wrapped = {"a": wrapped}
-    again = {"Type": "Choice", "Choices": [{"Variable": "$", "IsPresent": True, "Next": "S"}], "Default": "S"}
-    states = {"S": {"Type": "Pass", "Parameters": wrapped, "Next": "Again"}, "Again": again}
+    again = {"Type": "Choice", "Choices": [{"Variable": "$", "IsPresent": True, "Next": "S"}], "Default": "End"}
+    states = {"S": {"Type": "Pass", "Parameters": wrapped, "Next": "Again"}, "Again": again, "End": {"Type": "Succeed"}}
     row = home.run({"StartAt": "S", "States": states}, {})
     assert (row.error, json.loads(row.input)) == ("States.Runtime", {})
     assert row.cause == "the data is nested too deep"

@@ -300,7 +300,7 @@ def test_listener_that_fails_is_logged_and_hears_of_all_that_comes(
         await listener.server.stop()
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
-    assert [str(record.exc_info and record.exc_info[1]) for record in caplog.records] == [
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info and record.exc_info[1]] == [
         f"deaf to {identity}" for identity in ("one", "two", "server", "three")
     ]
 

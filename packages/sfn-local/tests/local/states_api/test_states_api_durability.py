@@ -23,7 +23,6 @@ from sfn_local.machines.registry import Machines
 from sfn_local.object_store import ObjectStore
 from sfn_local.protocol import ServiceError
 from sfn_local.server import attach
-from sfn_local.states_api.service import StatesService
 from sfn_local.storage.journal import StorageError
 from sfn_local.storage.store import Store
 from state_machines import open_home
@@ -206,9 +205,7 @@ class FullHome:
             account=Account(), clock=Clock(), runtime=runtime, objects=objects, store=self.store
         )
         stack.callback(self.machines.close)
-        states = services["states"]
-        assert isinstance(states, StatesService)
-        self._states = states
+        self._states = services["states"]
 
     async def call(self, action: str, **params: Any) -> dict[str, Any]:
         return await self._states.handle(action, params, "test")
