@@ -124,10 +124,11 @@ def _split(message: str) -> tuple[str, dict[str, Any]]:
 def indented(traceback: str) -> list[str]:
     """Return the lines of a traceback as they stand below the error that it is of.
 
-    Without Python's own heading: it stands for errors of this program.
+    Without Python's own heading: it stands for errors of this program.  A bar before each line keeps a message of
+    several lines from passing for a line of this command.
     """
-    lines = (f"    {line}" for line in traceback.splitlines())
-    return [line.replace("    Traceback (most", "    (most", 1) for line in lines]
+    lines = (f"    | {line}" for line in traceback.splitlines())
+    return [line.replace("    | Traceback (most", "    | (most", 1) for line in lines]
 
 
 def name_batch(batch: dict[str, Any] | None) -> str:

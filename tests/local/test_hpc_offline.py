@@ -106,6 +106,6 @@ def test_local_commands_ask_for_nothing_but_loopback(
         assert server.stdout is not None
         assert server.stdout.readline().startswith("export AWS_ENDPOINT_URL=http://127.0.0.1:")
         hpc(0, "stop", failed)
-    assert {command.name for command in COMMANDS} - tried == {"serve"}
+    assert {command.name for command in COMMANDS} - tried == {"help", "serve"}
     assert {name for _, _, name in recorded.asked} >= {"127.0.0.1"}
     assert recorded.foreign == []

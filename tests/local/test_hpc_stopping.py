@@ -141,7 +141,7 @@ def test_second_command_uses_the_server_of_the_first(start: Callable[..., Runnin
     assert second.returncode == 0
     assert f"hpc stop {name}" in second.stderr
     assert here("stop", name).returncode == 0
-    assert here("stop", second.stdout.strip()).stderr == f"{second.stdout.strip()} has already ended: ABORTED\n"
+    assert here("stop", second.stdout.strip()).stderr == f"{name} has already ended: ABORTED\n"
     assert first.process.poll() is None
 
 

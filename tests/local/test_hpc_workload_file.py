@@ -9,6 +9,8 @@ import pytest
 from hpc_commands import assembly, call, hpc, result_of
 from sfn_local.server import LocalServer
 
+from hpc.targets.local import OVERLAY
+
 MINE = "import numpy as np\n\ndef compute(item, params): return np.arange(item).sum() * params['by']\n"
 
 
@@ -44,7 +46,8 @@ def test_run_does_not_use_a_server_that_has_another_file(
     arguments = ("run", "--size", "3", "--workload", str(file), "--params", '{"by": 1}')
 
     def refusal(overlay: Path | None) -> subprocess.CompletedProcess[str]:
-        with LocalServer(tmp_path / "home", assembly().resolve(), overlay=overlay):
+        environment = {OVERLAY: str(overlay)} if overlay else {}
+        with LocalServer(tmp_path / "home", assembly().resolve(), environment=environment):
             return call(capsys, *arguments)
 
     other = tmp_path / "other-0123"
@@ -61,7 +64,7 @@ def test_run_uses_a_server_that_has_the_file(
     monkeypatch.setenv("HPC_HOME", str(tmp_path / "home"))
     digest = hashlib.sha256(MINE.encode()).hexdigest()
     overlay = (tmp_path / "home/workloads" / f"mine-{digest}").resolve()
-    with LocalServer(tmp_path / "home", assembly().resolve(), overlay=overlay):
+    with LocalServer(tmp_path / "home", assembly().resolve(), environment={OVERLAY: str(overlay)}):
         arguments = ("run", "--size", "3", "--workload", str(file), "--params", '{"by": 1}', "--output", "json")
         done = call(capsys, *arguments)
         assert json.loads(result_of(done)["output"]["result"]) == [0, 0, 1]
