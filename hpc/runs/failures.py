@@ -114,8 +114,8 @@ def details_of(error: str | None, cause: str | None) -> dict[str, Any]:
 
 
 def _split(message: str) -> tuple[str, dict[str, Any]]:
-    """Return the sentence of a handler's error, and the data in the line of JSON after it."""
-    sentence, _, line = message.partition("\n")
+    """Return the message of a handler's error, and the data in its last line; a workload's message may have several."""
+    sentence, _, line = message.rpartition("\n")
     details = json_object(line)
     is_failure = all(isinstance(details.get(name), str) for name in ("error_type", "message", "traceback"))
     return (sentence, details) if is_failure else (message, {})

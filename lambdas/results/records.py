@@ -101,7 +101,7 @@ def _failure(record: dict[str, Any]) -> Failure:
         # Lambda's cause is JSON text of its own.
         cause = json_text.parse(cause)["errorMessage"]
     # The errors of handlers end in a line of JSON with what the workload raised.
-    sentence, _, details = str(cause).partition("\n")
+    sentence, _, details = str(cause).rpartition("\n")
     with contextlib.suppress(ValueError, TypeError, KeyError):
         cause, traceback = sentence, Failure.from_json(json_text.parse(details)).traceback
     return Failure(
