@@ -8,8 +8,8 @@ import pytest
 from sfn_local.arns import Account
 from sfn_local.assembly.read import AssemblyError, Stack, load
 
-ALARM = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmActions": [{"Ref": "Topic"}]}}
-TOPIC = {"Type": "AWS::SNS::Topic"}
+TABLE = {"Type": "AWS::DynamoDB::Table", "Properties": {"Tags": [{"Ref": "Queue"}]}}
+QUEUE = {"Type": "AWS::SQS::Queue"}
 MACHINE = {
     "Type": "AWS::StepFunctions::StateMachine",
     "Properties": {"DefinitionString": "{}", "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}},
@@ -24,7 +24,7 @@ POLICY = {
         "PolicyName": "Publish",
         "PolicyDocument": {
             "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Action": "sns:Publish", "Resource": {"Ref": "Topic"}}],
+            "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": {"Ref": "Queue"}}],
         },
         "Roles": [{"Ref": "Role"}],
     },
@@ -41,19 +41,19 @@ def read(folder: Path, **templates: dict[str, Any]) -> Stack:
 
 
 def test_resources_of_other_services_are_named_and_their_outputs_left_out(tmp_path: Path) -> None:
-    resources = {"Alarm": ALARM, "Topic": TOPIC, "Role": ROLE, "Policy": POLICY, "Machine": MACHINE}
-    outputs = {"Topic": {"Value": {"Ref": "Topic"}}, "Machine": {"Value": {"Ref": "Machine"}}}
+    resources = {"Table": TABLE, "Queue": QUEUE, "Role": ROLE, "Policy": POLICY, "Machine": MACHINE}
+    outputs = {"Queue": {"Value": {"Ref": "Queue"}}, "Machine": {"Value": {"Ref": "Machine"}}}
     stack = read(tmp_path, Stack={"Resources": resources, "Outputs": outputs})
-    assert stack.not_made == ("Alarm (AWS::CloudWatch::Alarm)", "Topic (AWS::SNS::Topic)")
+    assert stack.not_made == ("Table (AWS::DynamoDB::Table)", "Queue (AWS::SQS::Queue)")
     assert stack.outputs.keys() == {"Machine"}
     assert [machine.name for machine in stack.state_machines] == ["Stack-Machine"]
 
 
 def test_a_machine_that_refers_to_what_is_not_made_is_refused_by_name(tmp_path: Path) -> None:
-    properties = {**MACHINE["Properties"], "DefinitionString": {"Fn::Sub": "${Topic}"}}  # type: ignore[dict-item]
+    properties = {**MACHINE["Properties"], "DefinitionString": {"Fn::Sub": "${Queue}"}}  # type: ignore[dict-item]
     machine = {**MACHINE, "Properties": properties}
-    with pytest.raises(AssemblyError, match=r"Topic \(AWS::SNS::Topic\) has no value on this machine"):
-        read(tmp_path, Stack={"Resources": {"Topic": TOPIC, "Role": ROLE, "Machine": machine}})
+    with pytest.raises(AssemblyError, match=r"Queue \(AWS::SQS::Queue\) has no value on this machine"):
+        read(tmp_path, Stack={"Resources": {"Queue": QUEUE, "Role": ROLE, "Machine": machine}})
 
 
 def test_stacks_are_read_as_one_with_outputs_under_their_stacks_names(tmp_path: Path) -> None:

@@ -138,9 +138,14 @@ class JobResources:
         check_properties(logical_id, properties, _RULE_PROPERTIES)
         if properties.get("State", "ENABLED") != "ENABLED":
             return None
-        targets = [each for each in self._resolver.value(properties.get("Targets", [])) if ":lambda:" in each["Arn"]]
-        if not targets:
+        targets = self._resolver.value(properties.get("Targets", []))
+        others = [each for each in targets if ":lambda:" not in each["Arn"]]
+        if len(others) == len(targets):
             return None
+        if others:
+            raise TemplateError(
+                f"{logical_id}: target {others[0]['Id']} must be a Lambda function, got {others[0]['Arn']}"
+            )
         for target in targets:
             check_properties(f"{logical_id}: target {target['Id']}", target, _TARGET_PROPERTIES)
         name = self._resolver.physical_name(logical_id)
