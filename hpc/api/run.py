@@ -153,7 +153,7 @@ class Run:
             If there is nothing to redrive, or it can't be.
         """
         args = argparse.Namespace(
-            workload=workload, only_finish=only_finish, back_end=back_end, aws=not self.place.is_local
+            workload=workload, only_finish=only_finish, back_end=back_end, batch_size=None, aws=not self.place.is_local
         )
         args.stack_name, args.output = getattr(self.place, "stack_name", None), "text"
         has_jobs = self.has_jobs or back_end in JOB_BACK_ENDS

@@ -21,7 +21,7 @@ def test_a_hostile_machine_ends_as_it_should_and_others_run_beside_it(states: St
     assert states.run(other)["status"] == "SUCCEEDED"
     if hostile.status:
         if hostile.type == "STANDARD":
-            ended = states.ended(execution)
+            ended = states.ended(execution, within_seconds=300)
             assert (ended["status"], ended.get("error")) == (hostile.status, hostile.error), ended.get("cause", "")[
                 :300
             ]
