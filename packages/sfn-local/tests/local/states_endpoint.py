@@ -58,9 +58,9 @@ class States:
         text = json.dumps(payload if payload is not None else {})
         return str(self.client.start_execution(stateMachineArn=arn, input=text, **parameters)["executionArn"])
 
-    def ended(self, execution_arn: str) -> dict[str, Any]:
+    def ended(self, execution_arn: str, *, within_seconds: float = WAITS_WITHIN_SECONDS) -> dict[str, Any]:
         """Wait until an execution has ended and describe it."""
-        return ended(self.client, execution_arn)
+        return ended(self.client, execution_arn, within_seconds=within_seconds)
 
     def run(self, arn: str, payload: Any = None) -> dict[str, Any]:
         """Run an execution to its end and describe it."""
