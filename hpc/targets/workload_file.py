@@ -100,7 +100,7 @@ def check_workload(workload: str, home: Home, assembly: Path | None) -> None:
             f"--workload {workload} is no workload of {DEPLOYED_FOLDER}, but there is a file {file} here: "
             f"give --workload {file}"
         )
-    if is_folder(Path(workload)):
+    if workload and is_folder(Path(workload)):  # Path("") is the current folder
         raise NotStartedError(
             f"--workload {workload} is no workload of {DEPLOYED_FOLDER}, but there is a folder {workload} here: "
             f"give --workload {workload}{os.sep}"
