@@ -51,8 +51,6 @@ _ATTRIBUTES: dict[str, dict[str, _Attribute]] = {
         "Arn": lambda account, name: f"arn:aws:iam::{account.account_id}:role/{name}",
     },
     "AWS::KMS::Key": {"Ref": lambda _, name: name, "KeyId": lambda _, name: name, "Arn": _arn("kms", "key/")},
-    "AWS::SNS::Topic": _same("TopicArn", _arn("sns", "")),
-    "AWS::CloudWatch::Alarm": {"Ref": lambda _, name: name, "Arn": _arn("cloudwatch", "alarm:")},
     "AWS::Logs::LogGroup": {
         "Ref": lambda _, name: name,
         "Arn": lambda account, name: account.arn("logs", f"log-group:{name}:*"),

@@ -25,17 +25,6 @@ WITHOUT_EFFECT = {
     _COMPUTE_ENVIRONMENT: "its vCPUs are the queue's; jobs are processes of this machine",
     **dict.fromkeys(
         [
-            "AWS::CloudWatch::Alarm",
-            "AWS::CloudWatch::Dashboard",
-            "AWS::Logs::MetricFilter",
-            "AWS::SNS::Subscription",
-            "AWS::SNS::Topic",
-            "AWS::SNS::TopicPolicy",
-        ],
-        "nothing is measured here, and nobody is told",
-    ),
-    **dict.fromkeys(
-        [
             "AWS::EC2::InternetGateway",
             "AWS::EC2::Route",
             "AWS::EC2::RouteTable",
