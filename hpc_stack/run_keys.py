@@ -25,8 +25,11 @@ COMPUTE_READS = files("run.json", "items.jsonl")
 JOB_READS = files("batches.jsonl") + COMPUTE_READS + JOB_UPLOADS
 SUM_READS = files("batches.jsonl", "records.json", "map/*", "parts/*") + COMPUTE_READS + JOB_UPLOADS
 # A redrive begins with what an earlier run left.
-START_READS = files(
-    *("run.json", "batches.jsonl", "items.jsonl", "failed.jsonl", "records.json", "result.json"), "map/*/manifest.json"
+START_READS = (
+    files(
+        *("run.json", "batches.jsonl", "items.jsonl", "failed.jsonl", "records.json", "result.json"), "map/*", "parts/*"
+    )
+    + JOB_UPLOADS
 )
 START_LISTS = files("map/", "batch/", "batch_callback/")
 COMPARE_READS = files("result.json", "result.bin", "result.npy", "results.jsonl")
