@@ -26,7 +26,11 @@ TRACE = {
 
 BEGUN = ("run.json", "items.jsonl")
 JOB_FILES = (*(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)), "batch_callback/*-*-*-*-*.jsonl")
-START_READS = (*BEGUN, "batches.jsonl", "failed.jsonl", "records.json", "result.json", "map/*/manifest.json")
+START_READS = (
+    *(*BEGUN, "batches.jsonl", "failed.jsonl", "records.json", "result.json", "map/*", "parts/*"),
+    *(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)),
+    "batch_callback/*-*-*-*-*.jsonl",
+)
 SUM_READS = (*BEGUN, "batches.jsonl", "records.json", "map/*", "parts/*", *JOB_FILES)
 
 
