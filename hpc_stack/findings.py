@@ -56,6 +56,10 @@ def acknowledge_functions(
         {
             results_bucket.arn_for_objects("runs/*"): f"{LATER}; Start, Compute and Sum read there",
             **{
+                results_bucket.arn_for_objects(key): f"{LATER}; Start, Compute or Sum reads {key}"
+                for key in run_keys.START_READS + run_keys.COMPUTE_READS + run_keys.SUM_READS
+            },
+            **{
                 results_bucket.arn_for_objects(key): f"{LATER}; {writer} writes {key} and nothing else there"
                 for writer, keys in (("Start", run_keys.START), ("Compute", run_keys.COMPUTE), ("Sum", run_keys.SUM))
                 for key in keys
