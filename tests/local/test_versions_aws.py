@@ -40,7 +40,7 @@ def test_workload_of_another_name_and_a_file_are_refused_before_anything_is_redr
         options = ("--size", "6", "--batch-size", "1", "--workload", "squares", "--output", "json")
         name = name_of(result_of(on_aws.call(capfd, "run", *options)))
         for workload, message in (
-            (str(file), "on AWS runs what is deployed"),
+            (str(file), "on AWS this run has what was deployed"),
             ("utf8_keys", "must be the workload of"),
         ):
             done = on_aws.call(capfd, "redrive", name, "--workload", workload)
