@@ -13,7 +13,7 @@ from hpc.api.run import Run
 from hpc.cli import arguments
 from hpc.commands import inputs
 from hpc.commands.starting import new_run_name
-from hpc.commands.uploads import check_source, upload_items, upload_source
+from hpc.commands.uploads import check_source, upload_items, upload_source, upload_workload
 from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.errors import LostRunError, NotStartedError
 from hpc.runs.run import find_run, list_executions
@@ -105,7 +105,7 @@ def start(
         place = find_place(aws, session, assembly)
         target = place.target(has_jobs=has_jobs)
         if package is not None:
-            package.upload(target)
+            upload_workload(target, package)
         if file is not None:
             checked["items"] = file if isinstance(file, str) else upload_items(target, run_name, file)
         if source is not None:

@@ -8,6 +8,7 @@ from hpc.commands.follow import FollowedRun
 from hpc.commands.merge import LAST_STATE, check_can_change, last_state, needs_new_run, start_on_missing
 from hpc.commands.rehearsal import announced, read_rehearsal
 from hpc.commands.starting import new_run_name, open_target
+from hpc.commands.uploads import upload_workload
 from hpc.commands.versions import Version, choose_version, go_on_with, write_settings
 from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.errors import CommandError, NotStartedError
@@ -86,7 +87,7 @@ def redrive_run(args: argparse.Namespace, home: Home, run: Run, version: Version
             check_can_change(run, described["status"])
             is_new_run = True
         if version.package is not None:
-            version.package.upload(run.target)
+            upload_workload(run.target, version.package)
         if is_new_run:
             name = new_run_name()
             _note(home, name, version)

@@ -16,6 +16,7 @@ from hpc.terminal.console import emit
 @looks_twice
 def report(args: argparse.Namespace) -> int:
     """Write the page and print its path."""
+    _check_out(args.out)
     with open_run(args) as run:
         write_report(run, args.out)
     emit(args.out, kept_in=args.out)
@@ -32,9 +33,8 @@ def write_report(run: Run, out: str) -> None:
     NotStartedError
         If it can't be written.
     """
+    _check_out(out)
     path = Path(out)
-    if not path.name:
-        raise NotStartedError(f"--out must be a file that can be written, got {out!r}")
     page = render(collect(run))
     try:
         if _is_file_or_nothing(path):
@@ -43,6 +43,11 @@ def write_report(run: Run, out: str) -> None:
             path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise NotStartedError(f"--out must be a file that can be written, got {out}: {error}") from error
+
+
+def _check_out(out: str) -> None:
+    if not Path(out).name:
+        raise NotStartedError(f"--out must be a file that can be written, got {out!r}")
 
 
 def _is_file_or_nothing(path: Path) -> bool:

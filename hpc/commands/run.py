@@ -12,7 +12,7 @@ from hpc.commands.follow import FollowedRun
 from hpc.commands.inputs import execution_input, read_json
 from hpc.commands.rehearsal import announced, read_rehearsal
 from hpc.commands.starting import new_run_name, open_target
-from hpc.commands.uploads import check_items, check_source, upload_items, upload_source
+from hpc.commands.uploads import check_items, check_source, upload_items, upload_source, upload_workload
 from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
 from hpc.runs.memory_used import log_sizes, peaks_since, sharing_since, warnings
@@ -149,7 +149,7 @@ class RunCommand:
             uploaded = upload_source(target, self._name, self._source)
         package = self._workload if isinstance(self._workload, WorkloadPackage) else None
         if package is not None:
-            package.upload(target)
+            upload_workload(target, package)
         if isinstance(self._workload, WorkloadFile):
             note_origin(self._home.create(), self._name, self._workload)
         with explained(NotStartedError, "the run was not started"):

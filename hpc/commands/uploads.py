@@ -12,6 +12,7 @@ from hpc.contract.keys import upload_key
 from hpc.errors import NotStartedError
 from hpc.files import is_file, is_folder
 from hpc.targets.client import Target, explained
+from hpc.targets.workload_package import WorkloadPackage
 from hpc.terminal.console import say
 from hpc.terminal.counter import Counter, counted, open_counter
 from hpc.terminal.printable import shorten
@@ -20,6 +21,24 @@ ITEM_SUFFIXES = (".jsonl", ".csv")
 PARALLEL_UPLOADS = 8
 # Files that are uploaded or wait for a thread, which keeps memory flat for a folder of any size.
 WINDOW = 64
+
+
+def upload_workload(target: Target, package: WorkloadPackage) -> None:
+    """Put the package where the run looks for it; again, too, because objects there expire.
+
+    Raises
+    ------
+    NotStartedError
+        If the stack takes none, or that fails.
+    """
+    if target.outputs.get("UploadedWorkloads") == "false":
+        raise NotStartedError(
+            f"{package.origin}: the stack takes no uploaded workload, because its setting hpc:uploaded_workloads is "
+            "false; it runs what was deployed"
+        )
+    with explained(NotStartedError, f"uploading {package.origin}"):
+        key = f"uploads/workloads/{package.sha256}/package.zip"
+        target.s3.put_object(Bucket=target.bucket, Key=key, Body=package.data)
 
 
 def check_items(named: str) -> Path:

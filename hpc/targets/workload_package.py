@@ -17,7 +17,6 @@ from pathlib import Path
 
 from hpc.errors import NotStartedError
 from hpc.files import is_file
-from hpc.targets.client import Target, explained
 
 # As the handlers have them, in lambdas.batch.workload_package.
 MAX_PACKED_BYTES = 50 * 1024 * 1024
@@ -73,23 +72,6 @@ class WorkloadPackage:
     @cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
-
-    def upload(self, target: Target) -> None:
-        """Put the package where the run looks for it; again, too, because objects there expire.
-
-        Raises
-        ------
-        NotStartedError
-            If the stack takes none, or that fails.
-        """
-        if target.outputs.get("UploadedWorkloads") == "false":
-            raise NotStartedError(
-                f"{self.origin}: the stack takes no uploaded workload, because its setting hpc:uploaded_workloads is "
-                "false; it runs what was deployed"
-            )
-        with explained(NotStartedError, f"uploading {self.origin}"):
-            key = f"uploads/workloads/{self.sha256}/package.zip"
-            target.s3.put_object(Bucket=target.bucket, Key=key, Body=self.data)
 
 
 def package_of_file(path: Path, name: str, source: bytes, origin: str) -> WorkloadPackage:
