@@ -2,11 +2,10 @@
 
 import ast
 import hashlib
-import importlib.util
 import os
 import re
-import sys
 import uuid
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,10 +125,10 @@ def check_project_workload(workload: str, home: Home) -> None:
             _check_file_imports(f"--workload {workload}", path, path.read_bytes())
 
 
-def _check_file_imports(named: str, path: Path, source: bytes) -> None:
+def _check_file_imports(named: str, path: Path, source: bytes, brought: Collection[str] = ()) -> None:
     from sfn_local.server import worker_search_path  # noqa: PLC0415 - a run on AWS need not load the local server
 
-    check_imports(named, path, source, worker_search_path())
+    check_imports(named, path, source, worker_search_path(), brought)
 
 
 def read_workload(workload: str | None, home: Home, *, on_aws: bool) -> "WorkloadFile | WorkloadPackage | None":
@@ -153,16 +152,24 @@ def read_workload(workload: str | None, home: Home, *, on_aws: bool) -> "Workloa
             )
         _check_name(main, origin)
         package = package_of_folder(path, main.stem, origin)
-        _check_source(package.files[main.name], main, origin, on_aws=on_aws)
-        return package
+        _check_source(package.files[main.name], main, origin)
+        return package if on_aws else _with_imports_checked(package, path)
     if not on_aws and not _has_modules_beside(path):
         return read_workload_file(workload, home, on_aws=False)
     _check_name(path, origin)
     if path.resolve() == (home.project / DEPLOYED_FOLDER / path.name).resolve():
         return None
     source = _read(path, origin)
-    _check_source(source, path, origin, on_aws=on_aws)
-    return package_of_file(path, path.stem, source, origin)
+    _check_source(source, path, origin)
+    package = package_of_file(path, path.stem, source, origin)
+    return package if on_aws else _with_imports_checked(package, path.parent)
+
+
+def _with_imports_checked(package: WorkloadPackage, folder: Path) -> WorkloadPackage:
+    main = f"{package.name}.py"
+    brought = frozenset(name.partition("/")[0].removesuffix(".py") for name in package.files)
+    _check_file_imports(package.origin, folder / main, package.files[main], brought)
+    return package
 
 
 def _has_modules_beside(path: Path) -> bool:
@@ -184,13 +191,13 @@ def _read(path: Path, origin: str) -> bytes:
         raise NotStartedError(f"{origin} can't be read: {error}") from error
 
 
-def _check_source(source: bytes, path: Path, origin: str, *, on_aws: bool) -> None:
+def _check_source(source: bytes, path: Path, origin: str) -> None:
     """Refuse what can't be a workload, before anything starts.
 
     Raises
     ------
     NotStartedError
-        If it is not Python, defines neither compute nor compute_batch, or imports a module that is not there.
+        If it is not Python, or defines neither compute nor compute_batch.
     """
     try:
         tree = ast.parse(source, path.name)
@@ -200,8 +207,6 @@ def _check_source(source: bytes, path: Path, origin: str, *, on_aws: bool) -> No
         raise NotStartedError(
             f"{origin}: workload {path.stem} must define either compute or compute_batch, it defines neither"
         )
-    if not on_aws:
-        _check_imports(tree, path.parent, origin)
 
 
 def _bound_names(tree: ast.Module) -> set[str]:
@@ -216,34 +221,6 @@ def _bound_names(tree: ast.Module) -> set[str]:
             case ast.alias(name=name, asname=asname):
                 names.add(asname or name)
     return names
-
-
-def _check_imports(tree: ast.Module, folder: Path, origin: str) -> None:
-    """Refuse a module at the top of the file that is neither beside it nor among the packages of this machine."""
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names = [node.module]
-        else:
-            continue
-        for name in (name.partition(".")[0] for name in names):
-            if not (name in sys.stdlib_module_names or _is_beside(folder, name) or _is_installed(name)):
-                raise NotStartedError(
-                    f"{origin}: line {node.lineno} imports {name}, which is neither beside the file nor a package of "
-                    "this environment: packages are named in lambdas/requirements.txt"
-                )
-
-
-def _is_beside(folder: Path, name: str) -> bool:
-    return is_file(folder / f"{name}.py") or is_folder(folder / name)
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def read_workload_file(workload: str | None, home: Home, *, on_aws: bool) -> WorkloadFile | None:
@@ -272,6 +249,6 @@ def read_workload_file(workload: str | None, home: Home, *, on_aws: bool) -> Wor
             "your file another name"
         )
     source = _read(path, origin)
-    _check_source(source, path, origin, on_aws=True)
+    _check_source(source, path, origin)
     _check_file_imports(origin, path.resolve(), source)
     return WorkloadFile(path.stem, source, path.resolve())

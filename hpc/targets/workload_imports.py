@@ -1,14 +1,18 @@
-"""What a workload imports, and whether a worker on this machine has it: asked before there is a run."""
+"""What a workload imports, and whether a worker on this machine has it: asked before there is a run.
+
+Modules beside a file that it imports by name travel with it: :mod:`hpc.targets.workload_package`.
+"""
 
 import ast
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 from hpc.errors import NotStartedError
 from hpc.targets.home import Home
+from hpc.targets.workload_package import has_modules, imported_by_call
 
 # Functions that the handlers call; see lambdas/workloads.
 CONTRACT = ("compute", "compute_batch", "items", "weight", "combine", "finish")
@@ -17,7 +21,6 @@ PACKAGE = ("lambdas", "workloads")
 # Blocks that a worker never runs.
 NEVER_RUN = ("__name__ == '__main__'", "TYPE_CHECKING", "typing.TYPE_CHECKING")
 IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError", "Exception", "BaseException")
-IMPORTING_CALLS = ("__import__", "import_module", "importlib.import_module")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class Import:
     is_relative: bool = False
 
 
-def check_imports(named: str, path: Path, source: bytes, search_path: Sequence[str]) -> None:
+def check_imports(
+    named: str, path: Path, source: bytes, search_path: Sequence[str], brought: Collection[str] = ()
+) -> None:
     """Refuse a workload that imports what a worker has not.
 
     Parameters
@@ -49,6 +54,8 @@ def check_imports(named: str, path: Path, source: bytes, search_path: Sequence[s
         The file, beside which other modules may stand.
     search_path
         Where a worker looks for installed modules.
+    brought
+        Names of modules that travel with the file.
 
     Raises
     ------
@@ -57,13 +64,14 @@ def check_imports(named: str, path: Path, source: bytes, search_path: Sequence[s
     """
     for each in _imports(ast.parse(source)):
         top = each.name.partition(".")[0]
-        if _is_there(each, top, search_path):
+        if (top in brought and not each.is_relative) or _is_there(each, top, search_path):
             continue
         place = f"{named} imports {top} in line {each.line}"
         beside = _beside(path.parent, top)
-        if beside is not None:
+        if beside is not None and each.is_relative:
             raise NotStartedError(
-                f"{place}, which stands beside it ({beside}): a workload is one file, put what it needs into it"
+                f"{place} relative to a package, and a workload is in none: import {top}, which stands beside it "
+                f"({beside}), without the dot"
             )
         if each.is_certain:
             raise NotStartedError(
@@ -86,7 +94,7 @@ def _beside(folder: Path, name: str) -> str | None:
     """Return the file or the folder with modules that has a name in a folder."""
     if (folder / f"{name}.py").is_file():
         return f"{name}.py"
-    return f"{name}/" if next((folder / name).glob("*.py"), None) is not None else None
+    return f"{name}/" if has_modules(folder / name) else None
 
 
 def _imports(module: ast.Module) -> Iterator[Import]:
@@ -110,10 +118,8 @@ def _in_node(node: ast.AST, *, is_certain: bool) -> Iterator[Import]:
         case ast.ImportFrom(module=name, level=1, names=names):
             modules = [name] if name else [each.name for each in names]
             yield from (Import(each, node.lineno, is_certain, is_relative=True) for each in modules)
-        case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if (
-            ast.unparse(function) in IMPORTING_CALLS
-        ):
-            yield Import(name, node.lineno, is_certain)
+        case ast.Call() if (called := imported_by_call(node)) is not None:
+            yield Import(called, node.lineno, is_certain)
         case ast.If(test=test, body=body, orelse=others):
             yield from _in_all(others if ast.unparse(test) in NEVER_RUN else [*body, *others], is_certain=False)
         case ast.Try(handlers=handlers, body=body, orelse=others, finalbody=last):

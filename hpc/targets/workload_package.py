@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hpc.errors import NotStartedError
-from hpc.files import is_file
+from hpc.files import is_file, is_folder
 
 # As the handlers have them, in lambdas.batch.workload_package.
 MAX_PACKED_BYTES = 50 * 1024 * 1024
@@ -25,6 +25,7 @@ MAX_FILES = 10_000
 # A zip knows no earlier one.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 MODE = stat.S_IFREG | 0o644
+IMPORTING_CALLS = ("__import__", "import_module", "importlib.import_module")
 LEFT_OUT = frozenset({"__pycache__", ".git", ".hpc", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache"})
 
 
@@ -148,8 +149,13 @@ def _module_files(folder: Path, name: str) -> Iterator[Path]:
         return
     if is_file(folder / f"{name}.py"):
         yield folder / f"{name}.py"
-    elif is_file(folder / name / "__init__.py"):
+    elif has_modules(folder / name):
         yield from _files_below(folder / name, f"the package {folder / name}")
+
+
+def has_modules(folder: Path) -> bool:
+    """Whether a folder can be imported: as a package, or as one without ``__init__.py``."""
+    return is_folder(folder) and next(folder.glob("*.py"), None) is not None
 
 
 def imported_names(source: bytes) -> list[str]:
@@ -164,4 +170,16 @@ def imported_names(source: bytes) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.append(node.module)
+        elif isinstance(node, ast.Call) and (called := imported_by_call(node)) is not None:
+            names.append(called)
     return names
+
+
+def imported_by_call(node: ast.Call) -> str | None:
+    """Return the module of ``importlib.import_module("name")`` and the like; None of another call."""
+    match node:
+        case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if (
+            ast.unparse(function) in IMPORTING_CALLS
+        ):
+            return name
+    return None

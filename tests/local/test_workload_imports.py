@@ -1,4 +1,4 @@
-"""What a workload imports: refused before a run exists where a worker has it not, and found nowhere beside the file."""
+"""What a workload imports: modules beside it travel with it, what a worker has not is refused before a run exists."""
 
 import os
 import subprocess
@@ -8,12 +8,12 @@ import pytest
 from hpc_commands import call_with, environment, result_of
 from job_commands import assembly, command
 
+CALLS = "def compute(item):\n    return inner(item)\n"
 USES = "def compute(item):\n    return helper.area(item)\n"
 BESIDE = {
     "import": f"import helper\n{USES}",
     "from": "from helper import area\ndef compute(item):\n    return area(item)\n",
-    "relative": f"from . import helper\n{USES}",
-    "of a function": "def inner():\n    import helper\ndef compute(item):\n    return inner()\n",
+    "of a function": f"def inner(item):\n    import helper\n    return helper.area(item)\n{CALLS}",
     "condition": f"import sys\nif sys.argv:\n    import helper\n{USES}",
     "raised again": f"try:\n    import helper\nexcept ImportError:\n    raise SystemExit(1)\n{USES}",
     "by a call": f"import importlib\nhelper = importlib.import_module('helper')\n{USES}",
@@ -48,18 +48,22 @@ def run(capture: pytest.CaptureFixture[str], workload: Path, source: str) -> "su
 
 
 @pytest.mark.parametrize("way", BESIDE)
-def test_module_beside_the_workload_is_refused_by_name(
-    folder: Path, capfd: pytest.CaptureFixture[str], way: str
-) -> None:
+def test_module_beside_the_workload_travels_with_it(folder: Path, capfd: pytest.CaptureFixture[str], way: str) -> None:
     done = run(capfd, folder / "mine.py", BESIDE[way])
+    assert result_of(done)["output"]["result"] == "[0,1,4]"
+
+
+def test_module_beside_the_workload_is_not_imported_relative_to_a_package(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = run(capfd, folder / "mine.py", f"from . import helper\n{USES}")
     assert (done.returncode, done.stdout) == (2, "")
-    name = "parts/" if way == "folder" else "helper.py"
-    assert f"which stands beside it ({name}): a workload is one file" in done.stderr
-    assert "requirements.txt" not in done.stderr
+    assert "mine.py imports helper in line 1 relative to a package" in done.stderr
+    assert "which stands beside it (helper.py), without the dot" in done.stderr
     assert not (folder.parent / "home" / "executions.sqlite").exists()
 
 
-@pytest.mark.parametrize("source", ["import missing_package\n", "from missing_package.parts import area\n"])
+@pytest.mark.parametrize("source", ["import missing_package\n", "import helper, missing_package.parts\n"])
 def test_package_that_is_missing_is_named_with_what_to_do(
     folder: Path, capfd: pytest.CaptureFixture[str], source: str
 ) -> None:
