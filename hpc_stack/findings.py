@@ -54,7 +54,6 @@ def acknowledge_functions(
     acknowledge_wildcards(
         functions,
         {
-            results_bucket.arn_for_objects("runs/*"): f"{LATER}; Start, Compute and Sum read there",
             **{
                 results_bucket.arn_for_objects(key): f"{LATER}; Start, Compute or Sum reads {key}"
                 for key in run_keys.START_READS + run_keys.COMPUTE_READS + run_keys.SUM_READS
@@ -112,8 +111,8 @@ def acknowledge_batch_jobs(
     acknowledge_wildcards(
         batch_jobs,
         {
-            results_bucket.arn_for_objects("runs/*"): f"{LATER}; jobs read settings and items there",
             results_bucket.arn_for_objects("uploads/*"): "jobs read data there, named by whoever puts it",
+            **{results_bucket.arn_for_objects(key): f"{LATER}; jobs read {key}" for key in run_keys.JOB_READS},
             **{
                 results_bucket.arn_for_objects(key): f"{LATER}; jobs write {key} and nothing else there"
                 for key in run_keys.JOB
@@ -150,7 +149,7 @@ def acknowledge_orchestrator(
     acknowledge_wildcards(
         orchestrator,
         {
-            results_bucket.arn_for_objects("runs/*"): f"{LATER}; Compare reads results there",
+            **{results_bucket.arn_for_objects(key): f"{LATER}; Compare reads {key}" for key in run_keys.COMPARE_READS},
             jobs_arn(orchestrator): f"{JOBS}; here an entry's array job",
             "*": f"{TRACES_AND_LOGS}, the same as for MapReduce; {LISTED}",
             **{

@@ -17,19 +17,19 @@ SUM = files("result.json", "records.json") + SUM_UPLOADS
 COMPUTE = files("parts/*")
 # A child of an array job has a number of up to four digits, a job with a token its id.  The orchestrator's own runs are
 # in folders called batch/ and batch_callback/, and no file that their functions write has such a name.
-JOB_UPLOADS = files(*(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)), "batch_callback/*-*-*-*-*.jsonl")
+ARRAY_PARTS = files(*(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)))
+JOB_UPLOADS = ARRAY_PARTS + files("batch_callback/*-*-*-*-*.jsonl")
 JOB = COMPUTE + JOB_UPLOADS
 
 COMPUTE_READS = files("run.json", "items.jsonl")
 # An attempt after the first looks at the part that the one before it may have written.
 JOB_READS = files("batches.jsonl") + COMPUTE_READS + JOB_UPLOADS
 SUM_READS = files("batches.jsonl", "records.json", "map/*", "parts/*") + COMPUTE_READS + JOB_UPLOADS
-# A redrive begins with what an earlier run left.
+# A redrive begins with what an earlier run left.  Of one that ended before its Sum, it reads which items have a result;
+# what a job with a token wrote counts only once the task has its answer, and is Sum's to read.
 START_READS = (
-    files(
-        *("run.json", "batches.jsonl", "items.jsonl", "failed.jsonl", "records.json", "result.json"), "map/*", "parts/*"
-    )
-    + JOB_UPLOADS
+    files("run.json", "batches.jsonl", "items.jsonl", "failed.jsonl", "records.json", "result.json", "map/*", "parts/*")
+    + ARRAY_PARTS
 )
 START_LISTS = files("map/", "batch/", "batch_callback/")
 COMPARE_READS = files("result.json", "result.bin", "result.npy", "results.jsonl")

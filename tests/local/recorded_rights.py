@@ -74,6 +74,22 @@ def compute(item):
 def compute(item):
     return "x" * 300_000
 """,
+    # Some of a batch fails, whose part is long; then the run ends before its Sum.
+    "ending": """
+import os
+import signal
+
+
+def compute_batch(items):
+    for item in items:
+        if item == "bad":
+            raise ValueError("it is bad")
+        if item == "end":
+            if "AWS_BATCH_JOB_ID" in os.environ:
+                os.kill(os.getppid(), signal.SIGKILL)
+            return
+        yield "x" * 300_000
+""",
     "stream": """
 def compute(item):
     return item
@@ -128,6 +144,8 @@ def break_off(run, *files):
 
 
 def items(size, params):
+    # Start, too, reads the part of any child: of a run that ended before its Sum.
+    read_parts()
     break_off(params["run"], "items.jsonl")
     return range(size)
 
@@ -294,6 +312,8 @@ def run_back_end(made: Recording, back_end: str) -> None:
     start("source", source=f"s3://{SOURCE}/in/", workload="s3_objects")
     start("uploads", source=f"s3://{made.bucket}/uploads/in/", workload="s3_objects")
     start("failing", items=[1, 2], workload="trouble", params={"bad": [2]}, tolerated_failure_percentage=50)
+    ending = {"items": ["long", "bad", "end", "end"], "batch_size": 2, "max_concurrency": 1}
+    start("ended", "FAILED", workload="ending", tolerated_failure_percentage=25, **ending)
     if back_end != "lambda":
         start("texts", workload="texts")
     name = f"stopped-{back_end}"
@@ -301,15 +321,19 @@ def run_back_end(made: Recording, back_end: str) -> None:
 
 
 def redrive(made: Recording) -> None:
-    """A redrive of an execution, and new runs of the items that failed."""
+    """A redrive of an execution, and new runs of the items that failed; of those that ended early, elsewhere too."""
     once = {"once": str(made.folder / "once")}
     arn = made.start("once", "FAILED", workload="trouble", params=once)
     made.wait()
     made.states.redrive_execution(executionArn=arn)
     wait_for(lambda: made.described(arn)["status"] == "SUCCEEDED")
-    for back_end in BACK_ENDS:
-        if f"failing-{back_end}" in runs_of(made):
-            made.start(f"again-{back_end}", "SUCCEEDED", redrive_of=f"failing-{back_end}")
+    runs = runs_of(made)
+    served = [back_end for back_end in BACK_ENDS if f"failing-{back_end}" in runs]
+    for back_end in served:
+        made.start(f"again-{back_end}", "SUCCEEDED", redrive_of=f"failing-{back_end}")
+        for other in served:
+            # They end as the run before did.
+            made.start(f"{back_end}-on-{other}", "FAILED", redrive_of=f"ended-{back_end}", back_end=other)
 
 
 def runs_of(made: Recording) -> set[str]:

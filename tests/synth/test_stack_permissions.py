@@ -25,11 +25,11 @@ TRACE = {
 
 
 BEGUN = ("run.json", "items.jsonl")
-JOB_FILES = (*(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)), "batch_callback/*-*-*-*-*.jsonl")
+ARRAY_PARTS = tuple(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5))
+JOB_FILES = (*ARRAY_PARTS, "batch_callback/*-*-*-*-*.jsonl")
 START_READS = (
     *(*BEGUN, "batches.jsonl", "failed.jsonl", "records.json", "result.json", "map/*", "parts/*"),
-    *(f"batch/{'?' * digits}.jsonl" for digits in range(1, 5)),
-    "batch_callback/*-*-*-*-*.jsonl",
+    *ARRAY_PARTS,
 )
 SUM_READS = (*BEGUN, "batches.jsonl", "records.json", "map/*", "parts/*", *JOB_FILES)
 
