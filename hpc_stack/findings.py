@@ -34,7 +34,9 @@ def acknowledge_serverless(stack: Construct) -> None:
 
 
 def acknowledge_older_python(stack: Construct) -> None:
-    reason = "hpc:python asks for this version: packages of a workload may have no wheels for the newest"
+    reason = (
+        "hpc:python or the Python that synthesizes is this version: local runs and functions have the same packages"
+    )
     acknowledge(stack, dict.fromkeys(("AwsSolutions-L1", "Serverless-LambdaLatestVersion"), reason))
 
 

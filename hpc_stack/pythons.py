@@ -12,8 +12,8 @@ BASE_IMAGES = {
 }
 VERSIONS = tuple(BASE_IMAGES)
 NEWEST = VERSIONS[-1]
-# Lambda runs it on Amazon Linux 2, whose glibc is 2.26: today's wheels of numpy need 2.27, and would fail when they are
-# imported.  Source: "Lambda runtimes", AWS Lambda Developer Guide.
+# Lambda runs it on Amazon Linux 2, whose glibc is 2.26: wheels that need a newer one would fail when they are imported,
+# and lambdas/requirements.txt has an older numpy for it.  Source: "Lambda runtimes", AWS Lambda Developer Guide.
 ON_OLD_LINUX = frozenset({"3.11"})
 REPOSITORY = "public.ecr.aws/docker/library/python"
 AUTO = "auto"
@@ -30,10 +30,10 @@ def running() -> str:
 
 
 def choose(setting: str, here: str) -> str:
-    """Return the version that the functions get: the one that is set, or that of ``here`` where packages run on it."""
+    """Return the version that the functions get: the one that is set, or that of ``here`` where Lambda offers it."""
     if setting != AUTO:
         return setting
-    return here if here in VERSIONS and here not in ON_OLD_LINUX else NEWEST
+    return here if here in VERSIONS else NEWEST
 
 
 def difference(chosen: str, setting: str, here: str) -> str | None:
@@ -42,8 +42,6 @@ def difference(chosen: str, setting: str, here: str) -> str | None:
         return None
     if setting != AUTO:
         reason = f"hpc:python is {setting}"
-    elif here in ON_OLD_LINUX:
-        reason = f"Lambda's Python {here} runs on Amazon Linux 2, which is too old for the wheels of numpy"
     else:
         reason = f"Lambda, as the pinned aws-cdk-lib knows it, has no Python {here}"
     return (

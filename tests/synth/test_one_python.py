@@ -1,6 +1,7 @@
 """One Python: functions, layer, image of jobs, and this environment where Lambda has it."""
 
 import re
+from importlib.metadata import distributions
 from pathlib import Path
 
 import boto3
@@ -10,7 +11,7 @@ from synthesis import ROOT, resources_of
 
 from app import make_app, read_context
 from hpc_stack import pythons
-from hpc_stack.layer import Target
+from hpc_stack.layer import Target, install
 
 
 def test_known_pythons_are_those_of_lambda_and_of_the_pinned_cdk() -> None:
@@ -37,7 +38,8 @@ def test_dockerfile_alone_has_the_newest() -> None:
     [
         ("auto", "3.13", "3.13", None),
         ("auto", "3.14", "3.14", None),
-        ("auto", "3.11", "3.14", ("Python 3.14", "Python 3.11", "Amazon Linux 2")),
+        ("auto", "3.11", "3.11", None),
+        ("auto", "3.10", "3.14", ("Python 3.14", "Python 3.10", "has no Python 3.10")),
         ("auto", "3.15", "3.14", ("Python 3.14", "Python 3.15", "has no Python 3.15")),
         ("3.12", "3.13", "3.12", ("Python 3.12", "Python 3.13", "hpc:python is 3.12")),
         ("3.11", "3.11", "3.11", None),
@@ -52,10 +54,11 @@ def test_python_is_that_of_here_or_a_warning_names_both(
     assert all(word in (warning or "") for word in words or ())
 
 
-@pytest.mark.parametrize("version", ["3.12", "3.14"])
-def test_functions_and_image_have_the_python_that_is_set(version: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["3.12", "3.14", "auto"])
+def test_functions_and_image_have_the_python_that_is_set_or_that_of_here(version: str, tmp_path: Path) -> None:
     context = read_context() | {"hpc:python": version, "hpc:batch": True, "hpc:packages_layer": False}
     assembly = make_app(str(tmp_path), context).synth()
+    version = pythons.choose(version, pythons.running())
     functions = resources_of(assembly.stacks[0].template, "AWS::Lambda::Function").values()
     runtimes = {each["Properties"]["Runtime"] for each in functions}
     assert {name for name in runtimes if name.startswith("python")} == {f"python{version}"}
@@ -72,3 +75,15 @@ def test_warning_stands_in_the_assembly_where_pythons_differ(tmp_path: Path) -> 
 @pytest.mark.parametrize(("version", "glibc"), [("3.11", "2_17"), ("3.12", "2_28"), ("3.14", "2_28")])
 def test_wheels_of_the_layer_fit_the_linux_of_the_function(version: str, glibc: str) -> None:
     assert Target(python_version=version, architecture="arm64").platform == f"aarch64-manylinux_{glibc}"
+
+
+@pytest.mark.parametrize(("python", "version"), [("3.11", "2.2.6"), ("3.12", "2.4.6"), ("3.14", "2.4.6")])
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+def test_numpy_of_each_python_has_wheels_for_its_linux(
+    python: str, architecture: str, version: str, tmp_path: Path
+) -> None:
+    install(tmp_path, ROOT, Target(python_version=python, architecture=architecture))
+    [numpy] = distributions(path=[str(tmp_path)], name="numpy")
+    assert numpy.version == version
+    glibc = re.findall(r"manylinux_2_(\d+)", numpy.read_text("WHEEL") or "")
+    assert min(map(int, glibc)) <= (26 if python in pythons.ON_OLD_LINUX else 34)

@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from cdk_nag import AwsSolutionsChecks
 
 from app import make_app, read_context
+from hpc_stack import pythons
 
 
 def make_checked_app(outdir: Path, **settings: object) -> cdk.App:
@@ -57,7 +58,7 @@ def test_nag_finds_a_wildcard_that_somebody_adds(resource: str, tmp_path: Path) 
 
 
 def test_every_acknowledgement_has_its_own_reason(tmp_path: Path) -> None:
-    app = make_checked_app(tmp_path)
+    app = make_checked_app(tmp_path, python=pythons.NEWEST)
     reasons = reasons_of(app)
     assert rules_of(reasons) == {"AwsSolutions-S1", "AwsSolutions-IAM5"}
     assert all(len(reason.split()) > 6 for reason in reasons.values())
@@ -65,7 +66,7 @@ def test_every_acknowledgement_has_its_own_reason(tmp_path: Path) -> None:
 
 
 def test_acknowledgements_of_jobs_have_reasons(tmp_path: Path) -> None:
-    reasons = reasons_of(make_checked_app(tmp_path, batch=True, orchestrator=True))
+    reasons = reasons_of(make_checked_app(tmp_path, batch=True, orchestrator=True, python=pythons.NEWEST))
     assert rules_of(reasons) == {"AwsSolutions-S1", "AwsSolutions-IAM5", "AwsSolutions-VPC7"}
     assert all(len(reason.split()) > 6 for reason in reasons.values())
 
