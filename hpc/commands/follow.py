@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,13 @@ class FollowedRun:
         )
 
     def detach(self) -> None:
-        """Leave the run going on, and say how it is found again."""
+        """Leave the run going on, and say how it is found again.
+
+        On AWS only when DescribeExecution knows it, so that the next command finds it.
+        """
+        if not self.target.is_local:
+            with suppress(CommandError):  # it was started
+                self._watch().describe()
         started = {"status": "RUNNING", "execution_arn": self.arn, "results": self.results}
         emit(json.dumps(started) if self.args.output == "json" else self.arn, kept_in=self.results)
         say(*follow_up(self.target, self.arn, self.args))

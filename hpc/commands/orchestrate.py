@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +10,19 @@ from hpc.commands.inputs import read_json
 from hpc.commands.rehearsal import announced, read_rehearsal
 from hpc.commands.render import render_failure, shorten_number
 from hpc.commands.starting import interrupted, new_run_name, open_target
-from hpc.errors import ExitCode, LostRunError, NotStartedError
+from hpc.errors import ExitCode, NotStartedError
 from hpc.runs.faults import described
 from hpc.runs.run import Run
-from hpc.runs.watch import Ended
+from hpc.runs.watch import Ended, Watch
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
+from hpc.targets.patience import ask, naming_the_run
 from hpc.targets.synthesis import WITH_JOBS
 from hpc.terminal.console import emit, say
 from hpc.terminal.printable import shorten
 
 # Of the task that runs an entry.
 ENTRY_RESOURCE = "startExecution.sync:2"
-LONGEST_PAUSE_SECONDS = 2.0
 
 
 def orchestrate(args: argparse.Namespace) -> int:
@@ -41,9 +40,7 @@ def orchestrate(args: argparse.Namespace) -> int:
 def orchestration_result(target: Target, ended: Ended, args: argparse.Namespace) -> int:
     """Print of an orchestration that has ended what the command that started it printed."""
     orchestration = Orchestration(target, ended.execution["executionArn"], args)
-    with explained(LostRunError, "asking about the orchestration"):
-        finished = list(orchestration.news())
-    return print_entries(orchestration, ended, finished)
+    return print_entries(orchestration, ended, orchestration.news())
 
 
 def print_entries(orchestration: "Orchestration", ended: Ended, finished: list[dict[str, Any]]) -> int:
@@ -107,37 +104,44 @@ class Orchestration:
         return cls(target, target.execution_arn(name), args)
 
     def follow(self) -> tuple[list[dict[str, Any]], Ended]:
-        """Return, when the execution has ended, the entries that were finished, in that order, and the end."""
+        """Return, when the execution has ended, the entries that were finished, in that order, and the end.
+
+        Raises as :class:`hpc.runs.watch.Watch` does.
+        """
         finished: list[dict[str, Any]] = []
-        began = time.monotonic()
+        stack_name = None if self.target.is_local else self.args.stack_name
+
+        def show(_counts: object, _seconds: float) -> None:
+            with naming_the_run(self.target, self.arn, stack_name):
+                news = self.news()
+            finished.extend(news)
+            for result in news:
+                say(f"{result['name']}: the totals agree")
+
+        watch = Watch(self.target, self.arn, is_new=True, has_items=False, stack_name=stack_name)
         try:
-            while True:
-                with explained(LostRunError, "asking about the orchestration"):
-                    execution = self.target.stepfunctions.describe_execution(executionArn=self.arn)
-                    news = list(self.news())
-                finished += news
-                for result in news:
-                    say(f"{result['name']}: the totals agree")
-                if execution["status"] != "RUNNING":
-                    return finished, Ended(execution, None)
-                time.sleep(min(self.target.pace.delay(time.monotonic() - began), LONGEST_PAUSE_SECONDS))
+            return finished, watch.wait(show)
         except KeyboardInterrupt:
             say(*interrupted(self.target, self.arn, self.args))
             raise
 
-    def news(self) -> Iterator[dict[str, Any]]:
-        """Yield what came of the entries that have finished since the last call."""
-        events = []
-        seen, pages = self.seen_event_id, self.target.stepfunctions.get_paginator("get_execution_history")
+    def news(self) -> list[dict[str, Any]]:
+        """Return what came of the entries that have finished since the last call."""
+        events = ask(self.target, "asking about the orchestration", self._new_events)
+        if events:
+            self.seen_event_id = events[0]["id"]
+        succeeded = (event.get("taskSucceededEventDetails", {}) for event in reversed(events))
+        return [json.loads(each["output"])["Output"] for each in succeeded if each.get("resource") == ENTRY_RESOURCE]
+
+    def _new_events(self) -> list[dict[str, Any]]:
+        """Return the events that have not been read, the latest first."""
+        events: list[dict[str, Any]] = []
+        pages = self.target.stepfunctions.get_paginator("get_execution_history")
         for page in pages.paginate(executionArn=self.arn, reverseOrder=True, PaginationConfig={"PageSize": 100}):
-            events += [event for event in page["events"] if event["id"] > seen]
-            if page["events"] and page["events"][-1]["id"] <= seen:
+            events += [event for event in page["events"] if event["id"] > self.seen_event_id]
+            if page["events"] and page["events"][-1]["id"] <= self.seen_event_id:
                 break
-        self.seen_event_id = events[0]["id"] if events else seen
-        for event in reversed(events):
-            details = event.get("taskSucceededEventDetails", {})
-            if details.get("resource") == ENTRY_RESOURCE:
-                yield json.loads(details["output"])["Output"]
+        return events
 
 
 def _results(ended: Ended, finished: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,9 +4,11 @@ import argparse
 import heapq
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property, wraps
 from itertools import islice
 from types import UnionType
@@ -20,6 +22,7 @@ from hpc.runs.children import PAGE
 from hpc.runs.faults import faults_of
 from hpc.runs.result_files import intact
 from hpc.runs.stored_definition import parse_definition
+from hpc.runs.watch import SETTLING_PAUSE_SECONDS, SETTLING_SECONDS
 from hpc.targets.client import MISSING_CODES, Target, execution_arn, explained, has_code, named_stack
 from hpc.targets.home import Home
 from hpc.terminal.printable import shorten
@@ -48,6 +51,8 @@ NEEDED_SETTINGS: dict[str, type | UnionType] = {
     "params": dict,
     "tolerated_failure_percentage": int | float,
 }
+# The moment in a name that ``hpc run`` made.
+STARTED_AT = re.compile(r"-([0-9]{8}T[0-9]{6})-[0-9a-f]{6}$")
 MACHINE = re.compile(r"arn:[\w-]+:states:[\w-]+:\d+:stateMachine:[\w-]+")
 
 
@@ -196,6 +201,8 @@ def find_run(target: Target, named: str | None) -> str:
 def find_execution(target: Target, named: str | None) -> str:
     """Return the ARN of an execution of the stack's machines: by name or ARN, or the latest that a person started.
 
+    On AWS one that was started a moment ago, which its name tells, may not be known yet: it is looked for again.
+
     Raises
     ------
     NotStartedError
@@ -205,26 +212,48 @@ def find_execution(target: Target, named: str | None) -> str:
         return _outermost(target, _latest(target, *target.machine_arns))
     assert named is not None
     with explained(NotStartedError, f"looking for the run {shorten(named, 200)}"):
-        if named.startswith("arn:"):
-            known = any(named.startswith(execution_arn(machine, "")) for machine in _stack_machines(target))
-            candidates = [named] if known else []
-        else:
-            candidates = [execution_arn(machine, named) for machine in target.machine_arns]
-        for arn in candidates:
-            try:
-                target.stepfunctions.describe_execution(executionArn=arn)
-            except ClientError as error:
-                if not has_code(error, UNKNOWN_CODES):
-                    raise
-                continue
-            return arn
-        if ended := _ending_in(target, named):
-            return ended
+        while True:
+            arn = _named(target, named) or _ending_in(target, named)
+            if arn is not None:
+                return arn
+            if target.is_local or not was_started_just_now(named):
+                break
+            time.sleep(SETTLING_PAUSE_SECONDS)
     machines = ", ".join(machine.rpartition(":")[2] for machine in target.machine_arns)
     raise NotStartedError(
         f"RUN must be latest, or the name, its unique end, or the ARN of an execution of {machines}, "
         f"got {shorten(named, 200)}: see hpc runs"
     )
+
+
+def _named(target: Target, named: str) -> str | None:
+    """Return the ARN of the execution that has a name or ARN, None if there is none."""
+    if named.startswith("arn:"):
+        known = any(named.startswith(execution_arn(machine, "")) for machine in _stack_machines(target))
+        candidates = [named] if known else []
+    else:
+        candidates = [execution_arn(machine, named) for machine in target.machine_arns]
+    for arn in candidates:
+        try:
+            target.stepfunctions.describe_execution(executionArn=arn)
+        except ClientError as error:
+            if not has_code(error, UNKNOWN_CODES):
+                raise
+            continue
+        return arn
+    return None
+
+
+def was_started_just_now(named: str) -> bool:
+    """Whether a name, or the ARN with it, tells that its execution was started within the last half minute."""
+    match = STARTED_AT.search(named)
+    if match is None:
+        return False
+    try:
+        started = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return abs((datetime.now(UTC) - started).total_seconds()) < SETTLING_SECONDS
 
 
 def _ending_in(target: Target, suffix: str) -> str | None:

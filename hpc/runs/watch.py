@@ -7,14 +7,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from hpc.errors import CommandError, LostRunError
+from hpc.errors import LostRunError
 from hpc.targets.client import Target, has_code
-from hpc.targets.patience import ask, goes_on
+from hpc.targets.patience import ask, naming_the_run
 
 # DescribeExecution is eventually consistent (API reference): how long it may not know of a start, of a redrive or of an
 # output, before its answer is taken for the truth.
 SETTLING_SECONDS = 30.0
 SETTLING_PAUSE_SECONDS = 1.0
+# An execution comes to these only after its Map Run; one that is stopped or times out ends before it.
+BEYOND_MAP_RUN = ("SUCCEEDED", "FAILED")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Watch:
         Whether the execution was started just now: that it does not exist is looked at again.
     stack_name
         What the command was given, for the words that say how the run is found again.
+    has_items
+        Whether the execution may have a Map Run, which is then asked about as well.
     """
 
     def __init__(
@@ -84,12 +88,14 @@ class Watch:
         redrive_count: int = 0,
         is_new: bool = False,
         stack_name: str | None = None,
+        has_items: bool = True,
     ) -> None:
         self._target = target
         self._execution_arn = execution_arn
         self._redrive_count = redrive_count
         self._is_new = is_new
         self._stack_name = stack_name
+        self._has_items = has_items
         self._map_run_arn: str | None = None
 
     def wait(self, show: Callable[[Counts | None, float], None]) -> Ended:
@@ -109,12 +115,8 @@ class Watch:
         """
         began = time.monotonic()
         while True:
-            try:
+            with naming_the_run(self._target, self._execution_arn, self._stack_name):
                 seen = self.look()
-            except CommandError as error:
-                if self._target.is_local:
-                    raise
-                raise LostRunError(str(error), goes_on(self._target, self._execution_arn, self._stack_name)) from error
             age = time.monotonic() - began
             show(Counts.of(seen.map_run["itemCounts"]) if seen.map_run else None, age)
             if seen.status != "RUNNING":
@@ -123,9 +125,11 @@ class Watch:
 
     def look(self) -> Seen:
         """Return how the execution is doing now; raises as ``wait`` does."""
-        return Seen(self._describe(), self._describe_map_run())
+        execution = self.describe()
+        return Seen(execution, self._describe_map_run(execution["status"]) if self._has_items else None)
 
-    def _describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
+        """Return what DescribeExecution says once it knows what it has to know; raises as ``wait`` does."""
         until = time.monotonic() + SETTLING_SECONDS
         while True:
             answer = ask(self._target, "asking about the run", self._described)
@@ -151,8 +155,15 @@ class Watch:
             return False
         return answer["status"] != "SUCCEEDED" or "output" in answer
 
-    def _describe_map_run(self) -> dict[str, Any] | None:
-        return ask(self._target, "asking about the Map Run", self._described_map_run)
+    def _describe_map_run(self, status: str) -> dict[str, Any] | None:
+        """Return what DescribeMapRun says; where the execution has got beyond its Map Run, of one that has ended."""
+        until = time.monotonic() + SETTLING_SECONDS
+        while True:
+            answer = ask(self._target, "asking about the Map Run", self._described_map_run)
+            is_stale = answer is not None and answer.get("status") == "RUNNING" and status in BEYOND_MAP_RUN
+            if not is_stale or self._target.is_local or time.monotonic() > until:
+                return answer
+            time.sleep(SETTLING_PAUSE_SECONDS)
 
     def _described_map_run(self) -> dict[str, Any] | None:
         if self._map_run_arn is None:

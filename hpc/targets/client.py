@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -26,6 +27,7 @@ from botocore.exceptions import (
 from hpc.errors import CommandError, NotStartedError, UnansweredError
 from hpc.targets.home import Home
 from hpc.targets.outputs import pipeline_outputs
+from hpc.targets.retries import OWN_ATTEMPTS, PatientRetries
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Target:
     # Of a local server that another command hosts, and may take away.
     is_guest: bool = False
     outputs: Mapping[str, str] = field(default_factory=dict)
+    # Whether the session is of this program's making, from the user's own settings.
+    may_renew: bool = True
 
     @cached_property
     def stepfunctions(self) -> Any:
@@ -99,18 +103,35 @@ class Target:
         return replace(self, state_machine_arn=self.outputs["OrchestratorArn"])
 
     def renew(self) -> None:
-        """Take credentials as they are now, where a profile's file has others meanwhile."""
+        """Take credentials as they are now, where a profile's file has others meanwhile.
+
+        Clients that there are take them as well.  Those of a session that the caller made stay as they are: other
+        credentials may be those of another account.
+        """
+        if not self.may_renew:
+            return
         profile = self.session.profile_name
         fresh = boto3.Session(
             profile_name=profile if profile != "default" else None, region_name=self.session.region_name
         )
+        _copy_credentials(fresh.get_credentials(), self.session.get_credentials())
         object.__setattr__(self, "session", fresh)
         for service in ("stepfunctions", "s3", "batch"):
             self.__dict__.pop(service, None)
 
     def client(self, service: str) -> Any:
-        """Make a client of another service in the same place."""
-        return self.session.client(service, endpoint_url=self.endpoint_url, config=self.config)
+        """Make a client of another service in the same place; on AWS a patient one."""
+        client = self.session.client(service, endpoint_url=self.endpoint_url, config=self.config)
+        if not self.is_local:
+            client.meta.events.register_last("needs-retry", PatientRetries(self.renew))
+        return client
+
+
+def _copy_credentials(source: Credentials | None, target: Credentials | None) -> None:
+    """Let whoever signs with ``target`` sign with what ``source`` has; credentials that renew themselves do so."""
+    if source is None or target is None or isinstance(target, RefreshableCredentials):
+        return
+    target.access_key, target.secret_key, target.token = source.access_key, source.secret_key, source.token
 
 
 def execution_arn(machine_arn: str, name: str) -> str:
@@ -151,7 +172,8 @@ def aws_target(stack_name: str, session: boto3.Session | None = None) -> Target:
     NotStartedError
         If there are no credentials or no region, or there is no such stack.
     """
-    config = Config(retries={"mode": "standard", "total_max_attempts": 8})
+    config = Config(retries={"mode": "standard", "total_max_attempts": OWN_ATTEMPTS})
+    may_renew = session is None
     with explained(NotStartedError):
         # Before its own settings, as the CDK and the AWS CLI do: boto3 alone does not read AWS_REGION.
         session = session or boto3.Session(region_name=os.environ.get("AWS_REGION"))
@@ -167,7 +189,7 @@ def aws_target(stack_name: str, session: boto3.Session | None = None) -> Target:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
     outputs = pipeline_outputs(outputs, f"stack '{stack_name}'")
     arn, bucket = outputs["StateMachineArn"], outputs["ResultsBucketName"]
-    return Target(session, config, None, arn, bucket, AWS_PACE, is_local=False, outputs=outputs)
+    return Target(session, config, None, arn, bucket, AWS_PACE, is_local=False, outputs=outputs, may_renew=may_renew)
 
 
 def named_stack(args: argparse.Namespace, home: Home) -> Target:

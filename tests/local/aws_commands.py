@@ -91,6 +91,8 @@ class OnAws:
     served: Connection
     stand_in: str
     folder: Path
+    # Of Step Functions, S3 and AWS Batch, where that is not the server's own.
+    endpoint_url: str = ""
 
     def __call__(self, *arguments: str) -> CompletedProcess[str]:
         return hpc(self.folder / "home", *arguments, "--aws", **self.settings())
@@ -115,7 +117,7 @@ class OnAws:
             "HOME": str(self.folder),
             "AWS_ENDPOINT_URL_CLOUDFORMATION": self.stand_in,
             "AWS_ENDPOINT_URL_LAMBDA": self.stand_in,
-            "AWS_ENDPOINT_URL": self.served.endpoint_url,
+            "AWS_ENDPOINT_URL": self.endpoint_url or self.served.endpoint_url,
             "AWS_ACCESS_KEY_ID": self.served.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.served.secret_access_key,
             "AWS_REGION": self.served.region,
