@@ -179,6 +179,8 @@ BODIES = (
     ("unknown-fields", json.dumps({"StartAt": "P", "States": {f"S{number}": {} for number in range(50_000)}})),
     ("digits", '{"StartAt": ' + "1" * 900_000 + "}"),
     ("sum", json.dumps(_jsonata("+".join(["1"] * 20_000)))),
+    ("elements", json.dumps(_jsonata(f"[{','.join(['1'] * 400_000)}]"))),
+    ("function-calls", json.dumps(_jsonata(f"[{','.join(['$count(1)'] * 90_000)}]"))),
     ("brackets", json.dumps(_one_state(Parameters={"a.$": "$" + "[" * 800_000}))),
     ("calls", json.dumps(_one_state(Parameters={"a.$": "States.Array(" * 60_000}))),
 )

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from hostile import MACHINES, Hostile
+from botocore.exceptions import ClientError
+from hostile import BODIES, MACHINES, Hostile
 from states_endpoint import PASS, States, serving
 
 
@@ -28,3 +29,12 @@ def test_a_hostile_machine_ends_as_it_should_and_others_run_beside_it(states: St
     elif hostile.type == "STANDARD":
         states.client.stop_execution(executionArn=execution)
         assert states.ended(execution)["status"] == "ABORTED"
+
+
+@pytest.mark.parametrize(("name", "definition"), BODIES, ids=[name for name, _ in BODIES])
+def test_a_definition_that_is_hard_to_read_is_refused_by_name(states: States, name: str, definition: str) -> None:
+    given = {"name": f"body-{name}", "definition": definition, "roleArn": "arn:aws:iam::000000000000:role/any"}
+    with pytest.raises(ClientError) as error:
+        states.client.create_state_machine(**given)
+    assert error.value.response["Error"]["Code"] in ("InvalidDefinition", "ValidationException")
+    assert states.run(states.create("other", PASS))["status"] == "SUCCEEDED"

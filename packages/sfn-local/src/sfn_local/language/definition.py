@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sfn_local.language import Json
 from sfn_local.language.checks import CHECKS, check_fields
+from sfn_local.language.evaluation import OverLimitError, pause
 from sfn_local.language.fields import DISTRIBUTED_ONLY, JSONATA, JSONPATH, OBJECT_FIELDS, STATE_FIELDS, WITH_TRANSITION
 from sfn_local.language.invalid import InvalidDefinition
 from sfn_local.language.json_text import NestedTooDeepError, parse
@@ -22,7 +23,7 @@ ResourceCheck = Callable[[str], str | None]  # a task's Resource -> why it can't
 
 Report = Callable[[InvalidDefinition], None]  # takes an error of one state, or raises it
 
-__all__ = ["NO_TERMINAL_STATE", "InvalidDefinition", "find_errors", "load", "states_of_workflow"]
+__all__ = ["NO_TERMINAL_STATE", "InvalidDefinition", "find_errors", "load", "over_limit", "states_of_workflow"]
 
 
 def load(source: str | Mapping[str, Json], check_resource: ResourceCheck | None = None) -> Mapping[str, Json]:
@@ -44,6 +45,13 @@ def load(source: str | Mapping[str, Json], check_resource: ResourceCheck | None 
         return _load(_parse(source) if isinstance(source, str) else source, check_resource, _raise)
     except RecursionError:
         raise InvalidDefinition("", "nested too deep") from None
+    except OverLimitError as error:
+        raise over_limit(error) from None
+
+
+def over_limit(error: OverLimitError) -> InvalidDefinition:
+    """The refusal of a definition that takes too long to read."""
+    return InvalidDefinition("", f"takes more to read than a definition may: {error.cause}")
 
 
 def find_errors(text: str, check_resource: ResourceCheck) -> list[InvalidDefinition]:
@@ -55,6 +63,8 @@ def find_errors(text: str, check_resource: ResourceCheck) -> list[InvalidDefinit
         errors.append(error)
     except RecursionError:
         errors.append(InvalidDefinition("", "nested too deep"))
+    except OverLimitError as error:
+        errors.append(over_limit(error))
     return errors
 
 
@@ -152,6 +162,7 @@ class _Loader:
 
     def state(self, name: str, state: Json, where: Where) -> None:
         """One state, with the workflows inside it."""
+        pause()
         check_name(name, where)
         if name in self.names:
             raise InvalidDefinition(where.place, f"the state name is used already at {self.names[name]}")

@@ -16,20 +16,23 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from sfn_local.language.evaluators import Answer, JsonText
-from sfn_local.language.jsonata_engine import evaluate_text
+from sfn_local.language.jsonata_engine import evaluate_text, parse_text
 from sfn_local.language.paths import evaluate_query
 
 # What evaluations may take beyond what the process has when it is ready.
 MEMORY_BYTES = 256 * 1024 * 1024
-_NICENESS = 5  # the server's own work goes first
 
-LANGUAGES: Mapping[str, Callable[[str, Any], Answer]] = {"JSONata": evaluate_text, "JSONPath": evaluate_query}
+LANGUAGES: Mapping[str, Callable[[str, Any], Answer]] = {
+    "JSONata": evaluate_text,
+    "JSONata syntax": parse_text,
+    "JSONPath": evaluate_query,
+}
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, niceness: int) -> None:
     """Answer requests until the other end of the socket is closed."""
     connection = Connection(descriptor)
-    os.nice(_NICENESS)
+    os.nice(niceness)
     _bound_memory()
     with contextlib.suppress(EOFError, OSError):
         connection.send(None)

@@ -22,8 +22,8 @@ Request = tuple[str, str, Any]  # (language, text, value)
 
 # The child searches where this process searches, whatever made it so.
 _START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]);"
-    " from sfn_local.language.evaluator import main; main(int(sys.argv[1]))"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
+    " from sfn_local.language.evaluator import main; main(*map(int, sys.argv[2:]))"
 )
 _INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 # Processor time ends an evaluation; this, one whose process gets none: it was stopped, or the machine is overloaded.
@@ -46,14 +46,22 @@ class Evaluators:
     ----------
     most : int
         How many evaluations there are at once at the most; others wait.
+    niceness : int
+        Of the processes.  The server's own work goes before that of evaluations: by default they get a tenth of its
+        share, which is little enough for requests not to notice, and enough to end beside a server that never rests.
 
     Attributes
     ----------
+    interpreter : threading.Lock
+        Held by the one of its threads that works itself, rather than wait for a process: more would only take the
+        interpreter from the event loop for longer.
     is_closed : bool
         Whether nothing is evaluated any more.
     """
 
-    def __init__(self, most: int | None = None) -> None:
+    def __init__(self, most: int | None = None, niceness: int = 10) -> None:
+        self._niceness = niceness
+        self.interpreter = threading.Lock()
         self._slots = threading.Semaphore(most or (os.cpu_count() or 1) + 2)
         self._lock = threading.Lock()
         self._idle: list[_Evaluator] = []
@@ -99,7 +107,7 @@ class Evaluators:
                 raise EvaluatorEndedError("the server was stopped")
             if self._idle:
                 return self._idle.pop()
-            evaluator = _Evaluator()
+            evaluator = _Evaluator(self._niceness)
             self._all.add(evaluator)
         return evaluator
 
@@ -126,17 +134,19 @@ def _packed(request: Request, processor_seconds: float) -> bytes:
 class _Evaluator:
     """One process."""
 
-    def __init__(self) -> None:
+    def __init__(self, niceness: int) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             variables = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter
-                [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps(sys.path)],
+                [sys.executable, "-c", _START, json.dumps(sys.path), str(theirs.fileno()), str(niceness)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=variables,
-                start_new_session=True,  # Ctrl-C on the terminal is for the server
+                # Ctrl-C on the terminal is for the server.  A session of its own would keep it from that, too, but
+                # Linux shares processors fairly between sessions (autogroups): niceness counts only within one.
+                process_group=0,
             )
         self._connection = Connection(ours.detach())
         self._is_ready = False

@@ -59,6 +59,7 @@ def compile_intrinsic(text: str) -> Finder:
     IntrinsicSyntaxError
         If the text is not a call, names an unknown function, or gives it the wrong number of arguments.
     """
+    pause()
     parser = _Parser(text)
     call = parser.call(1)
     if parser.position != len(text):

@@ -5,6 +5,7 @@ Time and memory are bounded where it is evaluated, see `sfn_local.language.evalu
 
 import contextlib
 import functools
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -30,7 +31,7 @@ from sfn_local.language.evaluators import Answer
 from sfn_local.language.json_text import bounded_json
 from sfn_local.language.jsonata_errors import describe, library_error, syntax_error
 from sfn_local.language.jsonata_functions import functions
-from sfn_local.language.jsonata_quick import is_quick
+from sfn_local.language.jsonata_quick import MAX_QUICK_CHARACTERS, is_quick
 from sfn_local.language.jsonata_values import (
     NothingError,
     UnsupportedError,
@@ -139,12 +140,12 @@ def compile_text(text: str) -> Callable[[Mapping[str, Json]], Json]:
     ValueError
         If it is not JSONata, or nests too deep to be parsed.
     """
-    compiled = _compile(text)
-    quick = is_quick(text, compiled.ast)
+    pause()
+    compiled = _compile_quick(text)
 
     def run(values: Mapping[str, Json]) -> Json:
         try:
-            if quick and not is_in_thread():
+            if compiled is not None and not is_in_thread():
                 with contextlib.suppress(NotQuickError):
                     pause()
                     return _run(compiled, values, _DepthAndTime())
@@ -164,6 +165,33 @@ def compile_text(text: str) -> Callable[[Mapping[str, Json]], Json]:
     return run
 
 
+def _compile_quick(text: str) -> Jsonata | None:
+    """Compile an expression that is quick; of any other it is only seen whether it can be parsed."""
+    if len(text) > MAX_QUICK_CHARACTERS:
+        _check_elsewhere(text)
+        return None
+    compiled = _compile(text)
+    return compiled if is_quick(compiled.ast) else None
+
+
+def _check_elsewhere(text: str) -> None:
+    """Parse a long expression, which can take minutes, where that can be ended."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    if digest not in _parsed_elsewhere:
+        (reason,) = elsewhere("JSONata syntax", text, None, most_seconds=PARSE_SECONDS)
+        if reason:
+            raise ValueError(reason)
+        _parsed_elsewhere[digest] = None
+        while len(_parsed_elsewhere) > _MOST_REMEMBERED:
+            _parsed_elsewhere.pop(next(iter(_parsed_elsewhere)), None)
+
+
+# Digests of long expressions that can be parsed: a definition is checked and then compiled.
+_parsed_elsewhere: dict[bytes, None] = {}
+_MOST_REMEMBERED = 1_024
+PARSE_SECONDS = 0.5  # some 20,000 characters; what takes longer could hardly be evaluated either
+
+
 @functools.cache
 def function_names() -> frozenset[str]:
     """Return the names of all functions that an expression may call."""
@@ -181,6 +209,15 @@ def evaluate_text(text: str, values: Mapping[str, Json]) -> Answer:
         return _FAILED, error.cause
     except RecursionError as error:
         return _FAILED, f"threw an error during evaluation. {describe(error)}"
+
+
+def parse_text(text: str, _nothing: None) -> Answer:
+    """Parse in this process, which may be ended for it: why that can't be done, or an empty text."""
+    try:
+        _compile(text)
+    except ValueError as error:
+        return (str(error),)
+    return ("",)
 
 
 @cached_by_text(1024)

@@ -105,6 +105,7 @@ def compile_path(text: str) -> Path:
     PathSyntaxError
         If the text is not a path.
     """
+    pause()
     parts = _ROOT.fullmatch(text.rstrip(" "))  # the service takes "$$.Execution.Name "
     if parts is None:
         raise PathSyntaxError(f"a path starts with $, got {text!r}")

@@ -10,7 +10,7 @@ import random
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sfn_local.clock import Clock
 from sfn_local.execution.execution import Execution, Redrive
@@ -27,7 +27,9 @@ from sfn_local.execution.redrive_history import redrive_point
 from sfn_local.execution.redrive_points import Completed, Interrupted
 from sfn_local.execution.task_tokens import TaskTokens
 from sfn_local.language import Json
-from sfn_local.language.definition import InvalidDefinition, find_errors, load
+from sfn_local.language.definition import InvalidDefinition, find_errors, load, over_limit
+from sfn_local.language.errors import StatesRuntimeError
+from sfn_local.language.evaluation import OverLimitError
 from sfn_local.language.scope import Scope
 from sfn_local.language.timestamps import timestamp
 from sfn_local.machines.state_types import WORK
@@ -36,7 +38,9 @@ from sfn_local.storage.execution_store import ExecutionRow
 from sfn_local.storage.machine_store import MachineRow, MachineStore
 from sfn_local.storage.store import Store
 
-# Longer definitions take more than some milliseconds to check; a definition may have 1 MiB.
+Result = TypeVar("Result")
+
+# The text of a longer definition takes more than some milliseconds to read; it may have 1 MiB.
 QUICK_DEFINITION_CHARACTERS = 8_192
 
 
@@ -147,9 +151,7 @@ class Machines:
 
     async def compiled(self, row: MachineRow) -> Program:
         """Check and compile a definition, a long one beside the event loop; raises what ``compile`` raises."""
-        if len(row.definition) <= QUICK_DEFINITION_CHARACTERS:
-            return self.compile(row)
-        return await self._services.evaluation.compile(self.compile, row)
+        return await self._beside(row, lambda: self.compile(row))
 
     def compile(self, row: MachineRow) -> Program:
         """Check and compile a definition.
@@ -162,13 +164,14 @@ class Machines:
         definition = load(row.definition, self._resource_check(row))
         if row.type == "EXPRESS":
             check_express(definition)
-        return compile_program(definition)
+        try:
+            return compile_program(definition)
+        except OverLimitError as error:
+            raise over_limit(error) from None
 
     async def definition_errors(self, row: MachineRow) -> list[InvalidDefinition]:
         """Return what is wrong with a definition, one error a state."""
-        if len(row.definition) <= QUICK_DEFINITION_CHARACTERS:
-            return self._definition_errors(row)
-        return await self._services.evaluation.compile(self._definition_errors, row)
+        return await self._beside(row, lambda: self._definition_errors(row))
 
     def _definition_errors(self, row: MachineRow) -> list[InvalidDefinition]:
         errors = find_errors(row.definition, self._resource_check(row))
@@ -261,10 +264,18 @@ class Machines:
         return await within(run_program(program, payload, frame, cursor, resumed), seconds, self._clock)
 
     async def _program(self, machine: Machine) -> Program:
-        """The program of a state machine, compiled beside the event loop if it is long and was not run yet."""
-        if machine.is_compiled or len(machine.row.definition) <= QUICK_DEFINITION_CHARACTERS:
+        """The program of a state machine, compiled beside the event loop if that takes long and it was not run yet."""
+        if machine.is_compiled:
             return machine.program
-        return await self._services.evaluation.compile(lambda: machine.program)
+        try:
+            return await self._beside(machine.row, lambda: machine.program)
+        except InvalidDefinition as error:  # it was made by another version of this program, or damaged since
+            raise StatesRuntimeError(f"The definition can't run here any more: {error}") from None
+
+    async def _beside(self, row: MachineRow, work: Callable[[], Result]) -> Result:
+        """Work on a definition without holding the event loop."""
+        is_long = len(row.definition) > QUICK_DEFINITION_CHARACTERS
+        return await self._services.evaluation.compile(work, is_long=is_long)
 
 
 def _context(machine: Machine, row: ExecutionRow, payload: Json) -> Mapping[str, Json]:
