@@ -1,14 +1,17 @@
 """What is uploaded can be read by the functions and by the job's user, whatever the umask of who deploys."""
 
+import io
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from synthesis import ROOT
+from uploads import CDK, uploads
 
 from hpc_stack.asset_modes import open_assets
 
@@ -27,35 +30,50 @@ def copy_of_project(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("umask", [0o027, 0o077])
-def test_zip_of_a_careful_person_is_readable_by_all(umask: int, tmp_path: Path) -> None:
-    outdir = tmp_path / "out"
-    context = '{"hpc:batch": true, "hpc:packages_layer": false}'
+@contextmanager
+def careful(umask: int) -> Iterator[None]:
     before = os.umask(umask)
     try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(not CDK.exists(), reason="the CDK CLI is not installed: make node_modules/ready")
+@pytest.mark.parametrize("umask", [0o027, 0o077])
+def test_zip_that_the_cdk_cli_uploads_for_a_careful_person_is_readable_by_all(umask: int, tmp_path: Path) -> None:
+    with careful(umask):
         project = copy_of_project(tmp_path / "project")
         assert (project / "lambdas/start.py").stat().st_mode & 0o007 == 0
+        uploaded = uploads(project, packages_layer="false")
+    packed = [zipfile.ZipFile(io.BytesIO(body)) for key, body in uploaded.items() if key.endswith(".zip")]
+    # Of the functions, and of what empties the bucket.
+    assert sorted("lambdas/start.py" in each.namelist() for each in packed) == [False, True]
+    modes = {(each.external_attr >> 16) & 0o777 for archive in packed for each in archive.infolist()}
+    assert modes == {0o644}
+
+
+@pytest.mark.parametrize("umask", [0o027, 0o077])
+def test_files_of_the_image_are_readable_by_all(umask: int, tmp_path: Path) -> None:
+    with careful(umask):
+        project = copy_of_project(tmp_path / "project")
         done = subprocess.run(
             [sys.executable, "app.py"],
             cwd=project,
-            env={**os.environ, "CDK_OUTDIR": str(outdir), "CDK_CONTEXT_JSON": context},
+            env={
+                **os.environ,
+                "CDK_OUTDIR": str(tmp_path / "out"),
+                "CDK_CONTEXT_JSON": '{"hpc:batch": true, "hpc:packages_layer": false}',
+            },
             capture_output=True,
             text=True,
             check=False,
         )
-    finally:
-        os.umask(before)
     assert done.returncode == 0, done.stderr
-    assets = [path for path in outdir.glob("asset.*") if path.is_dir()]
-    holders = [asset for asset in assets if (asset / "lambdas/start.py").exists()]
-    assert (len(holders), len(assets)) == (2, 3)  # of the functions, of the image, and what empties the bucket
-    for asset in assets:
-        # As the CDK CLI packs it: each file with its own mode.
-        archive = shutil.make_archive(str(tmp_path / asset.name), "zip", asset)
-        with zipfile.ZipFile(archive) as packed:
-            modes = {each.filename: (each.external_attr >> 16) & 0o777 for each in packed.infolist()}
-        assert {mode for name, mode in modes.items() if not name.endswith("/")} == {0o644}
-        assert {mode for name, mode in modes.items() if name.endswith("/")} <= {0o755}
+    [image] = (file.parents[1] for file in (tmp_path / "out").glob("asset.*/lambdas/Dockerfile"))
+    paths = [image, *image.rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {0o755}
 
 
 def test_programs_stay_programs_and_links_are_left_alone(tmp_path: Path) -> None:
