@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambdas import workloads
 from lambdas.batch.time_limit import TimeLimit, TimeUp
@@ -52,7 +52,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         # An earlier attempt of Start may have a map or a job at work already.
         raise workloads.changed(source, kept_sha256)
     run_batches = form_batches(bucket, run_input, source, context)
-    return finish(bucket, run_input, [source.sha256], run_batches, whole_item_count=run_batches[-1].end)
+    versions = Versions(source, [])
+    return finish(bucket, run_input, versions, run_batches, whole_item_count=run_batches[-1].end)
 
 
 def start_redrive(bucket: str, run_input: RunInput, earlier_name: str) -> dict[str, Any]:
@@ -82,8 +83,15 @@ def start_redrive(bucket: str, run_input: RunInput, earlier_name: str) -> dict[s
     )
 
 
-def versions_of(earlier: RunSettings, uploaded: str | None, *, is_change_allowed: bool) -> list[str]:
-    """Return the SHA-256 of the workload's file, then those of its earlier versions.
+class Versions(NamedTuple):
+    """A run's workload, and the SHA-256 of its earlier versions."""
+
+    source: WorkloadSource
+    earlier: list[str]
+
+
+def versions_of(earlier: RunSettings, uploaded: str | None, *, is_change_allowed: bool) -> Versions:
+    """Return the workload that a redrive computes with, and its earlier versions.
 
     Parameters
     ----------
@@ -98,13 +106,13 @@ def versions_of(earlier: RunSettings, uploaded: str | None, *, is_change_allowed
     source = workloads.read_source(earlier.workload, uploaded or earlier.package_sha256)
     if not is_change_allowed and source.sha256 != earlier.workload_sha256:
         raise workloads.changed(source, earlier.workload_sha256)
-    return [source.sha256, *sorted(earlier.versions - {source.sha256})]
+    return Versions(source, sorted(earlier.versions - {source.sha256}))
 
 
 def finish(
     bucket: str,
     run_input: RunInput,
-    versions: list[str],
+    versions: Versions,
     run_batches: list[Batch],
     *,
     whole_item_count: int,
@@ -189,7 +197,7 @@ def write_items(
 def write_run(
     bucket: str,
     run_input: RunInput,
-    versions: list[str],
+    versions: Versions,
     run_batches: list[Batch],
     earlier_records: dict[str, Any],
 ) -> None:
@@ -203,14 +211,15 @@ def write_run(
         item_count=run_batches[-1].end,
         batch_count=len(run_batches),
         tolerated_failure_percentage=run_input.tolerated_failure_percentage,
-        workload_sha256=versions[0],
+        workload_sha256=versions.source.sha256,
         back_end=run_input.back_end,
         array_size=array_size(run_input, run_batches),
         redrive_of=run_input.redrive_of,
         started=run_input.started,
-        earlier_sha256s=versions[1:],
+        earlier_sha256s=versions.earlier,
         is_uploaded=run_input.uploaded_workload is not None,
         earlier_records=earlier_records,
+        combines=versions.source.defines("combine"),
     ).write(bucket)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpc.api import saving
+from hpc.api.partial import partial_results
 from hpc.api.places import Place
-from hpc.api.values import ItemResult, read_result, read_results
+from hpc.api.values import CombinedResult, ItemResult, read_result, read_results
 from hpc.commands.logs import log_lines
 from hpc.commands.next_steps import first_failures
 from hpc.commands.progress import open_view
@@ -121,6 +122,19 @@ class Run:
             If the workload has ``combine``, so that no results of single items are kept.
         """
         return read_results(self._run(), self._output())
+
+    def partial(self) -> Iterator[ItemResult | CombinedResult]:
+        """Yield what is computed so far, without waiting; in no order, and again at every call.
+
+        Index, item and result of every item; where the workload has ``combine``, what that has made of each batch.
+        Children of a map that are Express tell nothing before the map has ended.
+
+        Raises
+        ------
+        LostRunError
+            If the run's files are gone, or it is computed by one job (``batch_callback``).
+        """
+        return partial_results(self._run(), self._look())
 
     def progress(self) -> Progress:
         """Return how far the run is."""

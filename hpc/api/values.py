@@ -28,6 +28,15 @@ class ItemResult:
     failed: bool = False
 
 
+@dataclass(frozen=True)
+class CombinedResult:
+    """What ``combine`` has made of ``count`` items of one batch; ``failed`` more have no result."""
+
+    count: int
+    failed: int
+    result: Any
+
+
 def read_result(run: Run, output: dict[str, Any]) -> Any:
     """Return the result that Sum's output tells of.
 
@@ -52,7 +61,7 @@ def _of_result_json(run: Run, output: dict[str, Any], key: str) -> Any:
         raise LostRunError(f"s3://{run.target.bucket}/{key} is gone")
     with intact(run.target, key):
         kept = json_text.parse(body.decode())
-        value = typed_json.decode(kept.get("typed_result", kept.get("result")), _loader(run))
+        value = typed_json.decode(kept.get("typed_result", kept.get("result")), block_loader(run))
     if "results_file" not in output or "typed_result" in kept or not isinstance(value, list):
         return value
     # Either what finish returned, or all results as JSON, whose types results.jsonl has.
@@ -84,7 +93,7 @@ def read_results(run: Run, output: dict[str, Any]) -> Iterator[ItemResult]:
 
 
 def _lines(run: Run, key: str) -> Iterator[ItemResult]:
-    load = _loader(run)
+    load = block_loader(run)
     with explained(LostRunError, f"reading {key}"):
         body = run.target.s3.get_object(Bucket=run.target.bucket, Key=key)["Body"]
         with intact(run.target, key):
@@ -96,7 +105,9 @@ def _lines(run: Run, key: str) -> Iterator[ItemResult]:
                 )
 
 
-def _loader(run: Run) -> typed_json.Load:
+def block_loader(run: Run) -> typed_json.Load:
+    """Return what reads the long bytes and arrays of a run's results."""
+
     def load(tag: str, pointer: Any) -> Any:
         with _open(run, str(pointer["key"])) as file:
             digest = hashlib.sha256()

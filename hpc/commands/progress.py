@@ -1,8 +1,9 @@
-"""Progress of a run on stderr: one live line on a terminal, now and then a plain line elsewhere."""
+"""Progress of a run: one live line on a terminal or in a notebook, now and then a plain line elsewhere."""
 
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hpc.terminal.console import say
 from hpc.terminal.durations import duration
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from hpc.runs.watch import Counts
 
 PLAIN_EVERY_SECONDS = 5.0
+NOTEBOOK_EVERY_SECONDS = 0.5
 
 
 class View(Protocol):
@@ -88,6 +90,39 @@ class TerminalView:
             self._progress.update(self._task, description=description, total=counts.total, completed=counts.done)
 
 
+class NotebookView:
+    """A line below the cell of a notebook, which is written over."""
+
+    def __init__(self, display: Callable[..., Any]) -> None:
+        self._display = display
+        self._meter = Meter()
+        self._shown_at = 0.0
+        self._handle: Any = None
+
+    def show(self, counts: "Counts | None", seconds: float) -> None:
+        if counts is None or (counts.done < counts.total and seconds - self._shown_at < NOTEBOOK_EVERY_SECONDS):
+            return
+        line = {"text/plain": self._meter.describe(counts, seconds)}
+        self._shown_at = seconds
+        if self._handle is None:
+            self._handle = self._display(line, raw=True, display_id=True)
+        else:
+            self._handle.update(line, raw=True)
+
+
+def _notebook_display() -> Callable[..., Any] | None:
+    """Return what shows something below a notebook's cell; None where no notebook runs this."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    display: Callable[..., Any] = sys.modules["IPython.display"].display
+    return display
+
+
 def open_view() -> AbstractContextManager[View]:
-    """Return the view that fits stderr."""
+    """Return the view that fits stderr, or the notebook that this runs in."""
+    display = _notebook_display()
+    if display is not None:
+        return nullcontext(NotebookView(display))
     return TerminalView() if sys.stderr.isatty() else nullcontext(PlainView())

@@ -187,6 +187,7 @@ def go_on_with(run: Run, version: Version) -> bytes | None:
     earlier = [settings["workload_sha256"], *settings.get("earlier_sha256s", [])]
     settings["earlier_sha256s"] = [sha256 for sha256 in dict.fromkeys(earlier) if sha256 != version.sha256]
     settings["workload_sha256"] = version.sha256
+    settings["combines"] = None  # one version may, and the other not
     # As the handlers seal what they write.
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     sealed = settings | {"sha256": hashlib.sha256(text.encode()).hexdigest()}

@@ -49,6 +49,14 @@ class WorkloadSource:
             return True
         return not names.isdisjoint({*functions, ANY_NAME, MODULE_GETATTR})
 
+    def defines(self, function: str) -> bool | None:
+        """Whether the module has a function; None where only the import can tell, as of ``may_define``."""
+        try:
+            names = set(_bound_names(self.data, self.path))
+        except (SyntaxError, ValueError, RecursionError):
+            return None
+        return True if function in names else None if names & {ANY_NAME, MODULE_GETATTR} else False
+
 
 def _bound_names(source: bytes, path: str) -> Iterator[str]:
     """Yield the names that a module binds at its top, in blocks and through ``global`` too."""

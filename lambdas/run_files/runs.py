@@ -58,6 +58,8 @@ class RunSettings:
     earlier_records: dict[str, Any] = field(default_factory=dict)
     # Whether the workload came with the run: workload_sha256 is then that of its package.
     is_uploaded: bool = False
+    # Whether the workload has ``combine``, so that parts have one result; None where only the import can tell.
+    combines: bool | None = None
 
     @property
     def only_finishes(self) -> bool:
@@ -116,6 +118,7 @@ _SETTING_TYPES: dict[Any, Any] = {
     dict[str, Any]: dict,
     str | None: str | None,
     list[str]: list,
+    bool | None: bool | None,
 }
 
 
@@ -145,7 +148,9 @@ def settings_now(bucket: str, run: str) -> RunSettings:
         raise ResultFileError(f"s3://{bucket}/{run_key(run, 'run.json')} is broken: {error}") from error
     for each in fields(settings):
         given = getattr(settings, each.name)
-        if not isinstance(given, _SETTING_TYPES[each.type]) or (isinstance(given, bool) and each.type is not bool):
+        if not isinstance(given, _SETTING_TYPES[each.type]) or (
+            isinstance(given, bool) and each.type not in (bool, bool | None)
+        ):
             raise ResultFileError(f"{each.name} in run.json of run {run} must be {each.type}, got {shown(given)}")
     if not all(isinstance(sha256, str) for sha256 in settings.earlier_sha256s):
         raise ResultFileError(

@@ -160,6 +160,7 @@ def test_start_writes_settings_for_the_other_handlers(pipeline: Any) -> None:
         "redrive_of": None,
         "earlier_sha256s": [],
         "is_uploaded": False,
+        "combines": True,
         "earlier_records": {},
         "started": "",
     }
