@@ -95,7 +95,7 @@ def _parquet_rows(path: Path) -> Iterator[Any]:
     try:
         import pyarrow.parquet  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise NotStartedError("items of a .parquet file need pyarrow: pip install pyarrow") from error
+        raise NotStartedError("items of a .parquet file need pyarrow: pip install 'serverless-hpc[parquet]'") from error
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches():

@@ -11,6 +11,7 @@ from hpc.cli.main import build_parser
 from hpc.commands.plan import estimate as estimate_args
 from hpc.errors import NotStartedError
 from hpc.planning.table import to_json
+from hpc.targets.workload_package import WorkloadPackage
 
 if TYPE_CHECKING:
     from hpc.api.calls import Workload
@@ -30,7 +31,7 @@ def estimate(
         raise NotStartedError("give exactly one of seconds and sample")
     with tempfile.TemporaryDirectory(prefix="hpc-") as folder:
         if callable(workload):
-            workload = _written(package_functions({"compute": workload}).files, Path(folder))
+            workload = _written(package_functions({"compute": workload}), Path(folder))
         given = {"size": size, "seconds": seconds, "sample": sample, "workload": workload, **options}
         words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
         words += [f"--params={json.dumps(dict(params))}"] if params is not None else []
@@ -43,10 +44,10 @@ def estimate(
         return value
 
 
-def _written(files: Mapping[str, bytes], folder: Path) -> Path:
-    """Write the one file of a function to a folder; return its path."""
-    if len(files) != 1:
-        raise NotStartedError("a sample can be taken of a function that needs no other file: give seconds")
-    [(name, content)] = files.items()
-    (folder / name).write_bytes(content)
-    return folder / name
+def _written(package: WorkloadPackage, folder: Path) -> Path:
+    """Write the files of a function to a folder that is named as its workload; return its path."""
+    home = folder / package.name
+    for name, content in package.files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_bytes(content)
+    return home

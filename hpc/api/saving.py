@@ -67,7 +67,7 @@ def to_pandas(results: Iterator[ItemResult]) -> "pandas.DataFrame":
     try:
         import pandas  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise NotStartedError("to_pandas needs pandas: pip install pandas") from error
+        raise NotStartedError("to_pandas needs pandas: pip install 'serverless-hpc[pandas]'") from error
     return pandas.DataFrame.from_records([row_of(each) for each in results])
 
 
@@ -81,27 +81,61 @@ def _write_jsonl(run: "Run", path: Path) -> None:
 
 def _write_csv(run: "Run", path: Path) -> None:
     rows = map(row_of, run.results())
-    first = next(rows, None)
+    # The columns are those of the first row with a result.
+    begin: list[dict[str, Any]] = []
+    for row in rows:
+        begin.append(row)
+        if not _has_failed(row):
+            break
     with path.open("x", encoding="utf-8", newline="") as file:
-        if first is None:
+        if not begin:
             return
-        writer = csv.DictWriter(file, list(first))
+        columns = begin[-1]
+        writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
-        for row in chain([first], rows):
-            if row.keys() != first.keys() and row.get("result", 0) is not None:
-                raise ValueError(f"the row of item {row['index']} has other columns than that of item {first['index']}")
-            kept = {name: _cell(value) for name, value in row.items() if name in first}
-            writer.writerow(kept)
+        for row in chain(begin, rows):
+            if row.keys() != columns.keys() and not _has_failed(row):
+                raise ValueError(f"the row of item {row['index']} has other columns than that of {columns['index']}")
+            writer.writerow({name: _cell(value) for name, value in row.items() if name in columns})
+
+
+def _has_failed(row: dict[str, Any]) -> bool:
+    return row.get("result", 0) is None
 
 
 def _cell(value: Any) -> Any:
-    plain = _plain(value)
-    return json.dumps(plain) if isinstance(plain, list | dict) else plain
+    """Return what a CSV file has for a value: a number or text itself, JSON of lists and dicts."""
+    native = _native(value)
+    if isinstance(native, bytes):
+        raise ValueError("CSV has no bytes: save them as .parquet")  # noqa: TRY004 - a value of a result
+    return json.dumps(_plain(value)) if isinstance(native, list | dict) else native
+
+
+def _native(value: Any) -> Any:
+    """Return scalars of numpy as Python's own, but for times; arrays and tuples as lists."""
+    if isinstance(value, list | tuple):
+        return [_native(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _native(each) for key, each in value.items()}
+    if not hasattr(value, "dtype"):
+        return value
+    if value.dtype.kind in "mM":
+        return value if value.ndim == 0 else [_native(each) for each in value]
+    return value.tolist()
 
 
 def _plain(value: Any) -> Any:
-    """Return a result as JSON; raises ValueError where JSON can't hold it."""
-    return typed_json.as_json(value)
+    """Return a result as JSON.
+
+    Raises
+    ------
+    ValueError
+        If JSON can't hold it.
+    """
+    try:
+        return typed_json.as_json(value)
+    except ValueError as error:
+        raise ValueError(f"{error}: save it as .npy or .parquet") from error
 
 
 def _write_parquet(run: "Run", path: Path) -> None:
@@ -109,8 +143,8 @@ def _write_parquet(run: "Run", path: Path) -> None:
         import pyarrow  # noqa: PLC0415 - an extra
         import pyarrow.parquet  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise NotStartedError("a .parquet file needs pyarrow: pip install pyarrow") from error
-    rows = ({name: _plain(value) for name, value in row_of(each).items()} for each in run.results())
+        raise NotStartedError("a .parquet file needs pyarrow: pip install 'serverless-hpc[parquet]'") from error
+    rows = (_native(row_of(each)) for each in run.results())
     writer = None
     try:
         while group := list(islice(rows, ROW_GROUP)):

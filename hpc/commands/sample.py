@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from hpc.commands.uploads import upload_items
+from hpc.commands.uploads import upload_items, upload_workload
 from hpc.errors import CommandError, NotStartedError
 from hpc.planning.ranges import Range
 from hpc.planning.workload import DEFAULT_WORKLOAD, functions_of
@@ -25,7 +25,8 @@ from hpc.runs.watch import Ended, Watch
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
 from hpc.targets.local import local_target
-from hpc.targets.workload_file import check_workload, read_workload_file, workload_name
+from hpc.targets.workload_file import WorkloadFile, check_workload, read_workload, workload_name
+from hpc.targets.workload_package import WorkloadPackage
 from hpc.terminal.printable import shorten
 
 T = TypeVar("T")
@@ -54,17 +55,18 @@ def measure(args: argparse.Namespace, item_count: int) -> Sample:
         If the sample can't be taken.
     """
     home = Home.from_environment()
-    file = read_workload_file(args.workload, home, on_aws=False)
     if args.workload is not None:
         check_workload(args.workload, home, Path(args.assembly) if args.assembly else None)
-    functions = functions_of(args.workload, file, home) or set()
+    workload = read_workload(args.workload, home, on_aws=False)
+    functions = functions_of(args.workload, workload, home) or set()
     if args.items is None and "items" in functions:
         raise NotStartedError(
             "--sample can't take items of a workload that makes its own (items): give --seconds, or --items FILE"
         )
     if item_count == 0:
         raise NotStartedError("--sample needs items, --size is 0")
-    overlay = file.copy_to(home.create()) if file is not None else None
+    overlay = workload.copy_to(home.create()) if isinstance(workload, WorkloadFile) else None
+    package = workload if isinstance(workload, WorkloadPackage) else None
     with (
         # Without the limits that a run has: what it needs is what a sample is to find.
         local_target(
@@ -76,7 +78,7 @@ def measure(args: argparse.Namespace, item_count: int) -> Sample:
         warm_up_count = os.cpu_count() or 1
         path = write_sample(args, Path(folder), [positions[0]] * warm_up_count + positions)
         sizes = log_sizes(home.folder / "logs")
-        ended = run_sample(target, args, path, max_concurrency=warm_up_count)
+        ended = run_sample(target, args, path, package, max_concurrency=warm_up_count)
         seconds = child_seconds(target, ended, len(positions))
         name = ended.execution["name"]
         peaks = peaks_since(home.folder / "logs", sizes, name, all_invocations=False)
@@ -132,8 +134,10 @@ def _at(values: Iterator[T], positions: list[int]) -> list[T]:
     return [found[position] for position in positions]
 
 
-def run_sample(target: Target, args: argparse.Namespace, path: Path, *, max_concurrency: int) -> Ended:
-    """Run the sample to its end."""
+def run_sample(
+    target: Target, args: argparse.Namespace, path: Path, package: WorkloadPackage | None, *, max_concurrency: int
+) -> Ended:
+    """Run the sample to its end, of the workload that it brings if there is a package."""
     name = f"{SAMPLE_PREFIX}{secrets.token_hex(6)}"
     sample_input = {
         "items": upload_items(target, name, path),
@@ -143,6 +147,9 @@ def run_sample(target: Target, args: argparse.Namespace, path: Path, *, max_conc
         # As many as can run at once: a child that waits for a core would be measured with its wait.
         "max_concurrency": max_concurrency,
     }
+    if package is not None:
+        upload_workload(target, package)
+        sample_input["uploaded_workload"] = package.sha256
     with explained(NotStartedError, "the sample was not started"):
         target.stepfunctions.start_execution(
             stateMachineArn=target.state_machine_arn, name=name, input=json.dumps(sample_input)

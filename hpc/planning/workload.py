@@ -5,11 +5,12 @@ import ast
 from hpc.errors import NotStartedError
 from hpc.targets.home import Home
 from hpc.targets.workload_file import DEPLOYED_FOLDER, WorkloadFile, workload_name
+from hpc.targets.workload_package import WorkloadPackage
 
 DEFAULT_WORKLOAD = "utf8_keys"
 
 
-def functions_of(workload: str | None, file: WorkloadFile | None, home: Home) -> set[str] | None:
+def functions_of(workload: str | None, file: WorkloadFile | WorkloadPackage | None, home: Home) -> set[str] | None:
     """Return the names of the functions that a workload defines, None of one that this project does not have.
 
     Parameters
@@ -17,7 +18,7 @@ def functions_of(workload: str | None, file: WorkloadFile | None, home: Home) ->
     workload
         What ``--workload`` gives, None for the default one.
     file
-        The file that it names, where it names one outside of the project.
+        What it names, where that is a file or folder outside of the project.
 
     Raises
     ------

@@ -38,6 +38,11 @@ class WorkloadPackage:
     # What messages call it.
     origin: str
 
+    @property
+    def source(self) -> bytes:
+        """The workload's own file."""
+        return self.files[f"{self.name}.py"]
+
     @cached_property
     def data(self) -> bytes:
         """The zip.

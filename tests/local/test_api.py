@@ -106,6 +106,26 @@ def test_results_are_saved_in_every_form(tmp_path: Path) -> None:
     assert run.report(tmp_path / "report.html").read_text().startswith("<!")
 
 
+def test_plan_measures_a_function_and_a_lambda() -> None:
+    offset = 3
+    for function in (three_fails, lambda item: item + offset):
+        made = hpc.plan(function, size=3, sample=2, assembly=assembly())
+        assert made["recommended"]["usd"]["expected"] > 0
+    with pytest.raises(NotStartedError, match="exactly one of seconds and sample"):
+        hpc.plan(three_fails, size=3)
+
+
+def test_logs_of_an_item_are_those_of_its_batch() -> None:
+    def speaks(item: int) -> int:
+        print(f"item {item} speaks")
+        return item
+
+    run = hpc.map(speaks, size=4, batch_size=2, assembly=assembly()).wait()
+    spoken = [line for line in run.logs(3) if "speaks" in line]
+    assert [line.split("item ")[-1] for line in spoken] == ["2 speaks", "3 speaks"]
+    assert sum("speaks" in line for line in run.logs()) == 4
+
+
 def test_folder_with_modules_and_data_is_a_workload(tmp_path: Path) -> None:
     folder = tmp_path / "grid"
     folder.mkdir()

@@ -131,6 +131,19 @@ def test_plan_samples_rows_of_a_file_with_a_workload_of_its_own(here: Call, tmp_
     assert any(note.startswith("measured: 3 of 3 items") for note in result_of(done)["notes"])
 
 
+@pytest.mark.parametrize("named", ["grid/", "grid/workload.py"])
+def test_plan_samples_a_workload_with_a_module_beside_it(here: Call, tmp_path: Path, named: str) -> None:
+    (tmp_path / "grid").mkdir()
+    (tmp_path / "grid/workload.py").write_text("import beside\ndef compute(item): return beside.twice(item)\n")
+    (tmp_path / "grid/beside.py").write_text("def twice(x): return 2 * x\n")
+    done = here(
+        *("plan", "--size", "100", "--workload", f"{tmp_path}/{named}"),
+        *("--sample", "2", "--output", "json"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert any(note.startswith("measured: 2 of 100 items") for note in result_of(done)["notes"])
+
+
 def test_plan_advises_the_memory_that_the_sample_used(here: Call, tmp_path: Path) -> None:
     (tmp_path / "holding.py").write_text("def compute(item):\n    return len(bytearray(1_200_000_000))\n")
     done = here(
