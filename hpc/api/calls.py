@@ -48,7 +48,7 @@ def start(
     session: "boto3.Session | None" = None,
     assembly: str | Path | None = None,
 ) -> Run:
-    """Start a run and return at once.
+    """Start a run and return at once; ``hpc.map`` is another name of it.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def start(
     params
         What every call gets that asks for ``params``; JSON.
     batch_size, max_concurrency, tolerated_failure_percentage, back_end
-        As in the execution input (README, "Execution input").
+        As in the execution input (docs/reference/input_output.md).
     name, note
         Of the run.
     aws
@@ -124,9 +124,8 @@ def _started(place: Place, target: Target, name: str, given: dict[str, Any], *, 
     return Run(name, str(answer["executionArn"]), place, has_jobs, is_new=True)
 
 
-def map(workload: Workload, **options: Any) -> Run:  # noqa: A001 - read as hpc.map
-    """Start a run, as :func:`start` does: ``hpc.map(area, size=1000, combine=add).result``."""
-    return start(workload, **options)
+# Read as hpc.map(area, size=1000, combine=add).result.
+map = start  # noqa: A001
 
 
 def get(

@@ -202,18 +202,23 @@ class Run:
         """
         return saving.to_pandas(self.results())
 
-    def save(self, path: str | Path) -> Path:
-        """Write the results to a new file: .jsonl, .csv, .parquet or .npy; return its path.
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the results to a file: .jsonl, .csv, .parquet or .npy; return its path.
 
         .csv and .parquet have the columns of ``to_pandas``, .npy the array of all results, or the result of the run
         where there is no result of single items.  All but .npy are streamed.
 
+        Parameters
+        ----------
+        overwrite
+            Whether a file of that name is replaced, once the new one is whole.
+
         Raises
         ------
         NotStartedError
-            If the file is there, has another suffix, or a result does not fit in it.
+            If the file is there and stays, has another suffix, or a result does not fit in it.
         """
-        return saving.save(self, Path(path))
+        return saving.save(self, Path(path), overwrite=overwrite)
 
     @property
     def cost(self) -> float:

@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 ROW_GROUP = 10_000
 
 
-def save(run: "Run", path: Path) -> Path:
-    """Write a run's results to a new file; nothing is left of one that could not be written whole.
+def save(run: "Run", path: Path, *, overwrite: bool = False) -> Path:
+    """Write a run's results to a file; nothing is left of one that could not be written whole.
 
     Raises
     ------
     NotStartedError
-        If the file is there, has a suffix that is not known, or a result does not fit in it.
+        If the file is there and stays, has a suffix that is not known, or a result does not fit in it.
     """
     write = WRITERS.get(path.suffix)
     if write is None:
         raise NotStartedError(f"save must get a file that ends in {', '.join(WRITERS)}, got {path}")
-    if path.exists():
-        raise NotStartedError(f"save must get a new file, {path} is there")
+    if path.exists() and not overwrite:
+        raise NotStartedError(f"save must get a new file, {path} is there: give overwrite=True to replace it")
     unfinished = path.with_name(f".{path.name}.part")
     try:
         write(run, unfinished)
-        unfinished.rename(path)
+        unfinished.replace(path)
     except (OSError, ValueError, TypeError) as error:
         raise NotStartedError(f"{path} can't be written: {error}") from error
     finally:

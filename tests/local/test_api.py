@@ -101,6 +101,7 @@ def test_results_are_saved_in_every_form(tmp_path: Path) -> None:
     assert np.load(run.save(tmp_path / "out.npy")).tolist() == [0, 1, 2]
     with pytest.raises(NotStartedError, match="is there"):
         run.save(tmp_path / "out.csv")
+    assert run.save(tmp_path / "out.csv", overwrite=True).read_text().startswith("index,")
     with pytest.raises(NotStartedError, match=r"ends in \.jsonl, \.csv, \.parquet, \.npy"):
         run.save(tmp_path / "out.xls")
     assert run.report(tmp_path / "report.html").read_text().startswith("<!")

@@ -1,10 +1,12 @@
 """Every example runs as its page says, in a copy of its folder."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,23 @@ def test_own_workload_gives_pi(copy: Path) -> None:
 def test_local_runner_tests_a_foreign_state_machine(copy: Path) -> None:
     run(copy, "python", "app.py")
     assert "2 passed" in run(copy, "python", *PYTEST, "test_orders.py")
+
+
+@pytest.mark.skipif(find_spec("nbclient") is None, reason="nbclient is not installed: make test installs it")
+def test_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    for name in ("notebook.ipynb", "tides.py"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    run(tmp_path, "jupyter-execute", "--inplace", "notebook.ipynb")
+    cells = json.loads((tmp_path / "notebook.ipynb").read_text())["cells"]
+    shown = json.dumps([cell["outputs"] for cell in cells if cell["cell_type"] == "code"])
+    assert all(text in shown for text in ("(7, 24)", "ZeroDivisionError at item 2", "(True, True)"))
+    assert "365/365 batches done" in shown
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_notebook_is_kept_without_outputs() -> None:
+    cells = json.loads((EXAMPLES / "notebook.ipynb").read_text())["cells"]
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
 
 
 def test_the_page_on_testing_a_state_machine_runs(tmp_path: Path) -> None:
