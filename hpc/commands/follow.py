@@ -119,7 +119,8 @@ class FollowedRun:
         try:
             if job is not None:
                 return read_failed_children(self.target, job)
-            if ended.map_run and Counts.of(ended.map_run["itemCounts"]).failed:
+            counts = Counts.of(ended.map_run["itemCounts"]) if ended.map_run else None
+            if ended.map_run and counts is not None and (counts.failed or counts.stopped):
                 return read_failures(self.target, self.name, ended.map_run).lines()
         except CommandError as error:
             if isinstance(error, UnansweredError) and self.target.is_guest:

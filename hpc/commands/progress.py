@@ -34,7 +34,7 @@ class Meter:
         if self._first is None:
             self._first = (counts.done, seconds)
         done, since = self._first
-        parts = [f"{counts.done:,}/{counts.total:,} batches done", f"{counts.failed:,} failed"]
+        parts = [f"{counts.done:,}/{counts.total:,} batches done", counts.unsuccessful]
         if counts.done > done and seconds > since:
             rate = (counts.done - done) / (seconds - since)
             left = (counts.total - counts.done) / rate

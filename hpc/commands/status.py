@@ -136,7 +136,7 @@ class Status:
 
     def _map_rows(self, map_run: dict[str, Any], counts: Counts) -> list[tuple[str, str]]:
         rows = [
-            ("batches", f"{counts.done:,} of {counts.total:,} done, {counts.failed:,} failed"),
+            ("batches", f"{counts.done:,} of {counts.total:,} done, {counts.unsuccessful}"),
             ("concurrency", f"{counts.running:,} of at most {map_run['maxConcurrency']:,}"),
         ]
         if self.rate is not None:
@@ -152,8 +152,10 @@ class Status:
 
 
 def _done(statuses: Counter[str]) -> str:
-    failed = count_failed(statuses)
-    return f"{statuses['SUCCEEDED'] + failed:,} of {statuses.total():,} done, {failed:,} failed"
+    failed, stopped = count_failed(statuses), statuses["ABORTED"]
+    ended = statuses["SUCCEEDED"] + failed + stopped
+    shown_stopped = f", {stopped:,} stopped" if stopped else ""
+    return f"{ended:,} of {statuses.total():,} done, {failed:,} failed{shown_stopped}"
 
 
 @looks_twice

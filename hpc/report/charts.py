@@ -1,57 +1,149 @@
 """Charts as SVG text; their size does not depend on the number of children. Colours are classes of the page's style."""
 
+import heapq
 import math
 
 from hpc.report.escape import escape
-from hpc.runs.child_times import Children
+from hpc.report.phases import Axis
+from hpc.runs.child_times import HAS_FAILED, WAS_STOPPED, Children
 from hpc.terminal.durations import duration
 
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 34
 CURVE_POINTS = 240
-MAX_ROWS = 240
+# Of a timeline with lanes; what is more than that is drawn as a density, whose size does not grow.
+MAX_LANES, MAX_BARS = 40, 3_000
+DENSITY_COLUMNS, DENSITY_ROWS = 100, 20
+# Classes of bars by outcome: OTHER, HAS_FAILED, WAS_STOPPED.
+KINDS = ("bar", "bar bad", "bar halted")
+PHASE_COLOURS = 6
 BINS = 40
 LOG_MARGIN = 0.1
 SHORTEST_SECONDS = 0.001
 PLURALS = {"child": "child executions", "job": "jobs"}
 
 
-def concurrency_chart(children: Children, begin: float, end: float, noun: str) -> str:
-    """Draw how many children ran over the time of the run; ``noun`` is one of ``PLURALS``."""
-    span = max(end - begin, SHORTEST_SECONDS)
-    moments = [begin + span * point / CURVE_POINTS for point in range(CURVE_POINTS + 1)]
-    running = children.concurrency(moments)
+def concurrency_chart(children: Children, axis: Axis, noun: str) -> str:
+    """Draw how many children computed over the time of the run, and how many waited; ``noun`` is of ``PLURALS``."""
+    moments = axis.moments(CURVE_POINTS)
+    running, waiting = children.concurrency(moments), children.waiting(moments)
     most = max(1, *running)
     points = [(_x(point / CURVE_POINTS), _y(count / most)) for point, count in enumerate(running)]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     body = f'<polygon class="area" points="{_x(0):.1f},{_y(0):.1f} {line} {_x(1):.1f},{_y(0):.1f}"/>'
-    body += f'<polyline class="line" points="{line}"/>' + _time_axis(span) + _count_axis(most)
-    return _figure(body, HEIGHT, f"{_title(noun)} at a time, at most {most:,}")
+    body += f'<polyline class="line" points="{line}"/>' + _time_axis(axis.seconds) + _count_axis(most)
+    waited = f"; at most {max(waiting):,} waited for a worker" if any(waiting) else ""
+    return _figure(body, HEIGHT, f"{_title(noun)} that compute at a time, at most {most:,}{waited}")
 
 
-def timeline_chart(children: Children, begin: float, end: float, noun: str) -> str:
-    """Draw when children ran, by their start; neighbours share a row where there are more children than rows."""
-    span = max(end - begin, SHORTEST_SECONDS)
-    order = sorted(zip(children.starts, children.stops, children.failures, strict=True))
-    row_count = min(len(order), MAX_ROWS)
-    row_height = max(1.0, min(10.0, 240 / max(1, row_count)))
-    height = TOP + row_count * row_height + BOTTOM
-    rows = []
-    for row in range(row_count):
-        group = order[len(order) * row // row_count : len(order) * (row + 1) // row_count]
-        first, last = group[0][0], max(stop for _, stop, _ in group)
-        mean = sum(stop - start for start, stop, _ in group) / len(group)
-        kind = "bar bad" if any(failed for _, _, failed in group) else "bar"
-        y = TOP + row * row_height
-        if len(group) > 1:
-            rows.append(_bar("spread", (first - begin) / span, (last - begin) / span, y=y, height=row_height))
-        rows.append(_bar(kind, (first - begin) / span, (first - begin + mean) / span, y=y, height=row_height))
-    each = len(order) / row_count if row_count else 1
-    many = f"When {PLURALS[noun]} ran, {each:,.0f} a row: mean (dark) and all (light)"
-    label = f"When each {noun} ran" if each <= 1 else many
-    if children.failed:
-        label += ", red with a failure"
-    return _figure("".join(rows) + _time_axis(span, height - BOTTOM), height, label)
+def timeline_chart(children: Children, axis: Axis, noun: str) -> str:
+    """Draw when children computed: a lane for each that did at a time, or a density where that would be too many."""
+    lanes = lanes_of(children, MAX_LANES) if len(children.starts) <= MAX_BARS else None
+    return _density(children, axis, noun) if lanes is None else _lanes(children, axis, lanes, noun)
+
+
+def lanes_of(children: Children, most: int) -> list[int] | None:
+    """Return a lane for each stretch, in which no two overlap, as few as can be; None if that takes more than ``most``.
+
+    On this machine that is as many lanes as workers that computed.
+    """
+    lanes = [0] * len(children.starts)
+    free: list[int] = []
+    busy: list[tuple[float, int]] = []
+    count = 0
+    for place in sorted(range(len(lanes)), key=lambda each: (children.starts[each], children.stops[each])):
+        while busy and busy[0][0] <= children.starts[place]:
+            heapq.heappush(free, heapq.heappop(busy)[1])
+        if not free:
+            if count == most:
+                return None
+            free.append(count)
+            count += 1
+        lanes[place] = heapq.heappop(free)
+        heapq.heappush(busy, (children.stops[place], lanes[place]))
+    return lanes
+
+
+def _lanes(children: Children, axis: Axis, lanes: list[int], noun: str) -> str:
+    count = max(lanes, default=0) + 1
+    row_height = max(6.0, min(18.0, 240 / count))
+    bars = [
+        _bar(
+            KINDS[outcome],
+            axis.share(start),
+            axis.share(stop),
+            y=TOP + lane * row_height,
+            height=row_height,
+            title=duration_text(max(0.0, stop - start)),
+        )
+        for start, stop, outcome, lane in zip(children.starts, children.stops, children.outcomes, lanes, strict=True)
+    ]
+    height = TOP + count * row_height + BOTTOM
+    label = (
+        f"When each {noun} computed, a lane for each of the {count:,} at a time"
+        if count > 1
+        else (f"When each {noun} computed, one at a time")
+    )
+    return _figure("".join(bars) + _time_axis(axis.seconds, height - BOTTOM), height, label + _legend(children))
+
+
+def _density(children: Children, axis: Axis, noun: str) -> str:
+    """Draw how many children began when (across) and how long they took (up, on a logarithmic scale)."""
+    cells: dict[tuple[int, int], list[int]] = {}
+    seconds = [max(stop - start, SHORTEST_SECONDS) for start, stop in zip(children.starts, children.stops, strict=True)]
+    low, high = (math.log10(find(seconds)) for find in (min, max))
+    low, high = low - LOG_MARGIN, high + LOG_MARGIN
+    for start, took, outcome in zip(children.starts, seconds, children.outcomes, strict=True):
+        across = min(DENSITY_COLUMNS - 1, int(axis.share(start) * DENSITY_COLUMNS))
+        up = min(DENSITY_ROWS - 1, int((math.log10(took) - low) / (high - low) * DENSITY_ROWS))
+        cells.setdefault((across, up), [0, 0, 0])[outcome] += 1
+    most = max(map(sum, cells.values()))
+    width, height = (WIDTH - LEFT - RIGHT) / DENSITY_COLUMNS, (HEIGHT - TOP - BOTTOM) / DENSITY_ROWS
+    drawn = [
+        f'<rect class="{KINDS[max(range(3), key=lambda kind: (kind > 0 and counts[kind] > 0, counts[kind]))]}" '
+        f'x="{LEFT + across * width:.1f}" y="{_y(0) - (up + 1) * height:.1f}" width="{width:.1f}" '
+        f'height="{height:.1f}" opacity="{0.25 + 0.75 * math.log1p(sum(counts)) / math.log1p(most):.2f}">'
+        f"<title>{sum(counts):,} of {duration_text(10 ** (low + (high - low) * (up + 0.5) / DENSITY_ROWS))} or so"
+        "</title></rect>"
+        for (across, up), counts in sorted(cells.items())
+    ]
+    ticks = [
+        f'<text class="tick" x="{LEFT - 6}" y="{_y(share) + 4:.1f}" text-anchor="end">'
+        f"{duration_text(10 ** (low + (high - low) * share))}</text>"
+        for share in (0, 0.5, 1)
+    ]
+    label = f"When {PLURALS[noun]} began and how long they took: the darker, the more"
+    return _figure("".join(drawn + ticks) + _time_axis(axis.seconds), HEIGHT, label + _legend(children))
+
+
+def phase_bar(phases: dict[str, float]) -> str:
+    """Draw how the duration of a run is made up; the seconds of its phases add up to it."""
+    total = sum(phases.values())
+    left, parts, legend = 0.0, [], []
+    for number, (name, seconds) in enumerate(phases.items()):
+        width = seconds / total * WIDTH if total else 0.0
+        kind = f"phase phase-{number % PHASE_COLOURS}"
+        text = f"{name} {duration_text(seconds)}"
+        parts.append(
+            f'<rect class="{kind}" x="{left:.2f}" y="0" width="{width:.2f}" height="26"><title>{escape(text)}</title>'
+            "</rect>"
+        )
+        share = f"{seconds / total:.0%}" if total else ""
+        legend.append(
+            f'<li><svg class="swatch" viewBox="0 0 10 10" aria-hidden="true"><rect class="{kind}" width="10" '
+            f'height="10"/></svg>{escape(name)} <b>{duration_text(seconds)}</b> <span class="dim">{share}</span></li>'
+        )
+        left += width
+    return (
+        f'<figure><figcaption>What the run did, {duration_text(total)} in all</figcaption><svg class="phases" '
+        f'viewBox="0 0 {WIDTH} 26" preserveAspectRatio="none" role="img" aria-label="Phases of the run">'
+        f'{"".join(parts)}</svg><ul class="legend">{"".join(legend)}</ul></figure>'
+    )
+
+
+def _legend(children: Children) -> str:
+    kinds = [("red failed", HAS_FAILED), ("grey was stopped", WAS_STOPPED)]
+    return "".join(f"; {text}" for text, outcome in kinds if outcome in children.outcomes)
 
 
 def histogram_chart(durations: list[float], noun: str) -> str:
@@ -96,11 +188,13 @@ def _y(share: float) -> float:
     return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
 
-def _bar(name: str, from_: float, to: float, *, y: float, height: float) -> str:
+def _bar(name: str, from_: float, to: float, *, y: float, height: float, title: str) -> str:
     """Draw a bar between two shares of the width."""
-    x, end = _x(max(0.0, from_)), _x(min(1.0, to))
-    gap = 1.0 if height > 3 else 0.0
-    return f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{max(0.8, end - x):.1f}" height="{height - gap:.1f}"/>'
+    x, end = _x(min(max(0.0, from_), 1.0)), _x(min(1.0, max(0.0, to)))
+    return (
+        f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{max(0.8, end - x):.1f}" height="{height - 1:.1f}">'
+        f"<title>{title}</title></rect>"
+    )
 
 
 def _time_axis(span: float, y: float = HEIGHT - BOTTOM) -> str:

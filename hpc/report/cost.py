@@ -29,9 +29,9 @@ def cost_section(facts: Facts) -> str:
     spent = facts.spent
     if isinstance(spent, str):
         return f'<h2>Cost</h2><p class="dim">not known: {escape(spent)}</p>'
-    head = ["", "quote", "this run"]
+    head = ["", "plan", "this run", "plan, USD", "this run, USD"]
     text = " ".join(_remarks(facts, spent))
-    return f'<h2>Cost</h2>{table(head, _rows(facts, spent), {1, 2})}<p class="dim">{html(text)}</p>'
+    return f'<h2>Cost</h2>{table(head, _rows(facts, spent), {1, 2, 3, 4})}<p class="dim">{html(text)}</p>'
 
 
 def headline(facts: Facts) -> tuple[str, str]:
@@ -45,14 +45,26 @@ def headline(facts: Facts) -> tuple[str, str]:
 def _rows(facts: Facts, spent: Spent) -> list[list[str]]:
     rows = []
     if len(spent.quotes) == 1 and len(facts.parts) == 1:
-        rows.append(["duration", _range(spent.quotes[0].seconds, duration), duration(facts.seconds)])
+        rows.append(["duration", _range(spent.quotes[0].seconds, duration), duration(facts.seconds), "", ""])
     for label, names in UNITS.items():
         used = sum(units for name, units in spent.ledger.amounts.items() if name.startswith(names))
         quoted = sum(each.expected.of(*names) for each in spent.quotes)
         if used or quoted:
-            rows.append([label, _count(quoted) if spent.quotes else "", _count(used)])
+            own = sum(
+                units * spent.prices[name].usd.expected
+                for name, units in spent.ledger.amounts.items()
+                if name.startswith(names)
+            )
+            planned = sum(
+                line.expected for each in spent.quotes for name, line in each.lines.items() if name.startswith(names)
+            )
+            has_plan = bool(spent.quotes)
+            rows.append(
+                [label, _count(quoted) if has_plan else "", _count(used), usd(planned) if has_plan else "", usd(own)]
+            )
     price = spent.ledger.usd(spent.prices)
-    return [*rows, ["USD", _range(_sum(spent.quotes), usd) if spent.quotes else "", _range(price, usd)]]
+    planned_usd = _range(_sum(spent.quotes), usd) if spent.quotes else ""
+    return [*rows, ["USD, with what is not listed", "", "", planned_usd, _range(price, usd)]]
 
 
 def _remarks(facts: Facts, spent: Spent) -> list[str]:
@@ -66,7 +78,7 @@ def _remarks(facts: Facts, spent: Spent) -> list[str]:
     else:
         said = [f"Counted from executions, children and jobs{so_far}, {prices}; the bill itself is AWS's."]
     said.append(
-        "The quote is what hpc plan says of the same settings and the mean time of an item in this run, from low to "
+        "The plan is what hpc plan says of the same settings and the mean time of an item in this run, from low to "
         "high; S3 requests and logs are the plan's in both."
     )
     where = "in the cloud assembly that was served last" if facts.run.target.is_local else "that are deployed now"

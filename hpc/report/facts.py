@@ -3,10 +3,14 @@
 import platform
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
 
 import botocore
 
 from hpc.errors import CommandError, LostRunError
+from hpc.json_objects import json_object
+from hpc.report.phases import Axis, Phase, phases_of
 from hpc.runs.child_times import Children, read_children
 from hpc.runs.children import attempts
 from hpc.runs.failed_items import FailedItems
@@ -65,6 +69,24 @@ class Facts:
     @property
     def seconds(self) -> float:
         return (self.root.end(self.now) - self.root.begin).total_seconds()
+
+    @cached_property
+    def phases(self) -> list[Phase]:
+        return phases_of(self.root, self.now)
+
+    @property
+    def axis(self) -> Axis:
+        return Axis(self.phases)
+
+    @property
+    def output(self) -> dict[str, Any]:
+        """What the run came to, empty before that."""
+        return json_object(self.root.described.get("output"))
+
+    @property
+    def status(self) -> str:
+        """The execution's, but PARTIAL of a run that succeeded without some of its items."""
+        return "PARTIAL" if self.output.get("complete") is False else self.root.status
 
     def children_of(self, machine: Machine) -> Children:
         """Return the children of all Map Runs of a machine's executions."""

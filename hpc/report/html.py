@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from hpc.report.escape import escape
+from hpc.report.facts import Facts
 from hpc.report.graph import SIGNS
 
 SHOWN_CHARACTERS = 300
@@ -25,11 +26,18 @@ def table(head: list[str], rows: Iterable[list[str]], numbers: Iterable[int] = (
             is_name = not head and place == 0
             return " class=k" if is_name or cells[place].startswith(tuple(SIGNS.values())) else ""
 
-        written = "".join(f"<{tag}{kind(place)}>{html(cell)}</{tag}>" for place, cell in enumerate(cells))
+        def heading(place: int) -> str:
+            """Return what stands before a cell on a phone, where each row is a block."""
+            return f' data-head="{escape(head[place])}"' if tag == "td" and head and head[place] else ""
+
+        written = "".join(
+            f"<{tag}{kind(place)}{heading(place)}>{html(cell)}</{tag}>" for place, cell in enumerate(cells)
+        )
         return f"<tr>{written}</tr>"
 
     body = "".join(line(row, "td") for row in rows)
-    return f'<div class="scroll"><table>{line(head, "th") if head else ""}{body}</table></div>'
+    heads = f"<thead>{line(head, 'th')}</thead>" if head else ""
+    return f'<div class="scroll" tabindex="0"><table>{heads}<tbody>{body}</tbody></table></div>'
 
 
 def html(text: str) -> str:
@@ -42,3 +50,11 @@ def link(anchor: str, text: str) -> Markup:
 
 def status_text(status: str) -> str:
     return f"{SIGNS.get(status, '')} {status}"
+
+
+def replay(facts: Facts, index: int) -> Markup | str:
+    """Return the command that computes an item once more, nothing where the page is of several runs."""
+    if len(facts.parts) != 1:
+        return ""
+    place = "" if facts.run.target.is_local else " --aws"
+    return Markup(f"<code>{escape(f'hpc replay {facts.parts[0].work.run.name} {index}{place}')}</code>")

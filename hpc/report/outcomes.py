@@ -1,11 +1,13 @@
 """What each state of a graph came to: a machine's own from its histories, those inside the map from its children."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
+from hpc.report.charts import duration_text
 from hpc.report.facts import Facts
 from hpc.report.graph import Node, states
-from hpc.runs.child_times import Children, count_failed
+from hpc.runs.child_times import STOPPED, Children, count_failed
 from hpc.runs.history import StateFacts, error_text
 from hpc.runs.tree import Machine
 
@@ -25,9 +27,17 @@ def nodes(machine: Machine, children: Children, jobs: dict[str, Counter[str]]) -
     shown = {name: Node(state.status, _own_line(state, jobs.get(name))) for name, state in machine.states.items()}
     for name, state in machine.definition["States"].items():
         if is_distributed(state) and name in machine.states:
-            shown[name] = Node(machine.states[name].status, _done(children.statuses))
+            shown[name] = Node(
+                _map_status(machine.states[name].status, children),
+                f"{_done(children.statuses)}, {duration_text(machine.states[name].seconds)}",
+            )
             shown |= _inside(children, state)
     return shown
+
+
+def _map_status(status: str, children: Children) -> str:
+    """Return PARTIAL of a Map that succeeded without some of its children."""
+    return "PARTIAL" if status == "SUCCEEDED" and children.failed + children.stopped else status
 
 
 def is_distributed(state: dict[str, Any]) -> bool:
@@ -40,6 +50,11 @@ def details(facts: Facts, machine: Machine) -> list[tuple[str, str, Node, StateF
     """Return name, type, outcome and data of every state, in the order of the graph's links."""
     children = facts.children_of(machine)
     outcome = nodes(machine, children, job_counts(facts, machine))
+    if facts.status == "PARTIAL" and machine.name == facts.root.machine:
+        # A child that succeeds may tell of items that failed.
+        for name, state in machine.definition["States"].items():
+            if is_distributed(state) and name in outcome:
+                outcome[name] = replace(outcome[name], status="PARTIAL")
     # What a child was given and gave back is what its first state was given, and gave back in the end.
     data = {**{name: _sample(children) for name in _first_inside(machine.definition)}, **machine.states}
     return [
@@ -63,6 +78,8 @@ def _first_inside(definition: dict[str, Any]) -> list[str]:
 
 def _own_line(state: StateFacts, jobs: Counter[str] | None) -> str:
     parts = [f"{_done(jobs)} jobs"] if jobs else []
+    if state.statuses:
+        parts.append(duration_text(state.seconds))
     if state.statuses.total() > 1:
         parts.append(", ".join(f"{count:,} {_word(status)}" for status, count in state.statuses.items()))
     if state.retries:
@@ -75,21 +92,27 @@ def _word(status: str) -> str:
 
 
 def _done(statuses: Counter[str]) -> str:
-    failed = count_failed(statuses)
-    done = f"{statuses['SUCCEEDED']:,} of {statuses.total():,}"
-    return f"{done}, {failed:,} failed" if failed else done
+    counts = {"failed": count_failed(statuses), "stopped": statuses[STOPPED]}
+    others = [f"{count:,} {what}" for what, count in counts.items() if count]
+    return ", ".join([f"{statuses['SUCCEEDED']:,} of {statuses.total():,}", *others])
 
 
 def _inside(children: Children, state: dict[str, Any]) -> dict[str, Node]:
     """A child that failed did so in its first state: what follows only decides whether to call that again."""
     processor = state["ItemProcessor"]
-    counts = {"ok": children.statuses["SUCCEEDED"], "failed": children.failed, "running": children.statuses["RUNNING"]}
+    counts = {
+        "ok": children.statuses["SUCCEEDED"],
+        "failed": children.failed,
+        "stopped": children.stopped,
+        "running": children.statuses["RUNNING"],
+    }
     inside: dict[str, Node] = {}
     if counts["ok"]:
         inside = {name: Node("SUCCEEDED", f"{counts['ok']:,} ok") for name, _ in states(processor)}
     if any(counts.values()):
         line = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-        status = "FAILED" if counts["failed"] else "RUNNING" if counts["running"] else "SUCCEEDED"
+        stopped = "ABORTED" if counts["stopped"] else "SUCCEEDED"
+        status = "FAILED" if counts["failed"] else "RUNNING" if counts["running"] else stopped
         inside[processor["StartAt"]] = Node(status, line)
     return inside
 

@@ -1,35 +1,33 @@
 """The page: from the facts about a run to one HTML file that needs nothing else."""
 
 import json
-from datetime import UTC
+import re
+from pathlib import PurePath
 from typing import Any
 
-from hpc.json_objects import json_object
-from hpc.report.cost import cost_section, headline
+from hpc.report.cost import cost_section
 from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.graph import ARROW
-from hpc.report.html import SHOWN_CHARACTERS, status_text, table
+from hpc.report.head import head
+from hpc.report.html import SHOWN_CHARACTERS, replay, table
 from hpc.report.machines import machine_sections
 from hpc.report.running import running_sections
 from hpc.report.style import SCRIPT, STYLE
-from hpc.runs import memory_used
 from hpc.runs.failure_groups import Group
-from hpc.runs.failures import describe_error, details_of
-from hpc.runs.faults import described
-from hpc.terminal.durations import duration
 from hpc.terminal.printable import shorten
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 # Of an orchestration's runs; the others are in the sums.
 SHOWN_RUNS = 30
+FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)(?:\n(?P<code>[^\n]*))?')
 
 
 def render(facts: Facts) -> str:
     """Return the page; its length does not depend on the number of children."""
     name = escape(facts.root.name)
     sections = [
-        _head(facts),
+        head(facts),
         *machine_sections(facts),
         *running_sections(facts),
         _failures(facts),
@@ -45,70 +43,40 @@ def render(facts: Facts) -> str:
     )
 
 
-def _head(facts: Facts) -> str:
-    root, children, jobs = facts.root, facts.children(is_on_jobs=False), facts.children(is_on_jobs=True)
-    workloads = sorted({str(part.settings["workload"]) for part in facts.parts if part.settings})
-    cost, cost_label = headline(facts)
-    failed = facts.failures.failed + facts.failures.not_computed
-    tiles = [
-        ("duration", duration(facts.seconds)),
-        (cost_label, cost),
-        ("items", _number(facts.sum_of("item_count"))),
-        ("items without result", _number(failed if facts.failures.is_known else None)),
-        ("batches", _number(facts.sum_of("batch_count"))),
-    ]
-    if facts.memory is not None:
-        tiles.append(("memory of Compute", memory_used.described(facts.memory)))
-    if len(facts.tree.executions) > 1:
-        tiles.append(("executions", _number(len(facts.tree.executions) + facts.tree.unread)))
-    if children.starts:
-        tiles.append(("failed child executions", _number(children.failed)))
-    if jobs.starts:
-        tiles.append(("failed jobs", f"{jobs.failed:,} of {jobs.statuses.total():,}"))
-    tiles.append(("redrives", _number(max(children.redrives, root.described.get("redriveCount", 0)))))
-    reason = ""
-    if root.status not in ("RUNNING", "SUCCEEDED"):
-        text = describe_error(root.described.get("error"), root.described.get("cause"))
-        reason = f'<p class="{root.status}">{escape(shorten(text, SHOWN_CHARACTERS))}</p>'
-        if details := details_of(root.described.get("error"), root.described.get("cause")):
-            reason += f"<pre>{escape(details['traceback'])}</pre>" if details["traceback"] else ""
-    if faults := facts.run.faults:
-        reason += f'<p class="FAILED">rehearsed with faults: {escape(described(faults["injected"]))}</p>'
-    is_partial = json_object(root.described.get("output")).get("complete") is False
-    status = "PARTIAL" if is_partial else root.status
-    shown = "".join(f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for label, value in tiles)
-    return (
-        f'<h1>{escape(root.name)} <span class="badge {status}">{status_text(status)}</span></h1>'
-        f'<p class="dim">{root.begin.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, workload '
-        f'{escape(", ".join(workloads) or "unknown")}</p>{reason}<div class="tiles">{shown}</div>'
-    )
-
-
-def _number(value: int | None) -> str:
-    return "unknown" if value is None else f"{value:,}"
-
-
 def _failures(facts: Facts) -> str:
     failures = facts.failures
-    head = f"<h2>Retries and failures</h2><p>{_retries(facts)}</p>"
+    title = f"<h2>Retries and failures</h2><p>{_retries(facts)}</p>"
     jobs = facts.children(is_on_jobs=True)
     if "FAILED" in jobs.samples:
-        head += f"<p>{jobs.failed:,} jobs failed, the first: {escape(jobs.samples['FAILED']['Error'])}</p>"
+        title += f"<p>{jobs.failed:,} jobs failed, the first: {escape(jobs.samples['FAILED']['Error'])}</p>"
     if not failures.groups:
-        return f"{head}<p>{'no item failed' if failures.is_known else 'which items failed is not known'}</p>"
+        return f"{title}<p>{'no item failed' if failures.is_known else 'which items failed is not known'}</p>"
     rows = [
         [
             shorten(kind, SHOWN_CHARACTERS),
             f"{group.count:,}",
             ", ".join(str(item.index) for item in group.first) + (", ..." if group.count > len(group.first) else ""),
             str(max((item.attempts or 1) for item in group.first)),
+            own_line(group.first[0].traceback),
+            replay(facts, group.first[0].index),
         ]
         for kind, group in failures.groups.items()
     ]
     traces = "".join(map(_traceback, failures.groups.items()))
     left = f"<p>{failures.not_computed:,} items more have no result: their batch ended before them</p>"
-    rows_of = table(["error", "items", "first of them", "attempts"], rows, numbers={1, 3})
-    return f"{head}{rows_of}{traces}{left if failures.not_computed else ''}"
+    rows_of = table(["error", "items", "first of them", "attempts", "own code", "replay"], rows, numbers={1, 3})
+    return f"{title}{rows_of}{traces}{left if failures.not_computed else ''}"
+
+
+def own_line(traceback: str) -> str:
+    """Return the innermost line of the person's own code, e.g. ``dbg.py:12 in helper: x = known["key2"]``."""
+    frames = list(FRAME.finditer(traceback))
+    if not frames:
+        return ""
+    frame = frames[-1]
+    code = (frame["code"] or "").strip()
+    place = f"{PurePath(frame['file']).name}:{frame['line']} in {frame['function']}"
+    return shorten(f"{place}: {code}" if code else place, SHOWN_CHARACTERS)
 
 
 def _traceback(named: tuple[str, Group]) -> str:

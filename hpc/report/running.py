@@ -1,14 +1,17 @@
 """The part of the page about what ran in parallel: child executions, and jobs of AWS Batch."""
 
+import re
 from collections.abc import Iterator
 
 from hpc.report.charts import PLURALS, concurrency_chart, duration_text, histogram_chart, percentile, timeline_chart
 from hpc.report.escape import escape
 from hpc.report.facts import Facts
-from hpc.report.html import status_text, table
+from hpc.report.html import replay, status_text, table
 from hpc.runs.child_times import Children
 from hpc.runs.spent import Part
 
+# As hpc.runs.failures.name_items says it.
+FIRST_ITEM = re.compile(r"items? (\d+)")
 SHARES = ((0.5, "median"), (0.95, "95th percentile"), (0.99, "99th percentile"), (1.0, "longest"))
 
 
@@ -43,12 +46,11 @@ def _section(title: str, noun: str, facts: Facts, note: str) -> Iterator[str]:
         known = "they are Express ones, whose times are known when their Map Run has ended"
         yield f'<p class="dim">{known if _have_run(children) else "none has started"}</p>' if not note else ""
         return
-    begin, end = min(children.starts), max(children.stops)
-    durations = children.durations()
+    axis, durations = facts.axis, children.durations()
     yield '<div class="charts">'
-    yield concurrency_chart(children, begin, end, noun)
+    yield concurrency_chart(children, axis, noun)
     yield histogram_chart(durations, noun)
-    yield timeline_chart(children, begin, end, noun)
+    yield timeline_chart(children, axis, noun)
     yield "<figure><figcaption>Percentiles</figcaption>"
     yield table([], [[label, duration_text(percentile(durations, share))] for share, label in SHARES], numbers={1})
     slowest = _stragglers(noun, facts, children, percentile(durations, 0.5))
@@ -68,7 +70,16 @@ def _stragglers(noun: str, facts: Facts, children: Children, median: float) -> s
             str(facts.attempts.get(slow.id, "")),
             duration_text(slow.seconds),
             f"{slow.seconds / median:,.1f}" if median else "",
+            _replay_first(facts, slow.share),
         ]
         for slow in sorted(children.slowest, reverse=True)
     ]
-    return table([noun, "computed", "status", "attempts", "took", "of median"], rows, numbers={3, 4, 5})
+    return table([noun, "computed", "status", "attempts", "took", "of median", "replay"], rows, numbers={3, 4, 5})
+
+
+def _replay_first(facts: Facts, share: str) -> str:
+    """Return the command for the first item of a child; those of a redrive have other numbers than their places."""
+    first = FIRST_ITEM.match(share)
+    if first is None or facts.parts[0].settings.get("redrive_of"):
+        return ""
+    return replay(facts, int(first[1]))

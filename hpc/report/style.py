@@ -23,9 +23,13 @@ h3{font-size:1rem;margin:1.2em 0 .4em}a{color:var(--run)}.hidden{position:absolu
 figure{margin:0;background:var(--raised);border:1px solid var(--rim);border-radius:8px;padding:10px;min-width:0}
 figcaption{font-size:.85rem}svg{display:block;width:100%;height:auto}svg.graph{margin:0 auto}
 figure:has(svg.graph){overflow-x:auto}
+.hero{font-size:1.35rem;font-weight:650;margin:.4em 0;overflow-wrap:anywhere}
+.phase-0{fill:#8250df}.phase-1{fill:var(--bar)}.phase-2{fill:var(--ok)}.phase-3{fill:var(--stop)}.phase-4{fill:#bf3989}
+.phase-5{fill:var(--dim)}svg.phases{height:26px;border-radius:6px}svg.swatch{display:inline-block;width:.8em;height:.8em;
+margin-right:.4em}ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;margin:8px 0 0;padding:0}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;vertical-align:top;padding:5px 10px 5px 0;border-bottom:1px solid var(--rim);
-overflow-wrap:anywhere}
+overflow-wrap:break-word}
 th{color:var(--dim);font-weight:500;white-space:nowrap}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.k{white-space:nowrap}
 details{border:1px solid var(--rim);border-radius:8px;padding:6px 12px;margin:6px 0;scroll-margin-top:12px}
@@ -33,8 +37,12 @@ details:target{outline:2px solid var(--run)}summary{cursor:pointer}
 pre{background:var(--raised);border-radius:6px;padding:8px;margin:4px 0 10px;overflow:auto;max-height:22em;
 font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}
 .tick{font-size:12px;fill:var(--dim)}.grid{stroke:var(--rim)}.line{fill:none;stroke:var(--bar);stroke-width:1.5}
-.area{fill:var(--spread);opacity:.6}.bar{fill:var(--bar)}.bad{fill:var(--bad)}.spread{fill:var(--spread)}
-@media(max-width:600px){.tick{font-size:18px}}
+.area{fill:var(--spread);opacity:.6}.bar{fill:var(--bar)}.bad{fill:var(--bad)}.halted{fill:var(--dim)}code{overflow-wrap:anywhere}.spread{fill:var(--spread)}
+@media(max-width:640px){.tick{font-size:18px}thead{position:absolute;clip-path:inset(50%)}
+tr{display:block;border-bottom:1px solid var(--rim);padding:6px 0}
+td,td.n,td.k{display:flex;gap:12px;justify-content:space-between;border:0;padding:2px 0;text-align:left;
+white-space:normal;overflow-wrap:anywhere}td[data-head]::before{content:attr(data-head);color:var(--dim);flex:none}td:empty{display:none}}
+@media print{body{max-width:none}details{break-inside:avoid}figure{break-inside:avoid}pre{max-height:none}}
 .edge{fill:none;stroke:var(--dim);stroke-width:1.3}.head{fill:var(--dim)}
 .state{cursor:pointer;text-decoration:none}.state rect{fill:var(--raised);stroke:var(--dim);stroke-width:1.5}
 .state:focus-visible rect,.state:hover rect{stroke-width:3}
@@ -43,7 +51,7 @@ font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}
 .NOT_REACHED,.PENDING{color:var(--dim)}
 .state.SUCCEEDED rect{fill:var(--ok-fill);stroke:var(--ok)}.state.RUNNING rect{fill:var(--run-fill);stroke:var(--run)}
 .state.FAILED rect,.state.TIMED_OUT rect{fill:var(--bad-fill);stroke:var(--bad)}
-.state.ABORTED rect,.state.CAUGHT rect{fill:var(--stop-fill);stroke:var(--stop)}
+.state.ABORTED rect,.state.CAUGHT rect,.state.PARTIAL rect{fill:var(--stop-fill);stroke:var(--stop)}
 .state.NOT_REACHED rect{stroke-dasharray:5 4}
 """
 # A link to closed details shows nothing until they are open.

@@ -1,15 +1,23 @@
-"""What computed a run's batches, as a report needs it: two numbers each, the slowest by name, samples by status."""
+"""What computed a run's batches, as a report needs it: a few numbers each, the slowest by name, samples by status.
+
+On AWS a child computes from its start on. On this machine it waits for a worker first, and again before each retry:
+the local server tells when workers computed it.
+"""
 
 import heapq
 import json
+import math
+import os
 from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from hpc.errors import LostRunError
 from hpc.runs.children import began, list_children
 from hpc.runs.failures import name_items
 from hpc.runs.jobs import WAITING, count_leaves, leaves
@@ -29,7 +37,13 @@ COUNTS = {
     "RUNNING": "running",
     "PENDING": "pending",
 }
-UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
+# A child that was stopped, because others had failed or a person stopped the run, has not failed itself.
+FAILED = ("FAILED", "TIMED_OUT")
+STOPPED = "ABORTED"
+# What became of a child, as the charts tell it by colour.
+OTHER, HAS_FAILED, WAS_STOPPED = range(3)
+# Begin and end in seconds since the epoch.
+Stretch = Sequence[float]
 
 
 @dataclass(frozen=True, order=True)
@@ -45,21 +59,28 @@ class Straggler:
 
 @dataclass
 class Children:
-    """What is kept of all children, executions or jobs: 17 bytes each, and a few of them whole.
+    """What is kept of all children, executions or jobs: 33 bytes each, and a few of them whole.
 
     Attributes
     ----------
     starts, stops : array
-        Seconds since the epoch, in the order in which the children were read.
-    failures : bytearray
-        1 for each that did not succeed, in the same order.
+        Begin and end of each stretch in which a child computed, in seconds since the epoch: one a child, or one a try.
+    outcomes : bytearray
+        ``HAS_FAILED``, ``WAS_STOPPED`` or ``OTHER``, of the child that each stretch is of.
+    seconds : array
+        How long each child computed.
+    waited_from : array
+        When each child began to wait for its first stretch, where it did; ``waited_to`` when that wait was over.
     samples : dict
         By status, input and output or error of the first child that was read.
     """
 
     starts: "array[float]" = field(default_factory=lambda: array("d"))
     stops: "array[float]" = field(default_factory=lambda: array("d"))
-    failures: bytearray = field(default_factory=bytearray)
+    outcomes: bytearray = field(default_factory=bytearray)
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
+    waited_from: "array[float]" = field(default_factory=lambda: array("d"))
+    waited_to: "array[float]" = field(default_factory=lambda: array("d"))
     statuses: Counter[str] = field(default_factory=Counter)
     redrives: int = 0
     slowest: list[Straggler] = field(default_factory=list)
@@ -69,19 +90,47 @@ class Children:
     def failed(self) -> int:
         return count_failed(self.statuses)
 
-    def add(self, status: str, started: datetime, stopped: datetime, name: str, share: str, *, id_: str = "") -> None:
+    @property
+    def stopped(self) -> int:
+        return self.statuses[STOPPED]
+
+    def add(
+        self,
+        status: str,
+        started: datetime,
+        stopped: datetime,
+        name: str,
+        share: str,
+        *,
+        id_: str = "",
+        computed: Sequence[Stretch] | None = None,
+    ) -> None:
+        """Take a child; ``computed`` is when it did so, None where that is all of its time."""
         self.statuses[status] += 1
-        self.starts.append(started.timestamp())
-        self.stops.append(stopped.timestamp())
-        self.failures.append(status in UNSUCCESSFUL)
-        self._hold(Straggler((stopped - started).total_seconds(), name, status, share, id_))
+        begin, end = started.timestamp(), stopped.timestamp()
+        if computed is not None:
+            self.waited_from.append(begin)
+            self.waited_to.append(computed[0][0] if computed else end)
+        stretches = [(begin, end)] if computed is None else computed
+        outcome = HAS_FAILED if status in FAILED else WAS_STOPPED if status == STOPPED else OTHER
+        for first, last in stretches:
+            self.starts.append(first)
+            self.stops.append(last)
+            self.outcomes.append(outcome)
+        seconds = math.fsum(max(0.0, last - first) for first, last in stretches)
+        if stretches:
+            self.seconds.append(seconds)
+            self._hold(Straggler(seconds, name, status, share, id_))
 
     def add_all(self, others: Iterable["Children"]) -> "Children":
         """Take the children of other runs too."""
         for other in others:
             self.starts.extend(other.starts)
             self.stops.extend(other.stops)
-            self.failures.extend(other.failures)
+            self.outcomes.extend(other.outcomes)
+            self.seconds.extend(other.seconds)
+            self.waited_from.extend(other.waited_from)
+            self.waited_to.extend(other.waited_to)
             self.statuses.update(other.statuses)
             self.redrives += other.redrives
             self.samples = {**other.samples, **self.samples}
@@ -97,35 +146,30 @@ class Children:
 
     def durations(self) -> list[float]:
         """Return the durations in seconds, sorted."""
-        return sorted(max(0.0, stop - start) for start, stop in zip(self.starts, self.stops, strict=True))
+        return sorted(self.seconds)
 
     def succeeded_before(self, moment: datetime) -> int:
         """Return how many had succeeded before a moment at which nothing ran."""
-        ended = zip(self.stops, self.failures, strict=True)
-        return sum(not failed and stop < moment.timestamp() for stop, failed in ended)
+        ended = zip(self.stops, self.outcomes, strict=True)
+        return sum(outcome == OTHER and stop < moment.timestamp() for stop, outcome in ended)
 
     def concurrency(self, moments: list[float]) -> list[int]:
-        """Return how many children ran at each moment."""
-        starts, stops = sorted(self.starts), sorted(self.stops)
-        return [bisect_right(starts, moment) - bisect_right(stops, moment) for moment in moments]
+        """Return how many children computed at each moment."""
+        return _under_way(self.starts, self.stops, moments)
 
-    def busy_share(self, limit: int) -> float:
-        """Return the part of all durations that was work, if at most ``limit`` of the children worked at a time.
+    def waiting(self, moments: list[float]) -> list[int]:
+        """Return how many children waited for a worker at each moment."""
+        return _under_way(self.waited_from, self.waited_to, moments)
 
-        The others waited for one of this machine's workers.
-        """
-        changes = sorted([*((start, 1) for start in self.starts), *((stop, -1) for stop in self.stops)])
-        running, before, passed, worked = 0, 0.0, 0.0, 0.0
-        for moment, change in changes:
-            passed += running * (moment - before)
-            worked += min(running, limit) * (moment - before)
-            running, before = running + change, moment
-        return worked / passed if passed else 1.0
+
+def _under_way(starts: Iterable[float], stops: Iterable[float], moments: list[float]) -> list[int]:
+    begun, over = sorted(starts), sorted(stops)
+    return [bisect_right(begun, moment) - bisect_right(over, moment) for moment in moments]
 
 
 def count_failed(statuses: Counter[str]) -> int:
-    """Return how many did not succeed, executions or jobs."""
-    return sum(statuses[status] for status in UNSUCCESSFUL)
+    """Return how many failed, executions or jobs; those that were stopped did not."""
+    return sum(statuses[status] for status in FAILED)
 
 
 def read_children(run: Run, map_run: dict[str, Any], redriven: Sequence[datetime], now: datetime) -> Children:
@@ -136,6 +180,8 @@ def read_children(run: Run, map_run: dict[str, Any], redriven: Sequence[datetime
     redriven
         When the run was: a child that was, too, has run since then.
     """
+    if run.target.state is not None:
+        return _local_children(run.target, run.target.state, map_run, redriven, now)
     children = Children()
     try:
         for record in read_records(run.target, manifest_key(run.name, map_run), ["SUCCEEDED", "FAILED", "PENDING"]):
@@ -143,6 +189,36 @@ def read_children(run: Run, map_run: dict[str, Any], redriven: Sequence[datetime
     except NoManifestError:
         return listed_children(run.target, map_run, now)
     return children
+
+
+def _local_children(
+    target: Target, state: Path, map_run: dict[str, Any], redriven: Sequence[datetime], now: datetime
+) -> Children:
+    """Collect the children that have ended from the server's own files, those that run and wait from its counts."""
+    from sfn_local.server import ended_children  # noqa: PLC0415 - without the runner nothing runs on this machine
+
+    children, arn = Children(), str(map_run["mapRunArn"])
+    try:
+        for record, computed in ended_children(state, arn):
+            _add_record(children, record, redriven, computed)
+    except OSError as error:
+        raise LostRunError(f"reading the children: {error}") from error
+    _add_running(children, target, map_run, now)
+    return children
+
+
+def _add_running(children: Children, target: Target, map_run: dict[str, Any], now: datetime) -> None:
+    """Add those that go on: workers take them in the order in which they began, the others wait."""
+    counts = map_run["itemCounts"]
+    running = sorted(began(child) for child in list_children(target, map_run["mapRunArn"], "RUNNING"))
+    freed = sorted(heapq.nlargest(os.cpu_count() or 1, children.stops))  # when each worker ended what it did last
+    freed = [0.0] * ((os.cpu_count() or 1) - len(freed)) + freed
+    for place, begin in enumerate(running):
+        end = max(now, begin)
+        computed = [(max(begin.timestamp(), freed[place]), end.timestamp())] if place < len(freed) else []
+        children.add("RUNNING", begin, end, "", "", computed=computed)
+    children.statuses["RUNNING"] = max(counts["running"], len(running))
+    children.statuses["PENDING"] = counts["pending"]
 
 
 def listed_children(target: Target, map_run: dict[str, Any], now: datetime) -> Children:
@@ -182,7 +258,12 @@ def job_share(batch_count: int, size: int, index: int) -> str:
     return "none" if first == end else f"batch {first}" if end - first == 1 else f"batches {first} to {end - 1}"
 
 
-def _add_record(children: Children, record: dict[str, Any], redriven: Sequence[datetime]) -> None:
+def _add_record(
+    children: Children,
+    record: dict[str, Any],
+    redriven: Sequence[datetime],
+    computed: Sequence[Stretch] | None = None,
+) -> None:
     status = record["Status"]
     children.samples.setdefault(status, _sample(record))
     if "StartDate" not in record:
@@ -192,7 +273,10 @@ def _add_record(children: Children, record: dict[str, Any], redriven: Sequence[d
     if record.get("RedriveCount"):
         children.redrives += record["RedriveCount"]
         started = max([started, *(moment for moment in redriven if moment <= stopped)])
-    children.add(status, started, stopped, record["Name"], _items(record), id_=record.get("ExecutionArn", ""))
+    id_ = record.get("ExecutionArn", "")
+    if status == "SUCCEEDED" and not computed:
+        computed = None  # what succeeds without a function has not waited for a worker
+    children.add(status, started, stopped, record["Name"], _items(record), id_=id_, computed=computed)
 
 
 def _items(record: dict[str, Any]) -> str:

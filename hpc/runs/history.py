@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from hpc.json_objects import json_object
@@ -13,18 +13,27 @@ from hpc.targets.client import Target
 SAMPLE_CHARACTERS = 4_000
 # From the one that a person has to know of to the one that says nothing.
 STATUSES = ("FAILED", "TIMED_OUT", "ABORTED", "RUNNING", "CAUGHT", "SUCCEEDED")
+# The events that end an execution which may be redriven.
+ENDS = ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 FAILURES = ("FailedEventDetails", "TimedOutEventDetails")
 
 
 @dataclass
 class StateFacts:
-    """What happened in one state, each time that it was entered; input, output and error are of one such time."""
+    """What happened in one state, each time that it was entered; input, output and error are of one such time.
+
+    Attributes
+    ----------
+    seconds : float
+        From entering to leaving, of all times together; a state that goes on is counted up to now.
+    """
 
     statuses: Counter[str] = field(default_factory=Counter)
     retries: int = 0
     input: str = ""
     output: str = ""
     error: str = ""
+    seconds: float = 0.0
 
     @property
     def status(self) -> str:
@@ -37,6 +46,7 @@ class StateFacts:
             self.input, self.output, self.error = other.input, other.output, other.error
         self.statuses.update(other.statuses)
         self.retries += other.retries
+        self.seconds += other.seconds
 
 
 @dataclass(eq=False)
@@ -46,6 +56,7 @@ class Visit:
     name: str
     container: "Visit | None"
     input: str
+    entered: datetime
     is_open: bool = True
     has_failed: bool = False
     tries: int = 0
@@ -79,6 +90,9 @@ class History:
         State, and ARN of the execution that it started.
     map_runs : list of str
         ARNs.
+    marks : list of tuple
+        When the execution went on to which state of its own, not to one inside of a Map or Parallel; to None where it
+        ended, before a redrive.
     """
 
     states: dict[str, StateFacts] = field(default_factory=dict)
@@ -88,6 +102,7 @@ class History:
     map_runs: list[str] = field(default_factory=list)
     jobs: list[StartedJob] = field(default_factory=list)
     redriven: list[datetime] = field(default_factory=list)
+    marks: list[tuple[datetime, str | None]] = field(default_factory=list)
 
 
 def read_history(target: Target, execution: dict[str, Any]) -> History:
@@ -99,7 +114,7 @@ def read_history(target: Target, execution: dict[str, Any]) -> History:
     for page in pages:
         for event in page["events"]:
             reader.add(event)
-    return reader.end(execution["status"])
+    return reader.end(execution["status"], execution.get("stopDate") or datetime.now(UTC))
 
 
 class HistoryReader:
@@ -115,26 +130,38 @@ class HistoryReader:
         before = self._visits.get(event.get("previousEventId", 0))
         if entered := event.get("stateEnteredEventDetails"):
             container = before if before is None or before.is_open else before.container
-            visit: Visit | None = Visit(entered["name"], container, shortened(entered.get("input", "")))
+            moment: datetime = event["timestamp"]
+            visit: Visit | None = Visit(entered["name"], container, shortened(entered.get("input", "")), moment)
             assert visit is not None
+            if container is None:
+                self._history.marks.append((moment, visit.name))
             self._open[id(visit)] = visit
             self._history.transitions += 1
         elif left := event.get("stateExitedEventDetails"):
             visit = self._left(before, left["name"])
             if visit is not None:
-                self._close(visit, "CAUGHT" if visit.has_failed else "SUCCEEDED", shortened(left.get("output", "")))
+                status, output = "CAUGHT" if visit.has_failed else "SUCCEEDED", shortened(left.get("output", ""))
+                self._close(visit, status, output, event["timestamp"])
         else:
             visit = before
             if visit is not None:
                 self._happened(visit, event)
+        if event["type"] in ENDS:
+            self._history.marks.append((event["timestamp"], None))
         if event["type"] == "ExecutionRedriven":
-            self._history.redriven.append(event["timestamp"])
+            self._redriven(event["timestamp"])
         if started := event.get("mapRunStartedEventDetails"):
             self._history.map_runs.append(started["mapRunArn"])
         self._visits[event["id"]] = visit
 
-    def end(self, status: str) -> History:
-        """Return the whole; ``status`` is the execution's."""
+    def _redriven(self, moment: datetime) -> None:
+        self._history.redriven.append(moment)
+        goes_on = next((visit for visit in reversed(self._open.values()) if visit.container is None), None)
+        if goes_on is not None:
+            self._history.marks.append((moment, goes_on.name))
+
+    def end(self, status: str, moment: datetime) -> History:
+        """Return the whole; ``status`` is the execution's, ``moment`` when it ended, or now."""
         for visit in [visit for visit in self._open.values() if visit.has_failed]:
             container = visit.container
             while container is not None:
@@ -143,7 +170,7 @@ class HistoryReader:
         for visit in list(self._open.values()):
             # What ran beside a failure was stopped for it.
             stopped = status == "FAILED" and is_elsewhere and not visit.has_failed
-            self._close(visit, "ABORTED" if stopped else status, "")
+            self._close(visit, "ABORTED" if stopped else status, "", moment)
         return self._history
 
     def _left(self, before: Visit | None, name: str) -> Visit | None:
@@ -153,10 +180,11 @@ class HistoryReader:
         # A redrive begins a new chain of events.
         return visit or next((visit for visit in self._open.values() if visit.name == name), None)
 
-    def _close(self, visit: Visit, status: str, output: str) -> None:
+    def _close(self, visit: Visit, status: str, output: str, moment: datetime) -> None:
         visit.is_open = False
         del self._open[id(visit)]
         facts = StateFacts(Counter([status]), max(0, visit.tries - 1), visit.input, output, visit.error)
+        facts.seconds = max(0.0, (moment - visit.entered).total_seconds())
         self._history.states.setdefault(visit.name, StateFacts()).add(facts)
         visit.input = visit.error = ""  # events still name it; its data is in the facts
 

@@ -1,5 +1,6 @@
 """A run and all that it started, at one moment of it: executions, children or jobs, and what that has cost so far."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -111,19 +112,30 @@ def read_part(target: Target, work: Work, now: datetime, read: ReadChildren) -> 
 
 def children_so_far(run: Run, map_run: dict[str, Any], redriven: Sequence[datetime], now: datetime) -> Children:
     """Collect the children without their results, which may be long, where they can be listed."""
-    children = listed_children(run.target, map_run, now)
+    if run.target.state is not None:
+        children = read_children(run, map_run, redriven, now)
+    else:
+        children = listed_children(run.target, map_run, now)
     if not children.starts:
         children = read_children(run, map_run, redriven, now)
     if not children.starts:
-        children = supposed_children(Counts.of(map_run["itemCounts"]), began(map_run), now)
+        limit = os.cpu_count() if run.target.is_local else None
+        children = supposed_children(Counts.of(map_run["itemCounts"]), began(map_run), now, limit)
     return children
 
 
-def supposed_children(counts: Counts, begin: datetime, now: datetime) -> Children:
-    """Return children that took as long as those do that run now: Express ones tell no times before the end."""
+def supposed_children(counts: Counts, begin: datetime, now: datetime, limit: int | None = None) -> Children:
+    """Return children that took as long as those do that run now: Express ones tell no times before the end.
+
+    Parameters
+    ----------
+    limit
+        How many compute at a time at the most; None for all that run.
+    """
     children = Children()
     started = counts.done + counts.running
-    end = begin + (now - begin) * counts.running / max(1, started)
+    computing = counts.running if limit is None else min(limit, counts.running)
+    end = begin + (now - begin) * computing / max(1, started)
     for _ in range(started):
         children.add("RUNNING", begin, end, "", "")
     return children

@@ -1,6 +1,5 @@
 """What a run has used and what that costs: from its executions, its children and its jobs to units and USD."""
 
-import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,12 +61,6 @@ class Part:
             self.work.definition, deployed, batch_size=self.batch_size, max_concurrency=concurrency or MAX_CONCURRENCY
         )
 
-    def seconds(self) -> list[float]:
-        """Return what each child worked: on this machine not what it waited for a worker."""
-        target = self.work.run.target
-        share = self.children.busy_share(os.cpu_count() or 1) if target.is_local and not self.is_on_jobs else 1.0
-        return [each * share for each in self.children.durations()]
-
 
 @dataclass(frozen=True)
 class Spent:
@@ -115,7 +108,7 @@ def _add_part(spent: Spent, part: Part, deployed: Deployed) -> bool:
     design = part.design(deployed)
     if design is None:
         return not part.work.jobs
-    seconds = part.seconds()
+    seconds = part.children.durations()
     if part.is_on_jobs:
         spent.ledger.add_jobs(seconds, design)
     else:

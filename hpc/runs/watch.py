@@ -27,20 +27,27 @@ class Counts:
     succeeded: int
     failed: int
     running: int
+    stopped: int = 0
 
     @classmethod
     def of(cls, item_counts: dict[str, int]) -> "Counts":
-        """Read the ``itemCounts`` of DescribeMapRun; timed out and aborted children count as failed."""
+        """Read the ``itemCounts`` of DescribeMapRun; timed out children count as failed, aborted ones as stopped."""
         return cls(
             total=item_counts["total"],
             succeeded=item_counts["succeeded"],
-            failed=item_counts["failed"] + item_counts["timedOut"] + item_counts["aborted"],
+            failed=item_counts["failed"] + item_counts["timedOut"],
             running=item_counts["running"],
+            stopped=item_counts["aborted"],
         )
 
     @property
     def done(self) -> int:
-        return self.succeeded + self.failed
+        return self.succeeded + self.failed + self.stopped
+
+    @property
+    def unsuccessful(self) -> str:
+        """How many failed, and how many were stopped for it, in words."""
+        return f"{self.failed:,} failed" + (f", {self.stopped:,} stopped" if self.stopped else "")
 
 
 @dataclass(frozen=True)

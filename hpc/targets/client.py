@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -66,6 +67,8 @@ class Target:
     outputs: Mapping[str, str] = field(default_factory=dict)
     # Whether the session is of this program's making, from the user's own settings.
     may_renew: bool = True
+    # Folder of a local server's own files; None for a stack on AWS.
+    state: Path | None = None
 
     @cached_property
     def stepfunctions(self) -> Any:

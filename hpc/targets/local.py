@@ -110,7 +110,7 @@ def connect(
         if connection is not None:
             _check_same(connection, wanted, overlay)
             _check_faults(connection, faults)
-            return target_of(connection, is_guest=True)
+            return target_of(connection, folder, is_guest=True)
         server = LocalServer(
             folder,
             wanted,
@@ -120,7 +120,7 @@ def connect(
             limits_memory=limits_memory,
         )
         try:
-            return target_of(_host(hosting, folder, wanted, server))
+            return target_of(_host(hosting, folder, wanted, server), folder)
         except ServerInUseError as error:
             in_use = error
             time.sleep(CONNECT_PAUSE_SECONDS)
@@ -174,7 +174,7 @@ def looking_target(home: Home, *, is_brief: bool = True) -> Iterator[Target]:
     home.check_has_runs()
     connection = _attach(home.folder)
     if connection is not None:
-        yield target_of(connection, is_guest=True)
+        yield target_of(connection, home.folder, is_guest=True)
         return
     if not has_room(home.folder):
         with _copied_target(home) as target:
@@ -208,7 +208,7 @@ def _copied_target(home: Home) -> Iterator[Target]:
             connection = hosting.enter_context(server)
         except Exception as error:
             raise unservable(home.folder, assembly, error) from error
-        yield target_of(connection)
+        yield target_of(connection, folder)
 
 
 def last_assembly(home: Home) -> Path | None:
@@ -227,7 +227,7 @@ def attached_target(home: Home) -> Target:
     connection = attach(home.folder)
     if connection is None:
         raise _no_server(home)
-    return target_of(connection, is_guest=True)
+    return target_of(connection, home.folder, is_guest=True)
 
 
 def _no_server(home: Home) -> NotStartedError:
@@ -276,8 +276,8 @@ def _workload_of(overlay: str | Path | None) -> str:
     return f"the workload file {Path(overlay).name}" if overlay is not None else "no workload file"
 
 
-def target_of(connection: Connection, *, is_guest: bool = False) -> Target:
-    """Return the stack of a server as something to call."""
+def target_of(connection: Connection, state: Path, *, is_guest: bool = False) -> Target:
+    """Return the stack of a server as something to call; ``state`` is the folder that it serves."""
     outputs = pipeline_outputs(connection.outputs, f"the cloud assembly {connection.assembly}")
     session = local_session(
         region=connection.region,
@@ -295,6 +295,7 @@ def target_of(connection: Connection, *, is_guest: bool = False) -> Target:
         assembly=connection.assembly,
         is_guest=is_guest,
         outputs=outputs,
+        state=state,
     )
 
 

@@ -2,12 +2,14 @@
 
 import json
 import math
+import re
 import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,13 @@ from stubs import deployed_stack
 
 from hpc.planning.ledger import Ledger
 from hpc.planning.prices import read_prices
-from hpc.report.charts import concurrency_chart, histogram_chart, percentile, timeline_chart
+from hpc.report.charts import concurrency_chart, histogram_chart, lanes_of, percentile, timeline_chart
 from hpc.report.facts import Facts, Failures
 from hpc.report.graph import Node, draw_graph, states
 from hpc.report.machines import indented
 from hpc.report.outcomes import nodes
-from hpc.report.page import render
+from hpc.report.page import own_line, render
+from hpc.report.phases import IDLE, Axis, Phase, by_name, phases_of
 from hpc.runs.child_times import SLOWEST, Children
 from hpc.runs.failed_items import FailedItem
 from hpc.runs.failure_groups import group_failures
@@ -91,6 +94,11 @@ def facts_of(children: Children, failures: list[FailedItem], settings: dict[str,
     )
 
 
+def plain(page: str) -> str:
+    """Return what a person reads of a page, cells apart."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("</style>")[2]))
+
+
 SETTINGS = {"workload": "squares", "item_count": 100_000, "batch_count": 100_000, "params": {}}
 
 
@@ -125,31 +133,111 @@ def test_histogram_draws_any_durations(values: list[float]) -> None:
     assert all(float(bar.get("height", "nan")) > 0 for bar in bars)
 
 
-@pytest.mark.parametrize("count", [1, 239, 1_000])
-def test_timeline_has_a_row_a_child_until_neighbours_share_rows(count: int) -> None:
-    children = children_of(count)
-    drawn = ET.fromstring(timeline_chart(children, min(children.starts), max(children.stops), "child"))
-    rows = [bar for bar in drawn.iter("rect") if bar.get("class") == "bar"]
-    assert len(rows) == min(count, 240)
+def axis_of(children: Children) -> Axis:
+    return Axis([Phase("ComputeMap", min(children.starts), max(children.stops))])
 
 
-def test_rows_of_the_timeline_with_a_child_that_failed_stand_out() -> None:
-    children = children_of(480)
-    children.add("TIMED_OUT", BEGIN + timedelta(hours=1), BEGIN + timedelta(hours=2), "last", "")
-    drawn = timeline_chart(children, min(children.starts), max(children.stops), "child")
-    assert drawn.count('class="bar bad"') == 1
-    assert "red with a failure" in drawn
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0.001, 10)), min_size=1, max_size=60))
+def test_no_two_children_overlap_in_a_lane_and_there_are_as_many_lanes_as_compute_at_a_time(
+    spans: list[tuple[float, float]],
+) -> None:
+    children = Children()
+    for first, seconds in spans:
+        started = BEGIN + timedelta(seconds=first)
+        children.add("SUCCEEDED", started, started + timedelta(seconds=seconds), "c", "")
+    lanes = lanes_of(children, len(spans))
+    assert lanes is not None
+    for lane in set(lanes):
+        own = sorted(
+            (start, stop)
+            for start, stop, each in zip(children.starts, children.stops, lanes, strict=True)
+            if each == lane
+        )
+        assert all(stop <= start for (_, stop), (start, _) in pairwise(own))
+    ends = sorted([*((start, 1) for start in children.starts), *((stop, -1) for stop in children.stops)])
+    assert max(lanes) + 1 == max(1, *accumulate(change for _, change in ends))
+
+
+@pytest.mark.parametrize(("count", "limit"), [(1, 1), (239, 239), (100_000, 2_000)])
+def test_timeline_has_a_bar_a_child_until_it_is_a_density(count: int, limit: int) -> None:
+    children = Children()
+    for number in range(count):
+        started = BEGIN + timedelta(seconds=number)
+        children.add("SUCCEEDED", started, started + timedelta(seconds=0.5 + number % 7 / 20), "c", "")
+    drawn = ET.fromstring(timeline_chart(children, axis_of(children), "child"))
+    bars = [bar for bar in drawn.iter("rect") if bar.get("class") == "bar"]
+    assert 0 < len(bars) <= limit
+
+
+def test_children_that_failed_and_those_that_were_stopped_for_it_are_told_apart() -> None:
+    children = Children()
+    for status in ("SUCCEEDED", "FAILED", "ABORTED", "ABORTED"):
+        children.add(status, BEGIN, BEGIN + timedelta(seconds=1), "c", "")
+    drawn = timeline_chart(children, axis_of(children), "child")
+    assert (drawn.count('class="bar bad"'), drawn.count('class="bar halted"')) == (1, 2)
+    assert (children.failed, children.stopped) == (1, 2)
+    page = plain(render(facts_of(children, [], SETTINGS)))
+    assert "1 failed child executions" in page
+    assert "2 stopped child executions" in page
 
 
 def test_charts_of_children_that_took_no_time_are_drawn() -> None:
     children = Children()
     children.add("FAILED", BEGIN, BEGIN, "child", "0")
-    moment = BEGIN.timestamp()
-    for chart in (
-        timeline_chart(children, moment, moment, "child"),
-        concurrency_chart(children, moment, moment, "job"),
-    ):
+    axis = axis_of(children)
+    for chart in (timeline_chart(children, axis, "child"), concurrency_chart(children, axis, "job")):
         assert "nan" not in ET.tostring(ET.fromstring(chart), encoding="unicode")
+
+
+def test_child_that_waits_for_a_worker_waits_and_does_not_compute() -> None:
+    children, begin = Children(), BEGIN.timestamp()
+    for number in range(40):
+        computed = [(begin + number, begin + number + 1)]
+        children.add("SUCCEEDED", BEGIN, BEGIN + timedelta(seconds=number + 1), "c", "", computed=computed)
+    children.add("ABORTED", BEGIN, BEGIN + timedelta(seconds=5), "never taken", "", computed=[])
+    assert children.durations() == pytest.approx([1] * 40)
+    assert children.concurrency([begin + 0.5, begin + 30.5]) == [1, 1]
+    assert children.waiting([begin + 0.5, begin + 30.5]) == [40, 9]
+    assert children.statuses.total() == 41
+    assert "at most 1; at most" in concurrency_chart(children, axis_of(children), "child")
+
+
+MOMENTS = st.lists(st.floats(0, 1_000), min_size=1, max_size=12).map(sorted)
+
+
+@given(MOMENTS, st.lists(st.sampled_from(["Start", "ComputeMap", "Sum", None]), min_size=12, max_size=12))
+def test_phases_add_up_to_the_duration_of_the_run_whatever_its_history_is(
+    moments: list[float], names: list[str | None]
+) -> None:
+    marks = [(BEGIN + timedelta(seconds=moment), name) for moment, name in zip(moments, names, strict=False)]
+    described = {"startDate": BEGIN, "stopDate": BEGIN + timedelta(seconds=max(1.0, moments[-1]))}
+    phases = phases_of(Execution(described, None, History(marks=marks)), BEGIN)
+    assert sum(by_name(phases).values()) == pytest.approx(max(1.0, moments[-1]), rel=0.01)
+    assert all(phase.end >= phase.begin for phase in phases)
+    axis = Axis(phases)
+    assert len(axis.moments(10)) == 11
+    assert all(0 <= axis.share(moment) <= 1 + 1e-9 for moment in axis.moments(10))
+
+
+def test_run_is_drawn_without_the_pause_before_its_redrive() -> None:
+    marks = [(0.0, "Start"), (10.0, "ComputeMap"), (20.0, None), (1_020.0, "ComputeMap"), (1_030.0, "Sum")]
+    history = History(marks=[(BEGIN + timedelta(seconds=moment), name) for moment, name in marks])
+    phases = phases_of(
+        Execution({"startDate": BEGIN, "stopDate": BEGIN + timedelta(seconds=1_031)}, None, history), BEGIN
+    )
+    assert by_name(phases) == pytest.approx({"Start": 10, "ComputeMap": 20, IDLE: 1_000, "Sum": 1})
+    axis = Axis(phases)
+    assert axis.seconds == pytest.approx(31)
+    assert axis.share(BEGIN.timestamp() + 1_025) == pytest.approx(25 / 31)
+
+
+def test_own_line_is_the_innermost_one_of_the_traceback() -> None:
+    traceback = (
+        'Traceback (most recent call last):\n  File "/tmp/a/dbg.py", line 3, in compute\n    helper()\n'
+        '  File "/tmp/a/dbg.py", line 12, in helper\n    return known["key2"]\nKeyError: \'key2\'\n'
+    )
+    assert own_line(traceback) == 'dbg.py:12 in helper: return known["key2"]'
+    assert own_line("") == ""
 
 
 def test_graph_has_a_box_and_a_link_for_every_state_inner_ones_included() -> None:
@@ -173,7 +261,7 @@ def test_graph_of_a_state_that_leads_to_itself_and_of_one_that_nothing_leads_to_
 
 
 def test_page_of_100_000_children_stays_under_5_mb_and_does_not_grow() -> None:
-    small, large = (len(render(facts_of(children_of(count), [], SETTINGS))) for count in (1_000, 100_000))
+    small, large = (len(render(facts_of(children_of(count), [], SETTINGS))) for count in (10_000, 100_000))
     assert large < 5_000_000
     assert large < 2 * small
 

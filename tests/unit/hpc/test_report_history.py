@@ -63,7 +63,7 @@ def read(events: list[Event], status: str = "SUCCEEDED") -> Any:
     reader = HistoryReader()
     for each in events:
         reader.add(each)
-    return reader.end(status)
+    return reader.end(status, events[-1]["timestamp"])
 
 
 ITERATIONS = [

@@ -140,32 +140,15 @@ def children_of(spans: list[tuple[float, float]]) -> Children:
     return children
 
 
-def test_children_that_waited_for_a_worker_worked_for_a_part_of_their_time() -> None:
-    # Four at a time for 10 s on two workers: half of it.
-    assert children_of([(0, 10)] * 4).busy_share(2) == pytest.approx(0.5)
-    # One alone for 10 s, then three at a time for 10 s: (10 + 20) of 40.
-    assert children_of([(0, 20), (10, 10), (10, 10)]).busy_share(2) == pytest.approx(0.75)
-
-
-@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), max_size=30), st.integers(1, 40))
-def test_work_never_exceeds_the_time_of_the_children_nor_that_of_the_workers(
-    spans: list[tuple[float, float]], workers: int
-) -> None:
-    children = children_of(spans)
-    worked = sum(children.durations()) * children.busy_share(workers)
-    length = max(children.stops, default=0) - min(children.starts, default=0)
-    assert worked <= sum(children.durations()) * (1 + 1e-9)
-    assert worked <= workers * length * (1 + 1e-6) + 1e-6
-    if workers >= len(spans):
-        assert children.busy_share(workers) == pytest.approx(1)
-
-
 def test_express_children_that_run_are_taken_to_take_as_long_as_they_have_on_average() -> None:
     now = BEGIN + timedelta(seconds=60)
     children = supposed_children(Counts(total=100, succeeded=40, failed=0, running=10), BEGIN, now)
     # Ten at a time for a minute.
     assert sum(children.durations()) == pytest.approx(600)
     assert children.statuses == Counter(RUNNING=50)
+    # Ten at a time, of which two compute on a machine with two cores.
+    few = supposed_children(Counts(total=100, succeeded=40, failed=0, running=10), BEGIN, now, 2)
+    assert sum(few.durations()) == pytest.approx(120)
     assert supposed_children(Counts(total=100, succeeded=0, failed=0, running=0), BEGIN, now).durations() == []
 
 

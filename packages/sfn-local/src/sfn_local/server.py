@@ -27,7 +27,10 @@ from sfn_local.faults.spec import FaultSpec, FaultSpecError
 from sfn_local.iam.access import OnDecision
 from sfn_local.iam.sessions import PERSON
 from sfn_local.lambda_runtime.worker_imports import installed_paths
+from sfn_local.maps.child_executions import described
 from sfn_local.object_store.store import INDEX
+from sfn_local.storage.child_reader import read_children
+from sfn_local.storage.journal import StorageError
 
 __all__ = [
     "Connection",
@@ -38,6 +41,7 @@ __all__ = [
     "ServerInUseError",
     "attach",
     "copy_state",
+    "ended_children",
 ]
 
 _LOCK = "server.lock"
@@ -189,6 +193,31 @@ def copy_state(home: Path, folder: Path) -> None:
     for file in (*home.glob(f"{EXECUTIONS}*"), *(home / "s3").glob(f"{INDEX}*")):
         if not file.name.endswith("-shm"):  # which belongs to the processes that have the file open
             shutil.copyfile(file, folder / file.relative_to(home))
+
+
+def ended_children(home: Path, map_run_arn: str) -> Iterator[tuple[dict[str, Any], Sequence[Sequence[float]] | None]]:
+    """Yield the children of a Map Run that have ended, and when workers computed them.
+
+    What the service tells of a child begins when the child is scheduled; on this machine it then waits for a worker.
+
+    Yields
+    ------
+    record : dict
+        As a result file describes it.
+    computed : sequence or None
+        Begin and end of each call of a function, in seconds since the epoch; None where a home of an earlier version
+        does not tell.
+
+    Raises
+    ------
+    OSError
+        If the home can't be read.
+    """
+    try:
+        for row, child in read_children(home / EXECUTIONS, map_run_arn):
+            yield described(child, row).record, child.computed
+    except StorageError as error:
+        raise OSError(str(error)) from error
 
 
 def _is_locked(home: Path) -> bool:

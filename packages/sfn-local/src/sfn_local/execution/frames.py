@@ -154,7 +154,11 @@ class Call:
     ----------
     on_submitted : callable
         Called with the service's answer once a job has been taken; for integrations that wait for one.
+    on_started : callable
+        Called once a worker has taken the call, and what it returns once the worker has ended it; for functions, whose
+        calls wait for a worker.
     """
 
     frame: Frame
     on_submitted: Callable[[Json], None]
+    on_started: Callable[[], Callable[[], None]]

@@ -47,9 +47,22 @@ class History:
         Of the inputs and outputs that ``drain`` will hand over.
     unwritten : deque of Future
         Done when what was handed over is on disk, in that order.
+    computed : list of list
+        Begin and end of each call of a function, from the moment that a worker took it, in seconds since the epoch;
+        a call without an end goes on.
     """
 
-    __slots__ = ("_keep", "_now", "_on_add", "_pending", "count", "pending_characters", "refusal", "unwritten")
+    __slots__ = (
+        "_keep",
+        "_now",
+        "_on_add",
+        "_pending",
+        "computed",
+        "count",
+        "pending_characters",
+        "refusal",
+        "unwritten",
+    )
 
     def __init__(
         self,
@@ -64,6 +77,7 @@ class History:
         self.refusal: str | None = None
         self.pending_characters = 0
         self.unwritten: deque[Future[None]] = deque()
+        self.computed: list[list[float]] = []
         self._now = now
         self._keep = keep
         self._on_add = on_add
@@ -109,6 +123,17 @@ class History:
             if self._on_add:
                 self._on_add()
         return self.count
+
+    def begin_call(self) -> list[float]:
+        """Note that a worker computes from now on, and return what ``end_call`` takes."""
+        call = [self._now()]
+        self.computed.append(call)
+        return call
+
+    def end_call(self, call: list[float]) -> None:
+        """Note that a worker has computed up to now."""
+        if len(call) == 1:
+            call.append(self._now())
 
     @property
     def last_type(self) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 from sfn_local.execution.attempts import task_attempt
@@ -123,7 +123,9 @@ class _Attempt:
             return attempt.output(await self._result(await attempt.perform(self._call)))
 
     async def _call(self) -> Json:
-        call = Call(frame=self._step.frame, on_submitted=self._events.submitted)
+        call = Call(
+            frame=self._step.frame, on_submitted=self._events.submitted, on_started=self._events.taken_by_worker
+        )
         return await self._integration.call(self._resource, self._parameters, call)
 
     async def _result(self, result: Json) -> Json:
@@ -137,7 +139,10 @@ class _Attempt:
 
 
 class _Events:
-    """The events of one attempt at a task."""
+    """The events of one attempt at a task.
+
+    A function's attempt starts when a worker takes it: until then it is scheduled, however long it waits.
+    """
 
     def __init__(self, found: FoundResource, step: Step) -> None:
         integration, self._step = found.integration, step
@@ -147,6 +152,8 @@ class _Events:
         self._base: dict[str, Json] = (
             {} if self._is_function_arn else {"resourceType": integration.resource_type, "resource": name}
         )
+        self._waits_for_worker = integration.resource_type == "lambda"
+        self._is_started = False
 
     def _add(self, name: str, details: dict[str, Json]) -> None:
         event_type, details_name = self._names[name]
@@ -165,15 +172,34 @@ class _Events:
         if heartbeat_seconds is not None and not self._is_function_arn:
             details["heartbeatInSeconds"] = int(heartbeat_seconds)
         self._add("Scheduled", details)
-        self._add("Started", {})
+        if not self._waits_for_worker:
+            self._start()
+
+    def taken_by_worker(self) -> Callable[[], None]:
+        """Note the start, and return what notes the end.
+
+        A history that is full, or refuses events, says so to the attempt's next event.
+        """
+        call = self._step.cursor.history.begin_call()
+        with contextlib.suppress(StatesError):
+            self._start()
+        return lambda: self._step.cursor.history.end_call(call)
+
+    def _start(self) -> None:
+        if not self._is_started:
+            self._add("Started", {})
+            self._is_started = True
 
     def submitted(self, result: Json) -> None:
+        self._start()  # also of an attempt that no worker took
         self._add("Submitted", {"output": compact(result), "outputDetails": {"truncated": False}})
 
     def succeeded(self, result: Json) -> None:
+        self._start()  # also of an attempt that no worker took
         self._add("Succeeded", {"output": compact(result), "outputDetails": {"truncated": False}})
 
     def ended(self, name: str, error: StatesError) -> None:
+        self._start()  # also of an attempt that no worker took
         texts = {"error": error.name, "cause": error.cause}
         self._add(name, {key: text for key, text in texts.items() if text})
 

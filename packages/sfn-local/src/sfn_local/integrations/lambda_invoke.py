@@ -14,6 +14,7 @@ from sfn_local.iam.access import Access
 from sfn_local.integrations.parameters import check_parameters, json_text, metadata
 from sfn_local.lambda_runtime.function import FunctionError
 from sfn_local.lambda_runtime.runtime import LambdaRuntime, RuntimeStoppedError
+from sfn_local.lambda_runtime.worker_pool import OnStarted
 from sfn_local.language import Json
 from sfn_local.language.errors import StatesError, StatesRuntimeError
 from sfn_local.language.json_text import check_size, compact, parse
@@ -39,7 +40,7 @@ class FunctionTask:
     async def call(self, resource: str, parameters: Json, call: Call) -> Json:
         """Invoke the function; see :class:`sfn_local.execution.integrations.Integration`."""
         _require(self._access, call, resource)
-        text = await _invoke(self._runtime, resource, compact(parameters), resource)
+        text = await _invoke(self._runtime, resource, compact(parameters), resource, call.on_started)
         return _parsed(text)
 
 
@@ -77,12 +78,12 @@ class InvokeTask:
             )
         arn, payload = self._arn(parameters["FunctionName"]), json_text(parameters.get("Payload"))
         _require(self._access, call, arn)
-        result = self._start(arn, payload) if kind == "Event" else await self._request(arn, payload)
+        result = self._start(arn, payload) if kind == "Event" else await self._request(arn, payload, call)
         check_size(compact(result), "lambda")
         return result
 
-    async def _request(self, arn: str, payload: str) -> dict[str, Json]:
-        text = await _invoke(self._runtime, arn, payload, "lambda")
+    async def _request(self, arn: str, payload: str, call: Call) -> dict[str, Json]:
+        text = await _invoke(self._runtime, arn, payload, "lambda", call.on_started)
         headers = {
             "Connection": "keep-alive",
             "Content-Type": "application/json",
@@ -144,10 +145,12 @@ def _require(access: Access, call: Call, function_arn: str) -> None:
         ) from error
 
 
-async def _invoke(runtime: LambdaRuntime, arn: str, payload: str, what: str) -> str:
+async def _invoke(
+    runtime: LambdaRuntime, arn: str, payload: str, what: str, on_started: OnStarted | None = None
+) -> str:
     """Invoke a function and return its result's JSON; ``what`` is how the service names the task if it is too big."""
     try:
-        result = await runtime.invoke(arn, payload.encode())
+        result = await runtime.invoke(arn, payload.encode(), on_started)
     except FunctionError as error:
         raise StatesError(error.name, error.cause) from error
     text = result.decode(errors="replace")  # bytes that are no UTF-8 come only with a size that is refused

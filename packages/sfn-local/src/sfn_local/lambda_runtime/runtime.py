@@ -19,7 +19,7 @@ from sfn_local.lambda_runtime.function import Function, FunctionError, function_
 from sfn_local.lambda_runtime.invocation_log import out_of_memory_report
 from sfn_local.lambda_runtime.log_streams import LogStreams
 from sfn_local.lambda_runtime.runtime_api import RuntimeApi
-from sfn_local.lambda_runtime.worker_pool import Invocation, Worker, WorkerPool
+from sfn_local.lambda_runtime.worker_pool import Invocation, OnStarted, Worker, WorkerPool
 
 __all__ = ["Function", "FunctionError", "LambdaRuntime", "RuntimeStoppedError"]
 
@@ -95,8 +95,14 @@ class LambdaRuntime:
         if replaced is not None:
             self._pool.replace(replaced, function)
 
-    async def invoke(self, function_arn: str, payload: bytes) -> bytes:
+    async def invoke(self, function_arn: str, payload: bytes, on_started: OnStarted | None = None) -> bytes:
         """Run one invocation and return the JSON text of its result.
+
+        Parameters
+        ----------
+        on_started
+            Called when a worker takes the invocation, since more invocations than workers wait; returns what is called
+            when the worker has ended it.
 
         Raises
         ------
@@ -112,7 +118,8 @@ class LambdaRuntime:
             raise RuntimeStoppedError("the Lambda runtime does not run")
         attempt = CURRENT.get() if self._keys is not None else None
         trial = FunctionTrial(attempt) if attempt is not None else None
-        invocation = Invocation(function, payload, asyncio.get_running_loop().create_future(), trial=trial)
+        result: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        invocation = Invocation(function, payload, result, trial=trial, on_started=on_started)
         self._pool.submit(invocation)
         try:
             return await invocation.result

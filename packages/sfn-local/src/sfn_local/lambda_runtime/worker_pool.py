@@ -26,6 +26,10 @@ from sfn_local.lambda_runtime.worker_trial import Trial
 INITIALIZATION_SECONDS = 10
 
 
+OnStarted = Callable[[], Callable[[], None]]
+"""Called when a worker takes an invocation; returns what is called when the worker has ended it."""
+
+
 @dataclass(eq=False, slots=True)
 class Invocation:
     """One invocation, from the queue to its result."""
@@ -38,6 +42,19 @@ class Invocation:
     is_delivered: bool = False
     timer: asyncio.TimerHandle | None = None
     trial: Trial | None = None
+    on_started: OnStarted | None = None
+    on_ended: Callable[[], None] | None = None
+
+    def note_start(self) -> None:
+        """Tell that a worker has it."""
+        if self.on_started is not None:
+            self.on_ended = self.on_started()
+
+    def note_end(self) -> None:
+        """Tell that the worker is free for the next one, which may be before anybody has looked at the result."""
+        if self.on_ended is not None:
+            self.on_ended()
+            self.on_ended = None
 
 
 @dataclass(eq=False, slots=True)
@@ -221,6 +238,7 @@ class WorkerPool:
             worker = self._take(invocation.function)
             worker.invocation = invocation
             invocation.worker = worker
+            invocation.note_start()
             self._busy_count += 1
             if not worker.is_initialized:
                 self._limit(invocation, INITIALIZATION_SECONDS + invocation.function.timeout_seconds)
@@ -279,6 +297,7 @@ class WorkerPool:
     def _detach(self, invocation: Invocation) -> Worker | None:
         """Part an invocation from its worker and its time-out."""
         worker, invocation.worker = invocation.worker, None
+        invocation.note_end()
         if invocation.timer is not None:
             invocation.timer.cancel()
         return worker

@@ -5,6 +5,7 @@ Source: recorded executions and redrives (context object, result records).
 
 import asyncio
 import json
+import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from sfn_local.maps.map_run import LiveChild, MapRun
 from sfn_local.maps.result_writer import Result
 from sfn_local.maps.waiting import Waiting
 from sfn_local.storage.event import Event
-from sfn_local.storage.map_run_store import ChildRecord
+from sfn_local.storage.map_run_store import ChildRecord, MapRunRow
 
 ABORTED_CAUSE = "The execution was aborted because its Map Run ended"
 
@@ -52,11 +53,12 @@ async def run_child(program: Program, waiting: Waiting, frame: Frame, map_run: M
     except asyncio.CancelledError:
         ending = Ending("ABORTED", None, None, ABORTED_CAUSE)
     close_history(history, ending)
+    stopped = clock.time()
     return ChildRecord(
         position=waiting.position,
         status=ending.status,
         started=attempt.started,
-        stopped=clock.time(),
+        stopped=stopped,
         item_count=child.item_count,
         input=child.text,
         output=ending.output,
@@ -65,6 +67,7 @@ async def run_child(program: Program, waiting: Waiting, frame: Frame, map_run: M
         redrive_count=attempt.redrive_count,
         events=history.drain(),
         redriven=attempt.redriven,
+        computed=[[call[0], call[-1] if len(call) > 1 else stopped] for call in history.computed],
     )
 
 
@@ -131,15 +134,15 @@ def _child_frame(waiting: Waiting, frame: Frame, map_run: MapRun, attempt: _Atte
     )
 
 
-def described(record: ChildRecord, map_run: MapRun) -> Result:
+def described(record: ChildRecord, row: MapRunRow) -> Result:
     """Return a child as result files describe it, fields in the recorded (alphabetical) order."""
-    name = child_name(map_run.uuid, record.position)
+    name = child_name(uuid.UUID(row.uuid), record.position)
     fields: dict[str, Json] = {}
     if record.status != "SUCCEEDED":
         fields["Cause"] = record.cause or ""
         if record.error is not None:
             fields["Error"] = record.error
-    fields["ExecutionArn"] = execution_arn(map_run.row.child_machine_arn, name)
+    fields["ExecutionArn"] = execution_arn(row.child_machine_arn, name)
     fields["Input"] = record.input
     fields["InputDetails"] = {"Included": True}
     fields["Name"] = name
@@ -153,7 +156,7 @@ def described(record: ChildRecord, map_run: MapRun) -> Result:
     else:
         fields["RedriveStatus"] = "REDRIVABLE_BY_MAP_RUN"
     fields["StartDate"] = timestamp(record.started)
-    fields["StateMachineArn"] = map_run.row.child_machine_arn
+    fields["StateMachineArn"] = row.child_machine_arn
     fields["Status"] = record.status
     fields["StopDate"] = timestamp(record.stopped)
     return Result(record.status, fields, record.output)

@@ -260,7 +260,7 @@ async def _write(
 
 def _results(map_run: MapRun, inputs: InputQueue, maps: MapServices) -> Iterator[Result]:
     for record in maps.map_runs.store.records(map_run.row.id, map_run.row.covered_segment):
-        yield described(record, map_run)
+        yield described(record, map_run.row)
     for waiting in inputs.rest():
         if waiting.record is None:
             yield described_pending(waiting)
@@ -271,7 +271,7 @@ def _collect(state: State, writer: WriterSettings, map_run: MapRun, maps: MapSer
     texts: list[tuple[int, list[str]]] = []
     size = 1
     for record in maps.map_runs.store.records(map_run.row.id):
-        own = list(formatted(described(record, map_run), writer.transformation))
+        own = list(formatted(described(record, map_run.row), writer.transformation))
         size += sum(text_size_bytes(text) + 1 for text in own)
         if size > MAX_PAYLOAD_BYTES:
             raise DataLimitExceededError(

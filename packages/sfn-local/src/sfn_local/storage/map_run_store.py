@@ -8,7 +8,7 @@ without a row was in flight, everything above is pending.
 import asyncio
 import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,6 +24,8 @@ class ChildRecord(NamedTuple):
     ----------
     redriven : float or None
         When it was last redriven; None for Express children, which are started anew instead.
+    computed : sequence or None
+        Begin and end of each call of a function that a worker took since then; None in a home of an earlier version.
     """
 
     position: int
@@ -38,6 +40,7 @@ class ChildRecord(NamedTuple):
     redrive_count: int
     events: list[Event]
     redriven: float | None = None
+    computed: Sequence[Sequence[float]] | None = None
 
 
 class ChildRow(NamedTuple):
@@ -113,8 +116,8 @@ class MapRunRow:
     covered_segment: int = 0
 
 
-_COLUMNS = tuple(MapRunRow.__dataclass_fields__)
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM map_runs"  # noqa: S608 - names of our own fields
+COLUMNS = tuple(MapRunRow.__dataclass_fields__)
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM map_runs"  # noqa: S608 - names of our own fields
 _HIGHEST_POSITION = 2**63 - 1
 
 
@@ -126,11 +129,11 @@ class MapRunStore:
 
     def save(self, row: MapRunRow) -> "Future[None]":
         """Insert or replace the row of a Map Run."""
-        values = tuple(getattr(row, name) for name in _COLUMNS)
-        marks = ", ".join("?" * len(_COLUMNS))
+        values = tuple(getattr(row, name) for name in COLUMNS)
+        marks = ", ".join("?" * len(COLUMNS))
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute(f"INSERT OR REPLACE INTO map_runs ({', '.join(_COLUMNS)}) VALUES ({marks})", values)  # noqa: S608 - names of our own fields
+            connection.execute(f"INSERT OR REPLACE INTO map_runs ({', '.join(COLUMNS)}) VALUES ({marks})", values)  # noqa: S608 - names of our own fields
 
         return self._store.journal.submit(write)
 
