@@ -260,10 +260,9 @@ def test_graph_of_a_state_that_leads_to_itself_and_of_one_that_nothing_leads_to_
     assert len(list(ET.fromstring(draw_graph(machine, {})).iter("a"))) == 2
 
 
-def test_page_of_100_000_children_stays_under_5_mb_and_does_not_grow() -> None:
-    small, large = (len(render(facts_of(children_of(count), [], SETTINGS))) for count in (10_000, 100_000))
-    assert large < 5_000_000
-    assert large < 2 * small
+def test_page_of_100_000_children_stays_far_under_5_mb() -> None:
+    # A density has 2,000 cells at the most, however many children there are.
+    assert len(render(facts_of(children_of(100_000), [], SETTINGS))) < 500_000
 
 
 def test_page_shows_what_a_workload_wrote_as_text_only() -> None:
