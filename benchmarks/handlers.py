@@ -25,8 +25,7 @@ from botocore.exceptions import ClientError
 
 from lambdas import compute, start, workloads
 from lambdas import sum as sum_
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import runs, storage
+from lambdas.run_files import checksums, runs, storage
 from lambdas.workloads import utf8_keys
 
 BUCKET = "bench"
@@ -114,8 +113,8 @@ def write_results(s3: FolderS3, count: int, workload: str, file_count: int) -> N
     """Write a run of ``count`` children of one item each, as ResultWriter writes it, not in order."""
     start_run({"size": 1, "workload": workload})
     settings = json.loads(s3.path(f"runs/{RUN}/run.json").read_text()) | {"item_count": count, "batch_count": count}
-    del settings[seals.SEAL]
-    s3.path(f"runs/{RUN}/run.json").write_text(json.dumps(seals.sealed(settings)))
+    del settings[checksums.FIELD]
+    s3.path(f"runs/{RUN}/run.json").write_text(json.dumps(checksums.with_checksum(settings)))
     with s3.path(f"runs/{RUN}/batches.jsonl").open("w") as file:
         file.writelines(f'{{"batch":{index},"first":{index},"count":1}}\n' for index in range(count))
     record = {
@@ -144,7 +143,7 @@ def write_results(s3: FolderS3, count: int, workload: str, file_count: int) -> N
                 result = str(index * index) if workload == "squares" else f"[{index}]"
                 parts = [{"first": index, "count": 1, "result": result}]
                 record["Input"] = json.dumps({"run": RUN, "batch": batch}, separators=(",", ":"))
-                output = seals.sealed({"done": True, "run": RUN, **batch, "parts": parts})
+                output = checksums.with_checksum({"done": True, "run": RUN, **batch, "parts": parts})
                 record["Output"] = json.dumps(output, separators=(",", ":"))
                 file.write(separator + json.dumps(record, separators=(",", ":")))
                 separator = ","

@@ -2,7 +2,7 @@
 
 The item processor of ComputeMap is taken from the cloud assembly, as it would be deployed, and run by the interpreter
 for as many children as the map starts; the function is a stand-in that takes its time, refuses calls over an account's
-quota, or fails for a while; faults by share are drawn by the same rehearsal as ``hpc run --faults``.  Time is virtual:
+quota, or fails for a while; faults by share are drawn by the same injector as ``hpc run --faults``.  Time is virtual:
 hours of waiting take seconds.  Beside the pipeline's settings stand those that aws-cdk-lib's LambdaInvoke has by
 default, as they are and with throttling added to their errors.
 
@@ -33,7 +33,7 @@ from sfn_local.execution.integrations import Integrations
 from sfn_local.execution.interpreter import run_program
 from sfn_local.execution.program import Program, compile_program
 from sfn_local.execution.task_tokens import TaskTokens
-from sfn_local.faults.injector import Rehearsal
+from sfn_local.faults.injector import FaultInjector
 from sfn_local.faults.service_errors import service_failure
 from sfn_local.faults.spec import FaultSpec
 from sfn_local.language import Json
@@ -142,12 +142,12 @@ class Setting(NamedTuple):
 
 def run(setting: Setting, function: Lambda, faults: str | None, seed: int, batches: int) -> Outcome:
     """Run every batch of a run to its end, those after one that failed as well."""
-    rehearsal = Rehearsal(FaultSpec.parse(f"{faults}; seed={seed}")) if faults else None
+    injector = FaultInjector(FaultSpec.parse(f"{faults}; seed={seed}")) if faults else None
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(_run(setting, function, rehearsal, seed, batches))
+        return runner.run(_run(setting, function, injector, seed, batches))
 
 
-async def _run(setting: Setting, function: Lambda, faults: Rehearsal | None, seed: int, batches: int) -> Outcome:
+async def _run(setting: Setting, function: Lambda, faults: FaultInjector | None, seed: int, batches: int) -> Outcome:
     clock = VirtualClock()
     no_maps: Any = None  # a child has no Map state
     services = Services(

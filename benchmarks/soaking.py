@@ -32,9 +32,9 @@ HOST = """
 import sys
 from pathlib import Path
 from sfn_local.clock import Clock
-from sfn_local.server import FaultSpec, LocalServer, Rehearsal
+from sfn_local.server import FaultSpec, LocalServer, FaultInjector
 home, assembly, overlay, spec, speed = sys.argv[1:]
-faults = Rehearsal(FaultSpec.parse(spec)) if spec else None
+faults = FaultInjector(FaultSpec.parse(spec)) if spec else None
 environment = {"HPC_WORKLOADS_OVERLAY": overlay}
 with LocalServer(Path(home), Path(assembly), environment=environment, faults=faults, clock=Clock(float(speed))):
     print("serving", flush=True)

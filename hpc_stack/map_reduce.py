@@ -11,7 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hpc_stack.encryption import allow_key_of_objects
-from hpc_stack.machines import define_state_machine
+from hpc_stack.state_machine import define_state_machine
 from hpc_stack.tasks import (
     EXPRESS_RETRIERS,
     STANDARD_RETRIERS,

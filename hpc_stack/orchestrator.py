@@ -20,7 +20,7 @@ from hpc_stack import run_keys
 from hpc_stack.entry_failure import define_entry_failure
 from hpc_stack.handlers import Handlers
 from hpc_stack.job_tasks import JobTasks, JobTimes
-from hpc_stack.machines import define_state_machine
+from hpc_stack.state_machine import define_state_machine
 from hpc_stack.tasks import (
     START_AND_SUM_TIMEOUT_SECONDS,
     ExecutionTask,

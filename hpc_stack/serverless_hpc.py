@@ -215,7 +215,7 @@ class ServerlessHpc(Construct):
             source_kms_keys=self._config.source_kms_keys,
             compute_memory_mib=config.compute_memory_mib,
             compute_timeout=cdk.Duration.seconds(config.compute_timeout_seconds),
-            start_environment={**self._describe_caps(), **back_ends},
+            start_environment={**self._caps_environment(), **back_ends},
             layers=self._define_layers(),
             uploaded_workloads=config.uploaded_workloads,
         )
@@ -225,7 +225,7 @@ class ServerlessHpc(Construct):
         findings.acknowledge_functions(functions, self.results_bucket, self._source_buckets)
         return functions
 
-    def _describe_caps(self) -> dict[str, str]:
+    def _caps_environment(self) -> dict[str, str]:
         """Return what Start has to know of the most that a run may ask for."""
         config = self._config
         caps = {"MAX_CONCURRENCY": str(config.max_concurrency), "MAX_ITEMS": str(config.max_items)}

@@ -25,7 +25,7 @@ class Total:
     sha256: str
     text: str | None
 
-    def describe(self, total_characters: int) -> dict[str, Any]:
+    def summary(self, total_characters: int) -> dict[str, Any]:
         """Return the total itself where it is short, else where it is."""
         if self.text is not None and len(self.text) <= total_characters:
             return {"total": self.text}
@@ -73,7 +73,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
         "name": name,
         "agree": True,
         "count": totals["lambda"].count,
-        "totals": {back_end: total.describe(limit) for back_end, total in totals.items()},
+        "totals": {back_end: total.summary(limit) for back_end, total in totals.items()},
     }
 
 

@@ -5,15 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from lambdas import workloads
-from lambdas.batch.batch_items import BatchItems, ReadTo, check_batch_key
+from lambdas.batch.batch_items import BatchItems, ReadPosition, check_batch_key
 from lambdas.batch.compute_batch import BatchRun
 from lambdas.batch.parts import PartWriter
 from lambdas.batch.time_limit import TimeLimit
 from lambdas.items.inputs import RUN_NAME
 from lambdas.results.combining import Combiner
 from lambdas.results.records import check_parts
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import environment, json_text
+from lambdas.run_files import checksums, environment, json_text
 from lambdas.run_files.errors import InvalidEventError, WorkloadChangedError
 from lambdas.run_files.runs import Batch, RunSettings, read_settings, settings_now
 
@@ -90,7 +89,7 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
     first = event.get("next", batch.first)
     bucket = environment.results_bucket()
     is_indexed = settings.redrive_of is not None
-    begin = ReadTo(event.get("offset", batch.offset), event.get("checksum", 0))
+    begin = ReadPosition(event.get("offset", batch.offset), event.get("checksum", 0))
     items = BatchItems(bucket, batch, first, begin, is_indexed=is_indexed)
     parts = PartWriter(
         bucket=bucket,
@@ -122,12 +121,12 @@ def check_pause(batch: Batch, event: dict[str, Any]) -> None:
 
 
 def finished(batch_run: BatchRun) -> dict[str, Any]:
-    return sealed_output(batch_run.settings.name, batch_run.batch, batch_run.parts.parts())
+    return checked_output(batch_run.settings.name, batch_run.batch, batch_run.parts.parts())
 
 
-def sealed_output(run: str, batch: Batch, parts: list[dict[str, Any]]) -> dict[str, Any]:
+def checked_output(run: str, batch: Batch, parts: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what Sum reads of a batch."""
-    return seals.sealed(
+    return checksums.with_checksum(
         {
             "done": True,
             "run": run,

@@ -60,7 +60,7 @@ def answer_for_job(job: dict[str, Any]) -> dict[str, Any]:
         raise InvalidEventError("the job's TASK_TOKEN must be a text, not empty")  # botocore's own error would show it
     callback = TaskCallback(step_functions_client(), token, interval_seconds=0)
     try:
-        callback.fail("JobFailed", describe(job, container))
+        callback.fail("JobFailed", failure_text(job, container))
     except TaskCancelled:
         # The job did answer before it failed, or its task has ended.
         return {"answered": False}
@@ -68,7 +68,7 @@ def answer_for_job(job: dict[str, Any]) -> dict[str, Any]:
     return {"answered": True}
 
 
-def describe(job: dict[str, Any], container: dict[str, Any]) -> str:
+def failure_text(job: dict[str, Any], container: dict[str, Any]) -> str:
     """Say why a job failed and where its log is."""
     facts = {
         "reason": container.get("reason"),

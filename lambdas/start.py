@@ -121,7 +121,7 @@ def finish(
     """Write the run's files but its items, and return the state."""
     write_run(bucket, run_input, versions, run_batches, earlier_records or {})
     LOGGER.info("run started", extra={"run": run_input.name, "batch_count": len(run_batches)})
-    return {"run": describe(run_input, run_batches, whole_item_count)}
+    return {"run": run_state(run_input, run_batches, whole_item_count)}
 
 
 def form_batches(bucket: str, run_input: RunInput, source: WorkloadSource, context: Any) -> list[Batch]:
@@ -223,7 +223,7 @@ def write_run(
     ).write(bucket)
 
 
-def describe(run_input: RunInput, run_batches: list[Batch], whole_item_count: int) -> dict[str, Any]:
+def run_state(run_input: RunInput, run_batches: list[Batch], whole_item_count: int) -> dict[str, Any]:
     """Return the run as the state carries it."""
     return {
         "name": run_input.name,
@@ -238,11 +238,11 @@ def describe(run_input: RunInput, run_batches: list[Batch], whole_item_count: in
             whole_item_count=whole_item_count,
         ),
         "back_end": run_input.back_end,
-        **describe_job(run_input, run_batches),
+        **array_job_state(run_input, run_batches),
     }
 
 
-def describe_job(run_input: RunInput, run_batches: list[Batch]) -> dict[str, Any]:
+def array_job_state(run_input: RunInput, run_batches: list[Batch]) -> dict[str, Any]:
     """Return what the machine needs to submit the run's job, if it has one."""
     if run_input.back_end == "lambda":
         return {}

@@ -22,7 +22,7 @@ from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.errors import LostRunError, NotStartedError, RunFailedError, UnansweredError
 from hpc.runs import run as runs
 from hpc.runs.failed_items import FailedItem, FailedItems
-from hpc.runs.failures import describe_error, details_of, reported
+from hpc.runs.failures import details_of, error_line, reported
 from hpc.runs.overview import OverviewReader
 from hpc.runs.watch import Counts, Ended, Seen, Watch
 from hpc.targets.client import Target, explained
@@ -288,7 +288,7 @@ class Run:
         items = first_failures(self._run(), ended)
         if items:
             first = items[0]
-            summary = f"{render_failure(ended)}; item {first.index}: {describe_error(first.error, first.cause)}"
+            summary = f"{render_failure(ended)}; item {first.index}: {error_line(first.error, first.cause)}"
             return RunFailedError(
                 summary, error_type=first.error, message=first.cause, traceback=first.traceback, index=first.index
             )

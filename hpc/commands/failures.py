@@ -9,9 +9,9 @@ from hpc.commands.failures_csv import csv_lines
 from hpc.errors import ExitCode
 from hpc.runs.failed_items import FailedItem, FailedItems
 from hpc.runs.failure_groups import SHOWN_CAUSE_CHARACTERS, group_failures
-from hpc.runs.failures import describe_error, details_of, indented
+from hpc.runs.failures import details_of, error_line, indented
 from hpc.runs.items import check_has_files
-from hpc.runs.run import looks_twice, open_run
+from hpc.runs.run import open_run, retry_if_server_gone
 from hpc.runs.watch import Seen, Watch
 from hpc.terminal.console import emit_lines, say
 from hpc.terminal.printable import shorten
@@ -19,7 +19,7 @@ from hpc.terminal.printable import shorten
 SHOWN_OF_GROUP = 5
 
 
-@looks_twice
+@retry_if_server_gone
 def failures(args: argparse.Namespace) -> int:
     """Print the failed items; that there are some is no failure of this command."""
     with open_run(args, has_items=True) as run:
@@ -70,7 +70,7 @@ def _summary(items: FailedItems, seen: Seen, failed: int | None = None) -> list[
     elif seen.status != "SUCCEEDED":
         error, cause = seen.execution.get("error"), seen.execution.get("cause")
         details = details_of(error, cause)
-        lines.append(f"the run {seen.status}: {describe_error(error, cause)}")
+        lines.append(f"the run {seen.status}: {error_line(error, cause)}")
         # An item's traceback stands with the item.
         lines += indented(details["traceback"]) if details and "index" not in details else []
     return lines or [f"the run is {seen.status}"]

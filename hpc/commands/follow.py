@@ -73,7 +73,7 @@ class FollowedRun:
         """
         if not self.target.is_local:
             with suppress(CommandError):  # it was started
-                self._watch().describe()
+                self._watch().settled_execution()
         started = {"status": "RUNNING", "execution_arn": self.arn, "results": self.results}
         emit(json.dumps(started) if self.args.output == "json" else self.arn, kept_in=self.results)
         say(*follow_up(self.target, self.arn, self.args))
@@ -91,7 +91,7 @@ class FollowedRun:
         return self.home.place_of(uri, is_local=self.target.is_local)
 
     def _report(self, ended: Ended) -> None:
-        failed_batches = self._describe_failed_batches(ended)
+        failed_batches = self._failed_batch_lines(ended)
         run = Run(self.target, self.arn)
         has_failed = ended.status != "SUCCEEDED"
         items = first_failures(run, ended) if has_failed or failed_batches else []
@@ -114,7 +114,7 @@ class FollowedRun:
         details = details_of(ended.execution.get("error"), ended.execution.get("cause"))
         return indented(details["traceback"]) if details else []
 
-    def _describe_failed_batches(self, ended: Ended) -> list[str]:
+    def _failed_batch_lines(self, ended: Ended) -> list[str]:
         job = failed_array_job(ended.execution.get("cause"))
         try:
             if job is not None:

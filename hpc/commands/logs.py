@@ -8,7 +8,7 @@ from hpc.runs.items import find_batch
 from hpc.runs.log_files import local_lines
 from hpc.runs.log_groups import cloudwatch_lines
 from hpc.runs.log_window import window_of
-from hpc.runs.run import Run, looks_twice, open_run
+from hpc.runs.run import Run, open_run, retry_if_server_gone
 from hpc.targets.client import explained
 from hpc.targets.home import Home
 from hpc.terminal.console import emit_lines
@@ -17,7 +17,7 @@ from hpc.terminal.console import emit_lines
 MAX_INDEX_DIGITS = 16
 
 
-@looks_twice
+@retry_if_server_gone
 def logs(args: argparse.Namespace) -> int:
     """Print the lines, log by log."""
     _order(args)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hpc.commands.fault_injection import announced, read_fault_injector
 from hpc.commands.inputs import read_json
-from hpc.commands.rehearsal import announced, read_rehearsal
 from hpc.commands.render import render_failure, shorten_number
 from hpc.commands.starting import interrupted, new_run_name, open_target
 from hpc.errors import ExitCode, NotStartedError
-from hpc.runs.faults import described
+from hpc.runs.faults import fault_counts_line
 from hpc.runs.run import Run
 from hpc.runs.watch import Ended, Watch
 from hpc.targets.client import Target, explained
@@ -29,10 +29,10 @@ def orchestrate(args: argparse.Namespace) -> int:
     """Start ComplexOrchestrator, follow it, print each entry's totals."""
     entries = read_entries(args.entries)
     home = Home.from_environment()
-    rehearsal = read_rehearsal(args)
-    with open_target(args, home, args.assembly, variant=WITH_JOBS, faults=rehearsal) as stack:
+    injector = read_fault_injector(args)
+    with open_target(args, home, args.assembly, variant=WITH_JOBS, faults=injector) as stack:
         orchestration = Orchestration.start(stack.orchestrator(), entries, args)
-        with announced(rehearsal):
+        with announced(injector):
             finished, ended = orchestration.follow()
         return print_entries(orchestration, ended, finished)
 
@@ -54,7 +54,7 @@ def print_entries(orchestration: "Orchestration", ended: Ended, finished: list[d
         emit(_render_json(ended, results, faults), kept_in=place)
     else:
         lines = [line for result in results for line in _render_entry(result, orchestration.target)]
-        lines += [f"rehearsed with faults: {described(faults['injected'])}"] if faults is not None else []
+        lines += [f"rehearsed with faults: {fault_counts_line(faults['injected'])}"] if faults is not None else []
         counted = f"{len(results)}{_of_entries(ended)} entries agree, {ended.seconds:.2f} s"
         emit(*lines, counted, kept_in=place)
     return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpc.contract.limits import MAX_BATCH_COUNT, MAX_CONCURRENCY
 from hpc.errors import ExitCode, NotStartedError
-from hpc.planning.advice import Plan, Wishes, make_plan
+from hpc.planning.advice import Plan, PlanOptions, make_plan
 from hpc.planning.designs import ASSUMPTIONS, MAX_LAMBDA_MIB, Computation, Quotas
 from hpc.planning.prices import Prices, read_prices
 from hpc.planning.ranges import Range
@@ -54,13 +54,13 @@ def estimate(args: argparse.Namespace) -> tuple[Plan, Computation, Prices, list[
         result_bytes=args.result_bytes,
     )
     quotas = Quotas(lambda_concurrency=args.lambda_concurrency, fargate_vcpus=args.fargate_vcpus)
-    wishes = Wishes(
+    options = PlanOptions(
         batch_size=args.batch_size,
         max_concurrency=args.max_concurrency,
         architecture=args.architecture,
         usd_per_hour=args.usd_per_hour,
     )
-    return make_plan(computation, wishes, quotas, ASSUMPTIONS, prices), computation, prices, notes
+    return make_plan(computation, options, quotas, ASSUMPTIONS, prices), computation, prices, notes
 
 
 def check_figures(args: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ class Meter:
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
-    def describe(self, counts: "Counts", seconds: float) -> str:
+    def line(self, counts: "Counts", seconds: float) -> str:
         """Return e.g. ``512/1,000 batches done, 2 failed, 340/s, 1 s left``."""
         if self._first is None:
             self._first = (counts.done, seconds)
@@ -53,7 +53,7 @@ class PlainView:
     def show(self, counts: "Counts | None", seconds: float) -> None:
         if counts is None or counts == self._shown:
             return
-        line = self._meter.describe(counts, seconds)
+        line = self._meter.line(counts, seconds)
         if seconds - self._shown_at >= PLAIN_EVERY_SECONDS:
             say(line)
             self._shown_at, self._shown = seconds, counts
@@ -86,7 +86,7 @@ class TerminalView:
 
     def show(self, counts: "Counts | None", seconds: float) -> None:
         if counts is not None:
-            description = self._meter.describe(counts, seconds)
+            description = self._meter.line(counts, seconds)
             self._progress.update(self._task, description=description, total=counts.total, completed=counts.done)
 
 
@@ -102,7 +102,7 @@ class NotebookView:
     def show(self, counts: "Counts | None", seconds: float) -> None:
         if counts is None or (counts.done < counts.total and seconds - self._shown_at < NOTEBOOK_EVERY_SECONDS):
             return
-        line = {"text/plain": self._meter.describe(counts, seconds)}
+        line = {"text/plain": self._meter.line(counts, seconds)}
         self._shown_at = seconds
         if self._handle is None:
             self._handle = self._display(line, raw=True, display_id=True)

@@ -4,16 +4,16 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
+from hpc.commands.fault_injection import announced, read_fault_injector
 from hpc.commands.follow import FollowedRun
 from hpc.commands.merge import LAST_STATE, check_can_change, last_state, needs_new_run, start_on_missing
-from hpc.commands.rehearsal import announced, read_rehearsal
 from hpc.commands.starting import new_run_name, open_target
 from hpc.commands.uploads import upload_workload
 from hpc.commands.versions import Version, choose_version, go_on_with, write_settings
 from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.errors import CommandError, NotStartedError
 from hpc.json_objects import json_object
-from hpc.runs.run import Run, find_run, looks_twice
+from hpc.runs.run import Run, find_run, retry_if_server_gone
 from hpc.targets.client import explained
 from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS, Variant
@@ -24,7 +24,7 @@ from hpc.terminal.console import say
 def redrive(args: argparse.Namespace) -> int:
     """Redrive a run, follow it, print what came out."""
     home = Home.from_environment()
-    rehearsal = read_rehearsal(args)
+    injector = read_fault_injector(args)
     if args.aws:
         with open_target(args, home, None) as target:
             run = Run(target, find_run(target, args.run))
@@ -33,10 +33,10 @@ def redrive(args: argparse.Namespace) -> int:
     home.check_has_runs()
     found = _look(args)
     with open_target(
-        args, home, args.assembly, variant=found.variant, overlay=found.version.overlay, faults=rehearsal
+        args, home, args.assembly, variant=found.variant, overlay=found.version.overlay, faults=injector
     ) as target:
         followed = redrive_run(args, home, Run(target, found.arn), found.version)
-        with announced(rehearsal):
+        with announced(injector):
             return followed.follow()
 
 
@@ -49,11 +49,11 @@ class _Found:
     version: Version
 
 
-@looks_twice
+@retry_if_server_gone
 def _look(args: argparse.Namespace) -> _Found:
     """Find the run; another command waits for the end of the server, because a run of its own would end with it."""
     home = Home.from_environment()
-    with open_target(args, home, args.assembly, is_brief=True) as target:
+    with open_target(args, home, args.assembly, is_short_lived=True) as target:
         run = Run(target, find_run(target, args.run))
         settings = run.settings or given_to(run)
         has_jobs = (args.back_end or settings.get("back_end")) in JOB_BACK_ENDS

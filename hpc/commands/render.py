@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from hpc.runs.failures import describe_error
-from hpc.runs.faults import described
+from hpc.runs.failures import error_line
+from hpc.runs.faults import fault_counts_line
 from hpc.runs.watch import Ended
 from hpc.terminal.durations import duration
 
@@ -79,14 +79,14 @@ def render_text(
         counts = ended.map_run["itemCounts"]
         rows.append(("batches", f"{counts['succeeded']:,} of {counts['total']:,} succeeded"))
     if faults is not None:
-        rows.append(("rehearsed", f"with faults: {described(faults['injected'])}"))
+        rows.append(("rehearsed", f"with faults: {fault_counts_line(faults['injected'])}"))
     rows += [("seconds", f"{ended.seconds:.2f}"), ("results", results)]
     return [f"{name:<13} {value}" for name, value in rows]
 
 
 def render_failure(ended: Ended) -> str:
     """Return one line for a run that did not succeed."""
-    reason = describe_error(ended.execution.get("error"), ended.execution.get("cause"))
+    reason = error_line(ended.execution.get("error"), ended.execution.get("cause"))
     return f"{ended.execution['name']} {ended.status} after {duration(ended.seconds)}: {reason}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hpc.errors import LostRunError, NotStartedError
 from hpc.runs.items import check_has_files, find_item
-from hpc.runs.run import Run, looks_twice, open_run
+from hpc.runs.run import Run, open_run, retry_if_server_gone
 from hpc.targets.client import explained
 from hpc.targets.home import Home
 from hpc.targets.local_environment import local_environment
@@ -19,12 +19,12 @@ from hpc.terminal.console import say
 PROGRAM = Path(__file__).with_name("replay_item.py")
 
 
-@looks_twice
+@retry_if_server_gone
 def replay(args: argparse.Namespace) -> int:
     """Compute the item, or call the function; the exit code is 1 if it raises, 130 if the debugger is left before."""
     home = Home.from_environment()
     # A person at the debugger takes their time: other commands attach to the server meanwhile.
-    with open_run(args, has_items=True, is_brief=not args.debug) as run:
+    with open_run(args, has_items=True, is_short_lived=not args.debug) as run:
         if run.settings is None:
             check_has_files(run)
             raise NotStartedError(f"{run.name} has no items: Start did not form its batches")

@@ -134,7 +134,7 @@ class _Run:
             self.bucket,
             batch,
             batch.first,
-            batch_items.ReadTo(batch.offset, 0),
+            batch_items.ReadPosition(batch.offset, 0),
             is_indexed=self.settings.redrive_of is not None,
         )
         parts = _module("batch.parts").PartWriter(

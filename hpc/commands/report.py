@@ -9,11 +9,11 @@ from pathlib import Path
 from hpc.errors import ExitCode, NotStartedError
 from hpc.report.facts import collect
 from hpc.report.page import render
-from hpc.runs.run import Run, looks_twice, open_run
+from hpc.runs.run import Run, open_run, retry_if_server_gone
 from hpc.terminal.console import emit
 
 
-@looks_twice
+@retry_if_server_gone
 def report(args: argparse.Namespace) -> int:
     """Write the page and print its path."""
     _check_out(args.out)

@@ -9,7 +9,7 @@ from hpc.commands.orchestrate import orchestration_result
 from hpc.commands.render import render_failure, render_json, render_text
 from hpc.errors import ExitCode, LostRunError, NotStartedError
 from hpc.json_objects import json_object
-from hpc.runs.run import Run, looks_twice, open_run
+from hpc.runs.run import Run, open_run, retry_if_server_gone
 from hpc.runs.watch import Ended, Watch
 from hpc.targets.client import execution_arn, explained
 from hpc.targets.home import Home
@@ -42,7 +42,7 @@ def _save(run: Run, ended: Ended, path: Path) -> None:
     say(f"saved the result in {path}")
 
 
-@looks_twice
+@retry_if_server_gone
 def result(args: argparse.Namespace) -> int:
     """Print the result; exit with 1 where there is none."""
     home = Home.from_environment()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from hpc.commands.fault_injection import announced, read_fault_injector
 from hpc.commands.follow import FollowedRun
 from hpc.commands.inputs import execution_input, read_json
-from hpc.commands.rehearsal import announced, read_rehearsal
 from hpc.commands.starting import new_run_name, open_target
 from hpc.commands.uploads import check_items, check_source, upload_items, upload_source, upload_workload
 from hpc.contract.back_ends import JOB_BACK_ENDS
@@ -70,7 +70,7 @@ class RunCommand:
                 check_project_workload(args.workload, self._home)
         self._workload = read_workload(args.workload, self._home, on_aws=args.aws)
         self._name = args.run_name or new_run_name()
-        self._rehearsal = read_rehearsal(args)
+        self._injector = read_fault_injector(args)
         self._is_started = False
         self._log_sizes: dict[Path, int] = {}
         self._budget: Budget | None = None
@@ -85,7 +85,7 @@ class RunCommand:
             variant=self._variant,
             overlay=overlay,
             may_host=not self._args.detach,
-            faults=self._rehearsal,
+            faults=self._injector,
         )
 
     def run_on(self, target: Target) -> int:
@@ -103,7 +103,7 @@ class RunCommand:
             if self._is_started:
                 say(*followed.interrupted())
             raise
-        with announced(self._rehearsal):
+        with announced(self._injector):
             code = followed.follow()
         if target.is_local:
             logged, is_alone = (self._logs, self._log_sizes, self._name), not target.is_guest

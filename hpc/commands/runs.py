@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hpc.errors import ExitCode, LostRunError
-from hpc.runs.faults import described, read_faults
-from hpc.runs.run import list_executions, looks_twice, open_stack
+from hpc.runs.faults import fault_counts_line, read_faults
+from hpc.runs.run import list_executions, open_stack, retry_if_server_gone
 from hpc.runs.run_summary import Summary, summarize
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
@@ -18,7 +18,7 @@ from hpc.terminal.counter import counted
 from hpc.terminal.durations import duration
 
 
-@looks_twice
+@retry_if_server_gone
 def runs(args: argparse.Namespace) -> int:
     """Print a line a run."""
     with open_stack(args) as target:
@@ -58,7 +58,7 @@ def _rows(
         started = run["startDate"].astimezone(UTC)
         took = duration((end - run["startDate"]).total_seconds())
         had = faults.get(run["executionArn"])
-        mark = f"  rehearsed with faults: {described(had['injected'])}" if had is not None else ""
+        mark = f"  rehearsed with faults: {fault_counts_line(had['injected'])}" if had is not None else ""
         summary = summarize(target, run)
         status = "PARTIAL" if summary.is_partial else run["status"]
         said = "  ".join(_said(summary))

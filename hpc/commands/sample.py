@@ -18,7 +18,7 @@ from hpc.planning.ranges import Range
 from hpc.planning.workload import DEFAULT_WORKLOAD, functions_of
 from hpc.runs.children import list_children
 from hpc.runs.failed_items import FailedItems
-from hpc.runs.failures import SHOWN_CAUSE_CHARACTERS, describe_error
+from hpc.runs.failures import SHOWN_CAUSE_CHARACTERS, error_line
 from hpc.runs.memory_used import is_out_of_memory, log_sizes, peaks_since
 from hpc.runs.run import SAMPLE_PREFIX, Run
 from hpc.runs.watch import Ended, Watch
@@ -156,7 +156,7 @@ def run_sample(
         )
     ended = Watch(target, target.execution_arn(name)).wait(lambda *_: None)
     if ended.status != "SUCCEEDED":
-        reason = describe_error(ended.execution.get("error"), ended.execution.get("cause"))
+        reason = error_line(ended.execution.get("error"), ended.execution.get("cause"))
         more = [*_failed_item(target, name, ended), *_memory_lines(target, f"{reason} {ended.execution.get('cause')}")]
         raise NotStartedError(f"the sample {ended.status}: {reason}", *more)
     return ended

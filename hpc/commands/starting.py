@@ -13,7 +13,7 @@ from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, Variant
 
 if TYPE_CHECKING:
-    from sfn_local.server import Rehearsal
+    from sfn_local.server import FaultInjector
 
 
 def new_run_name(prefix: str = "run-") -> str:
@@ -29,8 +29,8 @@ def open_target(
     variant: Variant = PIPELINE,
     overlay: Path | None = None,
     may_host: bool = True,
-    faults: "Rehearsal | None" = None,
-    is_brief: bool = False,
+    faults: "FaultInjector | None" = None,
+    is_short_lived: bool = False,
 ) -> AbstractContextManager[Target]:
     """Find the deployed stack that ``args`` names, or a local server as ``local_target`` does."""
     if args.aws:
@@ -39,7 +39,7 @@ def open_target(
 
     named = Path(assembly) if assembly else None
     return local_target(
-        home, named, variant=variant, overlay=overlay, may_host=may_host, faults=faults, is_brief=is_brief
+        home, named, variant=variant, overlay=overlay, may_host=may_host, faults=faults, is_short_lived=is_short_lived
     )
 
 

@@ -15,10 +15,10 @@ from hpc.planning.table import usd
 from hpc.runs import memory_used
 from hpc.runs.child_times import count_failed
 from hpc.runs.children import SlowChild, began, slowest_children
-from hpc.runs.failures import describe_error
-from hpc.runs.faults import described
+from hpc.runs.failures import error_line
+from hpc.runs.faults import fault_counts_line
 from hpc.runs.overview import Overview, OverviewReader
-from hpc.runs.run import Run, looks_twice, open_run
+from hpc.runs.run import Run, open_run, retry_if_server_gone
 from hpc.runs.watch import Counts, Seen, Watch
 from hpc.targets.client import explained
 from hpc.targets.home import Home
@@ -104,13 +104,13 @@ class Status:
         if len(rows) == 2 and self.seen.status == "RUNNING":
             rows.append(("batches", "not formed yet"))
         if self.memory is not None:
-            rows.append(("memory", memory_used.described(self.memory)))
+            rows.append(("memory", memory_used.memory_line(self.memory)))
         rows.append(("cost", self._cost()))
         if faults := self.run.faults:
-            rows.append(("rehearsed", f"with faults: {described(faults['injected'])}"))
+            rows.append(("rehearsed", f"with faults: {fault_counts_line(faults['injected'])}"))
         if self.seen.status not in ("RUNNING", "SUCCEEDED"):
             execution = self.seen.execution
-            rows.append(("error", describe_error(execution.get("error"), execution.get("cause"))))
+            rows.append(("error", error_line(execution.get("error"), execution.get("cause"))))
         return rows
 
     def _shown_status(self) -> str:
@@ -158,7 +158,7 @@ def _done(statuses: Counter[str]) -> str:
     return f"{ended:,} of {statuses.total():,} done, {failed:,} failed{shown_stopped}"
 
 
-@looks_twice
+@retry_if_server_gone
 def status(args: argparse.Namespace) -> int:
     """Show the status; a run that failed is no failure of this command."""
     with open_run(args) as run:

@@ -188,10 +188,10 @@ def go_on_with(run: Run, version: Version) -> bytes | None:
     settings["earlier_sha256s"] = [sha256 for sha256 in dict.fromkeys(earlier) if sha256 != version.sha256]
     settings["workload_sha256"] = version.sha256
     settings["combines"] = None  # one version may, and the other not
-    # As the handlers seal what they write.
+    # The same checksum as in lambdas/run_files/checksums.py.
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
-    sealed = settings | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
-    write_settings(run, f"{json.dumps(sealed, separators=(',', ':'))}\n".encode())
+    with_checksum = settings | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+    write_settings(run, f"{json.dumps(with_checksum, separators=(',', ':'))}\n".encode())
     return before
 
 

@@ -16,7 +16,7 @@ from hpc.planning.designs import (
 )
 from hpc.planning.estimate import Estimate, estimate
 from hpc.planning.prices import Prices
-from hpc.planning.usage import SECONDS_PER_HOUR, job_slots, obstacle
+from hpc.planning.usage import SECONDS_PER_HOUR, job_slots, why_infeasible
 from hpc.terminal.durations import duration
 
 BATCH_COUNTS = (MAX_BATCH_COUNT, DEFAULT_BATCH_COUNT, 250)
@@ -27,7 +27,7 @@ JOB_SIZES = ((1, 2_048, 8_192), (2, 4_096, 16_384), (4, 8_192, 30_720))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class PlanOptions:
     """What a person fixed.
 
     Attributes
@@ -53,50 +53,50 @@ class Plan:
     recommended: Estimate | None
     reason: str
     original: Estimate | None
-    original_obstacle: str | None
+    why_original_infeasible: str | None
 
 
 def make_plan(
-    computation: Computation, wishes: Wishes, quotas: Quotas, assumptions: Assumptions, prices: Prices
+    computation: Computation, options: PlanOptions, quotas: Quotas, assumptions: Assumptions, prices: Prices
 ) -> Plan:
     """Estimate every design and recommend one."""
     estimates: list[Estimate] = []
     refused: list[tuple[Design, str]] = []
-    for design in candidates(computation, wishes):
-        why_not = obstacle(computation, design, quotas)
+    for design in candidates(computation, options):
+        why_not = why_infeasible(computation, design, quotas)
         if why_not is None:
             estimates.append(estimate(computation, design, quotas, assumptions, prices))
         else:
             refused.append((design, why_not))
     estimates.sort(key=lambda each: (each.usd.expected, each.seconds.expected))
-    recommended = recommend(estimates, wishes.usd_per_hour)
+    recommended = recommend(estimates, options.usd_per_hour)
     # The article's design has the quotas of today, and as much concurrency as they give.
     original = original_design()
-    why_not = obstacle(computation, original, quotas)
+    why_not = why_infeasible(computation, original, quotas)
     return Plan(
         estimates=tuple(estimates),
         refused=tuple(refused),
         recommended=recommended,
-        reason=reason_for(recommended, estimates, wishes, quotas) if recommended else "no design can run it",
+        reason=reason_for(recommended, estimates, options, quotas) if recommended else "no design can run it",
         original=None if why_not else estimate(computation, original, quotas, assumptions, prices),
-        original_obstacle=why_not,
+        why_original_infeasible=why_not,
     )
 
 
-def candidates(computation: Computation, wishes: Wishes) -> list[Design]:
+def candidates(computation: Computation, options: PlanOptions) -> list[Design]:
     """Return the designs to compare."""
     designs = []
-    for size in batch_sizes(computation.item_count, wishes.batch_size):
+    for size in batch_sizes(computation.item_count, options.batch_size):
         for memory in memory_sizes(computation.memory_mib):
             standard = Design(
-                architecture=wishes.architecture,
+                architecture=options.architecture,
                 batch_size=size,
                 memory_mib=memory,
-                max_concurrency=wishes.max_concurrency,
+                max_concurrency=options.max_concurrency,
             )
             express = replace(standard, child_type="EXPRESS", compute_timeout_seconds=EXPRESS_TIMEOUT_SECONDS)
             designs += [standard, express]
-    return designs + _job_designs(computation, wishes)
+    return designs + _job_designs(computation, options)
 
 
 def batch_sizes(item_count: int, wished: int | None) -> list[int]:
@@ -116,7 +116,7 @@ def default_batch_size(item_count: int) -> int:
     return max(1, -(-item_count // DEFAULT_BATCH_COUNT))
 
 
-def _job_designs(computation: Computation, wishes: Wishes) -> list[Design]:
+def _job_designs(computation: Computation, options: PlanOptions) -> list[Design]:
     # Jobs compute one item at a time: more vCPUs only bring more memory, so that the first size that has it is taken.
     size = next((size for size in JOB_SIZES if computation.memory_mib <= size[2]), None)
     if size is None:
@@ -126,11 +126,11 @@ def _job_designs(computation: Computation, wishes: Wishes) -> list[Design]:
     return [
         Design(
             back_end=back_end,
-            architecture=wishes.architecture,
-            batch_size=wishes.batch_size or default_batch_size(computation.item_count),
+            architecture=options.architecture,
+            batch_size=options.batch_size or default_batch_size(computation.item_count),
             memory_mib=max(smallest, -(-computation.memory_mib // MIB_PER_GB) * MIB_PER_GB),
             vcpus=vcpus,
-            max_concurrency=wishes.max_concurrency,
+            max_concurrency=options.max_concurrency,
         )
         for back_end in back_ends
     ]
@@ -143,20 +143,20 @@ def recommend(estimates: Sequence[Estimate], usd_per_hour: float) -> Estimate | 
     return min(estimates, key=lambda each: each.usd.expected + usd_per_hour * each.seconds.expected / SECONDS_PER_HOUR)
 
 
-def reason_for(chosen: Estimate, estimates: Sequence[Estimate], wishes: Wishes, quotas: Quotas) -> str:
+def reason_for(chosen: Estimate, estimates: Sequence[Estimate], options: PlanOptions, quotas: Quotas) -> str:
     """Return why, and what holds it back."""
     cheapest = min(estimates, key=lambda each: each.usd.expected)
     fastest = min(estimates, key=lambda each: each.seconds.expected)
-    rule = f"least price and time together, an hour counted as ${wishes.usd_per_hour:g}"
+    rule = f"least price and time together, an hour counted as ${options.usd_per_hour:g}"
     others = [
-        f"{text} is {describe(each.design)}: {duration(each.seconds.expected)} for ${each.usd.expected:.3g}"
+        f"{text} is {design_label(each.design)}: {duration(each.seconds.expected)} for ${each.usd.expected:.3g}"
         for text, each in (("cheapest", cheapest), ("fastest", fastest))
         if each is not chosen
     ]
     return "; ".join([rule, *(others or ["both the cheapest and the fastest"]), _what_limits(chosen, quotas)])
 
 
-def describe(design: Design) -> str:
+def design_label(design: Design) -> str:
     """Return a design in a few words."""
     if design.back_end != "lambda":
         spot = " Spot" if design.back_end == "fargate_spot" else ""

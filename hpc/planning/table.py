@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hpc.planning.advice import Plan, describe
+from hpc.planning.advice import Plan, design_label
 from hpc.planning.designs import ORIGINAL_MAX_ITEMS, Computation, Design
 from hpc.planning.estimate import Estimate
 from hpc.planning.prices import Prices
@@ -64,7 +64,7 @@ def unconfirmed(plan: Plan, prices: Prices) -> list[str]:
 
 def rows(plan: Plan) -> list[tuple[str, ...]]:
     """Return a row of text for each design, the article's last; ``*`` marks the recommended one."""
-    shown = [_row(each, describe(each.design), is_marked=each is plan.recommended) for each in plan.estimates]
+    shown = [_row(each, design_label(each.design), is_marked=each is plan.recommended) for each in plan.estimates]
     if plan.original is not None:
         shown.append(_row(plan.original, "article: 1 a batch, 4,092 MB x86", is_marked=False))
     return shown
@@ -157,7 +157,7 @@ def remarks(plan: Plan, prices: Prices, notes: Sequence[str]) -> list[str]:
                 f"that is {plan.recommended.seconds.expected / SECONDS_PER_YEAR:,.1f} years: no run takes so long (an "
                 "execution of Step Functions ends after one): make fewer or quicker items"
             )
-        shown += [f"recommended: {describe(plan.recommended.design)}: {plan.reason}"]
+        shown += [f"recommended: {design_label(plan.recommended.design)}: {plan.reason}"]
         shown += [f"  {line}" for line in how_to(plan.recommended.design)]
         if plan.original is not None:
             shown.append(f"  {beside(plan.recommended, plan.original)}")
@@ -165,8 +165,8 @@ def remarks(plan: Plan, prices: Prices, notes: Sequence[str]) -> list[str]:
                 shown.append(f"  (it could not start: its state holds about {ORIGINAL_MAX_ITEMS:,} items)")
     else:
         shown.append(f"recommended: none, {plan.reason}")
-    if plan.original_obstacle is not None:
-        shown.append(f"the article's design can't run it: {plan.original_obstacle}")
+    if plan.why_original_infeasible is not None:
+        shown.append(f"the article's design can't run it: {plan.why_original_infeasible}")
     shown += [f"left out: {text}" for text in left_out(plan)]
     if names := unconfirmed(plan, prices):
         shown.append(f"prices not confirmed: {', '.join(names)}")
@@ -206,7 +206,7 @@ def left_out(plan: Plan) -> list[str]:
     """Return one line for each reason and kind of design, with the first design that it is about."""
     first: dict[tuple[str, str], str] = {}
     for design, reason in plan.refused:
-        first.setdefault((design.back_end, design.child_type), f"{describe(design)}: {reason}")
+        first.setdefault((design.back_end, design.child_type), f"{design_label(design)}: {reason}")
     counts = {key: sum((each.back_end, each.child_type) == key for each, _ in plan.refused) for key in first}
     return [text + (f" (and {counts[key] - 1} more)" if counts[key] > 1 else "") for key, text in first.items()]
 

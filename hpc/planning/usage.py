@@ -63,7 +63,7 @@ class Usage:
         return sum(amount for name, amount in self.amounts.items() if name.startswith(names))
 
 
-def obstacle(computation: Computation, design: Design, quotas: Quotas) -> str | None:
+def why_infeasible(computation: Computation, design: Design, quotas: Quotas) -> str | None:
     """Return why a design can't run the computation, None if it can."""
     if design.memory_mib < computation.memory_mib:
         return f"needs {computation.memory_mib:,} MiB, has {design.memory_mib:,}"

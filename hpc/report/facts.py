@@ -15,7 +15,7 @@ from hpc.runs.child_times import Children, read_children
 from hpc.runs.children import attempts
 from hpc.runs.failed_items import FailedItems
 from hpc.runs.failure_groups import Group, group_failures
-from hpc.runs.jobs import describe_jobs
+from hpc.runs.jobs import jobs_by_id
 from hpc.runs.memory_used import Used, peak_of_run
 from hpc.runs.overview import read_part
 from hpc.runs.run import Run
@@ -137,7 +137,7 @@ def _attempts(target: Target, parts: list[Part]) -> dict[str, int]:
         for on_jobs in (False, True)
     )
     found = {child: attempts(target, child) for child in children if child}
-    found |= {job["jobId"]: len(job["attempts"]) for job in describe_jobs(target, jobs)}
+    found |= {job["jobId"]: len(job["attempts"]) for job in jobs_by_id(target, jobs)}
     return {id_: count for id_, count in found.items() if count}
 
 

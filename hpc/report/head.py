@@ -12,8 +12,8 @@ from hpc.report.facts import Facts
 from hpc.report.html import SHOWN_CHARACTERS, status_text, table
 from hpc.report.phases import by_name
 from hpc.runs import memory_used
-from hpc.runs.failures import describe_error, details_of
-from hpc.runs.faults import described
+from hpc.runs.failures import error_line, details_of
+from hpc.runs.faults import fault_counts_line
 from hpc.terminal.counter import counted
 from hpc.terminal.durations import duration
 from hpc.terminal.printable import shorten
@@ -70,7 +70,7 @@ def _tiles(facts: Facts) -> list[tuple[str, str]]:
         ("batches", _number(facts.sum_of("batch_count"))),
     ]
     if facts.memory is not None:
-        tiles.append(("memory of Compute", memory_used.described(facts.memory)))
+        tiles.append(("memory of Compute", memory_used.memory_line(facts.memory)))
     if len(facts.tree.executions) > 1:
         tiles.append(("executions", _number(len(facts.tree.executions) + facts.tree.unread)))
     if children.statuses:
@@ -87,7 +87,7 @@ def _reason(facts: Facts) -> str:
     """Return why the run did not succeed, with the person's own code first, and the faults that were made."""
     described_run, reason = facts.root.described, ""
     if facts.root.status not in ("RUNNING", "SUCCEEDED"):
-        text = describe_error(described_run.get("error"), described_run.get("cause"))
+        text = error_line(described_run.get("error"), described_run.get("cause"))
         reason = f'<p class="{facts.root.status}">{escape(shorten(text, SHOWN_CHARACTERS))}</p>'
         if details := details_of(described_run.get("error"), described_run.get("cause")):
             reason += f"<pre>{escape(details['traceback'])}</pre>" if details["traceback"] else ""
@@ -95,7 +95,7 @@ def _reason(facts: Facts) -> str:
         failed = facts.output.get("failed", 0)
         reason += f'<p class="PARTIAL">{failed:,} items have no result: what came out is without them</p>'
     if faults := facts.run.faults:
-        reason += f'<p class="FAILED">rehearsed with faults: {escape(described(faults["injected"]))}</p>'
+        reason += f'<p class="FAILED">rehearsed with faults: {escape(fault_counts_line(faults["injected"]))}</p>'
     return reason
 
 

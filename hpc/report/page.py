@@ -11,7 +11,7 @@ from hpc.report.facts import Facts
 from hpc.report.graph import ARROW
 from hpc.report.head import head
 from hpc.report.html import SHOWN_CHARACTERS, replay, table
-from hpc.report.machines import machine_sections
+from hpc.report.machine_sections import machine_sections
 from hpc.report.running import running_sections
 from hpc.report.style import SCRIPT, STYLE
 from hpc.runs.failure_groups import Group

@@ -68,7 +68,7 @@ def read_failures(target: Target, run_name: str, map_run: dict[str, Any]) -> Fai
     return failures
 
 
-def describe_error(error: str | None, cause: str | None) -> str:
+def error_line(error: str | None, cause: str | None) -> str:
     """Return one line for an error name and its cause.
 
     The cause may be the JSON that Lambda reports an exception in, the job of AWS Batch or the execution that failed.
@@ -151,7 +151,7 @@ def _failed_batch(record: dict[str, Any]) -> FailedBatch:
         batch = json.loads(record.get("Input", ""))["batch"]
     except (ValueError, KeyError, TypeError):
         batch = None
-    reason = describe_error(record.get("Error"), record.get("Cause"))
+    reason = error_line(record.get("Error"), record.get("Cause"))
     if len(reason) > SHOWN_CAUSE_CHARACTERS:
         reason = f"{reason[:SHOWN_CAUSE_CHARACTERS]}..."
     traceback = str(details_of(record.get("Error"), record.get("Cause")).get("traceback", ""))

@@ -12,7 +12,7 @@ from hpc.json_objects import json_object
 LOG = Path("logs", "faults.jsonl")
 
 
-def described(injected: Mapping[str, int]) -> str:
+def fault_counts_line(injected: Mapping[str, int]) -> str:
     """Return counts by kind as a person reads them."""
     return ", ".join(f"{count:,} {kind}" for kind, count in injected.items())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpc.json_objects import json_object
 from hpc.runs.children import PAGE, SCHEDULED
-from hpc.runs.failures import describe_error, details_of, first_failure
+from hpc.runs.failures import details_of, error_line, first_failure
 from hpc.targets.client import Target
 
 SAMPLE_CHARACTERS = 4_000
@@ -250,7 +250,7 @@ def error_text(error: str | None, cause: str | None) -> str:
     lines = [str(line).rstrip() for line in trace] if isinstance(trace, list) else []
     # The person's own code, where it raised, rather than the frames of what called it.
     lines = str(details_of(error, cause).get("traceback", "")).splitlines() or lines
-    return shortened("\n".join([describe_error(error, cause), *lines]))
+    return shortened("\n".join([error_line(error, cause), *lines]))
 
 
 def shortened(text: str) -> str:

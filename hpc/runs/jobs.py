@@ -38,7 +38,7 @@ class Leaf:
     reason: str
 
 
-def describe_jobs(target: Target, job_ids: Iterable[str]) -> list[dict[str, Any]]:
+def jobs_by_id(target: Target, job_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Return the jobs that AWS Batch still knows: it forgets them 7 days after their end."""
     ids = list(job_ids)
     found: list[dict[str, Any]] = []

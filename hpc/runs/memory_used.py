@@ -118,7 +118,7 @@ def warnings(peaks: Iterable[Used], sharing: Iterable[str] = ()) -> list[str]:
     ]
 
 
-def described(used: Used) -> str:
+def memory_line(used: Used) -> str:
     """Say how much of its memory Compute used, and what to do where it was not enough, or hardly."""
     peak = f"peak {used.peak_mib:,} of {used.memory_mib:,} MiB"
     if used.was_ended:

@@ -11,7 +11,7 @@ from typing import Any
 from hpc.errors import CommandError, LostRunError
 from hpc.runs.child_times import Children, listed_children, read_children, read_jobs
 from hpc.runs.children import began
-from hpc.runs.jobs import count_leaves, describe_jobs
+from hpc.runs.jobs import count_leaves, jobs_by_id
 from hpc.runs.run import Run
 from hpc.runs.spent import Part, Spent, add_up
 from hpc.runs.tree import Tree, Work, read_tree, read_works
@@ -106,7 +106,7 @@ def read_part(target: Target, work: Work, now: datetime, read: ReadChildren) -> 
     map_run = work.seen.map_run
     if map_run is not None:
         return Part(work, read(work.run, map_run, work.redriven, now), [])
-    jobs = describe_jobs(target, [job.job_id for job in work.jobs]) if work.jobs else []
+    jobs = jobs_by_id(target, [job.job_id for job in work.jobs]) if work.jobs else []
     return Part(work, read_jobs(target, jobs, (work.run.settings or {}).get("batch_count", 0), now), jobs)
 
 

@@ -138,7 +138,7 @@ class Run:
             raise LostRunError(f"the definition that {self.name} was started with is damaged: {error}") from None
 
 
-def looks_twice(look: Look[Found]) -> Look[Found]:
+def retry_if_server_gone(look: Look[Found]) -> Look[Found]:
     """Make a command that looks do so once more where the local server that it asked ends meanwhile.
 
     Such a server ends with the command that hosts it: what became of the runs is on disk.
@@ -157,14 +157,14 @@ def looks_twice(look: Look[Found]) -> Look[Found]:
 
 
 @contextmanager
-def open_run(args: argparse.Namespace, *, has_items: bool = False, is_brief: bool = True) -> Iterator[Run]:
+def open_run(args: argparse.Namespace, *, has_items: bool = False, is_short_lived: bool = True) -> Iterator[Run]:
     """Find the execution that ``args.run`` names, or the latest one.
 
     Parameters
     ----------
     has_items
         Whether only one of MapReduce will do.
-    is_brief
+    is_short_lived
         Whether the command only looks, so that others do better to wait for its end than to use its server.
 
     Raises
@@ -172,7 +172,7 @@ def open_run(args: argparse.Namespace, *, has_items: bool = False, is_brief: boo
     NotStartedError
         If there is no such execution.
     """
-    with open_stack(args, is_brief=is_brief) as target:
+    with open_stack(args, is_short_lived=is_short_lived) as target:
         run = Run(target, find_run(target, args.run) if has_items else find_execution(target, args.run))
         args.run = run.arn  # for a second look, also where a later one has become the latest
         yield run
@@ -289,7 +289,7 @@ def _machine_of(execution: str) -> str:
 
 
 @contextmanager
-def open_stack(args: argparse.Namespace, *, is_brief: bool = True) -> Iterator[Target]:
+def open_stack(args: argparse.Namespace, *, is_short_lived: bool = True) -> Iterator[Target]:
     """Find the stack: deployed, or of the local server, which is hosted for the time of the command if there is none.
 
     Raises
@@ -303,7 +303,7 @@ def open_stack(args: argparse.Namespace, *, is_brief: bool = True) -> Iterator[T
         return
     from hpc.targets.local import looking_target  # noqa: PLC0415 - a look at AWS need not load the local server
 
-    with looking_target(home, is_brief=is_brief) as target:
+    with looking_target(home, is_short_lived=is_short_lived) as target:
         yield target
 
 

@@ -9,7 +9,7 @@ from hpc.contract.limits import MAX_NOTE_CHARACTERS
 from hpc.errors import CommandError, LostRunError
 from hpc.json_objects import json_object
 from hpc.planning.workload import DEFAULT_WORKLOAD
-from hpc.runs.failures import describe_error
+from hpc.runs.failures import error_line
 from hpc.targets.client import Target, explained
 from hpc.terminal.printable import shorten
 
@@ -83,7 +83,7 @@ def _items(given: dict[str, Any], output: dict[str, Any]) -> int | None:
 
 def _outcome(described: dict[str, Any], output: dict[str, Any]) -> str | None:
     if "error" in described or "cause" in described:
-        reason = describe_error(described.get("error"), described.get("cause"))
+        reason = error_line(described.get("error"), described.get("cause"))
         return shorten(reason, SHOWN_OUTCOME_CHARACTERS)
     result = output.get("total_sum", output.get("result"))
     if result is None:

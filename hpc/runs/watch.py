@@ -132,14 +132,14 @@ class Watch:
 
     def look(self) -> Seen:
         """Return how the execution is doing now; raises as ``wait`` does."""
-        execution = self.describe()
-        return Seen(execution, self._describe_map_run(execution["status"]) if self._has_items else None)
+        execution = self.settled_execution()
+        return Seen(execution, self._map_run(execution["status"]) if self._has_items else None)
 
-    def describe(self) -> dict[str, Any]:
+    def settled_execution(self) -> dict[str, Any]:
         """Return what DescribeExecution says once it knows what it has to know; raises as ``wait`` does."""
         until = time.monotonic() + SETTLING_SECONDS
         while True:
-            answer = ask(self._target, "asking about the run", self._described)
+            answer = ask(self._target, "asking about the run", self._execution_if_known)
             if answer is not None and self._is_settled(answer):
                 self._is_new = False
                 return answer
@@ -147,7 +147,7 @@ class Watch:
                 raise LostRunError(f"asking about the run: the service {_what_it_lacks(answer)}")
             time.sleep(SETTLING_PAUSE_SECONDS)
 
-    def _described(self) -> dict[str, Any] | None:
+    def _execution_if_known(self) -> dict[str, Any] | None:
         """Return the answer, None where a new execution is not known yet."""
         try:
             answer: dict[str, Any] = self._target.stepfunctions.describe_execution(executionArn=self._execution_arn)
@@ -162,17 +162,17 @@ class Watch:
             return False
         return answer["status"] != "SUCCEEDED" or "output" in answer
 
-    def _describe_map_run(self, status: str) -> dict[str, Any] | None:
+    def _map_run(self, status: str) -> dict[str, Any] | None:
         """Return what DescribeMapRun says; where the execution has got beyond its Map Run, of one that has ended."""
         until = time.monotonic() + SETTLING_SECONDS
         while True:
-            answer = ask(self._target, "asking about the Map Run", self._described_map_run)
+            answer = ask(self._target, "asking about the Map Run", self._latest_map_run)
             is_stale = answer is not None and answer.get("status") == "RUNNING" and status in BEYOND_MAP_RUN
             if not is_stale or self._target.is_local or time.monotonic() > until:
                 return answer
             time.sleep(SETTLING_PAUSE_SECONDS)
 
-    def _described_map_run(self) -> dict[str, Any] | None:
+    def _latest_map_run(self) -> dict[str, Any] | None:
         if self._map_run_arn is None:
             map_runs = self._target.stepfunctions.list_map_runs(executionArn=self._execution_arn)["mapRuns"]
             if not map_runs:

@@ -6,7 +6,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sfn_local.server import Connection, FaultSpecError, LocalServer, Rehearsal, ServerInUseError, attach, copy_state
+from sfn_local.server import (
+    Connection,
+    FaultInjector,
+    FaultSpecError,
+    LocalServer,
+    ServerInUseError,
+    attach,
+    copy_state,
+)
 
 from hpc.errors import LostRunError, NotStartedError
 from hpc.files import has_room, is_file
@@ -40,8 +48,8 @@ def local_target(
     variant: Variant = PIPELINE,
     overlay: Path | None = None,
     may_host: bool = True,
-    faults: Rehearsal | None = None,
-    is_brief: bool = False,
+    faults: FaultInjector | None = None,
+    is_short_lived: bool = False,
     limits_memory: bool = True,
 ) -> Iterator[Target]:
     """Serve the project's state machine on this machine.
@@ -60,7 +68,7 @@ def local_target(
         False where the run has to outlive this command.
     faults
         What the server that this command hosts rehearses; none is attached to.
-    is_brief
+    is_short_lived
         Whether this command only looks, so that others do better to wait for its end than to attach.
     limits_memory
         False where a server that this command hosts shall let functions use what they need.
@@ -80,7 +88,7 @@ def local_target(
             overlay=overlay,
             may_host=may_host,
             faults=faults,
-            is_brief=is_brief,
+            is_short_lived=is_short_lived,
             limits_memory=limits_memory,
         )
         yield target
@@ -96,8 +104,8 @@ def connect(
     variant: Variant = PIPELINE,
     overlay: Path | None = None,
     may_host: bool = True,
-    faults: Rehearsal | None = None,
-    is_brief: bool = False,
+    faults: FaultInjector | None = None,
+    is_short_lived: bool = False,
     limits_memory: bool = True,
 ) -> Target:
     """Attach to the server of a home, or host one until ``hosting`` is closed; arguments as of ``local_target``."""
@@ -116,7 +124,7 @@ def connect(
             wanted,
             environment=overlay_environment(overlay),
             faults=faults,
-            is_brief=is_brief,
+            is_short_lived=is_short_lived,
             limits_memory=limits_memory,
         )
         try:
@@ -132,7 +140,7 @@ def _attach(folder: Path) -> Connection | None:
     limit = time.monotonic() + LONGEST_LOOK_SECONDS
     while True:
         connection = attach(folder)
-        if connection is None or not connection.is_brief or time.monotonic() > limit:
+        if connection is None or not connection.is_short_lived or time.monotonic() > limit:
             return connection
         time.sleep(CONNECT_PAUSE_SECONDS)
 
@@ -146,7 +154,7 @@ def _host(hosting: ExitStack, folder: Path, assembly: Path, server: LocalServer)
         raise NotStartedError(f"--faults: {error}") from error
     except Exception as error:
         raise unservable(folder, assembly, error) from error
-    if connection.not_made and not connection.is_brief:
+    if connection.not_made and not connection.is_short_lived:
         say(f"not made here: {', '.join(connection.not_made)}")
     unfinished = folder / f"{LAST_ASSEMBLY}.tmp"  # there is one server of a folder
     try:
@@ -163,7 +171,7 @@ def unservable(folder: Path, assembly: Path, error: Exception) -> NotStartedErro
 
 
 @contextmanager
-def looking_target(home: Home, *, is_brief: bool = True) -> Iterator[Target]:
+def looking_target(home: Home, *, is_short_lived: bool = True) -> Iterator[Target]:
     """Serve what ran on this machine, or attach to the server that does, whatever it serves.
 
     Raises
@@ -181,7 +189,7 @@ def looking_target(home: Home, *, is_brief: bool = True) -> Iterator[Target]:
             yield target
         return
     # What was served last has the runs; the sources may have changed since, and a look needs no synthesis.
-    with local_target(home, last_assembly(home), is_brief=is_brief) as target:
+    with local_target(home, last_assembly(home), is_short_lived=is_short_lived) as target:
         yield target
 
 
@@ -203,7 +211,7 @@ def _copied_target(home: Home) -> Iterator[Target]:
             raise NotStartedError(
                 f"{home.folder} can't be written to, and can't be copied to be read: {error}"
             ) from error
-        server = LocalServer(folder, assembly, objects=home.folder / "s3", is_brief=True)
+        server = LocalServer(folder, assembly, objects=home.folder / "s3", is_short_lived=True)
         try:
             connection = hosting.enter_context(server)
         except Exception as error:
@@ -261,7 +269,7 @@ def _check_same(connection: Connection, wanted: Path, overlay: Path | None) -> N
         )
 
 
-def _check_faults(connection: Connection, faults: Rehearsal | None) -> None:
+def _check_faults(connection: Connection, faults: FaultInjector | None) -> None:
     """Refuse to share a server that rehearses faults: another's run must not suffer them unawares."""
     wait = "wait for its runs to end or stop it, or use another HPC_HOME"
     if connection.faults is not None:

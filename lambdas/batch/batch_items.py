@@ -15,7 +15,7 @@ from lambdas.run_files.runs import Batch, add_line
 WINDOW_BYTES = 4 * 1024 * 1024
 
 
-class ReadTo(NamedTuple):
+class ReadPosition(NamedTuple):
     """A place between two items of a batch in its file, and the checksum of the batch's items before it."""
 
     offset: int
@@ -33,7 +33,7 @@ class BatchItems:
         Whether the lines of the file have indexes.
     """
 
-    def __init__(self, bucket: str, batch: Batch, first: int, begin: ReadTo, *, is_indexed: bool = False) -> None:
+    def __init__(self, bucket: str, batch: Batch, first: int, begin: ReadPosition, *, is_indexed: bool = False) -> None:
         self._bucket = bucket
         self._batch = batch
         self._first = first
@@ -79,9 +79,9 @@ class BatchItems:
         """Return the index of an item that ``slice`` returned."""
         return self._indexes[position - self._first] if self._is_indexed else position
 
-    def read_to(self, position: int) -> ReadTo:
+    def read_to(self, position: int) -> ReadPosition:
         """Return where an item begins in the file."""
-        return self._read_to[position - self._first] if self._batch.key is not None else ReadTo(0, 0)
+        return self._read_to[position - self._first] if self._batch.key is not None else ReadPosition(0, 0)
 
     def _read_window(self, key: str) -> None:
         begin, checksum = self._read_to[-1]
@@ -99,10 +99,10 @@ class BatchItems:
             with self._named_errors(key, begin):
                 self._indexes = [indexed_items.read_line(line).index for line in lines]
             self._neighbour_ends = neighbour_ends(self._indexes)
-        self._read_to = [ReadTo(begin, checksum)]
+        self._read_to = [ReadPosition(begin, checksum)]
         for position, line in enumerate(lines, self._first):
             begin, checksum = begin + len(line) + 1, add_line(checksum, position, line + b"\n")
-            self._read_to.append(ReadTo(begin, checksum))
+            self._read_to.append(ReadPosition(begin, checksum))
         if self._first + len(lines) == self._batch.end and checksum != self._batch.checksum:
             raise ResultFileError(
                 f"s3://{self._bucket}/{key} has changed: the checksum of the items at byte {self._batch.offset} is "

@@ -17,8 +17,7 @@ from typing import Any
 
 from lambdas.contract.keys import run_key
 from lambdas.contract.limits import MAX_OUTPUT_BYTES
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import json_text, storage
+from lambdas.run_files import checksums, json_text, storage
 from lambdas.run_files.errors import WorkloadError
 from lambdas.run_files.failures import Failure
 from lambdas.values import typed_json
@@ -32,7 +31,7 @@ MAX_RESULT_BYTES = 16 * 1024 * 1024
 
 def pointer(key: str, body: bytes) -> dict[str, Any]:
     """Return what stands for an object where it is spoken of."""
-    return {"key": key, "bytes": len(body), "sha256": seals.digest(body)}
+    return {"key": key, "bytes": len(body), "sha256": checksums.sha256(body)}
 
 
 def _short(text: str) -> str:

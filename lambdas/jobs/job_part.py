@@ -120,4 +120,4 @@ def all_failed(bucket: str, settings: RunSettings, batch: Batch, failure: Failur
     parts = PartWriter(bucket=bucket, run=settings.name, batch=batch.number, first=batch.first, combine=None, parts=[])
     for _ in range(batch.count):
         parts.fail(failure)
-    return compute.sealed_output(settings.name, batch, parts.parts())
+    return compute.checked_output(settings.name, batch, parts.parts())

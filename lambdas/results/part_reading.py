@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import json_text, storage
+from lambdas.run_files import checksums, json_text, storage
 from lambdas.run_files.errors import ResultFileError
 from lambdas.run_files.failures import Failure
 from lambdas.run_files.json_text import shown
@@ -46,7 +45,7 @@ class Listed(NamedTuple):
 
 def check_digest(bucket: str, key: str, data: bytes, sha256: Any) -> None:
     """Refuse an object that is not the one that was written."""
-    found = seals.digest(data)
+    found = checksums.sha256(data)
     if found != sha256:
         raise ResultFileError(
             f"s3://{bucket}/{key} has changed: its sha256 is {found}, its record says {shown(sha256)}"

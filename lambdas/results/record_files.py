@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 from lambdas.contract.keys import run_key
 from lambdas.results import job_results, result_files
 from lambdas.results.result_files import ResultFile
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import json_text, storage
+from lambdas.run_files import checksums, json_text, storage
 from lambdas.run_files.errors import InvalidEventError, InvalidInputError, ResultFileError, StorageAccessError
 from lambdas.run_files.runs import RunSettings
 
@@ -40,7 +39,7 @@ def find_files(bucket: str, settings: RunSettings, event: dict[str, Any]) -> lis
 def keep(bucket: str, run: str, event: dict[str, Any]) -> None:
     """Write down what Sum was given."""
     kept = {key: event[key] for key in KEPT_KEYS if key in event}
-    storage.put_json(bucket, run_key(run, FILE_NAME), seals.sealed(kept))
+    storage.put_json(bucket, run_key(run, FILE_NAME), checksums.with_checksum(kept))
 
 
 def find_earlier(bucket: str, settings: RunSettings, later: RunSettings) -> Records:
@@ -63,7 +62,7 @@ def find_kept(bucket: str, settings: RunSettings) -> Records:
     if not isinstance(kept, dict):
         raise ResultFileError(f"s3://{bucket}/{key} is broken: expected an object, got {json_text.shown(kept)}")
     try:
-        return Records(find_files(bucket, settings, seals.unsealed(kept)))
+        return Records(find_files(bucket, settings, checksums.without_checksum(kept)))
     except (ValueError, InvalidEventError) as error:
         raise ResultFileError(f"s3://{bucket}/{key} is broken: {error}") from error
 

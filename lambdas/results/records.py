@@ -6,8 +6,7 @@ from typing import Any
 
 from lambdas.contract.limits import MAX_ERROR_MESSAGE_CHARACTERS, MAX_ERROR_TYPE_CHARACTERS
 from lambdas.results.part_reading import check_content
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import json_text
+from lambdas.run_files import checksums, json_text
 from lambdas.run_files.errors import InvalidEventError, ResultFileError
 from lambdas.run_files.failures import Failure
 from lambdas.run_files.json_text import shown
@@ -72,7 +71,7 @@ def _succeeded(output: Any, run: str) -> Record:
         raise ResultFileError(f"batch {shown(payload['batch'])} ended before it was done")
     batch = Batch(payload["batch"], payload["first"], payload["count"])
     check_parts(batch, payload["parts"])
-    seals.unsealed(payload)
+    checksums.without_checksum(payload)
     return Record(batch.first, batch.count, payload["parts"])
 
 

@@ -20,8 +20,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from lambdas.contract.keys import run_key
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import json_text, storage
+from lambdas.run_files import checksums, json_text, storage
 from lambdas.run_files.errors import InvalidEventError, InvalidInputError, ResultFileError, StorageAccessError
 from lambdas.run_files.json_text import shown
 
@@ -77,7 +76,7 @@ class RunSettings:
         return self.workload_sha256 if self.is_uploaded else None
 
     def write(self, bucket: str) -> None:
-        storage.put_json(bucket, run_key(self.name, "run.json"), seals.sealed(asdict(self)))
+        storage.put_json(bucket, run_key(self.name, "run.json"), checksums.with_checksum(asdict(self)))
 
 
 def refuse_kept(bucket: str, run: str, started: str) -> str | None:
@@ -141,7 +140,7 @@ def settings_now(bucket: str, run: str) -> RunSettings:
     """
     value = storage.get_json(bucket, run_key(run, "run.json"))
     try:
-        settings = RunSettings(**seals.unsealed(value))
+        settings = RunSettings(**checksums.without_checksum(value))
     except (AttributeError, TypeError) as error:
         raise ResultFileError(f"run.json of run {run} does not have the fields of a run: {error}") from error
     except ValueError as error:

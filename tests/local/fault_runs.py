@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from job_commands import assembly
 from sfn_local.clock import Clock
-from sfn_local.server import Connection, FaultSpec, LocalServer, Rehearsal
+from sfn_local.server import Connection, FaultInjector, FaultSpec, LocalServer
 from states_endpoint import ended
 
 from hpc.targets.client import local_config, local_session
@@ -24,7 +24,7 @@ RUN_SECONDS = 120
 class Runs:
     """One server's MapReduce."""
 
-    def __init__(self, connection: Connection, rehearsal: Rehearsal | None) -> None:
+    def __init__(self, connection: Connection, rehearsal: FaultInjector | None) -> None:
         self.rehearsal = rehearsal
         self.connection = connection
         self._machine = connection.outputs["StateMachineArn"]
@@ -72,7 +72,7 @@ class Runs:
 @contextmanager
 def served(home: Path, spec: str | None, *, speed: float = SPEED) -> Iterator[Runs]:
     """Serve the pipeline with its jobs; without a spec nothing goes wrong."""
-    rehearsal = Rehearsal(FaultSpec.parse(spec)) if spec is not None else None
+    rehearsal = FaultInjector(FaultSpec.parse(spec)) if spec is not None else None
     with LocalServer(home, assembly(), faults=rehearsal, clock=Clock(speed)) as connection:
         yield Runs(connection, rehearsal)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fault_runs import SIZE, TOTAL
 from hpc_commands import assembly, call, call_with, command, environment, hpc, result_of
-from sfn_local.server import FaultSpec, LocalServer, Rehearsal
+from sfn_local.server import FaultInjector, FaultSpec, LocalServer
 
 RUN = ("run", "--size", str(SIZE), "--workload", "squares", "--batch-size", "8")
 
@@ -119,7 +119,7 @@ def test_server_of_another_command_is_not_made_to_fail(capsys: pytest.CaptureFix
 def test_server_that_rehearses_faults_takes_no_run_of_another_command(
     capsys: pytest.CaptureFixture[str], home: Path, detach: tuple[str, ...]
 ) -> None:
-    with LocalServer(home, assembly(), faults=Rehearsal(FaultSpec.parse("crash Sum"))):
+    with LocalServer(home, assembly(), faults=FaultInjector(FaultSpec.parse("crash Sum"))):
         done = call(capsys, *RUN, *detach)
         seen = call_with(capsys, "runs")
     assert done.returncode == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fault_runs import check_exact, served
 from job_commands import arguments
-from sfn_local.server import FaultSpec, FaultSpecError, LocalServer, Rehearsal
+from sfn_local.server import FaultInjector, FaultSpec, FaultSpecError, LocalServer
 from states_endpoint import States, chain
 
 from hpc.cli.main import main
@@ -140,7 +140,7 @@ def test_job_with_a_token_fails_by_name_and_is_redriven(tmp_path: Path) -> None:
 
 def test_task_that_begins_too_late_is_out_of_time(tmp_path: Path) -> None:
     late = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:listBuckets", "TimeoutSeconds": 1}
-    rehearsal = Rehearsal(FaultSpec.parse("slow Late seconds=30"))
+    rehearsal = FaultInjector(FaultSpec.parse("slow Late seconds=30"))
     with LocalServer(tmp_path, None, faults=rehearsal) as connection:
         states = States(connection)
         described = states.run(states.create("machine", chain(Late=late)))

@@ -209,7 +209,7 @@ def test_command_waits_for_the_end_of_one_that_only_looks(tmp_path: Path, here: 
     first = here("run", "--size", "3", "--workload", "squares")
     assert first.returncode == 0, first.stderr
     following = ("runs",) if looking else ("run", "--size", "2", "--workload", str(tmp_path / "own.py"))
-    with LocalServer(tmp_path, assembly(), is_brief=True):
+    with LocalServer(tmp_path, assembly(), is_short_lived=True):
         process = subprocess.Popen(
             command(*following), env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -221,12 +221,12 @@ def test_command_waits_for_the_end_of_one_that_only_looks(tmp_path: Path, here: 
     assert ("SUCCEEDED" if looking else "2 computed") in out
 
 
-@pytest.mark.parametrize("is_brief", [False, True])
+@pytest.mark.parametrize("is_short_lived", [False, True])
 def test_only_a_server_that_is_to_compute_starts_the_process_that_workers_come_from(
-    tmp_path: Path, is_brief: bool
+    tmp_path: Path, is_short_lived: bool
 ) -> None:
-    with LocalServer(tmp_path, assembly(), is_brief=is_brief):
-        assert (tmp_path / "logs/workers.log").exists() is not is_brief
+    with LocalServer(tmp_path, assembly(), is_short_lived=is_short_lived):
+        assert (tmp_path / "logs/workers.log").exists() is not is_short_lived
 
 
 def test_detach_is_refused_when_no_server_would_outlive_the_command(here: Call) -> None:

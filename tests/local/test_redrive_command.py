@@ -171,17 +171,17 @@ def test_server_that_only_looks_for_the_run_is_one_whose_end_others_wait_for(
     run.mended.touch()
     seen = []
 
-    def is_brief() -> bool:
+    def is_short_lived() -> bool:
         connection = attach(run.home)
         assert connection is not None
-        return connection.is_brief
+        return connection.is_short_lived
 
     def find(target: Target, named: str | None) -> str:
-        seen.append(is_brief())
+        seen.append(is_short_lived())
         return find_run(target, named)
 
     def go_on(described: dict[str, Any]) -> bool:
-        seen.append(is_brief())
+        seen.append(is_short_lived())
         return needs_new_run(described)
 
     monkeypatch.setattr(redrive, "find_run", find)

@@ -14,8 +14,7 @@ from moto import mock_aws
 
 from lambdas import compute, start, workloads
 from lambdas import sum as sum_
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import runs, storage
+from lambdas.run_files import checksums, runs, storage
 
 # How long an example takes depends on what else the machine does; it says nothing about the code.
 settings.register_profile("unit", deadline=None)
@@ -148,7 +147,7 @@ class Pipeline:
         """Write what ResultWriter would write about the children."""
         for child in self.children:
             if not child.error and child.output is not None:
-                # Tests change outputs: the seal is that of what they write.
+                # Tests change outputs: the checksum covers the changed output.
                 child.output = resealed(child.output)
         succeeded = [child for child in self.children if not child.error]
         failed = [child for child in self.children if child.error]
@@ -187,7 +186,7 @@ class Pipeline:
 
 def resealed(output: dict[str, Any]) -> dict[str, Any]:
     """Return what Compute would return if it had computed this."""
-    return seals.sealed({name: value for name, value in output.items() if name != seals.SEAL})
+    return checksums.with_checksum({name: value for name, value in output.items() if name != checksums.FIELD})
 
 
 def through_json(value: Any) -> Any:

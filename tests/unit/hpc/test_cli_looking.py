@@ -18,7 +18,7 @@ from hpc.cli.main import build_parser
 from hpc.commands import redrive
 from hpc.commands.runs import runs
 from hpc.errors import LostRunError, NotStartedError, UnansweredError
-from hpc.runs.run import looks_twice, open_run
+from hpc.runs.run import open_run, retry_if_server_gone
 from hpc.targets import local
 from hpc.targets.client import Target, explained
 from hpc.targets.home import STORE, Home
@@ -46,7 +46,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list
         left = list(servers)
 
         @contextmanager
-        def served(_home: Home, *, is_brief: bool) -> Iterator[Target]:
+        def served(_home: Home, *, is_short_lived: bool) -> Iterator[Target]:
             target = replace(deployed_stack(MACHINE), is_local=True)
             with Stubber(target.stepfunctions) as stub:
                 for answer in left.pop(0):
@@ -100,7 +100,7 @@ def test_second_look_is_at_the_same_run_though_another_has_become_the_latest(ser
     serve([answers(EXECUTION), described(EXECUTION)], [described(EXECUTION), answers(later)])
     seen = []
 
-    @looks_twice
+    @retry_if_server_gone
     def look(args: argparse.Namespace) -> int:
         with open_run(args) as run, explained(LostRunError):
             seen.append(run.name)
@@ -115,7 +115,7 @@ def test_second_look_is_at_the_same_run_though_another_has_become_the_latest(ser
 def test_look_at_aws_is_not_repeated() -> None:
     count = 0
 
-    @looks_twice
+    @retry_if_server_gone
     def look(_args: argparse.Namespace) -> int:
         nonlocal count
         count += 1
@@ -148,8 +148,8 @@ def test_look_where_the_last_assembly_is_not_known_is_one_with_that_of_the_sourc
     served: list[Path | None] = []
 
     @contextmanager
-    def serve(_home: Home, assembly: Path | None, *, is_brief: bool) -> Iterator[Target]:
-        assert is_brief
+    def serve(_home: Home, assembly: Path | None, *, is_short_lived: bool) -> Iterator[Target]:
+        assert is_short_lived
         served.append(assembly)
         yield deployed_stack(MACHINE)
 

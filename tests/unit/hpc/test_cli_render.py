@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hpc.commands.progress import Meter, PlainView
 from hpc.commands.render import LONG_NUMBER_DIGITS, render_failure, render_json, render_text, shorten_number
-from hpc.runs.failures import describe_error, name_batch
+from hpc.runs.failures import error_line, name_batch
 from hpc.runs.history import error_text
 from hpc.runs.watch import Counts, Ended
 from hpc.targets.client import AWS_PACE, LOCAL_PACE, Pace
@@ -188,7 +188,7 @@ def test_render_text_shows_the_output_of_another_machine() -> None:
     ],
 )
 def test_describe_error_reads_what_lambda_reports(error: str | None, cause: str | None, shown: str) -> None:
-    assert describe_error(error, cause) == shown
+    assert error_line(error, cause) == shown
 
 
 def started_execution(**fields: Any) -> str:
@@ -221,14 +221,14 @@ def test_describe_error_follows_the_executions_that_were_waited_for(
     cause = started_execution(**fields)
     for _ in range(depth - 1):
         cause = started_execution(Status="FAILED", Error="States.TaskFailed", Cause=cause)
-    assert describe_error("States.TaskFailed", cause) == shown
+    assert error_line("States.TaskFailed", cause) == shown
 
 
 def test_describe_error_follows_no_more_executions_than_a_person_would() -> None:
     cause = "why"
     for _ in range(12):
         cause = started_execution(Status="FAILED", Error="E", Cause=cause)
-    assert describe_error("States.TaskFailed", cause) == "E: execution inner FAILED"
+    assert error_line("States.TaskFailed", cause) == "E: execution inner FAILED"
 
 
 def test_error_text_has_the_trace_of_the_execution_that_was_waited_for() -> None:
@@ -243,7 +243,7 @@ def test_render_failure_is_one_line() -> None:
 
 def test_cause_that_is_nested_too_deeply_to_be_read_is_shown_as_it_is() -> None:
     cause = "[" * 20_000
-    assert describe_error("Error", cause) == f"Error: {cause}"
+    assert error_line("Error", cause) == f"Error: {cause}"
     assert error_text("Error", cause).startswith("Error: [[[")
 
 
@@ -262,14 +262,14 @@ def test_name_batch_names_its_items(batch: dict[str, Any] | None, shown: str) ->
 
 def test_meter_measures_the_rate_from_the_first_counts() -> None:
     meter = Meter()
-    assert meter.describe(Counts(100, 20, 0, 5), 10) == "20/100 batches done, 0 failed"
-    assert meter.describe(Counts(100, 58, 2, 5), 12) == "60/100 batches done, 2 failed, 20/s, 2.0 s left"
+    assert meter.line(Counts(100, 20, 0, 5), 10) == "20/100 batches done, 0 failed"
+    assert meter.line(Counts(100, 58, 2, 5), 12) == "60/100 batches done, 2 failed, 20/s, 2.0 s left"
 
 
 def test_meter_shows_slow_rates_with_two_digits() -> None:
     meter = Meter()
-    meter.describe(Counts(10, 0, 0, 1), 0)
-    assert meter.describe(Counts(10, 1, 0, 1), 80) == "1/10 batches done, 0 failed, 0.013/s, 12 min 0 s left"
+    meter.line(Counts(10, 0, 0, 1), 0)
+    assert meter.line(Counts(10, 1, 0, 1), 80) == "1/10 batches done, 0 failed, 0.013/s, 12 min 0 s left"
 
 
 def test_plain_view_writes_a_line_only_every_few_seconds_and_after_a_change(capsys: pytest.CaptureFixture[str]) -> None:

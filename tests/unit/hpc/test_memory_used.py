@@ -6,7 +6,7 @@ import pytest
 from sfn_local.lambda_runtime.invocation_log import out_of_memory_report
 
 from hpc.commands.plan import measured_memory
-from hpc.runs.memory_used import Used, advised_mib, described, log_sizes, peak_of_run, peaks_since, warnings
+from hpc.runs.memory_used import Used, advised_mib, log_sizes, memory_line, peak_of_run, peaks_since, warnings
 
 COMPUTE, SUM = "HpcStack-FunctionsCompute1DA2736E", "HpcStack-FunctionsSumC5BD6F7F"
 
@@ -89,7 +89,7 @@ def test_function_that_was_ended_is_known_and_its_peak_is_no_advice(logs: Path) 
     append(logs / f"{COMPUTE}.log", invocation(50, "run-1") + announced + out_of_memory_report("id", 1_806, 1_769))
     peak = peak_of_run(logs, "run-1")
     assert peak == Used(COMPUTE, 1_806, 1_769, was_ended=True)
-    assert described(peak) == (
+    assert memory_line(peak) == (
         "peak 1,806 of 1,769 MiB, ended for it; set hpc:compute_memory_mib to more, `hpc plan --sample 4` measures how "
         "much, or let an item need less"
     )
@@ -105,4 +105,4 @@ def test_function_that_was_ended_is_known_and_its_peak_is_no_advice(logs: Path) 
     ],
 )
 def test_peak_comes_with_advice_where_it_is_nearly_all(used: int, expected: str) -> None:
-    assert described(Used(COMPUTE, used, 1_769)) == expected
+    assert memory_line(Used(COMPUTE, used, 1_769)) == expected

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hpc.cli.main import main
 from hpc.contract.limits import MAX_BATCH_COUNT
 from hpc.errors import NotStartedError
-from hpc.planning.advice import Wishes, candidates, default_batch_size, make_plan
+from hpc.planning.advice import PlanOptions, candidates, default_batch_size, make_plan
 from hpc.planning.designs import ASSUMPTIONS, Computation, Quotas
 from hpc.planning.prices import PRICES_FILE, read_prices
 from hpc.planning.ranges import Range
@@ -67,7 +67,7 @@ def test_plan_on_a_terminal_has_the_same_figures(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "150")
     wanted, prices = computation(5_000, 2), read_prices("us-east-1")
-    plan = make_plan(wanted, Wishes(), Quotas(), ASSUMPTIONS, prices)
+    plan = make_plan(wanted, PlanOptions(), Quotas(), ASSUMPTIONS, prices)
     show_table(plan, wanted, prices, ["a note"])
     shown = capsys.readouterr().out
     table = [line.split() for line in shown.splitlines()]
@@ -145,9 +145,9 @@ def test_every_estimate_rises_from_low_to_high_and_covers_the_work(
     count: int, seconds: float, memory: int, concurrency: int
 ) -> None:
     wanted = computation(count, seconds, memory_mib=memory)
-    wishes = Wishes(max_concurrency=concurrency)
-    plan = make_plan(wanted, wishes, Quotas(), ASSUMPTIONS, read_prices("us-east-1"))
-    assert len(plan.estimates) + len(plan.refused) == len(candidates(wanted, wishes))
+    options = PlanOptions(max_concurrency=concurrency)
+    plan = make_plan(wanted, options, Quotas(), ASSUMPTIONS, read_prices("us-east-1"))
+    assert len(plan.estimates) + len(plan.refused) == len(candidates(wanted, options))
     for each in plan.estimates:
         assert 0 < each.usd.low <= each.usd.expected <= each.usd.high
         assert 0 < each.seconds.low <= each.seconds.expected <= each.seconds.high
@@ -160,7 +160,7 @@ def test_every_estimate_rises_from_low_to_high_and_covers_the_work(
 def test_an_estimate_rises_with_the_number_of_items() -> None:
     counts = (10, 1_000, 100_000, 10_000_000)
     prices = read_prices("us-east-1")
-    plans = [make_plan(computation(count, 0.5), Wishes(), Quotas(), ASSUMPTIONS, prices) for count in counts]
+    plans = [make_plan(computation(count, 0.5), PlanOptions(), Quotas(), ASSUMPTIONS, prices) for count in counts]
     cheapest = [plan.estimates[0].usd.expected for plan in plans]
     assert cheapest == sorted(cheapest)
 
@@ -170,7 +170,7 @@ def test_more_fargate_vcpus_take_less_time_for_about_the_same_price() -> None:
     few, many = (
         next(
             each
-            for each in make_plan(wanted, Wishes(), quotas, ASSUMPTIONS, prices).estimates
+            for each in make_plan(wanted, PlanOptions(), quotas, ASSUMPTIONS, prices).estimates
             if each.design.back_end == "fargate"
         )
         for quotas in (Quotas(), replace(Quotas(), fargate_vcpus=60))

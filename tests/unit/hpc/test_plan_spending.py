@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hpc.commands.sample import ranges, spread
 from hpc.errors import NotStartedError
-from hpc.planning.advice import Wishes, make_plan
+from hpc.planning.advice import PlanOptions, make_plan
 from hpc.planning.designs import ASSUMPTIONS, Computation, Design, Quotas
 from hpc.planning.estimate import estimate
 from hpc.planning.prices import read_prices
@@ -97,7 +97,7 @@ def test_docs_show_the_published_run_as_it_is_estimated() -> None:
         item_count=1_024, seconds_per_item=Range.exactly(113.4), longest_seconds=Range.exactly(600)
     )
     prices = read_prices("us-east-1")
-    plan = make_plan(computation, Wishes(max_concurrency=1_000), Quotas(), ASSUMPTIONS, prices)
+    plan = make_plan(computation, PlanOptions(max_concurrency=1_000), Quotas(), ASSUMPTIONS, prices)
     table = rows(plan)
     shown = (PROJECT / "docs/explanation/cost.md").read_text(encoding="utf-8")
     for row in (next(row for row in table if row[0].startswith("*")), table[-1]):

@@ -23,7 +23,7 @@ from hpc.planning.prices import read_prices
 from hpc.report.charts import concurrency_chart, histogram_chart, lanes_of, percentile, timeline_chart
 from hpc.report.facts import Facts, Failures
 from hpc.report.graph import Node, draw_graph, states
-from hpc.report.machines import indented
+from hpc.report.machine_sections import indented
 from hpc.report.outcomes import nodes
 from hpc.report.page import own_line, render
 from hpc.report.phases import IDLE, Axis, Phase, by_name, phases_of

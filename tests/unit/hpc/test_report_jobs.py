@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 from stubs import answering, deployed_stack
 
 from hpc.runs.child_times import job_share, read_jobs
-from hpc.runs.jobs import STARTED, JobSize, count_leaves, describe_jobs, size_of
+from hpc.runs.jobs import STARTED, JobSize, count_leaves, jobs_by_id, size_of
 from hpc.runs.run_design import job_design
 from hpc.targets.client import Target
 from hpc.targets.deployed import FunctionSize, OnAws
@@ -93,7 +93,7 @@ def test_jobs_are_described_by_hundreds_and_those_that_were_forgotten_left_out(t
     ids = [f"job-{number}" for number in range(130)]
     batch.add_response("describe_jobs", {"jobs": [job(each) for each in ids[:100]]}, {"jobs": ids[:100]})
     batch.add_response("describe_jobs", {"jobs": [job("job-129")]}, {"jobs": ids[100:]})
-    assert len(describe_jobs(target, ids)) == 101
+    assert len(jobs_by_id(target, ids)) == 101
 
 
 @pytest.mark.parametrize(("kind", "back_end"), [("FARGATE", "fargate"), ("FARGATE_SPOT", "fargate_spot")])

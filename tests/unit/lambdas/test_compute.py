@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from lambdas import compute
 from lambdas.batch import parts
-from lambdas.batch.batch_items import BatchItems, ReadTo, neighbour_ends
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import errors, storage
+from lambdas.batch.batch_items import BatchItems, ReadPosition, neighbour_ends
+from lambdas.run_files import checksums, errors, storage
 from lambdas.run_files.runs import Batch, add_line
 
 LONG_TEXT = "def compute(item): return 'x' * item\n"
@@ -34,7 +33,7 @@ def test_compute_returns_the_combined_result_as_text(pipeline: Any) -> None:
         "count": 4,
         "parts": [{"first": 0, "count": 4, "result": "14"}],
     }
-    assert run.first_output() == seals.sealed(output)
+    assert run.first_output() == checksums.with_checksum(output)
 
 
 def test_compute_returns_results_in_item_order_where_nothing_combines(pipeline: Any, make_workload: Any) -> None:
@@ -78,7 +77,7 @@ def test_compute_spills_long_results(s3: Any, pipeline: Any, make_workload: Any,
         "sha256": "",
     }
     body = s3.get_object(Bucket=run.BUCKET, Key=key)["Body"].read()
-    assert (len(body), seals.digest(body)) == (part["bytes"], part["sha256"])
+    assert (len(body), checksums.sha256(body)) == (part["bytes"], part["sha256"])
     assert len(json.loads(body)["result"]) >= 300_000 // count * count
 
 
@@ -313,7 +312,7 @@ def test_items_of_a_redrive_are_sliced_in_time_that_grows_with_their_number_only
     key, data = f"runs/sliced-{step}/items.jsonl", b"".join(lines)
     s3.put_object(Bucket="results-bucket", Key=key, Body=data)
     batch = Batch(0, 0, count, key, 0, len(data), checksum)
-    items = BatchItems("results-bucket", batch, 0, ReadTo(0, 0), is_indexed=True)
+    items = BatchItems("results-bucket", batch, 0, ReadPosition(0, 0), is_indexed=True)
     begin = time.process_time()
     for position in range(count):
         rest = items.slice(position, None)

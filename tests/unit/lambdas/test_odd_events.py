@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from lambdas import compare, compute, job_events, notify
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import runs, storage
+from lambdas.run_files import checksums, runs, storage
 from lambdas.run_files.errors import InvalidEventError, ResultFileError, StorageAccessError
 
 CONTEXT: Any = None
@@ -45,7 +44,7 @@ def test_compute_refuses_a_pause_that_it_never_made(
 def test_run_file_with_a_field_of_another_type_is_refused(pipeline: Callable[..., Any], field: str, value: Any) -> None:
     run = pipeline(size=2, workload="squares")
     run.start()
-    told = seals.sealed(seals.unsealed(json.loads(run.text("run.json"))) | {field: value})
+    told = checksums.with_checksum(checksums.without_checksum(json.loads(run.text("run.json"))) | {field: value})
     run.s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/run.json", Body=json.dumps(told).encode())
     runs.read_settings.cache_clear()
     with pytest.raises(ResultFileError, match=f"{field} in run.json of run {run.name} must be"):

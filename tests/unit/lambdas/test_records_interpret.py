@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ResponseSt
 
 from lambdas.results.records import interpret
 from lambdas.run_files import storage
-from lambdas.run_files.checksums import sealed
+from lambdas.run_files.checksums import with_checksum
 from lambdas.run_files.errors import ResultFileError, StorageAccessError, StorageUnavailableError
 
 
@@ -18,7 +18,7 @@ def none_record(output: Any, **changes: Any) -> dict[str, Any]:
 
 FAILED = {"index": 5, "error_type": "ValueError", "message": "bad", "traceback": ""}
 PARTS = [{"first": 4, "count": 2, "result": "9"}]
-OUTPUT = sealed({"done": True, "run": "a", "batch": 1, "first": 4, "count": 2, "parts": PARTS})
+OUTPUT = with_checksum({"done": True, "run": "a", "batch": 1, "first": 4, "count": 2, "parts": PARTS})
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import pytest
 from conftest import lambda_context
 
 from lambdas import start, workloads
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import errors
+from lambdas.run_files import checksums, errors
 
 CONTEXT: Any = lambda_context()
 
@@ -146,7 +145,7 @@ def test_start_writes_settings_for_the_other_handlers(pipeline: Any) -> None:
     run.start()
     settings = json.loads(run.text("run.json"))
     assert len(settings.pop("workload_sha256")) == 64
-    settings = seals.unsealed(settings | {"workload_sha256": workloads.load("squares").sha256})
+    settings = checksums.without_checksum(settings | {"workload_sha256": workloads.load("squares").sha256})
     del settings["workload_sha256"]
     assert settings == {
         "name": run.name,

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from lambdas import sum as sum_
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import errors, runs
+from lambdas.run_files import checksums, errors, runs
 
 PLAIN = "def compute(item): return item\n"
 ADDITION = "def combine(a, b): return a + b\n"
@@ -19,7 +18,7 @@ def object_keys(run: Any) -> set[str]:
 
 
 def resealed(output: dict[str, Any]) -> dict[str, Any]:
-    return seals.sealed({name: value for name, value in output.items() if name != seals.SEAL})
+    return checksums.with_checksum({name: value for name, value in output.items() if name != checksums.FIELD})
 
 
 def mapped(pipeline: Any, **execution_input: Any) -> Any:
@@ -136,7 +135,7 @@ def test_sum_names_a_part_that_is_not_the_one_of_its_record(
     run.s3.delete_object(Bucket=run.BUCKET, Key=key)
     if body is not None:
         run.s3.put_object(Bucket=run.BUCKET, Key=key, Body=body)
-        run.children[0].output["parts"][0]["sha256"] = seals.digest(body)
+        run.children[0].output["parts"][0]["sha256"] = checksums.sha256(body)
     run.write_results()
     with pytest.raises((errors.ResultFileError, errors.StorageAccessError), match=message):
         run.sum()
@@ -179,7 +178,7 @@ def test_sum_names_a_part_without_the_results_it_claims(
         ("run.json", b"{", "is not JSON"),
         ("run.json", b"[]", "does not have the fields of a run"),
         ("run.json", b'{"name":"a"}', r"run\.json is broken: it has changed: .*its own says None"),
-        ("run.json", json.dumps(seals.sealed({"name": "a"})).encode(), "does not have the fields of a run"),
+        ("run.json", json.dumps(checksums.with_checksum({"name": "a"})).encode(), "does not have the fields of a run"),
         ("batches.jsonl", b"", "is broken"),
         ("batches.jsonl", b"{}\n", "is broken: a batch is"),
         ("batches.jsonl", b'{"batch":0,"first":1,"count":1}\n', "batch 0 begins at item 1, expected 0"),

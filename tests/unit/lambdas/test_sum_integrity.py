@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambdas.batch import batch_items, parts
-from lambdas.run_files import checksums as seals
-from lambdas.run_files import errors, indexed_items, runs
+from lambdas.run_files import checksums, errors, indexed_items, runs
 
 COMPUTE = (
     FAILING
@@ -270,6 +269,6 @@ def test_checksum_of_a_batch_goes_from_window_to_window_and_from_invocation_to_i
 
 
 def test_seal_does_not_depend_on_the_order_of_keys() -> None:
-    value = seals.sealed({"a": 1, "b": {"c": [1.5, "ü"], "d": None}})
+    value = checksums.with_checksum({"a": 1, "b": {"c": [1.5, "ü"], "d": None}})
     turned = {"sha256": value["sha256"], "b": {"d": None, "c": [1.5, "ü"]}, "a": 1}
-    assert seals.unsealed(json.loads(json.dumps(turned, ensure_ascii=False))) == {"a": 1, "b": turned["b"]}
+    assert checksums.without_checksum(json.loads(json.dumps(turned, ensure_ascii=False))) == {"a": 1, "b": turned["b"]}

@@ -24,7 +24,7 @@ from sfn_local.endpoint.sigv4 import Credential
 from sfn_local.eventbridge.rules import EventBus
 from sfn_local.eventbridge.status_events import execution_events, job_events
 from sfn_local.execution.integrations import Integrations
-from sfn_local.faults.injector import Rehearsal, outside
+from sfn_local.faults.injector import FaultInjector, outside
 from sfn_local.faults.trials import ProcessKeys
 from sfn_local.iam.access import Access, OnDecision, Policies
 from sfn_local.iam.api_actions import S3_RIGHTS, batch_rights, states_rights
@@ -72,9 +72,9 @@ class Settings:
         By access key id: who may call the endpoint.
     environment : mapping
         Variables that every function and job has, beside those of the assembly.
-    faults : Rehearsal or None
+    faults : FaultInjector or None
         What goes wrong on purpose.
-    is_brief : bool
+    is_short_lived : bool
         Whether it will hardly be asked to compute: nothing is made ready for it.
     objects : Path or None
         Folder of the objects, where the home is a copy of what tells of them.
@@ -92,8 +92,8 @@ class Settings:
     clock: Clock | None = None
     port: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
-    faults: Rehearsal | None = None
-    is_brief: bool = False
+    faults: FaultInjector | None = None
+    is_short_lived: bool = False
     objects: Path | None = None
     on_decision: OnDecision | None = None
     limits_memory: bool = True
@@ -144,7 +144,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         if settings.faults is not None:
             stack.enter_context(settings.faults.logged(settings.home / "logs" / "faults.jsonl"))
         await runtime.start()
-        if not settings.is_brief:
+        if not settings.is_short_lived:
             runtime.warm_up()
         stack.push_async_callback(runtime.stop)
         objects = stack.enter_context(
@@ -242,7 +242,7 @@ def compose(
     objects: ObjectStore,
     store: Store,
     batch: BatchService | None = None,
-    faults: Rehearsal | None = None,
+    faults: FaultInjector | None = None,
     access: Access | None = None,
 ) -> tuple[Machines, dict[str, Service]]:
     """Put the state machines over a store, and the services that they and everybody else call."""

@@ -22,7 +22,7 @@ from typing import Any
 from sfn_local.clock import Clock
 from sfn_local.endpoint.sigv4 import Credential
 from sfn_local.engine import EXECUTIONS, Running, Settings, serve
-from sfn_local.faults.injector import Rehearsal
+from sfn_local.faults.injector import FaultInjector
 from sfn_local.faults.spec import FaultSpec, FaultSpecError
 from sfn_local.iam.access import OnDecision
 from sfn_local.iam.sessions import PERSON
@@ -34,10 +34,10 @@ from sfn_local.storage.journal import StorageError
 
 __all__ = [
     "Connection",
+    "FaultInjector",
     "FaultSpec",
     "FaultSpecError",
     "LocalServer",
-    "Rehearsal",
     "ServerInUseError",
     "attach",
     "copy_state",
@@ -68,7 +68,7 @@ class Connection:
     # The fault spec that the server rehearses, as JSON has it.
     faults: Mapping[str, Any] | None = None
     # Of a process that will not be long: others do better to wait for its end than to attach.
-    is_brief: bool = False
+    is_short_lived: bool = False
     # Resources of the assembly that are not made here, like "Alarm (AWS::CloudWatch::Alarm)".
     not_made: Sequence[str] = ()
 
@@ -92,11 +92,11 @@ class LocalServer:
         Most Lambda workers that compute at once; the number of processors by default.
     port : int
         Of the endpoint; 0 for any that is free.
-    faults : Rehearsal or None
+    faults : FaultInjector or None
         What goes wrong on purpose; the caller may look at its counts meanwhile.
     clock : Clock or None
         For state machines that are not to wait as long as they say.
-    is_brief : bool
+    is_short_lived : bool
         Whether the server will end in a moment; others are told.
     objects : Path or None
         Folder of the objects, where ``home`` is a copy made by `copy_state`.
@@ -127,9 +127,9 @@ class LocalServer:
         environment: Mapping[str, str] | None = None,
         worker_count: int | None = None,
         port: int = 0,
-        faults: Rehearsal | None = None,
+        faults: FaultInjector | None = None,
         clock: Clock | None = None,
-        is_brief: bool = False,
+        is_short_lived: bool = False,
         objects: Path | None = None,
         on_decision: OnDecision | None = None,
         limits_memory: bool = True,
@@ -145,7 +145,7 @@ class LocalServer:
             port=port,
             faults=faults,
             clock=clock,
-            is_brief=is_brief,
+            is_short_lived=is_short_lived,
             objects=objects,
             on_decision=on_decision,
             limits_memory=limits_memory,
@@ -281,7 +281,7 @@ def _hosted(settings: Settings, user: str) -> Iterator[Connection]:
             assembly=str(settings.assembly.resolve()) if settings.assembly else "",
             environment=settings.environment,
             faults=settings.faults.spec.to_json() if settings.faults else None,
-            is_brief=settings.is_brief,
+            is_short_lived=settings.is_short_lived,
             not_made=running.not_made,
         )
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def describe(attempt: str, path: Path, error: Exception) -> str:
+def sqlite_message(attempt: str, path: Path, error: Exception) -> str:
     """Return ``"cannot <attempt> <path>: <error>"``."""
     is_broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
     remedy = "; put the home of the server back from a copy, or use another one" if is_broken else ""

@@ -16,7 +16,7 @@ def job_arn(job: AnyJob, account: Account) -> str:
     return account.arn("batch", f"job/{job.id}")
 
 
-def describe(job: AnyJob, account: Account) -> dict[str, Any]:
+def job_detail(job: AnyJob, account: Account) -> dict[str, Any]:
     """Return a job as DescribeJobs does; ``startedAt`` is 0 before it has started."""
     request = job.request
     return {

@@ -9,7 +9,7 @@ from typing import Any
 
 from sfn_local.arns import Account
 from sfn_local.batch.archive import JobArchive
-from sfn_local.batch.details import describe, job_arn, summarize
+from sfn_local.batch.details import job_arn, job_detail, summarize
 from sfn_local.batch.jobs import AnyJob, ArrayJob, Job
 from sfn_local.batch.listing import list_jobs
 from sfn_local.batch.processes import JobProcesses
@@ -103,7 +103,7 @@ def _describe_jobs(service: BatchService, params: Params) -> Result:
     if len(params["jobs"]) > _MAX_DESCRIBED:
         raise client_error(f"DescribeJobs takes {_MAX_DESCRIBED} jobs at most, got {len(params['jobs'])}")
     found = (service.store.find(job_id) for job_id in params["jobs"])
-    return {"jobs": [describe(job, service.account) for job in found if job is not None]}
+    return {"jobs": [job_detail(job, service.account) for job in found if job is not None]}
 
 
 def _list_jobs(service: BatchService, params: Params) -> Result:

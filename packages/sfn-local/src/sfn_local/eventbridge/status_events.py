@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sfn_local.arns import Account
-from sfn_local.batch.details import describe, job_arn
+from sfn_local.batch.details import job_arn, job_detail
 from sfn_local.batch.jobs import AnyJob
 from sfn_local.eventbridge.rules import EventBus
 from sfn_local.storage.execution_store import ExecutionRow
@@ -26,7 +26,7 @@ def job_events(bus: EventBus, account: Account) -> Callable[[AnyJob], None]:
     def publish(job: AnyJob) -> None:
         if job.status != "SUBMITTED":
             arn = job_arn(job, account)
-            bus.publish("aws.batch", "Batch Job State Change", arn, job.status, lambda: describe(job, account))
+            bus.publish("aws.batch", "Batch Job State Change", arn, job.status, lambda: job_detail(job, account))
 
     return publish
 
@@ -38,12 +38,12 @@ def execution_events(
 
     def publish(row: ExecutionRow) -> None:
         kind = "Step Functions Execution Status Change"
-        bus.publish("aws.states", kind, row.arn, row.status, lambda: _describe(row, why_not_redrivable(row)))
+        bus.publish("aws.states", kind, row.arn, row.status, lambda: _execution_detail(row, why_not_redrivable(row)))
 
     return publish
 
 
-def _describe(row: ExecutionRow, not_redrivable: str | None) -> dict[str, Any]:
+def _execution_detail(row: ExecutionRow, not_redrivable: str | None) -> dict[str, Any]:
     texts = {"input": row.input, "output": row.output}
     is_included = sum(len((text or "").encode()) for text in texts.values()) <= MAX_TEXT_BYTES
     detail: dict[str, Any] = {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from sfn_local.execution.frames import Call
-from sfn_local.faults.injector import Rehearsal
+from sfn_local.faults.injector import FaultInjector
 from sfn_local.language import Json
 
 TOKEN_PATTERN = ".waitForTaskToken"  # noqa: S105 - the suffix of a resource
@@ -52,12 +52,12 @@ class Integrations:
 
     Attributes
     ----------
-    faults : Rehearsal or None
+    faults : FaultInjector or None
         What happens to attempts at tasks.
     """
 
     def __init__(
-        self, function: Integration, services: Mapping[str, Integration], faults: Rehearsal | None = None
+        self, function: Integration, services: Mapping[str, Integration], faults: FaultInjector | None = None
     ) -> None:
         self.faults = faults
         self._function = function

@@ -13,7 +13,7 @@ from sfn_local.execution.frames import Cursor, Frame, Step
 from sfn_local.execution.program import Program, State
 from sfn_local.execution.redrive_points import Interrupted
 from sfn_local.language import Json
-from sfn_local.language.data_flow import Left
+from sfn_local.language.data_flow import StateOutput
 from sfn_local.language.errors import (
     TOO_DEEP,
     AssignmentLimitError,
@@ -46,7 +46,7 @@ _REFUSED_TIME = re.compile(r"The (Timestamp) field cannot be parsed")
 
 
 class _Transition(NamedTuple):
-    left: Left
+    left: StateOutput
     next: str | None
     output_text: str
 
@@ -199,7 +199,7 @@ async def _attempt(
     return _transition(state, left, next_name)
 
 
-def _transition(state: State, left: Left, next_name: str | None) -> _Transition:
+def _transition(state: State, left: StateOutput, next_name: str | None) -> _Transition:
     text = compact(left.output)
     check_size(text, state.name)
     return _Transition(left, next_name, text)

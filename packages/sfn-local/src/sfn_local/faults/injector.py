@@ -64,7 +64,7 @@ class TaskAttempt:
     waits_for_token: bool
 
 
-class Rehearsal:
+class FaultInjector:
     """What a server rehearses.  Counts may be read from other threads.
 
     Parameters
@@ -187,11 +187,11 @@ class Rehearsal:
 class Attempt:
     """One attempt at a Task under a rehearsal; ``outer`` is the attempt whose task started this execution."""
 
-    def __init__(self, rehearsal: Rehearsal, task: TaskAttempt, outer: "Attempt | None", rules: list[Hit]) -> None:
+    def __init__(self, injector: FaultInjector, task: TaskAttempt, outer: "Attempt | None", rules: list[Hit]) -> None:
         self.task = task
         self.has_job = False
         self.invocation_count = 0
-        self.rehearsal = rehearsal
+        self.injector = injector
         self._rules = rules
         own = (task.state, *task.position)
         # Redrives are the outermost execution's: an inner one of a redriven task is new and has none.
@@ -207,16 +207,16 @@ class Attempt:
         item = self.task.item if item is None else item
         place = (self.root, *self.place)
         for hit in self._rules:
-            if hit[1].kind in kinds and self.rehearsal.applies(hit, (*self.path, *unit), place, item):
+            if hit[1].kind in kinds and self.injector.applies(hit, (*self.path, *unit), place, item):
                 return hit
         return None
 
     def note(self, hit: Hit, item: int | None = None) -> None:
-        self.rehearsal.note(hit, self, self.task.item if item is None else item)
+        self.injector.note(hit, self, self.task.item if item is None else item)
 
     def draw(self, hit: Hit, *unit: Any) -> float:
         """A number from 0 to 1 that belongs to this attempt, whether the rule applies or not."""
-        return draw(self.rehearsal.spec.seed, hit[0], "moment", *self.path, *unit)
+        return draw(self.injector.spec.seed, hit[0], "moment", *self.path, *unit)
 
     async def begin(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Be late, or fail as a service that does not take the call; raises :class:`StatesError`."""
@@ -236,7 +236,7 @@ class Attempt:
             doing = asyncio.ensure_future(call())
             await asyncio.wait([doing], timeout=self.draw(killed) * KILL_WITHIN_SECONDS)
             self.note(killed)
-            self.rehearsal.kill_runner()
+            self.injector.kill_runner()
             return await doing
         twice = self.hit_by("duplicate")
         if twice is not None:

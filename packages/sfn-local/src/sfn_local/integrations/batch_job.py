@@ -13,7 +13,7 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 
-from sfn_local.batch.details import describe, job_arn
+from sfn_local.batch.details import job_arn, job_detail
 from sfn_local.batch.jobs import AnyJob
 from sfn_local.batch.service import BatchService
 from sfn_local.execution.frames import Call
@@ -116,7 +116,7 @@ class RunJobTask:
             raise
         self._require(principal, "batch:DescribeJobs", "*")
         described: dict[str, Json] = to_state_names(
-            service_shape("batch", "JobDetail"), describe(job, self._batch.account)
+            service_shape("batch", "JobDetail"), job_detail(job, self._batch.account)
         )
         if job.status != "SUCCEEDED":
             raise TaskFailedError(compact(described))

@@ -97,7 +97,7 @@ class RunExecutionTask:
             starting.add_done_callback(lambda started: self._stop(started, cause, principal))
             raise
         self._require(principal, "states:DescribeExecution", row.arn)
-        described = _describe(row)
+        described = _execution_result(row)
         if row.status != "SUCCEEDED":
             raise TaskFailedError(compact(described))
         if self._is_json:
@@ -134,7 +134,7 @@ class RunExecutionTask:
         return row
 
 
-def _describe(row: ExecutionRow) -> dict[str, Json]:
+def _execution_result(row: ExecutionRow) -> dict[str, Json]:
     """Return an ended execution, fields in the recorded (alphabetical) order."""
     described: dict[str, Json] = {}
     if row.status != "SUCCEEDED":

@@ -27,7 +27,7 @@ from sfn_local.language.templates import compile_template
 WITH_RESULT = ("Task", "Parallel", "Map")
 
 
-class Left(NamedTuple):
+class StateOutput(NamedTuple):
     """A state that was left: its output, the scope of the next state, and the variables assigned on the way."""
 
     output: Json
@@ -44,13 +44,13 @@ class DataFlow(Protocol):
     def arguments(self, effective_input: Json, scope: Scope) -> Json:
         """What a task, or every branch, is given; the effective input if the state has no such field."""
 
-    def leave(self, state_input: Json, result: Json, scope: Scope) -> Left:
+    def leave(self, state_input: Json, result: Json, scope: Scope) -> StateOutput:
         """Output and variables after the state's work; Wait and Succeed pass the effective input as result."""
 
-    def leave_choice(self, state_input: Json, rule: int | None, scope: Scope) -> Left:
+    def leave_choice(self, state_input: Json, rule: int | None, scope: Scope) -> StateOutput:
         """Output and variables of a Choice state; `rule` is the position in Choices, None for Default."""
 
-    def leave_caught(self, state_input: Json, catcher: int, error: StatesError, scope: Scope) -> Left:
+    def leave_caught(self, state_input: Json, catcher: int, error: StatesError, scope: Scope) -> StateOutput:
         """Output and variables after an error; `catcher` is the position in Catch."""
 
 
@@ -105,18 +105,18 @@ class _JsonPathFlow:
     def arguments(self, effective_input: Json, scope: Scope) -> Json:
         return effective_input if self.parameters is None else self.parameters(effective_input, scope)
 
-    def leave(self, state_input: Json, result: Json, scope: Scope) -> Left:
+    def leave(self, state_input: Json, result: Json, scope: Scope) -> StateOutput:
         selected = result if self.result_selector is None else self.result_selector(result, scope)
         placed = state_input if self.result_path is None else place(self.result_path, state_input, selected)
         # Assign sees the result itself; assigned variables are seen from the next state on
         return _assigned(self.assign, result, _through(self.output_path, placed, scope), scope)
 
-    def leave_choice(self, state_input: Json, rule: int | None, scope: Scope) -> Left:
+    def leave_choice(self, state_input: Json, rule: int | None, scope: Scope) -> StateOutput:
         effective = self.effective_input(state_input, scope)
         assign = self.assign if rule is None else self.rule_assigns[rule]
         return _assigned(assign, effective, _through(self.output_path, effective, scope), scope)
 
-    def leave_caught(self, state_input: Json, catcher: int, error: StatesError, scope: Scope) -> Left:
+    def leave_caught(self, state_input: Json, catcher: int, error: StatesError, scope: Scope) -> StateOutput:
         chosen = self.catchers[catcher]
         output = state_input if chosen.result_path is None else place(chosen.result_path, state_input, error.output)
         return _assigned(chosen.assign, error.output, output, scope)
@@ -130,11 +130,11 @@ def _through(path: Path | None, value: Json, scope: Scope) -> Json:
     return {} if path is None else path.select(value, scope)
 
 
-def _assigned(assign: Finder | None, document: Json, output: Json, scope: Scope) -> Left:
+def _assigned(assign: Finder | None, document: Json, output: Json, scope: Scope) -> StateOutput:
     if assign is None:
-        return Left(output, scope, NOTHING)
+        return StateOutput(output, scope, NOTHING)
     values = assign(document, scope)
-    return Left(output, scope.assign(values), values)
+    return StateOutput(output, scope.assign(values), values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +142,12 @@ class _JsonataExit:
     output: Filler | None
     assign: Filler | None
 
-    def leave(self, states: States, default_output: Json, scope: Scope) -> Left:
+    def leave(self, states: States, default_output: Json, scope: Scope) -> StateOutput:
         output = default_output if self.output is None else self.output(states, scope)
         if self.assign is None:
-            return Left(output, scope, NOTHING)
+            return StateOutput(output, scope, NOTHING)
         values = self.assign(states, scope)
-        return Left(output, scope.assign(values), values)
+        return StateOutput(output, scope.assign(values), values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +177,15 @@ class _JsonataFlow:
             return effective_input
         return self.argument_template(states_of(effective_input, scope), scope)
 
-    def leave(self, state_input: Json, result: Json, scope: Scope) -> Left:
+    def leave(self, state_input: Json, result: Json, scope: Scope) -> StateOutput:
         more = {"result": result} if self.has_result else {}
         return self.exit.leave(states_of(state_input, scope, **more), result, scope)
 
-    def leave_choice(self, state_input: Json, rule: int | None, scope: Scope) -> Left:
+    def leave_choice(self, state_input: Json, rule: int | None, scope: Scope) -> StateOutput:
         chosen = self.exit if rule is None else self.rule_exits[rule]
         return chosen.leave(states_of(state_input, scope), state_input, scope)
 
-    def leave_caught(self, state_input: Json, catcher: int, error: StatesError, scope: Scope) -> Left:
+    def leave_caught(self, state_input: Json, catcher: int, error: StatesError, scope: Scope) -> StateOutput:
         states = states_of(state_input, scope, errorOutput=error.output)
         return self.catcher_exits[catcher].leave(states, error.output, scope)
 

@@ -29,7 +29,7 @@ from sfn_local.language.evaluation import (
 )
 from sfn_local.language.evaluators import Answer
 from sfn_local.language.json_text import bounded_json
-from sfn_local.language.jsonata_errors import describe, library_error, syntax_error
+from sfn_local.language.jsonata_errors import jsonata_message, library_error, syntax_error
 from sfn_local.language.jsonata_functions import functions
 from sfn_local.language.jsonata_quick import MAX_QUICK_CHARACTERS, is_quick
 from sfn_local.language.jsonata_values import (
@@ -152,12 +152,12 @@ def compile_text(text: str) -> Callable[[Mapping[str, Json]], Json]:
             named = {name: value for name, value in values.items() if f"${name}" in text}
             kind, answer = elsewhere("JSONata", text, named)
         except OutOfTimeError:
-            reason = describe(JException("D1012", -1, int(PROCESSOR_SECONDS * 1000)))
+            reason = jsonata_message(JException("D1012", -1, int(PROCESSOR_SECONDS * 1000)))
             raise QueryEvaluationError(f"threw an error during evaluation. {reason}") from None
         except OverLimitError as error:
             raise QueryEvaluationError(f"threw an error during evaluation. {error.cause}") from None
         except RecursionError as error:
-            raise QueryEvaluationError(f"threw an error during evaluation. {describe(error)}") from None
+            raise QueryEvaluationError(f"threw an error during evaluation. {jsonata_message(error)}") from None
         if kind == _FAILED:
             raise QueryEvaluationError(answer)
         return json.loads(answer)
@@ -208,7 +208,7 @@ def evaluate_text(text: str, values: Mapping[str, Json]) -> Answer:
     except QueryEvaluationError as error:
         return _FAILED, error.cause
     except RecursionError as error:
-        return _FAILED, f"threw an error during evaluation. {describe(error)}"
+        return _FAILED, f"threw an error during evaluation. {jsonata_message(error)}"
 
 
 def parse_text(text: str, _nothing: None) -> Answer:
@@ -255,4 +255,4 @@ def _run(compiled: Jsonata, values: Mapping[str, Json], bounds: _Depth) -> Json:
         raise
     # The library reports failures as its own exception or as whatever Python raised inside it.
     except Exception as error:
-        raise QueryEvaluationError(f"threw an error during evaluation. {describe(error)}") from error
+        raise QueryEvaluationError(f"threw an error during evaluation. {jsonata_message(error)}") from error

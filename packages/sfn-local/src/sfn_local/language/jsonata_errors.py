@@ -73,27 +73,27 @@ def syntax_error(error: Exception, text: str) -> str:
     if isinstance(error, JException | RecursionError):
         if isinstance(error, JException) and error.error == "S0301" and error.current is not None:
             error = JException("S0103", error.location, error.current)  # the library has the wrong code
-        return describe(error)
+        return jsonata_message(error)
     if isinstance(error, re.error):
         return "S0303: Invalid regular expression"
     if isinstance(error, KeyError) and error.args:  # a token that the library has no symbol for
-        return describe(JException("S0204", -1, error.args[0]))
+        return jsonata_message(JException("S0204", -1, error.args[0]))
     if isinstance(error, RuntimeError):  # of a signature
-        return describe(JException("S0402" if str(error).startswith("Choice") else "S0401", -1))
+        return jsonata_message(JException("S0402" if str(error).startswith("Choice") else "S0401", -1))
     is_comment = "*/" not in text.rpartition("/*")[2] and "/*" in text
-    return describe(JException("S0106" if is_comment else "S0207", -1))
+    return jsonata_message(JException("S0106" if is_comment else "S0207", -1))
 
 
-def describe(error: BaseException) -> str:
+def jsonata_message(error: BaseException) -> str:
     """An error as JSONata words it: ``T2002: The right side of the "+" operator must evaluate to a number``."""
     if isinstance(error, RecursionError):
-        return describe(JException("D1011", -1))
+        return jsonata_message(JException("D1011", -1))
     if not isinstance(error, JException):
         return f"{NO_CODE}: {_without_code(None)}"
     template = JException.error_codes.get(error.error)
     if template is None:  # the library gives some errors a sentence in place of a code
         code = _SENTENCES.get(str(error.error))
-        return describe(JException(code, -1)) if code else f"{NO_CODE}: {error.error}"
+        return jsonata_message(JException(code, -1)) if code else f"{NO_CODE}: {error.error}"
     # the library's texts say "Object" where JSONata's say "function", and quote nothing
     text = template.replace("Object", "function")
     values = [error.current, error.expected, _ELEMENT_TYPES.get(str(error.extra), error.extra)]

@@ -134,7 +134,7 @@ def _child_frame(waiting: Waiting, frame: Frame, map_run: MapRun, attempt: _Atte
     )
 
 
-def described(record: ChildRecord, row: MapRunRow) -> Result:
+def child_result(record: ChildRecord, row: MapRunRow) -> Result:
     """Return a child as result files describe it, fields in the recorded (alphabetical) order."""
     name = child_name(uuid.UUID(row.uuid), record.position)
     fields: dict[str, Json] = {}
@@ -162,7 +162,7 @@ def described(record: ChildRecord, row: MapRunRow) -> Result:
     return Result(record.status, fields, record.output)
 
 
-def described_pending(waiting: Waiting) -> Result:
+def pending_result(waiting: Waiting) -> Result:
     """Return a child that never started as result files describe it."""
     return Result(
         "PENDING", {"Input": waiting.child.text, "InputDetails": {"Included": True}, "Status": "PENDING"}, None

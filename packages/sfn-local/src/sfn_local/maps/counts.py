@@ -48,7 +48,7 @@ class Counts:
     def started(self) -> int:
         return self.running + self.recorded
 
-    def described(self, total: int, results_written: int) -> dict[str, int]:
+    def item_counts(self, total: int, results_written: int) -> dict[str, int]:
         """Return the counts as DescribeMapRun gives them."""
         return {
             "pending": total - self.started - self.pending_redrive,

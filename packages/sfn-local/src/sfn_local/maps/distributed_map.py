@@ -32,7 +32,7 @@ from sfn_local.language.errors import (
 )
 from sfn_local.language.json_text import MAX_PAYLOAD_BYTES, text_size_bytes
 from sfn_local.maps.batches import ChildInput
-from sfn_local.maps.child_executions import described, described_pending
+from sfn_local.maps.child_executions import child_result, pending_result
 from sfn_local.maps.dataset import Dataset
 from sfn_local.maps.dispatcher import Dispatcher, InputQueue
 from sfn_local.maps.map_run import MapRun, MapRuns, MapRunSettings
@@ -260,10 +260,10 @@ async def _write(
 
 def _results(map_run: MapRun, inputs: InputQueue, maps: MapServices) -> Iterator[Result]:
     for record in maps.map_runs.store.records(map_run.row.id, map_run.row.covered_segment):
-        yield described(record, map_run.row)
+        yield child_result(record, map_run.row)
     for waiting in inputs.rest():
         if waiting.record is None:
-            yield described_pending(waiting)
+            yield pending_result(waiting)
 
 
 def _collect(state: State, writer: WriterSettings, map_run: MapRun, maps: MapServices) -> Json:
@@ -271,7 +271,7 @@ def _collect(state: State, writer: WriterSettings, map_run: MapRun, maps: MapSer
     texts: list[tuple[int, list[str]]] = []
     size = 1
     for record in maps.map_runs.store.records(map_run.row.id):
-        own = list(formatted(described(record, map_run.row), writer.transformation))
+        own = list(formatted(child_result(record, map_run.row), writer.transformation))
         size += sum(text_size_bytes(text) + 1 for text in own)
         if size > MAX_PAYLOAD_BYTES:
             raise DataLimitExceededError(

@@ -235,8 +235,8 @@ class MapRuns:
         if live:
             return MapRunView(
                 live.row,
-                live.items.described(live.known_items, 0),
-                live.children.described(live.known_children, 0),
+                live.items.item_counts(live.known_items, 0),
+                live.children.item_counts(live.known_children, 0),
             )
         row = self.store.find(arn)
         if row is None:
@@ -246,8 +246,8 @@ class MapRuns:
         total_items = row.total_items if row.total_items is not None else items.started
         return MapRunView(
             row,
-            items.described(total_items, row.results_written),
-            children.described(total_children, row.results_written),
+            items.item_counts(total_items, row.results_written),
+            children.item_counts(total_children, row.results_written),
         )
 
     def children(self, row: MapRunRow, wanted: ChildFilter, limit: int) -> list[ChildRow]:

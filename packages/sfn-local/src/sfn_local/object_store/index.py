@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sfn_local.object_store.records import Attributes, BucketInfo, Checksum, ObjectInfo, Part, StoredObject, Upload
-from sfn_local.sqlite_errors import describe
+from sfn_local.sqlite_errors import sqlite_message
 
 _VERSION = 1
 
@@ -179,7 +179,7 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise OSError(describe("open", path, error)) from error
+        raise OSError(sqlite_message("open", path, error)) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

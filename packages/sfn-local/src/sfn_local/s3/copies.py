@@ -10,7 +10,7 @@ from sfn_local.protocol import ServiceError
 from sfn_local.s3.parameters import (
     Params,
     check_read_condition,
-    describe_checksum,
+    checksum_fields,
     moment,
     quote_etag,
     read_attributes,
@@ -39,7 +39,7 @@ def copy_object(site: Site, params: Params) -> dict[str, Any]:
             checksum_algorithm=_choose_algorithm(params, source),
         )
 
-    return {"CopyObjectResult": _describe(_copy(site, params, open_writer))}
+    return {"CopyObjectResult": _copy_result(_copy(site, params, open_writer))}
 
 
 def upload_part_copy(site: Site, params: Params) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def upload_part_copy(site: Site, params: Params) -> dict[str, Any]:
     def open_writer(_source: ObjectInfo) -> Writer[Part]:
         return site.store.uploads.open_part_writer(*place, params["PartNumber"], checksum_algorithm=algorithm)
 
-    return {"CopyPartResult": _describe(_copy(site, params, open_writer))}
+    return {"CopyPartResult": _copy_result(_copy(site, params, open_writer))}
 
 
 def _choose_algorithm(params: Params, source: ObjectInfo) -> str | None:
@@ -72,8 +72,8 @@ def _copy(site: Site, params: Params, open_writer: Callable[[ObjectInfo], Writer
         return writer.commit()
 
 
-def _describe(result: ObjectInfo | Part) -> dict[str, Any]:
-    checksum = describe_checksum(result.checksum)
+def _copy_result(result: ObjectInfo | Part) -> dict[str, Any]:
+    checksum = checksum_fields(result.checksum)
     if isinstance(result, Part):
         checksum.pop("ChecksumType", None)
     return {"ETag": quote_etag(result.etag), "LastModified": moment(result.modified_ns)} | checksum

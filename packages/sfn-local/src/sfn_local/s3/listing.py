@@ -16,7 +16,7 @@ from sfn_local.s3.reads import Site
 def list_objects_v2(site: Site, params: Params) -> dict[str, Any]:
     token = params.get("ContinuationToken")
     listing = _list(site, params, start_after=params.get("StartAfter", ""), token=token)
-    result = _describe(site, params, listing, has_owner=params.get("FetchOwner", False))
+    result = _listing_result(site, params, listing, has_owner=params.get("FetchOwner", False))
     result["KeyCount"] = len(listing.objects) + len(listing.common_prefixes)
     if token is not None:
         result["ContinuationToken"] = token
@@ -27,7 +27,7 @@ def list_objects_v2(site: Site, params: Params) -> dict[str, Any]:
 
 def list_objects(site: Site, params: Params) -> dict[str, Any]:
     listing = _list(site, params, start_after=params.get("Marker", ""), token=None)
-    result = _describe(site, params, listing, has_owner=True) | {"Marker": ""} | _encode_echoes(params, "Marker")
+    result = _listing_result(site, params, listing, has_owner=True) | {"Marker": ""} | _encode_echoes(params, "Marker")
     if listing.next_token is not None and params.get("Delimiter"):
         last = max([info.key for info in listing.objects[-1:]] + listing.common_prefixes[-1:], key=str.encode)
         result["NextMarker"] = _encoder(params)(last)
@@ -48,7 +48,7 @@ def _list(site: Site, params: Params, *, start_after: str, token: str | None) ->
     )
 
 
-def _describe(site: Site, params: Params, listing: Listing, *, has_owner: bool) -> dict[str, Any]:
+def _listing_result(site: Site, params: Params, listing: Listing, *, has_owner: bool) -> dict[str, Any]:
     encode = _encoder(params)
     owner = {"Owner": {"ID": site.account}} if has_owner else {}
     contents = [

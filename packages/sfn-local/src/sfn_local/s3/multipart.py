@@ -12,7 +12,7 @@ from sfn_local.protocol import ServiceError
 from sfn_local.protocol.checksums import ALGORITHM_NAMES
 from sfn_local.s3.parameters import (
     Params,
-    describe_checksum,
+    checksum_fields,
     moment,
     quote_etag,
     read_attributes,
@@ -52,7 +52,7 @@ async def upload_part(site: Site, params: Params) -> dict[str, Any]:
         checksum_algorithm=digest.algorithm if digest else None,
     )
     part = await receive(writer, params, digest)
-    return {"ETag": quote_etag(part.etag)} | _describe_part_checksum(part)
+    return {"ETag": quote_etag(part.etag)} | _part_checksum(part)
 
 
 def complete_multipart_upload(site: Site, params: Params) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def complete_multipart_upload(site: Site, params: Params) -> dict[str, Any]:
         "Key": params["Key"],
         "ETag": quote_etag(info.etag),
     }
-    return result | describe_checksum(info.checksum)
+    return result | checksum_fields(info.checksum)
 
 
 def _read_completed_part(part: Mapping[str, Any]) -> CompletedPart:
@@ -101,7 +101,7 @@ def list_parts(site: Site, params: Params) -> dict[str, Any]:
         "PartNumberMarker": marker,
         "MaxParts": limit,
         "IsTruncated": len(parts) > limit,
-        "Parts": [_describe_part(part) for part in parts[:limit]],
+        "Parts": [_listed_part(part) for part in parts[:limit]],
         "StorageClass": "STANDARD",
         "Initiator": {"ID": site.account},
         "Owner": {"ID": site.account},
@@ -113,17 +113,17 @@ def list_parts(site: Site, params: Params) -> dict[str, Any]:
     return result
 
 
-def _describe_part(part: Part) -> dict[str, Any]:
+def _listed_part(part: Part) -> dict[str, Any]:
     described = {
         "PartNumber": part.number,
         "LastModified": moment(part.modified_ns),
         "ETag": quote_etag(part.etag),
         "Size": part.size,
     }
-    return described | _describe_part_checksum(part)
+    return described | _part_checksum(part)
 
 
-def _describe_part_checksum(part: Part) -> dict[str, str]:
+def _part_checksum(part: Part) -> dict[str, str]:
     return {f"Checksum{part.checksum.algorithm}": part.checksum.value} if part.checksum else {}
 
 

@@ -97,7 +97,7 @@ def read_attributes(params: Params) -> Attributes:
     return Attributes(params["ContentType"], given.metadata, headers) if "ContentType" in params else given
 
 
-def describe_checksum(checksum: Checksum | None) -> dict[str, str]:
+def checksum_fields(checksum: Checksum | None) -> dict[str, str]:
     if checksum is None:
         return {}
     checksum_type = "COMPOSITE" if checksum.is_composite else "FULL_OBJECT"

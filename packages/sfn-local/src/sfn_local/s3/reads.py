@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 
 from sfn_local.object_store import ObjectInfo, ObjectStore
-from sfn_local.s3.parameters import Params, check_read_condition, describe_checksum, moment, quote_etag, read_range
+from sfn_local.s3.parameters import Params, check_read_condition, checksum_fields, moment, quote_etag, read_range
 
 # What is read at once; smaller objects are read whole, without a second visit to a thread.
 _CHUNK_BYTES = 1024 * 1024
@@ -48,7 +48,7 @@ class FileBody:
 def get_object(site: Site, params: Params) -> dict[str, Any]:
     info, file = site.store.open_with_info(params["Bucket"], params["Key"])
     try:
-        result, (start, end) = _describe(info, params)
+        result, (start, end) = _headers_and_range(info, params)
         if end - start > _CHUNK_BYTES:
             return result | {"Body": FileBody(file, start, end - start)}
         file.seek(start)
@@ -61,11 +61,11 @@ def get_object(site: Site, params: Params) -> dict[str, Any]:
 
 
 def head_object(site: Site, params: Params) -> dict[str, Any]:
-    result, _ = _describe(site.store.info(params["Bucket"], params["Key"]), params)
+    result, _ = _headers_and_range(site.store.info(params["Bucket"], params["Key"]), params)
     return result
 
 
-def _describe(info: ObjectInfo, params: Params) -> tuple[dict[str, Any], tuple[int, int]]:
+def _headers_and_range(info: ObjectInfo, params: Params) -> tuple[dict[str, Any], tuple[int, int]]:
     """Return the headers of an object, and the bytes that are asked for."""
     check_read_condition(params, info)
     part = read_range(params.get("Range"), info.size)
@@ -84,7 +84,7 @@ def _describe(info: ObjectInfo, params: Params) -> tuple[dict[str, Any], tuple[i
     if part:
         result["ContentRange"] = f"bytes {start}-{end - 1}/{info.size}"
     elif params.get("ChecksumMode") == "ENABLED":
-        result |= describe_checksum(info.checksum)
+        result |= checksum_fields(info.checksum)
     return result, (start, end)
 
 

@@ -12,7 +12,7 @@ from sfn_local.protocol.messages import RequestBody
 from sfn_local.s3.parameters import (
     Digest,
     Params,
-    describe_checksum,
+    checksum_fields,
     quote_etag,
     read_attributes,
     read_digest,
@@ -42,7 +42,7 @@ async def put_object(site: Site, params: Params) -> dict[str, Any]:
         checksum_algorithm=digest.algorithm if digest else None,
     )
     info = await receive(writer, params, digest)
-    return {"ETag": quote_etag(info.etag)} | describe_checksum(info.checksum)
+    return {"ETag": quote_etag(info.etag)} | checksum_fields(info.checksum)
 
 
 def open_body(params: Params) -> Digest | None:

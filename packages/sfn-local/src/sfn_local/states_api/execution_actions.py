@@ -17,7 +17,7 @@ from sfn_local.execution.executions import ExecutionExistsError
 from sfn_local.maps.map_run import LiveChild
 from sfn_local.protocol import ServiceError
 from sfn_local.states_api.context import Context, Params, Result
-from sfn_local.states_api.machine_actions import described_references, described_settings, find_active, find_machine
+from sfn_local.states_api.machine_actions import find_active, find_machine, reference_fields, setting_fields
 from sfn_local.states_api.paging import cursor, moment_cursor, next_token, page_size
 from sfn_local.states_api.parameters import (
     check_arn,
@@ -31,7 +31,7 @@ from sfn_local.states_api.parameters import (
     type_not_supported,
     without_none,
 )
-from sfn_local.states_api.redrive import described_child_redrive, described_redrive
+from sfn_local.states_api.redrive import child_redrive_fields, redrive_fields
 from sfn_local.storage.execution_store import ExecutionRow, place_of
 from sfn_local.storage.map_run_store import ChildFilter, ChildRecord, ChildRow, MapRunRow
 
@@ -64,7 +64,7 @@ async def start_sync_execution(context: Context, params: Params) -> Result:
     # Source: recorded answers: time is billed in steps of 100 ms, memory in steps of 64 MB.
     steps = max(1, -(-int(((row.stopped or row.started) - row.started) * 1000) // 100))
     return {
-        **_described(row, with_data=has_data(params)),
+        **_execution_fields(row, with_data=has_data(params)),
         "outputDetails": {"included": has_data(params)},
         "status": "FAILED" if row.status == "ABORTED" else row.status,
         "billingDetails": {"billedDurationInMilliseconds": steps * 100, "billedMemoryUsedInMB": 64},
@@ -111,7 +111,7 @@ async def describe_execution(context: Context, params: Params) -> Result:
     arn = params["executionArn"]
     found = find_execution(context, arn)
     if isinstance(found, ExecutionRow):
-        return {**_described(found, with_data=has_data(params)), **described_redrive(context, found)}
+        return {**_execution_fields(found, with_data=has_data(params)), **redrive_fields(context, found)}
     map_run, child = found
     row = ExecutionRow(
         id=0,
@@ -123,9 +123,9 @@ async def describe_execution(context: Context, params: Params) -> Result:
         **_child_end(child),
     )
     return {
-        **_described(row, with_data=has_data(params)),
+        **_execution_fields(row, with_data=has_data(params)),
         "mapRunArn": map_run.arn,
-        **described_child_redrive(row.status, child.redrive_count, child.redriven),
+        **child_redrive_fields(row.status, child.redrive_count, child.redriven),
     }
 
 
@@ -147,7 +147,7 @@ def _named(row: ExecutionRow) -> Result:
     }
 
 
-def _described(row: ExecutionRow, *, with_data: bool) -> Result:
+def _execution_fields(row: ExecutionRow, *, with_data: bool) -> Result:
     details = {"included": with_data}
     return without_none(
         {
@@ -243,8 +243,8 @@ async def describe_state_machine_for_execution(context: Context, params: Params)
             "roleArn": snapshot["roleArn"],
             "updateDate": moment(snapshot["updated"]),
             "revisionId": snapshot["revisionId"] or None,
-            **described_settings(snapshot),
-            **described_references(definition, params),
+            **setting_fields(snapshot),
+            **reference_fields(definition, params),
             **of_child,
         }
     )

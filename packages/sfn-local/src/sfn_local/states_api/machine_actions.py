@@ -95,13 +95,13 @@ async def describe_state_machine(context: Context, params: Params) -> Result:
             "type": row.type,
             "creationDate": moment(row.created),
             "revisionId": row.revision_id or None,
-            **described_settings(row.settings),
-            **described_references(row.definition, params),
+            **setting_fields(row.settings),
+            **reference_fields(row.definition, params),
         }
     )
 
 
-def described_references(definition: str, params: Params) -> Result:
+def reference_fields(definition: str, params: Params) -> Result:
     """Return the variables that the states read, where there are any and data is asked for."""
     references = variable_references(json.loads(definition)) if has_data(params) else {}
     return {"variableReferences": references} if references else {}
@@ -149,7 +149,7 @@ async def list_state_machines(context: Context, params: Params) -> Result:
     return {"stateMachines": items, **more}
 
 
-def described_settings(settings: Mapping[str, Any]) -> Result:
+def setting_fields(settings: Mapping[str, Any]) -> Result:
     """Return the settings that descriptions of a state machine have."""
     told = {name: settings.get(name, default) for name, default in DEFAULT_SETTINGS.items()}
     return {**told, "encryptionConfiguration": _AWS_OWNED_KEY}
@@ -157,7 +157,7 @@ def described_settings(settings: Mapping[str, Any]) -> Result:
 
 def _identity(row: MachineRow) -> tuple[Any, ...]:
     """What a second CreateStateMachine must have in common with the first; role and tags may differ."""
-    return row.definition, row.type, described_settings(row.settings)
+    return row.definition, row.type, setting_fields(row.settings)
 
 
 def _settings(params: Params, defaults: Mapping[str, Any]) -> dict[str, Any]:

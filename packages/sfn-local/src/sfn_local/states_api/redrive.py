@@ -32,7 +32,7 @@ async def redrive_execution(context: Context, params: Params) -> Result:
     return {"redriveDate": moment(redriven)}
 
 
-def described_redrive(context: Context, row: ExecutionRow) -> Result:
+def redrive_fields(context: Context, row: ExecutionRow) -> Result:
     """Return what DescribeExecution tells of an execution's redrives."""
     reason = context.machines.why_not_redrivable(row)
     return without_none(
@@ -45,7 +45,7 @@ def described_redrive(context: Context, row: ExecutionRow) -> Result:
     )
 
 
-def described_child_redrive(status: str, redrive_count: int, redriven: float | None) -> Result:
+def child_redrive_fields(status: str, redrive_count: int, redriven: float | None) -> Result:
     """Return what DescribeExecution tells of the redrives of a Map Run's child."""
     is_redrivable = status not in ("RUNNING", "SUCCEEDED")
     reason = None if is_redrivable else f"Execution is {status} and cannot be redriven"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from sfn_local.sqlite_errors import describe
+from sfn_local.sqlite_errors import sqlite_message
 
 Write = Callable[[sqlite3.Connection], None]
 
@@ -64,7 +64,7 @@ class Journal:
                 connection = opened.enter_context(contextlib.closing(self.connect()))
                 prepare(connection)
             except sqlite3.Error as error:
-                raise StorageError(describe("open", path, error)) from error
+                raise StorageError(sqlite_message("open", path, error)) from error
             opened.pop_all()  # the thread closes it
         self._thread = threading.Thread(target=self._run, args=(connection,), name="journal", daemon=True)
         self._thread.start()
@@ -139,7 +139,7 @@ class Journal:
                 future.set_result(None)
 
     def _fail(self, connection: sqlite3.Connection, error: Exception) -> None:
-        self._failure = StorageError(describe("write", self.path, error))
+        self._failure = StorageError(sqlite_message("write", self.path, error))
         self._failure.__cause__ = error
         if connection.in_transaction:
             with contextlib.suppress(sqlite3.Error):  # the failure that matters is known already

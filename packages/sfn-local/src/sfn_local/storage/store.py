@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sfn_local.sqlite_errors import describe
+from sfn_local.sqlite_errors import sqlite_message
 from sfn_local.storage.journal import Journal, StorageError
 from sfn_local.storage.schema import prepare
 
@@ -70,7 +70,7 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            raise StorageError(describe("read", self.journal.path, error)) from error
+            raise StorageError(sqlite_message("read", self.journal.path, error)) from error
 
     def read_one(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
         """Return the first row, or None; raises what ``read`` raises."""

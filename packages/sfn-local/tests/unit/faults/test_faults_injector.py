@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sfn_local.endpoint.key_pairs import KeyPairs
 from sfn_local.endpoint.sigv4 import Credential
-from sfn_local.faults.injector import CURRENT, Rehearsal, TaskAttempt, draw, outside
+from sfn_local.faults.injector import CURRENT, FaultInjector, TaskAttempt, draw, outside
 from sfn_local.faults.spec import FaultSpec
 from sfn_local.faults.trials import FunctionTrial, ProcessKeys, Trial
 from sfn_local.language.errors import StatesError
@@ -37,18 +37,18 @@ def attempt_at(item: int | None = None, **fields: Any) -> TaskAttempt:
     return TaskAttempt(**given_fields | fields)
 
 
-def rehearse(text: str) -> Rehearsal:
-    return Rehearsal(FaultSpec.parse(text))
+def rehearse(text: str) -> FaultInjector:
+    return FaultInjector(FaultSpec.parse(text))
 
 
-def is_throttled(rehearsal: Rehearsal, task: TaskAttempt) -> bool:
+def is_throttled(injector: FaultInjector, task: TaskAttempt) -> bool:
     async def never(_seconds: float) -> None:
         raise AssertionError
 
-    before = rehearsal.injected["throttle"]
-    with rehearsal.attempt(task) as attempt, contextlib.suppress(StatesError):
+    before = injector.injected["throttle"]
+    with injector.attempt(task) as attempt, contextlib.suppress(StatesError):
         asyncio.run(attempt.begin(never))
-    return rehearsal.injected["throttle"] > before
+    return injector.injected["throttle"] > before
 
 
 @given(st.integers(), st.permutations(range(40)))
@@ -61,8 +61,8 @@ def test_which_attempts_are_hit_does_not_depend_on_their_order(seed: int, order:
 
 
 def test_share_of_the_attempts_that_are_hit_is_the_one_asked_for() -> None:
-    rehearsal = rehearse("throttle Compute 5%; seed=11")
-    count = sum(is_throttled(rehearsal, attempt_at(item)) for item in range(4_000))
+    injector = rehearse("throttle Compute 5%; seed=11")
+    count = sum(is_throttled(injector, attempt_at(item)) for item in range(4_000))
     assert 150 < count < 250  # 200; five standard deviations are 69
 
 
@@ -72,10 +72,10 @@ def test_share_of_the_attempts_that_are_hit_is_the_one_asked_for() -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_another_attempt_has_another_draw(changed: dict[str, Any]) -> None:
-    rehearsal = rehearse("throttle Compute 50%; throttle Compute2 50%")
-    before = [is_throttled(rehearsal, attempt_at(item)) for item in range(64)]
+    injector = rehearse("throttle Compute 50%; throttle Compute2 50%")
+    before = [is_throttled(injector, attempt_at(item)) for item in range(64)]
     after = [
-        is_throttled(rehearsal, attempt_at(item, **({"position": (item, 7)} if "position" in changed else changed)))
+        is_throttled(injector, attempt_at(item, **({"position": (item, 7)} if "position" in changed else changed)))
         for item in range(64)
     ]
     assert before != after
@@ -86,45 +86,45 @@ def test_draws_of_two_seeds_differ() -> None:
 
 
 def test_item_is_hit_as_often_as_the_rule_says_and_no_other_item_is() -> None:
-    rehearsal = rehearse("throttle Compute item=3,5 times=2")
+    injector = rehearse("throttle Compute item=3,5 times=2")
     hits = [
-        item for number in (1, 2, 3) for item in range(8) if is_throttled(rehearsal, attempt_at(item, number=number))
+        item for number in (1, 2, 3) for item in range(8) if is_throttled(injector, attempt_at(item, number=number))
     ]
     assert hits == [3, 5, 3, 5]
 
 
 def test_item_that_was_hit_is_spared_after_a_redrive_of_the_same_server() -> None:
-    rehearsal = rehearse("throttle Compute item=3")
-    assert is_throttled(rehearsal, attempt_at(3))
-    assert not is_throttled(rehearsal, attempt_at(3, redrives=1))
+    injector = rehearse("throttle Compute item=3")
+    assert is_throttled(injector, attempt_at(3))
+    assert not is_throttled(injector, attempt_at(3, redrives=1))
 
 
 def test_always_means_every_attempt() -> None:
-    rehearsal = rehearse("throttle Compute item=3 times=always")
-    assert all(is_throttled(rehearsal, attempt_at(3, number=number)) for number in range(1, 20))
+    injector = rehearse("throttle Compute item=3 times=always")
+    assert all(is_throttled(injector, attempt_at(3, number=number)) for number in range(1, 20))
 
 
 def test_items_of_two_runs_are_not_the_same() -> None:
-    rehearsal = rehearse("throttle Compute item=3")
-    assert is_throttled(rehearsal, attempt_at(3, root=1))
-    assert is_throttled(rehearsal, attempt_at(3, root=2))
+    injector = rehearse("throttle Compute item=3")
+    assert is_throttled(injector, attempt_at(3, root=1))
+    assert is_throttled(injector, attempt_at(3, root=2))
 
 
 def test_nested_execution_draws_anew_when_its_task_is_tried_again_but_counts_its_items_on() -> None:
-    rehearsal = rehearse("throttle Compute item=3; throttle Inner 50%")
+    injector = rehearse("throttle Compute item=3; throttle Inner 50%")
     inner = attempt_at(None, state="Inner", run_arn="inner")
     hits, draws = [], set()
     for number in range(1, 30):
-        with rehearsal.attempt(attempt_at(None, state="Outer", number=number)):
-            hits.append(is_throttled(rehearsal, attempt_at(3, root=number)))
-            draws.add(is_throttled(rehearsal, inner))
+        with injector.attempt(attempt_at(None, state="Outer", number=number)):
+            hits.append(is_throttled(injector, attempt_at(3, root=number)))
+            draws.add(is_throttled(injector, inner))
     assert hits == [True] + [False] * 28
     assert draws == {True, False}
 
 
 def test_what_runs_outside_belongs_to_no_attempt() -> None:
-    rehearsal = rehearse("throttle Compute 5%")
-    with rehearsal.attempt(attempt_at(1)) as attempt:
+    injector = rehearse("throttle Compute 5%")
+    with injector.attempt(attempt_at(1)) as attempt:
         assert CURRENT.get() is attempt
         with outside():
             assert CURRENT.get() is None
@@ -162,7 +162,7 @@ def test_runner_is_killed_while_the_call_is_under_way_and_that_is_on_disk_before
     def kill() -> None:
         seen.append([json.loads(line) for line in log.read_text().splitlines()])
 
-    rehearsal = Rehearsal(FaultSpec.parse("kill_runner Compute item=1"), kill=kill)
+    injector = FaultInjector(FaultSpec.parse("kill_runner Compute item=1"), kill=kill)
     ended = asyncio.Event()
 
     async def call() -> Any:
@@ -170,18 +170,18 @@ def test_runner_is_killed_while_the_call_is_under_way_and_that_is_on_disk_before
         return "done"
 
     async def perform() -> Any:
-        with rehearsal.logged(log), rehearsal.attempt(attempt_at(1)) as attempt:
+        with injector.logged(log), injector.attempt(attempt_at(1)) as attempt:
             asyncio.get_running_loop().call_later(0.3, ended.set)
             return await attempt.perform(call)
 
     assert asyncio.run(perform()) == "done"
     ((marked, killed),) = seen
-    assert marked == {"run": "run", "within": "run", "spec": rehearsal.spec.to_json()}
+    assert marked == {"run": "run", "within": "run", "spec": injector.spec.to_json()}
     assert (killed["kind"], killed["item"], killed["execution"]) == ("kill_runner", 1, "child-1")
 
 
-def trial_of(rehearsal: Rehearsal, task: TaskAttempt) -> FunctionTrial:
-    with rehearsal.attempt(task) as attempt:
+def trial_of(injector: FaultInjector, task: TaskAttempt) -> FunctionTrial:
+    with injector.attempt(task) as attempt:
         return FunctionTrial(attempt)
 
 
@@ -198,8 +198,8 @@ def test_requests_to_s3_are_failed_one_by_one_and_those_to_other_services_never(
 
 
 def test_function_that_hands_its_token_to_a_job_is_left_alone() -> None:
-    rehearsal = rehearse("crash Compute item=1")
-    trial = trial_of(rehearsal, attempt_at(1, waits_for_token=True))
+    injector = rehearse("crash Compute item=1")
+    trial = trial_of(injector, attempt_at(1, waits_for_token=True))
     trial.attempt.has_job = True
     assert trial.after_seconds is None
     assert not trial.is_due()
@@ -234,8 +234,8 @@ def test_line_that_a_kill_cut_off_does_not_swallow_the_next_one(tmp_path: Path) 
     log = tmp_path / "faults.jsonl"
     log.write_text('{"run": "run"}\n{"run": "ru')
     for _ in range(2):
-        rehearsal = rehearse("throttle Compute item=1")
-        with rehearsal.logged(log):
-            assert is_throttled(rehearsal, attempt_at(1))
+        injector = rehearse("throttle Compute item=1")
+        with injector.logged(log):
+            assert is_throttled(injector, attempt_at(1))
     lines = log.read_text().splitlines()
     assert [json.loads(line).get("kind") for line in lines[2:]] == [None, "throttle"] * 2
