@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from sfn_local.arns import Account
 from sfn_local.assembly.read import load
+from sfn_local.assembly.resources.state_machines import StateMachine
 from sfn_local.clock import Clock
 from sfn_local.execution.frames import Call, Cursor, Frame, Services
 from sfn_local.execution.history import History
@@ -217,7 +218,7 @@ def settings(kind: str, processor: dict[str, Any]) -> Iterator[Setting]:
 def processor_of(variant: Variant, folder: Path) -> dict[str, Any]:
     """Return the item processor of ComputeMap as it would be deployed."""
     stack = load(find_assembly(PROJECT, folder, variant=variant), Account())
-    (machine,) = (machine for machine in stack.state_machines if "MapReduce" in machine.name)
+    (machine,) = (machine for machine in stack.all(StateMachine) if "MapReduce" in machine.name)
     processor: dict[str, Any] = json.loads(machine.definition)["States"]["ComputeMap"]["ItemProcessor"]
     return processor
 

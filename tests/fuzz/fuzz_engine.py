@@ -21,7 +21,6 @@ from sfn_local.lambda_runtime.function import Function
 from sfn_local.lambda_runtime.runtime import LambdaRuntime
 from sfn_local.loopback import LoopbackServer
 from sfn_local.object_store import ObjectStore
-from sfn_local.protocol import Service
 from sfn_local.storage.execution_store import ExecutionRow
 from sfn_local.storage.store import Store
 
@@ -103,10 +102,10 @@ class Engine:
         )
         batch.resources.add([JOB_QUEUE], [_job_definition(self.root / "code")])
         stack.callback(lambda: self.do(batch.stop()))
-        self.services: dict[str, Service]
-        self.machines, self.services = compose(
+        self.machines, services = compose(
             account=ACCOUNT, clock=clock, runtime=self.runtime, objects=self.objects, store=store, batch=batch
         )
+        self.services = {name: served.api for name, served in services.items()}
         stack.callback(self.machines.close)
         self.api = HttpApi(self.services, credentials)
         server.start(self.api)

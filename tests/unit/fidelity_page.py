@@ -4,18 +4,21 @@
 """
 
 import ast
+import contextlib
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sfn_local.arns import Account
 from sfn_local.batch import resources, scheduler, store
 from sfn_local.batch.service import ACTIONS as BATCH_ACTIONS
+from sfn_local.batch.service import BatchService
+from sfn_local.clock import Clock
+from sfn_local.engine import compose
 from sfn_local.execution import history, limits, parallel
 from sfn_local.execution.integrations import Integrations
 from sfn_local.iam.access import Access, Policies
-from sfn_local.integrations.batch_job import batch_tasks
-from sfn_local.integrations.catalog import service_tasks
 from sfn_local.integrations.lambda_invoke import FunctionTask, InvokeTask
 from sfn_local.lambda_runtime import function as lambda_function
 from sfn_local.lambda_runtime.runtime import LambdaRuntime
@@ -24,8 +27,11 @@ from sfn_local.language.choice import OPERATORS
 from sfn_local.language.fields import BOTH, JSONATA, JSONPATH, OBJECT_FIELDS, STATE_FIELDS, Field
 from sfn_local.language.intrinsic_functions import FUNCTIONS
 from sfn_local.maps import item_reader, map_run, result_writer
+from sfn_local.object_store import ObjectStore
 from sfn_local.protocol.catalog import service_model
+from sfn_local.sqs.service import ACTIONS as SQS_ACTIONS
 from sfn_local.states_api.service import ACTIONS
+from sfn_local.storage.store import Store
 
 PROJECT = Path(__file__).parents[2]
 PAGE = PROJECT / "packages/sfn-local/docs/fidelity.md"
@@ -52,7 +58,7 @@ follow AWS's documentation and recorded result files, and may differ:
 | ItemReader of JSON objects: a child is given `{"Key": ..., "Value": ...}` | none |
 | children that fail within the tolerance of a Map without ResultWriter: their records stand in the output | none |
 | redrive | none |
-| AWS Batch | none |
+| AWS Batch, Amazon SQS | none |
 
 ## Recorded executions that end differently
 
@@ -96,21 +102,30 @@ def _functions() -> str:
     )
 
 
-class _Nothing:
-    """Stands for a service whose integrations are only named."""
-
-    async def handle(self, action: str, params: dict[str, object], principal: str) -> dict[str, object]:
-        raise NotImplementedError(action)
-
-
 def integrations() -> list[str]:
     """Return the names of every integration, as a Resource has them."""
-    runtime = LambdaRuntime(worker_count=1, log_folder=PROJECT, base_environment={})
-    access = Access(Policies())
-    found = Integrations(FunctionTask(runtime, access), {"lambda:invoke": InvokeTask(runtime, Account(), access)})
-    found.add(batch_tasks(_Nothing(), None, access))  # type: ignore[arg-type]  # only named
-    found.add(service_tasks(s3=_Nothing(), states=_Nothing(), executions=None, access=access))  # type: ignore[arg-type]  # only named
-    return found.names
+    account, access = Account(), Access(Policies())
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        objects = stack.enter_context(contextlib.closing(ObjectStore(folder / "s3")))
+        home_store = stack.enter_context(contextlib.closing(Store(folder / "executions.sqlite")))
+        runtime = LambdaRuntime(worker_count=1, log_folder=folder, base_environment={})
+        batch = BatchService(
+            account=account,
+            clock=Clock(),
+            slots=1,
+            log_folder=folder,
+            base_environment={},
+            on_change=lambda _job: None,
+        )
+        machines, services = compose(
+            account=account, clock=Clock(), runtime=runtime, objects=objects, store=home_store, batch=batch
+        )
+        stack.callback(machines.close)
+        found = Integrations(FunctionTask(runtime, access), {"lambda:invoke": InvokeTask(runtime, account, access)})
+        for served in services.values():
+            found.add(served.tasks)
+        return found.names
 
 
 def _integrations() -> str:
@@ -124,7 +139,8 @@ def _actions() -> str:
     refused = sorted(set(service_model("stepfunctions").operation_names) - set(ACTIONS))
     return (
         f"## Actions\n\n**Step Functions**: {listed(sorted(ACTIONS))}. Refused: {listed(refused)}.\n\n"
-        f"**AWS Batch**: {listed(sorted(BATCH_ACTIONS))}. Every other one is refused.\n"
+        f"**AWS Batch**: {listed(sorted(BATCH_ACTIONS))}. Every other one is refused.\n\n"
+        f"**Amazon SQS**: {listed(sorted(SQS_ACTIONS))}. Every other one is refused.\n"
     )
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from sfn_local.arns import Account
 from sfn_local.assembly import read as cloud_assembly
+from sfn_local.assembly.resources.state_machines import StateMachine
 from sfn_local.assembly.stack_keys import check_stack_keys
 from sfn_local.assembly.stack_roles import check_stack_roles
 from sfn_local.batch.archive import JobArchive
@@ -21,29 +22,23 @@ from sfn_local.clock import Clock
 from sfn_local.endpoint.http_api import HttpApi
 from sfn_local.endpoint.key_pairs import KeyPairs
 from sfn_local.endpoint.sigv4 import Credential
-from sfn_local.eventbridge.rules import EventBus
+from sfn_local.eventbridge.rules import EventBus, Rule
 from sfn_local.eventbridge.status_events import execution_events, job_events
 from sfn_local.execution.integrations import Integrations
 from sfn_local.faults.injector import FaultInjector, outside
 from sfn_local.faults.trials import ProcessKeys
 from sfn_local.iam.access import Access, OnDecision, Policies
-from sfn_local.iam.api_actions import S3_RIGHTS, batch_rights, states_rights
-from sfn_local.iam.guard import GuardedS3, GuardedService
-from sfn_local.iam.machine_rights import check_machine_role
 from sfn_local.iam.sessions import job_principal
-from sfn_local.integrations.batch_job import batch_tasks
-from sfn_local.integrations.catalog import service_tasks
 from sfn_local.integrations.lambda_invoke import FunctionTask, InvokeTask
+from sfn_local.lambda_runtime.function import Function
 from sfn_local.lambda_runtime.runtime import LambdaRuntime
 from sfn_local.loopback import LoopbackServer
 from sfn_local.machines.registry import Machines
 from sfn_local.maps.distributed_map import MapServices
 from sfn_local.maps.map_run import MapRuns
 from sfn_local.object_store import ObjectStore
-from sfn_local.protocol import Service
-from sfn_local.s3 import S3Service
-from sfn_local.states_api.service import StatesService
-from sfn_local.storage.machine_store import MachineRow
+from sfn_local.services import Parts, Served
+from sfn_local.services import serve as serve_services
 from sfn_local.storage.map_run_store import MapRunStore
 from sfn_local.storage.store import Store
 
@@ -123,7 +118,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
     sys.setswitchinterval(SWITCH_SECONDS)
     deployed = cloud_assembly.load(settings.assembly, settings.account) if settings.assembly else None
     if deployed is not None and settings.faults is not None:
-        settings.faults.check(json.loads(machine.definition) for machine in deployed.state_machines)
+        settings.faults.check(json.loads(machine.definition) for machine in deployed.all(StateMachine))
     access = Access(deployed.policies if deployed is not None else Policies(), settings.on_decision)
     key_pairs = KeyPairs(settings.credentials)
     async with contextlib.AsyncExitStack() as stack:
@@ -181,15 +176,19 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
         machines.abort_orphans()
         machines.load()
         if deployed is not None:
-            batch.resources.add(deployed.job_queues, deployed.job_definitions)
-            bus.add(deployed.rules)
             check_stack_roles(deployed, access, settings.account)
             check_stack_keys(deployed, access, settings.account)
-            _deploy(deployed, runtime, objects, machines)
+            bus.add(deployed.all(Rule))
+            for function in deployed.all(Function):
+                runtime.register(function)
+            for served in services.values():
+                if served.deploy is not None:
+                    await served.deploy(deployed)
         stack.push_async_callback(machines.executions.stop_all, STOPPED_CAUSE)
         stack.push_async_callback(bus.close)
         await asyncio.wrap_future(store.journal.flush())
-        endpoint.start(HttpApi(services, key_pairs.credentials, on_request=keys.on_request))
+        apis = {name: served.api for name, served in services.items()}
+        endpoint.start(HttpApi(apis, key_pairs.credentials, on_request=keys.on_request))
         stack.push_async_callback(endpoint.stop)  # before what answers its requests is closed
         yield Running(
             endpoint_url,
@@ -244,7 +243,7 @@ def compose(
     batch: BatchService | None = None,
     faults: FaultInjector | None = None,
     access: Access | None = None,
-) -> tuple[Machines, dict[str, Service]]:
+) -> tuple[Machines, dict[str, Served]]:
     """Put the state machines over a store, and the services that they and everybody else call."""
     access = access or Access(Policies())
     maps = MapServices(map_runs=MapRuns(MapRunStore(store), store.next_map_run_id), store=objects, access=access)
@@ -252,47 +251,9 @@ def compose(
         FunctionTask(runtime, access), {"lambda:invoke": InvokeTask(runtime, account, access)}, faults
     )
     machines = Machines(store, clock, integrations, maps)
-
-    def check_role(row: MachineRow) -> None:
-        logging = row.settings.get("loggingConfiguration", {})
-        is_logged = logging.get("level", "OFF") != "OFF"
-        check_machine_role(
-            access,
-            account,
-            machine_arn=row.arn,
-            role_arn=row.role_arn,
-            definition=row.definition,
-            is_logged=is_logged,
-        )
-
-    on_full = machines.executions.fail_running
-    objects_api = S3Service(objects, region=account.region, account=account.account_id, on_full=on_full)
-    s3 = GuardedS3(objects_api, access, S3_RIGHTS)
-    states = GuardedService(
-        StatesService(machines, account, check_role), access, states_rights(account, machines.tokens.machine_of)
+    services = serve_services(
+        Parts(account=account, access=access, clock=clock, store=store, objects=objects, machines=machines, batch=batch)
     )
-    integrations.add(service_tasks(s3=s3, states=states, executions=machines.executions, access=access))
-    services: dict[str, Service] = {"s3": s3, "states": states}
-    if batch is not None:
-        guarded = GuardedService(batch, access, batch_rights(account, batch.resources.arn))
-        integrations.add(batch_tasks(guarded, batch, access))
-        services["batch"] = guarded
+    for served in services.values():
+        integrations.add(served.tasks)
     return machines, services
-
-
-def _deploy(deployed: cloud_assembly.Stack, runtime: LambdaRuntime, objects: ObjectStore, machines: Machines) -> None:
-    """Make what a stack describes, as far as its roles let the services make it."""
-    known_buckets = {bucket.name for bucket in objects.buckets()}
-    for name in deployed.buckets:
-        if name not in known_buckets:
-            objects.create_bucket(name)
-    for function in deployed.functions:
-        runtime.register(function)
-    for machine in deployed.state_machines:
-        machines.register(
-            arn=machine.arn,
-            name=machine.name,
-            machine_type=machine.type,
-            role_arn=machine.role_arn,
-            definition=machine.definition,
-        )

@@ -28,7 +28,7 @@ class Home:
             self.objects.create_bucket(BUCKET)
         store = stack.enter_context(contextlib.closing(Store(root / "executions.sqlite")))
         runtime = LambdaRuntime(worker_count=1, log_folder=root / "logs", base_environment={})
-        self.machines, self._services = compose(
+        self.machines, self.services = compose(
             account=Account(), clock=Clock(speed), runtime=runtime, objects=self.objects, store=store
         )
         stack.callback(self.machines.close)
@@ -59,7 +59,7 @@ class Home:
 
     def states(self, action: str, **params: Any) -> dict[str, Any]:
         """Call the Step Functions API."""
-        result: dict[str, Any] = self.do(self._services["states"].handle(action, params, "test"))
+        result: dict[str, Any] = self.do(self.services["states"].api.handle(action, params, "test"))
         return result
 
     def events(self, arn: str) -> list[dict[str, Any]]:

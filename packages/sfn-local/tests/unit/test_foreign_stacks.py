@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from sfn_local.arns import Account
 from sfn_local.assembly.read import AssemblyError, Stack, load
+from sfn_local.assembly.resources.state_machines import StateMachine
 
-TABLE = {"Type": "AWS::DynamoDB::Table", "Properties": {"Tags": [{"Ref": "Queue"}]}}
-QUEUE = {"Type": "AWS::SQS::Queue"}
+TABLE = {"Type": "AWS::DynamoDB::Table", "Properties": {"Tags": [{"Ref": "Topic"}]}}
+TOPIC = {"Type": "AWS::SNS::Topic"}
 MACHINE = {
     "Type": "AWS::StepFunctions::StateMachine",
     "Properties": {"DefinitionString": "{}", "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}},
@@ -24,7 +25,7 @@ POLICY = {
         "PolicyName": "Publish",
         "PolicyDocument": {
             "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": {"Ref": "Queue"}}],
+            "Statement": [{"Effect": "Allow", "Action": "sns:Publish", "Resource": {"Ref": "Topic"}}],
         },
         "Roles": [{"Ref": "Role"}],
     },
@@ -41,26 +42,26 @@ def read(folder: Path, **templates: dict[str, Any]) -> Stack:
 
 
 def test_resources_of_other_services_are_named_and_their_outputs_left_out(tmp_path: Path) -> None:
-    resources = {"Table": TABLE, "Queue": QUEUE, "Role": ROLE, "Policy": POLICY, "Machine": MACHINE}
-    outputs = {"Queue": {"Value": {"Ref": "Queue"}}, "Machine": {"Value": {"Ref": "Machine"}}}
+    resources = {"Table": TABLE, "Topic": TOPIC, "Role": ROLE, "Policy": POLICY, "Machine": MACHINE}
+    outputs = {"Topic": {"Value": {"Ref": "Topic"}}, "Machine": {"Value": {"Ref": "Machine"}}}
     stack = read(tmp_path, Stack={"Resources": resources, "Outputs": outputs})
-    assert stack.not_made == ("Table (AWS::DynamoDB::Table)", "Queue (AWS::SQS::Queue)")
+    assert stack.not_made == ("Table (AWS::DynamoDB::Table)", "Topic (AWS::SNS::Topic)")
     assert stack.outputs.keys() == {"Machine"}
-    assert [machine.name for machine in stack.state_machines] == ["Stack-Machine"]
+    assert [machine.name for machine in stack.all(StateMachine)] == ["Stack-Machine"]
 
 
 def test_a_machine_that_refers_to_what_is_not_made_is_refused_by_name(tmp_path: Path) -> None:
-    properties = {**MACHINE["Properties"], "DefinitionString": {"Fn::Sub": "${Queue}"}}  # type: ignore[dict-item]
+    properties = {**MACHINE["Properties"], "DefinitionString": {"Fn::Sub": "${Topic}"}}  # type: ignore[dict-item]
     machine = {**MACHINE, "Properties": properties}
-    with pytest.raises(AssemblyError, match=r"Queue \(AWS::SQS::Queue\) has no value on this machine"):
-        read(tmp_path, Stack={"Resources": {"Queue": QUEUE, "Role": ROLE, "Machine": machine}})
+    with pytest.raises(AssemblyError, match=r"Topic \(AWS::SNS::Topic\) has no value on this machine"):
+        read(tmp_path, Stack={"Resources": {"Topic": TOPIC, "Role": ROLE, "Machine": machine}})
 
 
 def test_stacks_are_read_as_one_with_outputs_under_their_stacks_names(tmp_path: Path) -> None:
     outputs = {"Arn": {"Value": {"Ref": "Machine"}}}
     template = {"Resources": {"Role": ROLE, "Machine": MACHINE}, "Outputs": outputs}
     stack = read(tmp_path, One=template, Two=template, Empty={})
-    assert [machine.name for machine in stack.state_machines] == ["One-Machine", "Two-Machine"]
+    assert [machine.name for machine in stack.all(StateMachine)] == ["One-Machine", "Two-Machine"]
     assert set(stack.policies.roles) == {"One-Role", "Two-Role"}
     assert stack.outputs.keys() == {"One.Arn", "Two.Arn"}
 

@@ -7,73 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sfn_local.arns import Account, state_machine_arn
+from sfn_local.arns import Account
+from sfn_local.assembly.resource_types import ResourceType, TemplateError
+from sfn_local.assembly.resources import RESOURCE_TYPES
 
-
-class TemplateError(Exception):
-    """The template uses something that has no counterpart on this machine."""
-
-
-_BUCKET_NAME_LENGTH = 63
-
-
-def _bucket_name(stack: str, logical_id: str) -> str:
-    return re.sub(r"[^a-z0-9-]", "-", f"{stack}-{logical_id}".lower())[:_BUCKET_NAME_LENGTH].strip("-")
-
-
-def _name(stack: str, logical_id: str) -> str:
-    return f"{stack}-{logical_id}"
-
-
-def _arn(service: str, prefix: str) -> "Callable[[Account, str], str]":
-    return lambda account, name: account.arn(service, prefix + name)
-
-
-# Type -> what Ref gives, and what Fn::GetAtt gives by attribute; both from (account, physical name).
-_Attribute = Callable[[Account, str], str]
-
-
-def _same(attribute: str, get: _Attribute) -> dict[str, _Attribute]:
-    """Return what Ref and an attribute give where they are the same."""
-    return {"Ref": get, attribute: get}
-
-
-_ATTRIBUTES: dict[str, dict[str, _Attribute]] = {
-    "AWS::S3::Bucket": {"Ref": lambda _, name: name, "Arn": lambda _, name: f"arn:aws:s3:::{name}"},
-    "AWS::Lambda::Function": {"Ref": lambda _, name: name, "Arn": _arn("lambda", "function:")},
-    "AWS::StepFunctions::StateMachine": {
-        "Ref": state_machine_arn,
-        "Arn": state_machine_arn,
-        "Name": lambda _, name: name,
-    },
-    "AWS::IAM::Role": {
-        "Ref": lambda _, name: name,
-        "Arn": lambda account, name: f"arn:aws:iam::{account.account_id}:role/{name}",
-    },
-    "AWS::KMS::Key": {"Ref": lambda _, name: name, "KeyId": lambda _, name: name, "Arn": _arn("kms", "key/")},
-    "AWS::Logs::LogGroup": {
-        "Ref": lambda _, name: name,
-        "Arn": lambda account, name: account.arn("logs", f"log-group:{name}:*"),
-    },
-    "AWS::Batch::ComputeEnvironment": _same("ComputeEnvironmentArn", _arn("batch", "compute-environment/")),
-    "AWS::Batch::JobQueue": _same("JobQueueArn", _arn("batch", "job-queue/")),
-    "AWS::Batch::JobDefinition": _same(
-        "JobDefinitionArn", lambda account, name: account.arn("batch", f"job-definition/{name}:1")
-    ),
-    "AWS::Events::Rule": {"Ref": lambda _, name: name, "Arn": _arn("events", "rule/")},
-}
-# Where a template gives the physical name itself.
-_NAME_PROPERTY = {
-    "AWS::S3::Bucket": "BucketName",
-    "AWS::Lambda::Function": "FunctionName",
-    "AWS::StepFunctions::StateMachine": "StateMachineName",
-    "AWS::IAM::Role": "RoleName",
-    "AWS::Logs::LogGroup": "LogGroupName",
-    "AWS::Batch::ComputeEnvironment": "ComputeEnvironmentName",
-    "AWS::Batch::JobQueue": "JobQueueName",
-    "AWS::Batch::JobDefinition": "JobDefinitionName",
-    "AWS::Events::Rule": "Name",
-}
+_UNKNOWN = ResourceType()
 
 
 class Resolver:
@@ -104,10 +42,9 @@ class Resolver:
 
     def physical_name(self, logical_id: str) -> str:
         resource = self._resources[logical_id]
-        given = resource.get("Properties", {}).get(_NAME_PROPERTY.get(resource["Type"], ""))
-        if given is not None:
-            return str(self.value(given))
-        return (_bucket_name if resource["Type"] == "AWS::S3::Bucket" else _name)(self._stack_name, logical_id)
+        resource_type = RESOURCE_TYPES.get(resource["Type"], _UNKNOWN)
+        given = resource.get("Properties", {}).get(resource_type.name_property)
+        return resource_type.default_name(self._stack_name, logical_id) if given is None else str(self.value(given))
 
     def value(self, template_value: Any) -> Any:
         """Return ``template_value`` with every intrinsic function resolved."""
@@ -139,12 +76,12 @@ class Resolver:
             raise TemplateError(f"{logical_id} is neither a resource of the template nor a pseudo parameter")
         resource_type = self._resources[logical_id]["Type"]
         try:
-            get = _ATTRIBUTES[resource_type][attribute]
+            value = RESOURCE_TYPES[resource_type].values[attribute]
         except KeyError:
             if self._has_stand_ins:
                 return f"arn:aws:not-made-here:::{self._stack_name}/{logical_id}"
             raise TemplateError(f"{attribute} of {logical_id} ({resource_type}) has no value on this machine") from None
-        return get(self._account, self.physical_name(logical_id))
+        return value(self._account, self.physical_name(logical_id))
 
     def _join(self, argument: list[Any]) -> str:
         separator, parts = argument
@@ -181,12 +118,3 @@ _FUNCTIONS: dict[str, Callable[[Resolver, Any], Any]] = {
     "Fn::Select": Resolver._select,
     "Fn::Split": Resolver._split,
 }
-
-
-def check_properties(logical_id: str, properties: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Raise :class:`TemplateError` if a resource has a property that would be dropped here."""
-    unknown = sorted(set(properties) - known)
-    if unknown:
-        raise TemplateError(
-            f"{logical_id}: property {', '.join(unknown)} has no meaning here; known are {', '.join(sorted(known))}"
-        )

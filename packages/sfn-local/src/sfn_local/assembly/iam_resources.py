@@ -8,18 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from sfn_local.arns import Account
-from sfn_local.assembly.cloudformation import Resolver, TemplateError, check_properties
+from sfn_local.assembly.cloudformation import Resolver
+from sfn_local.assembly.resource_types import TemplateError, check_properties
+from sfn_local.assembly.resources.iam import KEY, POLICY, ROLE
+from sfn_local.assembly.resources.lambda_functions import PERMISSION
+from sfn_local.assembly.resources.s3 import BUCKET, BUCKET_POLICY
+from sfn_local.assembly.resources.sqs import QUEUE_POLICY
 from sfn_local.iam.access import Policies, Role
 from sfn_local.iam.conditions import Condition
 from sfn_local.iam.managed import MANAGED_POLICIES
 from sfn_local.iam.policies import PolicyError, Principal, Statement, parse
-
-ROLE = "AWS::IAM::Role"
-POLICY = "AWS::IAM::Policy"
-BUCKET_POLICY = "AWS::S3::BucketPolicy"
-PERMISSION = "AWS::Lambda::Permission"
-KEY = "AWS::KMS::Key"
-BUCKET = "AWS::S3::Bucket"
 
 _MANAGED_PREFIX = ":iam::aws:policy/"
 _ROLE_PROPERTIES = frozenset(
@@ -35,6 +33,7 @@ _ROLE_PROPERTIES = frozenset(
 )
 _POLICY_PROPERTIES = frozenset(["PolicyDocument", "PolicyName", "Roles"])
 _BUCKET_POLICY_PROPERTIES = frozenset(["Bucket", "PolicyDocument"])
+_QUEUE_POLICY_PROPERTIES = frozenset(["PolicyDocument", "Queues"])
 _KEY_PROPERTIES = frozenset(
     ["Description", "Enabled", "EnableKeyRotation", "KeyPolicy", "PendingWindowInDays", "RotationPeriodInDays", "Tags"]
 )
@@ -81,6 +80,7 @@ class _Reader:
             (ROLE, self._read_role),
             (POLICY, self._read_policy),
             (BUCKET_POLICY, self._read_bucket_policy),
+            (QUEUE_POLICY, self._read_queue_policy),
             (PERMISSION, self._read_permission),
             (KEY, self._read_key),
             (BUCKET, self._read_bucket_key),
@@ -129,6 +129,12 @@ class _Reader:
         check_properties(logical_id, properties, _BUCKET_POLICY_PROPERTIES)
         bucket = f"arn:aws:s3:::{properties['Bucket']}"
         self._of_resources.setdefault(bucket, []).extend(parse(properties["PolicyDocument"], logical_id))
+
+    def _read_queue_policy(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        check_properties(logical_id, properties, _QUEUE_POLICY_PROPERTIES)
+        for url in properties["Queues"]:
+            queue = self._account.arn("sqs", str(url).rpartition("/")[2])
+            self._of_resources.setdefault(queue, []).extend(parse(properties["PolicyDocument"], logical_id))
 
     def _read_key(self, logical_id: str, properties: Mapping[str, Any]) -> None:
         check_properties(logical_id, properties, _KEY_PROPERTIES)

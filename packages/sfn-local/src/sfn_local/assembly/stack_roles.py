@@ -6,9 +6,12 @@ messages".
 
 from sfn_local.arns import Account
 from sfn_local.assembly.read import AssemblyError, Stack
+from sfn_local.assembly.resources.state_machines import StateMachine
+from sfn_local.batch.resources import JobDefinition
 from sfn_local.iam.access import Access
 from sfn_local.iam.conditions import Context
 from sfn_local.iam.machine_rights import check_machine_role
+from sfn_local.lambda_runtime.function import Function
 from sfn_local.protocol import ServiceError
 
 LAMBDA = "lambda.amazonaws.com"
@@ -23,7 +26,7 @@ def check_stack_roles(stack: Stack, access: Access, account: Account) -> None:
     AssemblyError
         Names the resource and what its role lacks.
     """
-    for machine in stack.state_machines:
+    for machine in stack.all(StateMachine):
         try:
             check_machine_role(
                 access,
@@ -35,12 +38,12 @@ def check_stack_roles(stack: Stack, access: Access, account: Account) -> None:
             )
         except ServiceError as error:
             raise AssemblyError(f"state machine {machine.name} can't be made: {error}") from error
-    for function in stack.functions:
+    for function in stack.all(Function):
         if not _trusts(access, function.role_arn, LAMBDA, ()):
             reason = "The role defined for the function cannot be assumed by Lambda."
             raise AssemblyError(f"function {function.name} can't be made: {reason}")
     source = (("aws:SourceAccount", account.account_id), ("aws:SourceArn", account.arn("ecs", "*")))
-    for definition in stack.job_definitions:
+    for definition in stack.all(JobDefinition):
         for role_arn in (definition.role_arn, definition.container.get("executionRoleArn")):
             if not _trusts(access, role_arn, TASKS, source):
                 raise AssemblyError(

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sfn_local.language.errors import StatesError
+from sfn_local.protocol import ServiceError
+from sfn_local.protocol.sdk_errors import sdk_cause
 
 
 class _Words(NamedTuple):
@@ -43,8 +45,5 @@ _WORDS: Mapping[tuple[str, str], _Words] = {
 def service_failure(service: str, kind: str) -> StatesError:
     """Return the error of a call that a service throttles or fails; in the place of a request id it says why."""
     words = _WORDS[service, kind]
-    return StatesError(
-        words.name,
-        f"{words.message} (Service: {words.service}; Status Code: {words.status}; Error Code: {words.code};"
-        " Request ID: rehearsed; Proxy: null)",
-    )
+    refused = ServiceError(words.code, words.message, words.status)
+    return StatesError(words.name, sdk_cause(words.service, refused, request_id="rehearsed"))

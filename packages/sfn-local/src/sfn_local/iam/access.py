@@ -31,6 +31,7 @@ REFUSALS = {
     "kms": ("AccessDenied", 403),  # as S3 hands it on
     "lambda": ("AccessDeniedException", 403),
     "s3": ("AccessDenied", 403),
+    "sqs": ("AccessDenied", 403),
     "states": ("AccessDeniedException", 400),
 }
 # What S3 does with a bucket's key.  Source: Amazon S3 user guide, "Using server-side encryption with AWS KMS keys".

@@ -10,7 +10,6 @@ names of errors follow the SDK's, ``Batch.ClientException``.
 """
 
 import logging
-import uuid
 from collections.abc import Mapping, Sequence
 
 from sfn_local.batch.details import job_arn, job_detail
@@ -25,6 +24,7 @@ from sfn_local.language.json_text import check_size, compact
 from sfn_local.protocol import Service, ServiceError
 from sfn_local.protocol.catalog import service_shape
 from sfn_local.protocol.naming import to_api_names, to_state_names
+from sfn_local.protocol.sdk_errors import sdk_cause
 
 LOGGER = logging.getLogger(__name__)
 
@@ -149,6 +149,5 @@ def _service_error(error: ServiceError) -> StatesError:
     name = "AWSBatchException" if error.code == "AccessDeniedException" else error.code
     return StatesError(
         f"Batch.{name}",
-        f"{error.message} (Service: AWSBatch; Status Code: {error.status}; Error Code: {error.code};"
-        f" Request ID: {uuid.uuid4()}; Proxy: null)",
+        sdk_cause("AWSBatch", error),
     )

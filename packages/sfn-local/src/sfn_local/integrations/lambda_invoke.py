@@ -6,7 +6,6 @@ type ``DryRun`` are refused by name; an asynchronous invocation (``Event``) is t
 
 import asyncio
 import logging
-import uuid
 
 from sfn_local.arns import Account
 from sfn_local.execution.frames import Call
@@ -19,6 +18,7 @@ from sfn_local.language import Json
 from sfn_local.language.errors import StatesError, StatesRuntimeError
 from sfn_local.language.json_text import check_size, compact, parse
 from sfn_local.protocol import ServiceError
+from sfn_local.protocol.sdk_errors import sdk_cause
 
 LOGGER = logging.getLogger(__name__)
 
@@ -140,8 +140,7 @@ def _require(access: Access, call: Call, function_arn: str) -> None:
     except ServiceError as error:
         raise StatesError(
             "Lambda.AWSLambdaException",
-            f"{error.message} (Service: AWSLambda; Status Code: {error.status}; Error Code: {error.code};"
-            f" Request ID: {uuid.uuid4()}; Proxy: null)",
+            sdk_cause("AWSLambda", error),
         ) from error
 
 

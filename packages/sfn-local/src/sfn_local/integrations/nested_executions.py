@@ -9,7 +9,6 @@ that says so (the service does it at its best effort and documents no cause).
 import asyncio
 import json
 import logging
-import uuid
 
 from sfn_local.execution.executions import Executions
 from sfn_local.execution.frames import Call
@@ -19,6 +18,7 @@ from sfn_local.language import Json
 from sfn_local.language.errors import StatesError, TaskFailedError
 from sfn_local.language.json_text import check_size, compact
 from sfn_local.protocol import Service, ServiceError
+from sfn_local.protocol.sdk_errors import sdk_cause
 from sfn_local.storage.execution_store import ExecutionRow
 
 LOGGER = logging.getLogger(__name__)
@@ -134,6 +134,18 @@ class RunExecutionTask:
         return row
 
 
+def execution_tasks(
+    states: Service, executions: Executions, access: Access
+) -> dict[str, StartExecutionTask | RunExecutionTask]:
+    """Return the tasks by name; ``states`` is the service that asks first whether its caller may."""
+    start = StartExecutionTask(states)
+    return {
+        "states:startExecution": start,
+        "states:startExecution.sync": RunExecutionTask(start, executions, access, is_json=False),
+        "states:startExecution.sync:2": RunExecutionTask(start, executions, access, is_json=True),
+    }
+
+
 def _execution_result(row: ExecutionRow) -> dict[str, Json]:
     """Return an ended execution, fields in the recorded (alphabetical) order."""
     described: dict[str, Json] = {}
@@ -163,6 +175,5 @@ def _service_error(error: ServiceError) -> StatesError:
     name = "AWSStepFunctionsException" if is_denied else f"{error.code.removesuffix('Exception')}Exception"
     return StatesError(
         f"StepFunctions.{name}",
-        f"{error.message} (Service: AWSStepFunctions; Status Code: {error.status}; Error Code: {error.code};"
-        f" Request ID: {uuid.uuid4()}; Proxy: null)",
+        sdk_cause("AWSStepFunctions", error),
     )

@@ -13,13 +13,14 @@ import os
 import signal
 import sys
 import tempfile
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from sfn_local.language.json_text import MAX_PAYLOAD_BYTES
+from sfn_local.protocol import ServiceError
+from sfn_local.protocol.sdk_errors import sdk_cause
 
 # The synchronous payload quota of 6 MiB, with the allowance that Lambda's own message shows.
 MAXIMUM_RESPONSE_BYTES = 6_291_556
@@ -74,8 +75,7 @@ def function_not_found(function_arn: str) -> FunctionError:
     qualified = function_arn if function_arn.endswith(":$LATEST") else f"{function_arn}:$LATEST"
     return FunctionError(
         "Lambda.ResourceNotFoundException",
-        f"Function not found: {qualified} (Service: AWSLambda; Status Code: 404; "
-        f"Error Code: ResourceNotFoundException; Request ID: {uuid.uuid4()}; Proxy: null)",
+        sdk_cause("AWSLambda", ServiceError("ResourceNotFoundException", f"Function not found: {qualified}", 404)),
     )
 
 

@@ -9,12 +9,12 @@ of the error that a Map fails with where another right is missing is not documen
 """
 
 import logging
-import uuid
 
 from sfn_local.iam.access import Access
 from sfn_local.language.errors import StatesError
 from sfn_local.maps.map_run import MapRun
 from sfn_local.protocol import ServiceError
+from sfn_local.protocol.sdk_errors import sdk_cause
 
 LOGGER = logging.getLogger(__name__)
 
@@ -54,6 +54,5 @@ class ChildRights:
         except ServiceError as error:
             raise StatesError(
                 "StepFunctions.AWSStepFunctionsException",
-                f"{error.message} (Service: AWSStepFunctions; Status Code: {error.status}; Error Code: {error.code};"
-                f" Request ID: {uuid.uuid4()}; Proxy: null)",
+                sdk_cause("AWSStepFunctions", error),
             ) from error

@@ -147,7 +147,7 @@ def test_object_that_is_too_big_for_a_payload_is_refused(home: Home, size: int) 
 
 @pytest.mark.parametrize(
     "resource",
-    ["batch:submitJob", "states:startExecution.sync.waitForTaskToken", "aws-sdk:s3:deleteBucket", "sqs:sendMessage"],
+    ["batch:submitJob", "states:startExecution.sync.waitForTaskToken", "aws-sdk:s3:deleteBucket", "sns:publish"],
 )
 def test_resource_that_can_not_be_called_here_is_refused_by_name(home: Home, resource: str) -> None:
     with pytest.raises(

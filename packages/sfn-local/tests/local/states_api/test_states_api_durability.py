@@ -205,7 +205,7 @@ class FullHome:
             account=Account(), clock=Clock(), runtime=runtime, objects=objects, store=self.store
         )
         stack.callback(self.machines.close)
-        self._states = services["states"]
+        self._states = services["states"].api
 
     async def call(self, action: str, **params: Any) -> dict[str, Any]:
         return await self._states.handle(action, params, "test")

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from sfn_local.arns import Account
 from sfn_local.assembly.read import AssemblyError, Stack, load
+from sfn_local.batch.resources import JobDefinition, JobQueue
+from sfn_local.eventbridge.rules import Rule
+from sfn_local.lambda_runtime.function import Function
 
 ACCOUNT = Account()
 CODE = {"S3Bucket": "assets", "S3Key": "code.zip"}
@@ -70,7 +73,7 @@ def read(folder: Path, **changes: Any) -> Stack:
 
 
 def test_queue_has_the_vcpus_of_its_compute_environment(tmp_path: Path) -> None:
-    (queue,) = read(tmp_path).job_queues
+    (queue,) = read(tmp_path).all(JobQueue)
     assert (queue.name, queue.max_vcpus) == ("Stack-Queue", 6)
     assert queue.arn == "arn:aws:batch:us-east-1:000000000000:job-queue/Stack-Queue"
     assert queue.compute_environments == ("arn:aws:batch:us-east-1:000000000000:compute-environment/Stack-Environment",)
@@ -78,7 +81,7 @@ def test_queue_has_the_vcpus_of_its_compute_environment(tmp_path: Path) -> None:
 
 def test_definition_is_in_the_names_of_the_api_with_its_values_resolved(tmp_path: Path) -> None:
     stack = read(tmp_path)
-    (definition,) = stack.job_definitions
+    (definition,) = stack.all(JobDefinition)
     assert definition.arn == "arn:aws:batch:us-east-1:000000000000:job-definition/Stack-Definition:1"
     assert definition.arn == stack.outputs["Definition"]
     assert definition.vcpus == 0.5
@@ -91,24 +94,24 @@ def test_definition_is_in_the_names_of_the_api_with_its_values_resolved(tmp_path
 
 def test_image_from_elsewhere_has_no_code_here(tmp_path: Path) -> None:
     container = {**CONTAINER, "Image": "public.example/image:1"}
-    (definition,) = read(tmp_path, Definition={"ContainerProperties": container}).job_definitions
+    (definition,) = read(tmp_path, Definition={"ContainerProperties": container}).all(JobDefinition)
     assert definition.code is None
 
 
 def test_rule_names_its_function_and_queue(tmp_path: Path) -> None:
     stack = read(tmp_path)
-    (rule,) = stack.rules
+    (rule,) = stack.all(Rule)
     assert rule.pattern == {"source": ["aws.batch"], "detail": {"jobQueue": [stack.outputs["Queue"]]}}
-    assert rule.targets == (stack.functions[0].arn,)
+    assert rule.targets == (stack.all(Function)[0].arn,)
 
 
 def test_disabled_rule_is_left_out(tmp_path: Path) -> None:
-    assert read(tmp_path, Rule={"State": "DISABLED"}).rules == ()
+    assert read(tmp_path, Rule={"State": "DISABLED"}).all(Rule) == ()
 
 
 def test_rule_that_calls_no_function_is_named_as_not_made(tmp_path: Path) -> None:
     stack = read(tmp_path, Rule={"Targets": [{"Arn": "arn:aws:sqs:a:b:c", "Id": "x"}]})
-    assert (stack.rules, stack.not_made) == ((), ("Rule (AWS::Events::Rule)",))
+    assert (stack.all(Rule), stack.not_made) == ((), ("Rule (AWS::Events::Rule)",))
 
 
 @pytest.mark.parametrize(
