@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from hpc_stack.contract.limits import MAX_ARRAY_SIZE, MAX_CONCURRENCY, MAX_FUNCTION_TIMEOUT_SECONDS, MIN_ARRAY_SIZE
+from hpc_stack.contract.limits import (
+    MAX_ARRAY_SIZE,
+    MAX_CONCURRENCY,
+    MAX_FUNCTION_TIMEOUT_SECONDS,
+    MAX_ITEMS,
+    MIN_ARRAY_SIZE,
+)
 from hpc_stack.pythons import AUTO, VERSIONS
 from hpc_stack.setting_rules import BUCKET_NAME, KMS_KEY_ARN, SWITCH, Dollars, Names, Rule, Tags, Text, Whole, one_of
 
@@ -84,7 +90,7 @@ class HpcConfig:
     # A Map Run starts no more than 10,000 children at once; an account has 1,000 concurrent Lambda environments.
     max_concurrency: int = setting(500, Whole(1, MAX_CONCURRENCY))
     # Above 2^53 Step Functions, whose numbers are doubles, does not keep integers apart.
-    max_items: int = setting(100_000_000, Whole(1, 2**53))
+    max_items: int = setting(100_000_000, Whole(1, MAX_ITEMS))
     # An hour more than the longest job that the default settings wait for.
     run_timeout_seconds: int = setting(90_000, Whole(60, 31_536_000))
     max_usd: float = setting(0, Dollars(1_000_000))

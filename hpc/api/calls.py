@@ -15,6 +15,7 @@ from hpc.commands import inputs
 from hpc.commands.starting import new_run_name
 from hpc.commands.uploads import check_source, upload_items, upload_source, upload_workload
 from hpc.contract.back_ends import JOB_BACK_ENDS
+from hpc.contract.limits import MAX_CONCURRENCY, MAX_ITEMS
 from hpc.errors import LostRunError, NotStartedError
 from hpc.runs.run import find_run, list_executions
 from hpc.runs.run_summary import write_note
@@ -230,7 +231,7 @@ def _checked(key: str, value: Any) -> Any:
     NotStartedError
         If Start would refuse it, or JSON can't hold it.
     """
-    limits = {"size": (0, 2**53), "batch_size": (1, 2**53), "max_concurrency": (1, 10_000)}
+    limits = {"size": (0, MAX_ITEMS), "batch_size": (1, MAX_ITEMS), "max_concurrency": (1, MAX_CONCURRENCY)}
     if key in limits:
         low, high = limits[key]
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hpc.commands.inputs import FUNCTIONS, MAX_EXACT_INTEGER, parse_json, read_text
-from hpc.contract.limits import MAX_CONCURRENCY, MAX_NOTE_CHARACTERS
+from hpc.contract.limits import MAX_CONCURRENCY, MAX_ITEMS, MAX_NOTE_CHARACTERS
 from hpc.errors import NotStartedError
 from hpc.terminal.printable import shorten
 
@@ -45,8 +45,8 @@ def integer_within(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
-size = integer_within(0, MAX_EXACT_INTEGER)
-batch_size = integer_within(1, MAX_EXACT_INTEGER)
+size = integer_within(0, MAX_ITEMS)
+batch_size = integer_within(1, MAX_ITEMS)
 # The most that Step Functions runs for one Map Run.
 max_concurrency = integer_within(1, MAX_CONCURRENCY)
 # 0 means any that is free.

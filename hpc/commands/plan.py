@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hpc.contract.limits import MAX_BATCH_COUNT, MAX_CONCURRENCY
+from hpc.contract.limits import MAX_BATCH_COUNT, MAX_CONCURRENCY, MAX_ITEMS
 from hpc.errors import ExitCode, NotStartedError
 from hpc.planning.advice import Plan, PlanOptions, make_plan
 from hpc.planning.designs import ASSUMPTIONS, MAX_LAMBDA_MIB, Computation, Quotas
@@ -72,9 +72,9 @@ def check_figures(args: argparse.Namespace) -> None:
         Naming the option, what was given and what is allowed.
     """
     limits = (
-        ("size", 0, 2**53),
+        ("size", 0, MAX_ITEMS),
         ("sample", 1, 10_000),
-        ("batch_size", 1, 2**53),
+        ("batch_size", 1, MAX_ITEMS),
         ("memory_mib", MIN_LAMBDA_MIB, MAX_LAMBDA_MIB),
         ("max_concurrency", 1, MAX_CONCURRENCY),
         ("lambda_concurrency", 1, 1_000_000),

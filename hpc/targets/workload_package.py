@@ -15,13 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from hpc.contract.limits import MAX_PACKAGE_FILES, MAX_PACKED_BYTES, MAX_UNPACKED_BYTES
 from hpc.errors import NotStartedError
 from hpc.files import is_file, is_folder
 
-# As the handlers have them, in lambdas.batch.workload_package.
-MAX_PACKED_BYTES = 50 * 1024 * 1024
-MAX_UNPACKED_BYTES = 250 * 1024 * 1024
-MAX_FILES = 10_000
 # A zip knows no earlier one.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 MODE = stat.S_IFREG | 0o644
@@ -112,8 +109,8 @@ def package_of_folder(folder: Path, name: str, origin: str) -> WorkloadPackage:
                 f"{origin} may have {limit} MB unpacked, it has more (seen at {key}): put large data in S3, and "
                 "its keys in the items or params"
             )
-    if len(files) > MAX_FILES:
-        raise NotStartedError(f"{origin} may have {MAX_FILES:,} files, it has {len(files):,}")
+    if len(files) > MAX_PACKAGE_FILES:
+        raise NotStartedError(f"{origin} may have {MAX_PACKAGE_FILES:,} files, it has {len(files):,}")
     return WorkloadPackage(name, files, origin)
 
 

@@ -22,14 +22,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from lambdas.contract.limits import MAX_PACKAGE_FILES, MAX_PACKED_BYTES, MAX_UNPACKED_BYTES
 from lambdas.run_files import storage
 from lambdas.run_files.errors import UploadedWorkloadError
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-MAX_PACKED_BYTES = 50 * 1024 * 1024
-# /tmp of a Lambda function has 512 MB, if nobody asks for more.
-MAX_UNPACKED_BYTES = 250 * 1024 * 1024
-MAX_FILES = 10_000
 COPY_BYTES = 1024 * 1024
 READ_ONLY = 0o444
 ENCRYPTED_FLAG = 0x1
@@ -141,8 +138,8 @@ def _unpack(data: bytes, folder: Path) -> None:
 def _checked(package: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
     """Yield the files of a zip after a look at all that it says of them."""
     members = package.infolist()
-    if len(members) > MAX_FILES:
-        raise UploadedWorkloadError(f"an uploaded workload may have {MAX_FILES} files, got {len(members)}")
+    if len(members) > MAX_PACKAGE_FILES:
+        raise UploadedWorkloadError(f"an uploaded workload may have {MAX_PACKAGE_FILES} files, got {len(members)}")
     size_bytes = sum(member.file_size for member in members)
     if size_bytes > MAX_UNPACKED_BYTES:
         raise _too_long(size_bytes)

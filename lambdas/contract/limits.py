@@ -29,5 +29,9 @@ MIN_RESERVE_SECONDS = 0.5
 MAX_RESERVE_SECONDS = 10.0
 # Source: Lambda quotas, "Function timeout", as aws-cdk-lib 2.275 knows it.
 MAX_FUNCTION_TIMEOUT_SECONDS = 900
+# Bytes of an uploaded workload as a zip file and unpacked, and its files.  /tmp of a Lambda function has 512 MB.
+MAX_PACKED_BYTES = 50 * 1024 * 1024
+MAX_UNPACKED_BYTES = 250 * 1024 * 1024
+MAX_PACKAGE_FILES = 10_000
 # Characters of a note that a person gives a run.
 MAX_NOTE_CHARACTERS = 1_000

@@ -9,13 +9,14 @@ from itertools import islice
 from typing import Any
 
 from lambdas.contract.keys import run_key
+from lambdas.contract.limits import MAX_ITEM_BYTES
 from lambdas.run_files import json_text, storage
 from lambdas.run_files.errors import ResultFileError
 from lambdas.run_files.json_text import shown
 from lambdas.run_files.runs import add_line, read_batches
 
 # An item of the most bytes that are allowed, and its index.
-MAX_LINE_BYTES = 1024 * 1024 + 100
+MAX_LINE_BYTES = MAX_ITEM_BYTES + 100
 
 
 @dataclass(frozen=True, slots=True)
