@@ -110,9 +110,13 @@ def output_of_sum(module: ModuleType) -> str:
         return repr(module.Answer._write_output(answer, result))
 
 
+def fail() -> None:
+    raise type("E" * 99, (Exception,), {})("m" * 1_500)
+
+
 def error_of(module: ModuleType) -> str:
     try:
-        raise type("E" * 99, (Exception,), {})("m" * 1_500)
+        fail()
     except Exception as error:
         return repr(module.failure_of(error, __file__))
     raise AssertionError
