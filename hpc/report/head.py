@@ -12,7 +12,7 @@ from hpc.report.facts import Facts
 from hpc.report.html import SHOWN_CHARACTERS, status_text, table
 from hpc.report.phases import by_name
 from hpc.runs import memory_used
-from hpc.runs.failures import error_line, details_of
+from hpc.runs.failures import details_of, error_line
 from hpc.runs.faults import fault_counts_line
 from hpc.terminal.counter import counted
 from hpc.terminal.durations import duration

@@ -27,7 +27,7 @@ from sfn_local.faults.spec import FaultSpec, FaultSpecError
 from sfn_local.iam.access import OnDecision
 from sfn_local.iam.sessions import PERSON
 from sfn_local.lambda_runtime.worker_imports import installed_paths
-from sfn_local.maps.child_executions import described
+from sfn_local.maps.child_executions import child_result
 from sfn_local.object_store.store import INDEX
 from sfn_local.storage.child_reader import read_children
 from sfn_local.storage.journal import StorageError
@@ -215,7 +215,7 @@ def ended_children(home: Path, map_run_arn: str) -> Iterator[tuple[dict[str, Any
     """
     try:
         for row, child in read_children(home / EXECUTIONS, map_run_arn):
-            yield described(child, row).record, child.computed
+            yield child_result(child, row).record, child.computed
     except StorageError as error:
         raise OSError(str(error)) from error
 
