@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from sfn_local.sqlite_errors import describe
+from sfn_local.sqlite_errors import sqlite_message
 from sfn_local.storage.journal import StorageError
 from sfn_local.storage.map_run_store import COLUMNS, ChildRecord, MapRunRow
 
@@ -33,7 +33,7 @@ def read_children(path: Path, map_run_arn: str) -> Iterator[tuple[MapRunRow, Chi
                 row = MapRunRow(**dict(zip(COLUMNS, found, strict=True)))
                 yield from ((row, record) for record in _records(connection, row.id))
     except (sqlite3.Error, zlib.error, ValueError) as error:
-        raise StorageError(describe("read", path, error)) from error
+        raise StorageError(sqlite_message("read", path, error)) from error
 
 
 def _records(connection: sqlite3.Connection, map_run: int) -> Iterator[ChildRecord]:
