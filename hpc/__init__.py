@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hpc import errors
     from hpc.api.calls import get, map, plan, runs, start  # noqa: A004 - hpc.map is meant to be read with its module
+    from hpc.api.executor import Executor
     from hpc.api.run import Run
 
-__all__ = ["Run", "errors", "get", "map", "plan", "runs", "start"]
+__all__ = ["Executor", "Run", "errors", "get", "map", "plan", "runs", "start"]
 
-_HOMES = {"Run": "hpc.api.run", **dict.fromkeys(("get", "map", "plan", "runs", "start"), "hpc.api.calls")}
+_HOMES = {
+    "Executor": "hpc.api.executor",
+    "Run": "hpc.api.run",
+    **dict.fromkeys(("get", "map", "plan", "runs", "start"), "hpc.api.calls"),
+}
 
 
 def __getattr__(name: str) -> Any:

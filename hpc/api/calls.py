@@ -27,7 +27,7 @@ from hpc.targets.workload_package import WorkloadPackage
 if TYPE_CHECKING:
     import boto3
 
-Workload = str | Path | Callable[..., Any]
+Workload = str | Path | Callable[..., Any] | WorkloadPackage
 
 
 def start(
@@ -208,6 +208,8 @@ def _read(
     assembly: str | Path | None,
 ) -> tuple[WorkloadPackage | None, str]:
     """Return what the run brings to compute with, and the name of the workload."""
+    if isinstance(workload, WorkloadPackage):
+        return workload, workload.name
     if callable(workload):
         parts = {"compute": workload, "combine": combine, "finish": finish}
         package = package_functions({part: each for part, each in parts.items() if each is not None})

@@ -13,12 +13,10 @@ import textwrap
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
+from hpc.api.pickled import checked, cloudpickle_files, local_folder, pickler
 from hpc.errors import NotStartedError
-from hpc.files import is_file
 from hpc.targets.workload_package import WorkloadPackage, modules_beside
 
 # Annotations are not evaluated: what they name need not travel.
@@ -28,8 +26,10 @@ PICKLE = "functions.pickle"
 FALLBACK_NAME = "function"
 # Names that mean something in a workload.
 PARTS = frozenset({"compute", "compute_batch", "items", "weight", "combine", "finish"})
-# This project's own packages are where a workload runs.
-PRESENT = frozenset({"hpc", "lambdas", "sfn_local", "hpc_stack"})
+HINTS = (
+    "  give it what it needs by params or items, define it at the top of a module, or",
+    "  pip install 'serverless-hpc[functions]', whose cloudpickle takes such functions along",
+)
 
 
 class UnreadableError(Exception):
@@ -138,7 +138,7 @@ class _Sources:
     def _bring(self, module: str) -> None:
         """Take the files of a module along that is no installed package, with what it imports beside it."""
         top = module.partition(".")[0]
-        folder = _local_folder(top)
+        folder = local_folder(top)
         if folder is not None:
             self.files |= modules_beside(folder, [f"import {top}".encode()])
 
@@ -161,26 +161,6 @@ class _Sources:
                 self.add(each, meaning)
         del self.definitions[own]  # after what it needs
         self.definitions[own] = source if wanted == name else f"{source}\n\n{name} = {wanted}"
-
-
-def _is_installed(file: Path) -> bool:
-    return any(part in ("site-packages", "dist-packages") for part in file.parts)
-
-
-def _local_folder(top: str) -> Path | None:
-    """Return the folder that has a module of the user's own, None of an installed or built-in one."""
-    if top in sys.stdlib_module_names or top in PRESENT or top == "__main__":
-        return None
-    try:
-        spec = find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    if spec is None or spec.origin in (None, "built-in", "frozen"):
-        return None
-    file = Path(str(spec.origin)).resolve()
-    if _is_installed(file) or not is_file(file):
-        return None
-    return file.parent.parent if file.name == "__init__.py" else file.parent
 
 
 def _importable(name: str, value: Any) -> str | None:
@@ -274,44 +254,12 @@ def _pickled(functions: Mapping[str, Callable[..., Any]], name: str, origin: str
     NotStartedError
         If it is not installed, or can't write them.
     """
-    if find_spec("cloudpickle") is None:
-        raise NotStartedError(
-            f"{origin} can't travel by its source: {reason}",
-            "  give it what it needs by params or items, define it at the top of a module, or",
-            "  pip install 'serverless-hpc[functions]', whose cloudpickle takes such functions along",
-        )
-    import cloudpickle  # noqa: PLC0415 - an extra
-
-    local = [name for name, module in list(sys.modules.items()) if "." not in name and _is_brought(name, module)]
-    for each in local:
-        cloudpickle.register_pickle_by_value(sys.modules[each])
-    try:
-        data = cloudpickle.dumps(dict(functions))
-    except Exception as error:
-        raise NotStartedError(f"{origin} can't travel: {reason}, and cloudpickle says {error}") from error
-    finally:
-        for each in local:
-            cloudpickle.unregister_pickle_by_value(sys.modules[each])
-    folder = Path(cloudpickle.__file__).parent
-    own = {f"cloudpickle/{file.name}": file.read_bytes() for file in folder.glob("*.py")}
-    text = PICKLED.format(version=tuple(sys.version_info[:2]), file=PICKLE, name=origin)
+    needed_for = f"{origin} can't travel by its source: {reason}"
+    with pickler(needed_for, *HINTS) as dumps:
+        try:
+            data = dumps(dict(functions))
+        except Exception as error:
+            raise NotStartedError(f"{origin} can't travel: {reason}, and cloudpickle says {error}") from error
+    text = f'{checked(origin)}_functions = pickle.loads((Path(__file__).parent / "{PICKLE}").read_bytes())\n'
     text += "".join(f"{part} = _functions[{part!r}]\n" for part in functions)
-    return WorkloadPackage(name, {**own, PICKLE: data, f"{name}.py": text.encode()}, origin)
-
-
-def _is_brought(name: str, module: types.ModuleType) -> bool:
-    return name != "__main__" and getattr(module, "__file__", None) is not None and _local_folder(name) is not None
-
-
-PICKLED = """import pickle
-import sys
-from pathlib import Path
-
-if sys.version_info[:2] != {version}:
-    raise RuntimeError(
-        "{name} was pickled by Python %d.%d, here is Python %d.%d: byte code of one is not that of the other. Use the "
-        "same version (hpc:python), or define the function where its source can be read"
-        % (*{version}, *sys.version_info[:2])
-    )
-_functions = pickle.loads((Path(__file__).parent / "{file}").read_bytes())
-"""
+    return WorkloadPackage(name, {**cloudpickle_files(), PICKLE: data, f"{name}.py": text.encode()}, origin)

@@ -4,6 +4,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,13 +69,15 @@ class Run:
         """RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED."""
         return self._look().status
 
-    def wait(self, timeout: float | None = None) -> "Run":
-        """Return the run when it has ended, whatever with; progress goes to stderr.
+    def wait(self, timeout: float | None = None, *, shows_progress: bool = True) -> "Run":
+        """Return the run when it has ended, whatever with.
 
         Parameters
         ----------
         timeout
             Seconds to wait at most, None for no limit.
+        shows_progress
+            Whether a line about it goes to stderr, or below the cell of a notebook.
 
         Raises
         ------
@@ -84,12 +87,13 @@ class Run:
         until = None if timeout is None else time.monotonic() + timeout
 
         def check(counts: Counts | None, seconds: float) -> None:
-            view.show(counts, seconds)
+            if view is not None:
+                view.show(counts, seconds)
             if until is not None and time.monotonic() > until:
                 raise TimeoutError(f"{self.name} has not ended after {timeout:g} s; it goes on")
 
         while self._ended is None:
-            with open_view() as view:
+            with open_view() if shows_progress else nullcontext() as view:
                 try:
                     self._ended = self._watch().wait(check)
                 except UnansweredError:

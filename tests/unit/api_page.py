@@ -16,7 +16,24 @@ from hpc.api import calls
 PAGE = Path(__file__).parents[2] / "docs/reference/python_api.md"
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
 MARKUP = ((re.compile(r"``(.+?)``"), r"`\1`"), (re.compile(r":\w+:`[\w.]*?(\w+(?:\.\w+)?)`"), r"`\1`"))
-LONG_NAME = re.compile(r"(?:pathlib|collections\.abc|typing|hpc\.api\.\w+|hpc\.runs\.\w+)\.")
+LONG_NAME = re.compile(
+    r" \| hpc\.targets\.workload_package\.WorkloadPackage|(?:pathlib|collections\.abc|typing|hpc\.api\.\w+|hpc\.runs\.\w+)\."
+)
+JOBLIB = """## joblib
+
+`import hpc.joblib` makes joblib know the backend `hpc` (`pip install 'serverless-hpc[joblib]'`). Its options are
+those of `hpc.Executor`:
+
+```python
+import hpc.joblib
+
+with joblib.parallel_config("hpc", aws=True):
+    GridSearchCV(estimator, grid).fit(x, y)
+```
+
+Packages such as scikit-learn must be where the calls run: `lambdas/requirements.txt` names them. `n_jobs` says how many
+calls are in a run at most; without it a run has up to 1,000.
+"""
 FUNCTIONS = {"get", "plan", "runs", "start"}  # map is another name of start
 ERRORS = (errors.NotStartedError, errors.RunFailedError, errors.LostRunError, errors.UnansweredError)
 INTRODUCTION = """# The Python API
@@ -38,6 +55,7 @@ def page() -> str:
     for name in sorted(hpc.__all__):
         if inspect.isclass(getattr(hpc, name)):
             parts.append(_class(name, getattr(hpc, name)))
+    parts.append(JOBLIB)
     parts.append("## Errors\n\nAll of `hpc.errors`, and kinds of `hpc.errors.CommandError`.\n")
     parts += [f"### `{each.__name__}`\n\n{_text(each)}\n" for each in ERRORS]
     return "\n".join(parts)
@@ -70,7 +88,7 @@ def _class(name: str, kind: type) -> str:
             continue
         if isinstance(value, property):
             parts.append(f"### `{name}.{member}`\n\n{_text(value)}\n")
-        elif inspect.isfunction(value):
+        elif inspect.isfunction(value) and inspect.getdoc(value):
             parts.append(_entry(f"{name}.{member}", value, level="###"))
     return "\n".join(parts)
 

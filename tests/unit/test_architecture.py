@@ -51,7 +51,7 @@ COMPOSE = {"hpc_stack", "hpc_stack.serverless_hpc", "hpc_stack.stack", "hpc_stac
 # Parts of a package (its packages and modules), top first: a module imports from its own row and from those below it.
 FLOORS: dict[str, tuple[set[str], ...]] = {
     "hpc": (
-        {"__main__"},
+        {"__main__", "joblib"},
         {"api"},
         {"cli"},
         {"commands", "testing"},
@@ -107,7 +107,9 @@ def allowed_in(module: str) -> set[str]:
     package = module.split(".", maxsplit=1)[0]
     own = packages if module.startswith("lambdas.workloads.") else {"lambdas"} if module == "hpc.testing" else set()
     # Values of results are read as the handlers write them; the others are extras, imported where they are needed.
-    extras = {"lambdas", "cloudpickle", "numpy", "pandas", "pyarrow"} if module.startswith("hpc.api.") else set()
+    extras = (
+        {"lambdas", "cloudpickle", "joblib", "numpy", "pandas", "pyarrow"} if module.startswith("hpc.api.") else set()
+    )
     return ALLOWED[package] | own | extras
 
 

@@ -71,14 +71,14 @@ def test_function_that_uses_what_can_not_be_written_down_is_refused_by_name(
     value: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    monkeypatch.setattr("hpc.api.functions.find_spec", lambda _: None)
+    monkeypatch.setattr("hpc.api.pickled.find_spec", lambda _: None)
     monkeypatch.setitem(globals(), "LIMIT", value)
     with pytest.raises(NotStartedError, match=r"the function helper can't travel by its source: .*\n.*params or items"):
         package_functions({"compute": helper})
 
 
 def test_function_within_a_function_is_refused_with_what_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpc.api.functions.find_spec", lambda _: None)
+    monkeypatch.setattr("hpc.api.pickled.find_spec", lambda _: None)
     factor = 2
 
     def inner(item: int) -> int:
@@ -89,7 +89,7 @@ def test_function_within_a_function_is_refused_with_what_it_uses(monkeypatch: py
 
 
 def test_helper_that_is_named_as_a_part_of_a_workload_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpc.api.functions.find_spec", lambda _: None)
+    monkeypatch.setattr("hpc.api.pickled.find_spec", lambda _: None)
     monkeypatch.setitem(globals(), "combine", helper)
 
     def use(item: int) -> int:
