@@ -22,6 +22,7 @@ from hpc.runs.run_summary import write_note
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home
 from hpc.targets.workload_file import WorkloadFile, check_workload, read_workload, workload_name
+from hpc.targets.workload_origins import note_origin
 from hpc.targets.workload_package import WorkloadPackage
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def start(
         target = place.target(has_jobs=has_jobs)
         if package is not None:
             upload_workload(target, package)
+            note_origin(home.create(), run_name, package)
         if file is not None:
             checked["items"] = file if isinstance(file, str) else upload_items(target, run_name, file)
         if source is not None:
@@ -221,7 +223,7 @@ def _read(
         check_workload(named, home, Path(assembly) if assembly is not None else None)
     read = read_workload(named, home, on_aws=is_on_aws)
     if isinstance(read, WorkloadFile):
-        read = WorkloadPackage(read.name, {f"{read.name}.py": read.source}, named)
+        read = WorkloadPackage(read.name, {f"{read.name}.py": read.source}, named, read.path)
     return read, str(workload_name(named))
 
 

@@ -144,5 +144,6 @@ def _check_came_to_sum(run: Run) -> None:
 
 
 def _note(home: Home, run: str, version: Version) -> None:
-    if version.file is not None:
-        note_origin(home.create(), run, version.file)
+    workload = version.file or version.package
+    if workload is not None:
+        note_origin(home.create(), run, workload)

@@ -7,13 +7,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from hpc.commands.uploads import upload_workload
 from hpc.errors import LostRunError, NotStartedError
 from hpc.runs.items import check_has_files, find_item
 from hpc.runs.run import Run, open_run, retry_if_server_gone
 from hpc.targets.client import explained
 from hpc.targets.home import Home
 from hpc.targets.local_environment import local_environment
-from hpc.targets.workload_file import overlay_folder, read_workload_file
+from hpc.targets.workload_file import overlay_folder, read_workload
+from hpc.targets.workload_package import WorkloadPackage
 from hpc.terminal.console import say
 
 PROGRAM = Path(__file__).with_name("replay_item.py")
@@ -40,26 +42,28 @@ def replay(args: argparse.Namespace) -> int:
             "debug": args.debug,
             "may_have_changed": args.workload is not None,
         }
-        if run.settings.get("is_uploaded") and args.workload is None:
-            task |= {"package": run.settings["workload_sha256"], "bucket": run.target.bucket}
-            return _run_item(task | {"project": str(home.project), "overlay": None}, run)
-        overlay = _overlay(run, home, args.workload)
         # With the server, because an item may be an object in S3, which a run on this machine has there.
-        return _run_item(task | {"project": str(home.project), "overlay": overlay}, run)
+        return _run_item(task | {"project": str(home.project)} | _code(run, home, args.workload), run)
 
 
-def _overlay(run: Run, home: Home, workload: str | None) -> str | None:
-    """Return the folder with the workload that is not part of the project, if it is such a one."""
+def _code(run: Run, home: Home, workload: str | None) -> dict[str, str | None]:
+    """Return where the workload is that is not part of the project: the folder of a file, or an uploaded package."""
     assert run.settings is not None
     name, sha256 = run.settings["workload"], run.settings["workload_sha256"]
     if workload is not None:
-        file = read_workload_file(workload, home, on_aws=False)
-        if file is None or file.name != name:
-            raise NotStartedError(f"--workload must be a changed {name}.py, the workload of {run.name}, got {workload}")
-        # A copy, as runs have it: what stands beside the file can't be imported there either.
-        return str(file.copy_to(home.create()))
+        given = read_workload(workload, home, on_aws=False)
+        if given is None or given.name != name:
+            raise NotStartedError(
+                f"--workload must be a changed {name}.py, or its folder, the workload of {run.name}, got {workload}"
+            )
+        if isinstance(given, WorkloadPackage):
+            upload_workload(run.target, given)
+            return {"package": given.sha256, "overlay": None}
+        return {"overlay": str(given.copy_to(home.create()))}
+    if run.settings.get("is_uploaded"):
+        return {"package": sha256, "overlay": None}
     folder = overlay_folder(home.folder, name, sha256)
-    return str(folder) if folder.is_dir() else None
+    return {"overlay": str(folder) if folder.is_dir() else None}
 
 
 def _run_item(task: dict[str, object], run: Run) -> int:

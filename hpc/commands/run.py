@@ -150,7 +150,7 @@ class RunCommand:
         package = self._workload if isinstance(self._workload, WorkloadPackage) else None
         if package is not None:
             upload_workload(target, package)
-        if isinstance(self._workload, WorkloadFile):
+        if self._workload is not None:
             note_origin(self._home.create(), self._name, self._workload)
         with explained(NotStartedError, "the run was not started"):
             target.stepfunctions.start_execution(

@@ -106,16 +106,27 @@ def changed(run: Run, file: str, now: str, own: str) -> NotStartedError:
 
 
 def _of_package(args: argparse.Namespace, home: Home, run: Run, workload: str, own: str | None) -> Version:
-    """Return the version of a run that brought its workload: that, or what ``--workload`` brings now."""
-    if args.workload is None:
+    """Return the version of a run that brought its workload: that, or what ``--workload`` brings now.
+
+    Raises
+    ------
+    NotStartedError
+        As ``choose_version``.
+    """
+    origin = origin_of(home.folder, run.name)
+    file = str(origin.file) if origin is not None and origin.file.exists() else None
+    named = args.workload or file
+    if named is None:
         return Version(own or "")
-    package = read_workload(args.workload, home, on_aws=True)
+    package = read_workload(named, home, on_aws=True)
     if not isinstance(package, WorkloadPackage) or package.name != workload:
         raise NotStartedError(
-            f"--workload must be the workload that {run.name} brought, {workload}, as a file or folder, "
-            f"got {args.workload}"
+            f"--workload must be the workload that {run.name} brought, {workload}, as a file or folder, got {named}"
         )
-    return Version(package.sha256, is_changed=package.sha256 != own, package=package)
+    is_changed = package.sha256 != own
+    if is_changed and args.workload is None and not args.only_finish:
+        raise changed(run, named, package.sha256, own or "")
+    return Version(package.sha256, is_changed=is_changed, package=package)
 
 
 def _named(args: argparse.Namespace, home: Home, run: Run, workload: str, own: str | None) -> Version:

@@ -1,4 +1,4 @@
-"""Which file a run of this machine was given as its workload: a redrive tells whether it has changed since."""
+"""Which file or folder a run was given as its workload from here: a redrive tells whether it has changed since."""
 
 import json
 from dataclasses import dataclass
@@ -6,20 +6,23 @@ from pathlib import Path
 
 from hpc.json_objects import json_object
 from hpc.targets.workload_file import WorkloadFile
+from hpc.targets.workload_package import WorkloadPackage
 
 FILE = "origins.jsonl"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The file, and the SHA-256 that it had."""
+    """The file or folder, and the SHA-256 of what the run was given of it."""
 
     file: Path
     sha256: str
 
 
-def note_origin(home: Path, run: str, workload: WorkloadFile) -> None:
-    """Write down what a run is about to be started with."""
+def note_origin(home: Path, run: str, workload: WorkloadFile | WorkloadPackage) -> None:
+    """Write down what a run is about to be started with; nothing of functions, which are in no file of their own."""
+    if workload.path is None:
+        return
     line = json.dumps({"run": run, "file": str(workload.path), "sha256": workload.sha256})
     folder = home / "workloads"
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,7 +31,7 @@ def note_origin(home: Path, run: str, workload: WorkloadFile) -> None:
 
 
 def origin_of(home: Path, run: str) -> Origin | None:
-    """Return what a run was given the last time; None if it was given no file, or that is not known."""
+    """Return what a run was given the last time; None if it was given nothing, or that is not known."""
     found = None
     try:
         with (home / "workloads" / FILE).open(encoding="utf-8", errors="replace") as file:

@@ -34,6 +34,8 @@ class WorkloadPackage:
     files: Mapping[str, bytes]
     # What messages call it.
     origin: str
+    # Where its file or folder is; a run notes it, so that a redrive sees whether it has changed.
+    path: Path | None = None
 
     @property
     def source(self) -> bytes:
@@ -79,7 +81,8 @@ class WorkloadPackage:
 
 def package_of_file(path: Path, name: str, source: bytes, origin: str) -> WorkloadPackage:
     """Return a workload's file with the modules beside it that it imports, and those that they import."""
-    return WorkloadPackage(name, {f"{name}.py": source, **modules_beside(path.parent, [source])}, origin)
+    files = {f"{name}.py": source, **modules_beside(path.parent, [source])}
+    return WorkloadPackage(name, files, origin, path.resolve())
 
 
 def package_of_folder(folder: Path, name: str, origin: str) -> WorkloadPackage:
@@ -111,7 +114,7 @@ def package_of_folder(folder: Path, name: str, origin: str) -> WorkloadPackage:
             )
     if len(files) > MAX_PACKAGE_FILES:
         raise NotStartedError(f"{origin} may have {MAX_PACKAGE_FILES:,} files, it has {len(files):,}")
-    return WorkloadPackage(name, files, origin)
+    return WorkloadPackage(name, files, origin, folder.resolve())
 
 
 def _files_below(folder: Path, origin: str) -> Iterator[Path]:

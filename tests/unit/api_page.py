@@ -17,7 +17,8 @@ PAGE = Path(__file__).parents[2] / "docs/reference/python_api.md"
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
 MARKUP = ((re.compile(r"``(.+?)``"), r"`\1`"), (re.compile(r":\w+:`[\w.]*?(\w+(?:\.\w+)?)`"), r"`\1`"))
 LONG_NAME = re.compile(
-    r" \| hpc\.targets\.workload_package\.WorkloadPackage|(?:pathlib|collections\.abc|typing|hpc\.api\.\w+|hpc\.runs\.\w+)\."
+    r" \| hpc\.targets\.workload_package\.WorkloadPackage"
+    r"|(?:pathlib|collections\.abc|typing|hpc\.api\.\w+|hpc\.runs\.\w+)\."
 )
 JOBLIB = """## joblib
 
