@@ -8,7 +8,7 @@ from constructs import Construct
 
 from hpc_stack import run_keys
 from hpc_stack.acknowledgements import acknowledge, acknowledge_wildcards
-from hpc_stack.tasks import executions_arn, jobs_arn
+from hpc_stack.tasks import executions_arn, jobs_arn, map_runs_arn
 
 LATER = "run names, and the keys below them, are not known before a run starts"
 TRACES_AND_LOGS = "X-Ray and the delivery of logs have no rights on single resources"
@@ -141,6 +141,35 @@ def acknowledge_revisions(construct: Construct, job_definition_revisions_arn: st
         {
             job_definition_revisions_arn: "every revision of the one definition: a redrive submits the one that its "
             f"execution began with ({construct.node.id})"
+        },
+    )
+
+
+def acknowledge_notices(notices: Construct, machines: Sequence[sfn.StateMachine], results_bucket: s3.IBucket) -> None:
+    looks = "looks at any execution that has ended, at what it started and at its Map Runs; it can only read"
+    acknowledge_wildcards(
+        notices,
+        {
+            **{
+                results_bucket.arn_for_objects(key): f"{LATER}; the function of the messages reads {key}"
+                for key in run_keys.files("run.json", "map/*")
+            },
+            **{
+                arn: f"the function of the messages {looks} ({machine.node.path})"
+                for machine in machines
+                for arn in (
+                    *(f"{executions_arn(machine)}{label}:*" for label in ("", "/*")),
+                    map_runs_arn(machine),
+                )
+            },
+            "*": f"{LISTED}, which is how the function of the messages finds what they cost",
+        },
+    )
+    acknowledge(
+        notices,
+        {
+            "AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": "the right that the construct library gives to whoever "
+            "publishes to a topic that a key encrypts"
         },
     )
 

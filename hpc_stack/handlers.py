@@ -61,8 +61,15 @@ class Handlers:
         reads: Sequence[str] = (),
         writes: Sequence[str] = (),
         uploads: Sequence[str] = (),
+        code: lambda_.Code | None = None,
     ) -> lambda_.Function:
-        """Define ``lambdas.<handler>.handler``; ``reads``, ``writes``, ``uploads`` are keys of the results bucket."""
+        """Define a function; ``reads``, ``writes``, ``uploads`` are keys of the results bucket.
+
+        Parameters
+        ----------
+        handler
+            ``lambdas.<handler>.handler``; with ``code`` of its own the whole name.
+        """
         log_group = logs.LogGroup(
             scope, f"{name}Logs", retention=self.log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
         )
@@ -72,8 +79,8 @@ class Handlers:
         function = lambda_.Function(
             scope,
             name,
-            code=self.code,
-            handler=f"lambdas.{handler}.handler",
+            code=code or self.code,
+            handler=handler if code is not None else f"lambdas.{handler}.handler",
             runtime=self.runtime,
             architecture=self.architecture,
             memory_size=memory_mib,

@@ -1,104 +1,21 @@
-"""Watching the stack: alarms, a dashboard, and a message when a run has ended."""
+"""Watching the stack: alarms and a dashboard."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
-
-from hpc_stack.encryption import allow_service
 
 PERIOD = cdk.Duration.minutes(5)
 METRICS = "ServerlessHpc"
 # Compute stops by itself in the last tenth of its time, 10 s at most; what goes on beyond half of that hangs.
 NEAR_SHARE, NEAR_SECONDS = 0.05, 5.0
-# Status of a run -> what to type next.
-NEXT_COMMANDS: Mapping[str, Sequence[str]] = {
-    "SUCCEEDED": ("result", "report"),
-    "FAILED": ("failures", "redrive"),
-    "TIMED_OUT": ("status", "redrive"),
-    "ABORTED": ("status", "redrive"),
-}
-
-
-class Notices(Construct):
-    """Topic of alarms and of messages that a run has ended.
-
-    Parameters
-    ----------
-    email
-        Where messages go, once their reader has confirmed it; empty for nowhere yet.
-    key
-        Encrypts messages while they wait.
-    machines
-        Whose executions are told of when they have ended.
-
-    Attributes
-    ----------
-    topic : sns.Topic
-    """
-
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        email: str,
-        key: kms.Key | None,
-        machines: Sequence[sfn.IStateMachine],
-    ) -> None:
-        super().__init__(scope, construct_id)
-        self.topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
-        for service in ("cloudwatch.amazonaws.com", "events.amazonaws.com"):
-            if key is not None:
-                allow_service(key, service)
-        # The policy that a topic has by default lets alarms publish; one that enforces TLS takes its place.
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
-            )
-        )
-        if email:
-            self.topic.add_subscription(subscriptions.EmailSubscription(email))
-        for status in NEXT_COMMANDS:
-            self._tell_of_end(status, machines)
-
-    def _tell_of_end(self, status: str, machines: Sequence[sfn.IStateMachine]) -> None:
-        name = events.EventField.from_path("$.detail.name")
-        place = f"--aws --stack-name {cdk.Stack.of(self).stack_name}"
-        commands = " or ".join(f"hpc {command} {name} {place}" for command in NEXT_COMMANDS[status])
-        answer = f" Its items and its answer: {events.EventField.from_path('$.detail.output')}"
-        text = (
-            f"{name} has ended: {status}.{answer if status == 'SUCCEEDED' else ''} "
-            f"What it cost: hpc status {name} {place}. Next: {commands}"
-        )
-        events.Rule(
-            self,
-            f"Ended{''.join(word.capitalize() for word in status.split('_'))}",
-            description=f"A run has ended: {status}",
-            event_pattern=events.EventPattern(
-                source=["aws.states"],
-                detail_type=["Step Functions Execution Status Change"],
-                detail={
-                    "status": [status],
-                    "stateMachineArn": [machine.state_machine_arn for machine in machines],
-                },
-            ),
-            targets=[targets.SnsTopic(self.topic, message=events.RuleTargetInput.from_text(text))],
-        )
 
 
 class Alarms(Construct):

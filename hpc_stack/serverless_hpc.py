@@ -23,8 +23,9 @@ from hpc_stack.job_events import JobEvents
 from hpc_stack.job_tasks import JobTasks, JobTimes
 from hpc_stack.layer import define_layer
 from hpc_stack.map_reduce import RESULT_WRITER_FLAG, MapReduce
-from hpc_stack.monitoring import Alarms, Notices
+from hpc_stack.monitoring import Alarms
 from hpc_stack.network import JobNetwork
+from hpc_stack.notices import Notices, Watched
 from hpc_stack.orchestrator import Orchestrator
 from hpc_stack.sources import SOURCES, layer_cache
 from hpc_stack.staging import staged_sources
@@ -155,16 +156,25 @@ class ServerlessHpc(Construct):
     def _define_monitoring(self) -> None:
         started = [self.state_machine]
         started += [self.orchestrator.complex_orchestrator] if self.orchestrator is not None else []
-        notices = Notices(self, "Notices", email=self._config.notify_email, key=self.key, machines=started)
+        everything = self.node.find_all()
+        watched = Watched(
+            started=started,
+            machines=[each for each in everything if isinstance(each, sfn.StateMachine)],
+            functions=[each for each in everything if isinstance(each, lambda_.Function)],
+            has_jobs=self.jobs is not None,
+        )
+        notices = Notices(
+            self, "Notices", email=self._config.notify_email, key=self.key, handlers=self._handlers, watched=watched
+        )
+        findings.acknowledge_notices(notices, watched.machines, self.results_bucket)
         if not self._config.alarms:
             return
-        everything = self.node.find_all()
         Alarms(
             self,
             "Alarms",
             topic=notices.topic,
-            machines=[each for each in everything if isinstance(each, sfn.StateMachine)],
-            functions=[each for each in everything if isinstance(each, lambda_.Function)],
+            machines=watched.machines,
+            functions=[*watched.functions, notices.function],
             map_log_group=self._map_reduce.log_group,
             job_queue_arn=None if self.jobs is None else self.jobs.batch_jobs.job_queue.job_queue_arn,
         )

@@ -237,6 +237,11 @@ def jobs_arn(scope: Construct) -> str:
     return cdk.Stack.of(scope).format_arn(service="batch", resource="job", resource_name="*")
 
 
+def map_runs_arn(state_machine: sfn.StateMachine) -> str:
+    """Return the ARNs of a machine's Map Runs, whose label and id the service makes."""
+    return f"{executions_arn(state_machine).replace(':execution:', ':mapRun:')}/*:*"
+
+
 def executions_arn(state_machine: sfn.StateMachine) -> str:
     """Return what the ARNs of a machine's executions begin with."""
     name = cdk.Arn.split(state_machine.state_machine_arn, cdk.ArnFormat.COLON_RESOURCE_NAME).resource_name

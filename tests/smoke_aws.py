@@ -1,7 +1,8 @@
 """The first deployment in a real account, end to end: ``make smoke-aws``.
 
 Looks for the CDK's bootstrap, says what the runs should cost and asks, deploys, computes the same 64 items on every
-back end that the stack has and compares the totals, fails a run and redrives it, destroys, and looks for what is left.
+back end that the stack has and compares the totals, fails a run and redrives it to success, destroys, and looks for
+what is left.
 Given ``--on-this-machine`` the runs are those of the local server, and nothing is deployed.
 """
 
@@ -9,14 +10,26 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 SIZE, WORKLOAD = 64, "squares"
 TOTAL = str(sum(number**2 for number in range(SIZE)))
-# The second of the items is no number, so that the run fails; nothing is tolerated.
-FAILING = {"items": [1, "two", 3], "workload": WORKLOAD}
-TOLERATED = {**FAILING, "tolerated_failure_percentage": 50}
+# The second of the items is no number, and is tolerated.
+TOLERATED = {"items": [1, "two", 3], "workload": WORKLOAD, "tolerated_failure_percentage": 50}
+# A workload that fails at one item until it is mended.
+BROKEN = """def compute(index):
+    if index == 5:
+        raise ValueError("not mended yet")
+    return index**2
+
+
+def combine(a, b):
+    return a + b
+"""
+MENDED = BROKEN.replace("index == 5", "index == -1")
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -54,14 +67,34 @@ class Smoke:
                 sys.exit(f"smoke: the total on {back_end} must be {TOTAL}, is {total}")
             print(f"smoke: {back_end}: {total}", flush=True)
 
-    def fail_and_redrive(self) -> None:
-        """Fail a run, which a redrive fails again; then one whose failed item is tolerated, and told of."""
-        self.document("run", "--input", json.dumps(FAILING), exit_code=1)
-        self.document("redrive", exit_code=1)
+    def fail_and_redrive(self, folder: Path) -> None:
+        """Fail a run, redrive it to success with mended code; then run one whose failed item is tolerated, and told of.
+
+        Parameters
+        ----------
+        folder
+            For the file of the workload.
+        """
+        workload = folder / "smoke_check.py"
+        workload.write_text(BROKEN)
+        options = ("--size", str(SIZE), "--batch-size", "8", "--workload", str(workload))
+        failed = self.document("run", *options, exit_code=1)
+        workload.write_text(MENDED)
+        name = str(failed["execution_arn"]).rpartition(":")[2]
+        result = self.document("redrive", name, "--workload", str(workload))["output"]
+        if (str(result["result"]), result["complete"]) != (TOTAL, True):
+            sys.exit(f"smoke: the redriven run must come to {TOTAL}, it says {result}")
         partial = self.document("run", "--input", json.dumps(TOLERATED))["output"]
         if (partial["count"], partial["failed"], partial["complete"]) != (2, 1, False):
             sys.exit(f"smoke: 2 of 3 items must have a result, the run says {partial}")
-        print("smoke: a failed run was redriven, a tolerated failure is told of", flush=True)
+        print("smoke: a failed run was redriven to success, a tolerated failure is told of", flush=True)
+
+
+def compute_and_fail(smoke: Smoke, back_ends: Sequence[str]) -> None:
+    """Do all that is done with runs."""
+    smoke.compute(back_ends)
+    with tempfile.TemporaryDirectory() as folder:
+        smoke.fail_and_redrive(Path(folder))
 
 
 def deployed_back_ends(stack: str) -> list[str]:
@@ -80,9 +113,7 @@ def in_account(stack: str, arguments: Sequence[str], *, is_agreed: bool) -> None
         sys.exit("smoke: nothing was deployed")
     call("cdk", "deploy", "--require-approval", "never", *arguments)
     try:
-        smoke = Smoke(call, ["--aws", "--stack-name", stack])
-        smoke.compute(deployed_back_ends(stack))
-        smoke.fail_and_redrive()
+        compute_and_fail(Smoke(call, ["--aws", "--stack-name", stack]), deployed_back_ends(stack))
     finally:
         call(sys.executable, "-m", "hpc.commands.destroy", "--force", *arguments, "-c", f"hpc:stack_name={stack}")
     if call("aws", "cloudformation", "describe-stacks", "--stack-name", stack, check=False).returncode == 0:
@@ -107,9 +138,7 @@ def main() -> None:
     if not options.on_this_machine:
         in_account(options.stack_name, rest, is_agreed=options.yes)
         return
-    smoke = Smoke(call, [])
-    smoke.compute(["lambda", "batch", "batch_callback"])
-    smoke.fail_and_redrive()
+    compute_and_fail(Smoke(call, []), ["lambda", "batch", "batch_callback"])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def test_smoke_computes_on_every_back_end_and_fails_as_it_should(tmp_path: Path)
     assert done.returncode == 0, done.stdout + done.stderr
     said = [line for line in done.stdout.splitlines() if line.startswith("smoke: ")]
     assert said[:3] == [f"smoke: {each}: {smoke_aws.TOTAL}" for each in ("lambda", "batch", "batch_callback")]
-    assert said[3].startswith("smoke: a failed run was redriven")
+    assert said[3].startswith("smoke: a failed run was redriven to success")
 
 
 def test_smoke_ends_at_a_wrong_total() -> None:

@@ -50,6 +50,18 @@ def test_resources_of_other_services_are_named_and_their_outputs_left_out(tmp_pa
     assert [machine.name for machine in stack.all(StateMachine)] == ["Stack-Machine"]
 
 
+@pytest.mark.parametrize(
+    ("metadata", "is_made"), [({"sfn-local:not-made": True}, False), ({"aws:cdk:path": "x"}, True)]
+)
+def test_resource_that_its_app_does_not_want_here_is_named_and_not_read(
+    tmp_path: Path, metadata: dict[str, Any], is_made: bool
+) -> None:
+    machine = {**MACHINE, "Metadata": metadata}
+    stack = read(tmp_path, Stack={"Resources": {"Role": ROLE, "Machine": machine}})
+    assert ("Machine (AWS::StepFunctions::StateMachine)" in stack.not_made) != is_made
+    assert len(stack.all(StateMachine)) == is_made
+
+
 def test_a_machine_that_refers_to_what_is_not_made_is_refused_by_name(tmp_path: Path) -> None:
     properties = {**MACHINE["Properties"], "DefinitionString": {"Fn::Sub": "${Topic}"}}  # type: ignore[dict-item]
     machine = {**MACHINE, "Properties": properties}

@@ -1,7 +1,8 @@
 """What a cloud assembly (``cdk.out``) deploys, read for this machine.
 
 **Differs from AWS:** log groups and tracing have no effect here; resources of types that `sfn_local.assembly.resources`
-does not have are not made: they are named, and are an error where something that runs refers to them.
+does not have are not made: they are named, and are an error where something that runs refers to them.  A resource whose
+metadata has ``"sfn-local:not-made": true`` is not made either, and named.
 """
 
 import contextlib
@@ -50,6 +51,10 @@ class Stack:
     def all(self, kind: type[Made]) -> tuple[Made, ...]:
         """Return the resources of one kind, in the order of the template."""
         return tuple(resource for resource in self.resources if isinstance(resource, kind))
+
+
+# Metadata of a resource that its app does not want on this machine, because it is of no use without others.
+LEFT_OUT = "sfn-local:not-made"
 
 
 def load(assembly: Path, account: Account) -> Stack:
@@ -120,7 +125,7 @@ def _read_stack(template: Mapping[str, Any], stack_name: str, assets: Assets, ac
 
 def _read(reading: Reading, logical_id: str, resource: Mapping[str, Any]) -> object | None:
     resource_type = RESOURCE_TYPES.get(resource["Type"])
-    if resource_type is None:
+    if resource_type is None or resource.get("Metadata", {}).get(LEFT_OUT) is True:
         raise NotMadeError
     return resource_type.read(reading, logical_id, resource.get("Properties", {})) if resource_type.read else None
 
