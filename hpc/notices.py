@@ -11,7 +11,7 @@ from botocore.config import Config
 from hpc.errors import CommandError
 from hpc.json_objects import json_object
 from hpc.planning.table import usd
-from hpc.runs.failures import describe_error
+from hpc.runs.failures import error_line
 from hpc.runs.overview import Overview, OverviewReader
 from hpc.runs.run import Run
 from hpc.runs.watch import SETTLING_PAUSE_SECONDS, SETTLING_SECONDS, Seen, Watch
@@ -96,7 +96,7 @@ def lines(target: Target, arn: str, status: str) -> Iterator[str]:
     yield f"items: {_items(overview, output)}"
     yield f"cost so far: {_cost(overview)}"
     if "error" in seen.execution:
-        reason = describe_error(seen.execution["error"], seen.execution.get("cause"))
+        reason = error_line(seen.execution["error"], seen.execution.get("cause"))
         yield f"error: {shorten(reason, MAX_ERROR_CHARACTERS)}"
     yield from _next(run.name, status)
 
