@@ -2,7 +2,7 @@
 
 import argparse
 
-from hpc.cli.arguments import integer, integer_within, item_or_function, plain_text
+from hpc.cli.arguments import integer, integer_within, item_or_function, plain_text, port
 from hpc.cli.command import PLACE, RUN_OR_LATEST, Command, option, output
 from hpc.commands.inputs import MAX_EXACT_INTEGER
 
@@ -129,6 +129,23 @@ REPORT = Command(
     options=(
         RUN_OR_LATEST,
         option("-o", "--out", type=plain_text, default="report.html", metavar="FILE", help="where to (report.html)"),
+        *PLACE,
+    ),
+)
+
+UI = Command(
+    name="ui",
+    function="hpc.ui.command:ui",
+    summary="watch runs in the browser",
+    description="Serve a page on loopback and open it in the browser: the runs, one run as it goes with its\n"
+    "failures, logs and report, and what a plan would cost. Only the address that is printed, with its\n"
+    "token, opens it. It only looks, unless --allow-changes lets it stop and redrive runs. Ctrl-C ends\n"
+    "the page, never a run.",
+    examples=("hpc ui", "hpc ui --aws --allow-changes", "hpc ui --no-browser --port 8099"),
+    options=(
+        option("--allow-changes", action="store_true", help="let the page stop and redrive runs"),
+        option("--no-browser", action="store_true", help="only print the address"),
+        option("--port", type=port, default=0, metavar="P", help="port on 127.0.0.1 (any that is free)"),
         *PLACE,
     ),
 )

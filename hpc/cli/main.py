@@ -9,7 +9,7 @@ from types import FrameType
 
 from hpc.cli.command import Command
 from hpc.cli.help import HELP, ShowVersion, show_help
-from hpc.cli.looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS
+from hpc.cli.looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS, UI
 from hpc.cli.planning import PLAN
 from hpc.cli.running import COMPLETION, NEW, ORCHESTRATE, REDRIVE, RUN, SERVE, STOP
 from hpc.errors import CommandError, ExitCode, ReaderGoneError
@@ -26,7 +26,7 @@ exit codes:
 GROUPS = {
     "plan and write": (PLAN, NEW),
     "start, go on, stop": (RUN, ORCHESTRATE, REDRIVE, STOP),
-    "look at runs": (RUNS, STATUS, RESULT, LOGS, REPORT),
+    "look at runs": (RUNS, STATUS, UI, RESULT, LOGS, REPORT),
     "find what failed": (FAILURES, REPLAY),
     "others": (SERVE, COMPLETION, HELP),
 }

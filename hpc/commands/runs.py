@@ -31,12 +31,13 @@ def _lines(target: Target, args: argparse.Namespace) -> Iterator[str]:
     with explained(LostRunError, "listing the runs"):
         listed = list_executions(target, target.machine_arns, limit=args.limit, status=args.status)
         if args.output == "json":
-            yield from (json.dumps(_document(target, run, faults.get(run["executionArn"]))) for run in listed)
+            yield from (json.dumps(document_of(target, run, faults.get(run["executionArn"]))) for run in listed)
         else:
             yield from _rows(target, listed, args.limit, faults)
 
 
-def _document(target: Target, run: dict[str, Any], faults: dict[str, Any] | None) -> dict[str, Any]:
+def document_of(target: Target, run: dict[str, Any], faults: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what there is to say of a run that ListExecutions has listed."""
     stopped = run.get("stopDate")
     return {
         "name": run["name"],

@@ -163,7 +163,7 @@ def status(args: argparse.Namespace) -> int:
     """Show the status; a run that failed is no failure of this command."""
     with open_run(args) as run:
         watch, overviews = Watch(run.target, run.arn), OverviewReader(run)
-        found = _look(run, watch, overviews)
+        found = look(run, watch, overviews)
         if args.output == "text" and sys.stdout.isatty() and found.seen.status == "RUNNING":
             found = _follow(run, watch, overviews, found)
         if args.output == "json":
@@ -173,7 +173,8 @@ def status(args: argparse.Namespace) -> int:
     return ExitCode.SUCCEEDED
 
 
-def _look(run: Run, watch: Watch, overviews: OverviewReader) -> Status:
+def look(run: Run, watch: Watch, overviews: OverviewReader) -> Status:
+    """Look at a run once; raises LostRunError."""
     seen = watch.look()
     slowest: list[SlowChild] = []
     if seen.status == "RUNNING" and seen.map_run is not None:
@@ -204,6 +205,6 @@ def _follow(run: Run, watch: Watch, overviews: OverviewReader, found: Status) ->
     with Live(table(found), transient=True, refresh_per_second=4) as live:
         while found.seen.status == "RUNNING":
             time.sleep(max(0.5, run.target.pace.delay(time.monotonic() - began)))
-            found = _look(run, watch, overviews)
+            found = look(run, watch, overviews)
             live.update(table(found))
     return found

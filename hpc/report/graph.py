@@ -11,8 +11,6 @@ GAP_X, GAP_Y = 28, 34
 PADDING, TITLE = 18, 58
 BACK_MARGIN = 24
 NAME_CHARACTERS, SUB_CHARACTERS = 21, 33
-# A graph that is wider than a phone is scrolled rather than too small to be read.
-SMALLEST_SCALE = 0.6
 # Once in a page: all graphs of it use the same arrow.
 ARROW = (
     '<svg width="0" height="0" class="hidden" aria-hidden="true"><defs><marker id="arrow" viewBox="0 0 8 8" refX="7" '
@@ -52,9 +50,9 @@ def draw_graph(definition: dict[str, Any], nodes: Mapping[str, Node], prefix: st
     """Return the SVG of a state machine; a click on a state leads to ``#<prefix>-N``, counted as in ``states``."""
     anchors = {name: f"{prefix}-{number}" for number, (name, _) in enumerate(states(definition))}
     drawing = _machine(definition, nodes, anchors)
-    widths = f"max-width:{drawing.width * 1.2:.0f}px;min-width:{drawing.width * SMALLEST_SCALE:.0f}px"
     return (
-        f'<svg class="graph" viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}" style="{widths}" role="group" '
+        f'<svg class="graph" viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}" width="{drawing.width:.0f}" '
+        f'height="{drawing.height:.0f}" role="group" '
         f'aria-label="State graph">{drawing.body}</svg>'
     )
 

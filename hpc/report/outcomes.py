@@ -9,6 +9,7 @@ from hpc.report.facts import Facts
 from hpc.report.graph import Node, states
 from hpc.runs.child_times import STOPPED, Children, count_failed
 from hpc.runs.history import StateFacts, error_text
+from hpc.runs.spent import Part
 from hpc.runs.tree import Machine
 
 WORDS = {"SUCCEEDED": "ok", "CAUGHT": "caught", "TIMED_OUT": "timed out"}
@@ -49,7 +50,7 @@ def is_distributed(state: dict[str, Any]) -> bool:
 def details(facts: Facts, machine: Machine) -> list[tuple[str, str, Node, StateFacts]]:
     """Return name, type, outcome and data of every state, in the order of the graph's links."""
     children = facts.children_of(machine)
-    outcome = nodes(machine, children, job_counts(facts, machine))
+    outcome = nodes(machine, children, job_counts(facts.parts, machine))
     if facts.status == "PARTIAL" and machine.name == facts.root.machine:
         # A child that succeeds may tell of items that failed.
         for name, state in machine.definition["States"].items():
@@ -63,10 +64,10 @@ def details(facts: Facts, machine: Machine) -> list[tuple[str, str, Node, StateF
     ]
 
 
-def job_counts(facts: Facts, machine: Machine) -> dict[str, Counter[str]]:
+def job_counts(parts: list[Part], machine: Machine) -> dict[str, Counter[str]]:
     """Return the containers of a machine's jobs, by the state that started them and by status."""
     counts: dict[str, Counter[str]] = {}
-    for part in facts.parts:
+    for part in parts:
         if part.work.machine == machine.name and part.jobs:
             counts.setdefault(part.work.jobs[0].state, Counter()).update(part.children.statuses)
     return counts

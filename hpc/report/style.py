@@ -21,7 +21,7 @@ h3{font-size:1rem;margin:1.2em 0 .4em}a{color:var(--run)}.hidden{position:absolu
 .tiles span{color:var(--dim);font-size:.85rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr));gap:12px}
 figure{margin:0;background:var(--raised);border:1px solid var(--rim);border-radius:8px;padding:10px;min-width:0}
-figcaption{font-size:.85rem}svg{display:block;width:100%;height:auto}svg.graph{margin:0 auto}
+figcaption{font-size:.85rem}svg{display:block;width:100%;height:auto}svg.graph{margin:0 auto;width:auto;max-width:100%}
 figure:has(svg.graph){overflow-x:auto}
 .hero{font-size:1.35rem;font-weight:650;margin:.4em 0;overflow-wrap:anywhere}
 .phase-0{fill:#8250df}.phase-1{fill:var(--bar)}.phase-2{fill:var(--ok)}.phase-3{fill:var(--stop)}.phase-4{fill:#bf3989}
@@ -38,7 +38,8 @@ pre{background:var(--raised);border-radius:6px;padding:8px;margin:4px 0 10px;ove
 font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}
 .tick{font-size:12px;fill:var(--dim)}.grid{stroke:var(--rim)}.line{fill:none;stroke:var(--bar);stroke-width:1.5}
 .area{fill:var(--spread);opacity:.6}.bar{fill:var(--bar)}.bad{fill:var(--bad)}.halted{fill:var(--dim)}code{overflow-wrap:anywhere}.spread{fill:var(--spread)}
-@media(max-width:640px){.tick{font-size:18px}thead{position:absolute;clip-path:inset(50%)}
+@media(max-width:640px){.tick{font-size:18px}svg.graph{max-width:none}.scroll{position:relative}
+thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 tr{display:block;border-bottom:1px solid var(--rim);padding:6px 0}
 td,td.n,td.k{display:flex;gap:12px;justify-content:space-between;border:0;padding:2px 0;text-align:left;
 white-space:normal;overflow-wrap:anywhere}td[data-head]::before{content:attr(data-head);color:var(--dim);flex:none}td:empty{display:none}}

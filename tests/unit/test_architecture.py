@@ -55,6 +55,7 @@ FLOORS: dict[str, tuple[set[str], ...]] = {
         {"__main__", "joblib"},
         {"api"},
         {"cli"},
+        {"ui"},
         {"commands", "testing", "notices"},
         {"report"},
         {"runs"},
@@ -111,7 +112,8 @@ def allowed_in(module: str) -> set[str]:
     extras = (
         {"lambdas", "cloudpickle", "joblib", "numpy", "pandas", "pyarrow"} if module.startswith("hpc.api.") else set()
     )
-    return ALLOWED[package] | own | extras
+    page = {"starlette", "uvicorn"} if module.startswith("hpc.ui.") else set()
+    return ALLOWED[package] | own | extras | page
 
 
 def imports(tree: ast.Module) -> Iterator[str]:

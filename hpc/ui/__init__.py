@@ -1,0 +1,1 @@
+"""The page of `hpc ui`: runs as they go, on loopback, for the person who started it."""

@@ -1,0 +1,157 @@
+"""`hpc ui` as a person uses it: a real browser watches a run from its start to its redrive, here and on AWS."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from aws_commands import deployed
+from browser import needs_chromium
+from devtools import Tab, tab
+from hpc_commands import HPC, assembly, call_with, environment
+
+AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
+HOSTILE = "</script><img src=x onerror=window.hacked=1>\x1b[31m\u202e"
+# Fails at an item as long as a file is not there, with an error that would like to be code.
+MENDABLE = f"""
+import time
+from pathlib import Path
+
+
+def compute(item, params):
+    time.sleep(0.05)
+    if item == 5 and not Path(params["mended"]).exists():
+        raise ValueError({HOSTILE!r})
+    return item
+"""
+BADGE = "document.querySelector('h1 .badge')?.innerText"
+
+
+@contextmanager
+def page(tmp_path: Path, *options: str, home: Path, **changes: str) -> Iterator[str]:
+    """Start the command and return the address that it prints."""
+    command = [str(HPC), "ui", "--no-browser", *options]
+    with subprocess.Popen(
+        command, env=environment(home, **changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            address = process.stdout.readline().strip()
+            assert address.startswith("http://127.0.0.1:"), process.stderr.read()
+            yield address
+        finally:
+            process.terminate()
+            assert process.wait(timeout=60) == 0, process.stderr.read()
+
+
+def check(shown: Tab, address: str) -> None:
+    """Nothing was complained of, nothing ran that a workload wrote, nothing was asked for elsewhere."""
+    own = address.partition("?")[0]
+    assert shown.complaints == []
+    assert [each for each in shown.requests if not each.startswith((own, "data:", "about:"))] == []
+    assert shown.evaluate("window.hacked") is None
+
+
+def check_accessible(shown: Tab) -> None:
+    if not AXE.is_file():
+        return
+    shown.evaluate(AXE.read_text(encoding="utf-8") + ";0")
+    found = shown.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa']}).then(found => JSON.stringify("
+        "found.violations.map(each => [each.id, each.nodes.map(node => node.html.slice(0, 200))])))"
+    )
+    assert json.loads(found) == []
+
+
+def check_drawn(shown: Tab, folder: Path, name: str) -> None:
+    """Look at a page on a desktop and on a phone, light and dark: it is never wider than the window, and accessible."""
+    for width_pixels, is_dark in ((1_200, False), (390, True), (390, False), (1_200, True)):
+        shown.size(width_pixels=width_pixels, height_pixels=900, is_dark=is_dark)
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width_pixels
+        check_accessible(shown)
+        shown.picture(folder / f"{name}-{width_pixels}-{'dark' if is_dark else 'light'}.png")
+
+
+def failing_run(capture: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
+    (tmp_path / "mendable.py").write_text(MENDABLE)
+    params = json.dumps({"mended": str(tmp_path / "mended")})
+    run = ["run", "--size", "12", "--batch-size", "1", "--workload", str(tmp_path / "mendable.py"), "--params", params]
+    assert call_with(capture, *run, "--name", name, "--assembly", str(assembly())).returncode == 1
+
+
+@needs_chromium
+def test_browser_watches_a_run_from_its_failure_to_its_redrive(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("HPC_HOME", str(home))
+    failing_run(capfd, tmp_path, "mendable")
+    with page(tmp_path, "--allow-changes", home=home) as address, tab(tmp_path) as shown:
+        shown.open(address)
+        shown.wait_for("document.querySelector('#runs .badge.FAILED')")
+        assert "mendable" in shown.evaluate("document.querySelector('#runs').innerText")
+        check_drawn(shown, tmp_path, "runs")
+        shown.evaluate("document.querySelector('#search').value = 'nothing like it'")
+        shown.evaluate("document.querySelector('#search').dispatchEvent(new Event('input')), 0")
+        assert "no run is like that" in shown.evaluate("document.querySelector('#runs').innerText")
+        shown.evaluate("document.querySelector('#search').value = '', 0")
+        shown.evaluate("document.querySelector('#search').dispatchEvent(new Event('input')), 0")
+        shown.evaluate("document.querySelector('#runs a').click(), 0")
+        shown.wait_for(f"{BADGE}?.includes('FAILED')")
+        shown.wait_for("document.querySelector('#run-problems td')")
+        assert "mendable.py" in shown.evaluate("document.querySelector('#run-problems').innerText")
+        assert shown.evaluate("document.querySelectorAll('#run-graphs a.state.FAILED').length") > 0
+        shown.evaluate("document.querySelector('#run-problems button').click(), 0")
+        shown.wait_for("document.querySelector('#log-lines').innerText.includes('START RequestId')")
+        check_drawn(shown, tmp_path, "failed")
+        assert shown.evaluate("document.querySelector('#stop').disabled")
+        (tmp_path / "mended").touch()
+        shown.evaluate("document.querySelector('#redrive').click(), 0")
+        shown.wait_for(f"{BADGE}?.includes('SUCCEEDED')")
+        shown.wait_for("document.querySelector('#run-progress').innerText.includes('12 succeeded')")
+        check_drawn(shown, tmp_path, "redriven")
+        report = shown.evaluate("document.querySelector('#run-actions a').href")
+        shown.open(report)
+        shown.wait_for(f"{BADGE}?.includes('SUCCEEDED')")
+        check_drawn(shown, tmp_path, "report")
+        shown.open(f"{address.partition('?')[0]}#/plan")
+        shown.wait_for("document.querySelector('#plan tr.recommended')")
+        before = shown.evaluate("document.querySelector('#plan .hero').innerText")
+        shown.evaluate("document.querySelector('#size').value = 8, 0")
+        shown.evaluate("document.querySelector('#size').dispatchEvent(new Event('input')), 0")
+        shown.wait_for(f"document.querySelector('#plan .hero').innerText !== {json.dumps(before)}")
+        check_drawn(shown, tmp_path, "plan")
+        check(shown, address)
+
+
+@needs_chromium
+def test_browser_looks_at_a_deployed_stack_and_may_change_nothing(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with deployed(tmp_path, assembly()) as on_aws:
+        run = ("run", "--size", "20", "--batch-size", "5", "--workload", "squares")
+        assert on_aws.call(capfd, *run).returncode == 0
+        with page(tmp_path, "--aws", home=tmp_path / "home", **on_aws.settings()) as address, tab(tmp_path) as shown:
+            shown.open(address)
+            shown.wait_for("document.querySelector('#runs .badge.SUCCEEDED')")
+            shown.evaluate("document.querySelector('#runs a').click(), 0")
+            shown.wait_for(f"{BADGE}?.includes('SUCCEEDED')")
+            shown.wait_for("document.querySelector('#run-progress').innerText.includes('4 succeeded')")
+            assert shown.evaluate("document.querySelector('#redrive')") is None
+            status = "fetch('/api/stop?run=arn:x', {method: 'POST'}).then(answer => answer.status)"
+            assert shown.evaluate(status) == 403
+            shown.complaints.clear()  # of that refusal
+            check(shown, address)
+
+
+@needs_chromium
+def test_page_of_a_machine_without_runs_says_so(tmp_path: Path) -> None:
+    with page(tmp_path, home=tmp_path / "home") as address, tab(tmp_path) as shown:
+        shown.open(address)
+        shown.wait_for("document.querySelector('#news')?.innerText.length > 0")
+        assert "hpc run" in shown.evaluate("document.body.innerText")
+        check_drawn(shown, tmp_path, "empty")
+        check(shown, address)
