@@ -178,7 +178,7 @@ def _result(output: dict[str, Any]) -> str | None:
 
 def _graphs(overview: Overview) -> list[dict[str, str]]:
     """Return the graph of each state machine, coloured by what its states have come to."""
-    drawn = []
+    drawn: list[dict[str, str]] = []
     for number, machine in enumerate(overview.tree.machines.values()):
         parts = [part for part in overview.parts if part.work.machine == machine.name]
         children = Children().add_all(part.children for part in parts if not part.is_on_jobs)
