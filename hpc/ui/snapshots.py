@@ -23,7 +23,7 @@ from hpc.report.outcomes import job_counts, nodes
 from hpc.report.page import own_line
 from hpc.runs.child_times import Children
 from hpc.runs.failure_groups import group_failures
-from hpc.runs.failures import describe_error, details_of
+from hpc.runs.failures import details_of, error_line
 from hpc.runs.faults import read_faults
 from hpc.runs.overview import Overview, OverviewReader
 from hpc.runs.run import Run, find_execution, list_executions
@@ -160,7 +160,7 @@ def _error(execution: dict[str, Any]) -> dict[str, str] | None:
     if not execution.keys() & {"error", "cause"}:
         return None
     error, cause = execution.get("error"), execution.get("cause")
-    text = shorten(describe_error(error, cause), SHOWN_CHARACTERS)
+    text = shorten(error_line(error, cause), SHOWN_CHARACTERS)
     return {"text": text, "traceback": _traceback(str(details_of(error, cause).get("traceback", "")))}
 
 
