@@ -108,7 +108,9 @@ RUN_OR_LATEST = option(
 # Where the command looks or runs.
 PLACE = (
     option("--aws", action="store_true", help="use the deployed stack, with boto3's region and credentials"),
-    option("--stack-name", type=plain_text, metavar="NAME", help="with --aws (hpc:stack_name of cdk.json)"),
+    option(
+        "--stack-name", type=plain_text, metavar="NAME", help="deployed stack, with --aws (hpc:stack_name of cdk.json)"
+    ),
 )
 
 

@@ -42,8 +42,8 @@ def show_help(args: argparse.Namespace) -> int:
 HELP = Command(
     name="help",
     function="hpc.cli.help:show_help",
-    summary="show this help, or that of a command",
-    description="Show the help of a command, or of all.",
+    summary="show this help, or the help of a command",
+    description="Show the help of one command, or of all commands.",
     examples=("hpc help", "hpc help run"),
-    options=(option("topic", nargs="?", metavar="COMMAND", help="whose help (all commands)"),),
+    options=(option("topic", nargs="?", metavar="COMMAND", help="the command (all)"),),
 )

@@ -37,10 +37,10 @@ STATUS = Command(
     name="status",
     function="hpc.commands.status:status",
     summary="show how a run is doing, live on a terminal",
-    description="Show counts, rate, time left, concurrency, the children that have run longest, and what it has\n"
-    "cost so far; of an orchestration the executions that it started. On this machine the cost is\n"
-    "what AWS would have charged.\n"
-    "On a terminal it follows a run that goes on; Ctrl-C ends the command, never the run.",
+    description="Show counts, rate, time left, concurrency, the children that have run longest, and the cost so far.\n"
+    "For an orchestration, show the executions that it started. The cost of a local run is what AWS\n"
+    "would have charged. On a terminal, the command follows a running run; Ctrl-C ends the command,\n"
+    "never the run.",
     examples=("hpc status", "hpc status run-20261122T041345-9c5dab --aws --output json"),
     options=(RUN_OR_LATEST, output("json", meaning="the status"), *PLACE),
 )
@@ -64,7 +64,7 @@ FAILURES = Command(
     function="hpc.commands.failures:failures",
     summary="list the failed items of a run, with their errors",
     description="List every failed item: index, input, error, cause, attempts of its batch.\n"
-    "As text they are grouped by errors that differ in their numbers only.",
+    "The text groups items whose errors differ only in numbers.",
     examples=("hpc failures", "hpc failures --output csv > failed.csv"),
     options=(
         RUN_OR_LATEST,
@@ -78,11 +78,11 @@ FAILURES = Command(
 REPLAY = Command(
     name="replay",
     function="hpc.commands.replay:replay",
-    summary="compute an item of a run, or call its combine or finish, once more, here",
-    description="Compute one item of a run in a process of its own on this machine, with the run's params, or\n"
-    "call combine or finish with the run's results; nothing of the run changes. The workload is the\n"
-    "one of the project, or the copy of the file that the run was given. Where combine raised while a\n"
-    "batch was computed, the items of that batch are computed again for it.",
+    summary="compute an item of a run, or call its combine or finish, again on this machine",
+    description="Compute one item of a run on this machine, in a process of its own and with the run's params, or\n"
+    "call combine or finish with the run's results. The run does not change. The workload is that of\n"
+    "the project, or the copy of the file that the run has. If combine raised while a batch was\n"
+    "computed, the items of the batch are computed again first.",
     examples=(
         "hpc replay run-20261122T041345-9c5dab 27",
         "hpc replay run-20261122T041345-9c5dab 27 --debug --workload my_model.py",
@@ -94,7 +94,7 @@ REPLAY = Command(
         option(
             "--debug",
             action="store_true",
-            help="stop at the function's first line, under Python's pdb; of combine, in the call that raises",
+            help="stop at the function's first line under Python's pdb; for combine, in the call that raises",
         ),
         option("--workload", type=plain_text, metavar="FILE", help="a changed file of the same workload"),
         *PLACE,
@@ -105,10 +105,10 @@ LOGS = Command(
     name="logs",
     function="hpc.commands.logs:logs",
     summary="print what the handlers logged",
-    description="Print what the handlers and jobs wrote during a run, whatever falls into that time, other runs\n"
-    "included; or, with INDEX, exactly what was written while the batch with that item was computed,\n"
-    "each time that it was. With --aws the lines come from CloudWatch Logs, else from files of this\n"
-    "machine, where printed lines have no time of their own: those that may be of that time are shown.",
+    description="Print what handlers and jobs logged while a run was running. Lines of other runs of that time are\n"
+    "included. With INDEX, print only what was logged while the batch with this item was computed, for\n"
+    "every attempt. With --aws, the lines come from CloudWatch Logs, otherwise from files of this\n"
+    "machine. Printed lines have no time there, so all that may belong to the run are shown.",
     examples=("hpc logs", "hpc logs latest 27", "hpc logs run-20261122T041345-9c5dab 27 --aws"),
     options=(
         RUN_OR_LATEST,
@@ -121,14 +121,16 @@ LOGS = Command(
 REPORT = Command(
     name="report",
     function="hpc.commands.report:report",
-    summary="write a run's report, one HTML file",
-    description="Write one HTML file that needs no network: the state graphs by outcome, child executions and jobs\n"
-    "over time, durations and stragglers, failures, the cost beside what hpc plan says of the same run,\n"
-    "settings. Its path goes to stdout.",
+    summary="write the report of a run, one HTML file",
+    description="Write one HTML file that needs no network. It shows the state graphs with outcomes, a timeline of\n"
+    "child executions and jobs, durations and stragglers, failures, the cost beside the estimate of\n"
+    "hpc plan, and the settings. The command prints the path of the file on stdout.",
     examples=("hpc report", "hpc report run-20261122T041345-9c5dab -o /tmp/first.html"),
     options=(
         RUN_OR_LATEST,
-        option("-o", "--out", type=plain_text, default="report.html", metavar="FILE", help="where to (report.html)"),
+        option(
+            "-o", "--out", type=plain_text, default="report.html", metavar="FILE", help="file to write (report.html)"
+        ),
         *PLACE,
     ),
 )

@@ -49,20 +49,18 @@ BUDGET = group(
         "--max-usd",
         type=number_within(0, 1_000_000),
         metavar="X",
-        help="don't start over it, stop the run when about so much is spent",
+        help="refuse to start if the estimate exceeds X dollars; stop the run when about X is spent",
     ),
-    option(
-        "--seconds", type=seconds_range, metavar="S|LOW:S:HIGH", help="of an item, for the estimate before the start"
-    ),
+    option("--seconds", type=seconds_range, metavar="S|LOW:S:HIGH", help="time of an item, for this estimate"),
 )
 
 PLAN = Command(
     name="plan",
     function="hpc.commands.plan:plan",
-    summary="say what a run would cost on AWS",
-    description="Say what an input would cost on AWS and how long it would take, for several designs and\n"
-    "batch sizes, and which one to take. Nothing is started on AWS, and no account is needed.\n"
-    "Times are those of one item on one vCPU; --sample measures them on this machine.",
+    summary="estimate the cost and time of a run on AWS",
+    description="Estimate the cost and the time of an input on AWS for several designs and batch sizes, and\n"
+    "recommend one. The command starts nothing on AWS and needs no account. Times are those of one\n"
+    "item on one vCPU; --sample measures them on this machine.",
     examples=(
         "hpc plan --size 100000 --seconds 0.2",
         "hpc plan --size 1024 --seconds 50:113:150 --longest-seconds 600 --memory-mib 1024",
@@ -75,14 +73,16 @@ PLAN = Command(
             option("--seconds", type=seconds_range, metavar="S|LOW:S:HIGH", help="seconds on one vCPU, on average"),
             option("--sample", type=integer, metavar="K", help="run K of the items on this machine and measure them"),
         ),
-        option("--longest-seconds", type=number, metavar="S", help="of the slowest item (as --seconds)"),
-        option("--memory-mib", type=integer, metavar="M", help="an item needs (1024, or as --sample finds)"),
+        option("--longest-seconds", type=number, metavar="S", help="time of the slowest item (as --seconds)"),
+        option(
+            "--memory-mib", type=integer, metavar="M", help="memory that an item needs (1024, or as --sample finds)"
+        ),
         option(
             "--result-bytes",
             type=number,
             default=0,
             metavar="B",
-            help="of an item's result, if collected (0: combined)",
+            help="size of an item's result, if results are collected (0: combined)",
         ),
         group(
             "with --sample",
@@ -91,18 +91,33 @@ PLAN = Command(
             assembly(),
         ),
         group(
-            "what is given",
+            "the design and the account",
             option("--batch-size", type=integer, metavar="N", help="items of one child execution (several)"),
             option(
                 "--max-concurrency", type=integer, default=500, metavar="N", help="child executions at a time (500)"
             ),
             option(
-                "--architecture", choices=("arm64", "x86_64"), default="arm64", help="of Compute and of jobs (arm64)"
+                "--architecture",
+                choices=("arm64", "x86_64"),
+                default="arm64",
+                help="processor of Compute and of jobs (arm64)",
             ),
             option("--lambda-concurrency", type=integer, default=1_000, metavar="N", help="the account's quota (1000)"),
             option("--fargate-vcpus", type=number, default=6, metavar="N", help="the account's quota (6)"),
-            option("--region", type=plain_text, default="us-east-1", metavar="NAME", help="(us-east-1)"),
-            option("--usd-per-hour", type=number, default=1, metavar="X", help="worth of a result an hour earlier (1)"),
+            option(
+                "--region",
+                type=plain_text,
+                default="us-east-1",
+                metavar="NAME",
+                help="Region of the prices (us-east-1)",
+            ),
+            option(
+                "--usd-per-hour",
+                type=number,
+                default=1,
+                metavar="X",
+                help="dollars that an hour of waiting counts as (1)",
+            ),
         ),
         output("json", meaning="the plan"),
     ),

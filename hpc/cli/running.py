@@ -63,7 +63,7 @@ RUN = Command(
             option(
                 "--input",
                 metavar="JSON|@FILE",
-                help="the whole execution input; the options below that are part of it can't be given beside it",
+                help="the whole execution input, in place of the options below that are part of it",
             ),
         ),
         group(
@@ -74,7 +74,7 @@ RUN = Command(
                 metavar="NAME|PATH",
                 help="one of lambdas/workloads (utf8_keys), or a file or folder, which travels with the run",
             ),
-            option("--back-end", choices=BACK_ENDS, help="what computes: AWS Lambda, or jobs of AWS Batch (lambda)"),
+            option("--back-end", choices=BACK_ENDS, help="back end: AWS Lambda, or jobs of AWS Batch (lambda)"),
             PARAMS,
             option("--batch-size", type=batch_size, metavar="N", help="items of one child execution (size / 1,000)"),
             option(
@@ -114,7 +114,7 @@ ORCHESTRATE = Command(
     summary="compute entries on every back end and compare",
     description="Compute entries on every back end - AWS Lambda, an array job and a job with a task token on\n"
     "AWS Batch - with nested state machines, and print each entry's three totals, which must agree.\n"
-    "An entry that fails ends all of it: its error is the first line.",
+    "An entry that fails ends the orchestration; the first line is its error.",
     examples=(
         """hpc orchestrate --entries '[{"name": "invoke1"}, {"name": "invoke2", "size": 64}]'""",
         "hpc orchestrate --entries @entries.json --output json",
@@ -137,13 +137,12 @@ ORCHESTRATE = Command(
 REDRIVE = Command(
     name="redrive",
     function="hpc.commands.redrive:redrive",
-    summary="go on with a run that did not succeed, or is not complete",
-    description="Go on with a run that failed, timed out or was stopped: batches that succeeded keep their\n"
-    "results, the others are computed again. For a run that came to its end with failed items, and\n"
-    "with --back-end or --batch-size, a new run computes just the items without a result; its result\n"
-    "is that of all items. Ctrl-C stops a local run and detaches from one on AWS. A run whose workload\n"
-    "file has changed since is redriven only with --workload or --only-finish; its answer then says\n"
-    "code_versions.",
+    summary="continue a run that did not succeed, or is not complete",
+    description="Continue a run that failed, timed out or was stopped. Batches that succeeded keep their results;\n"
+    "the others are computed again. If a run ended with failed items, or with --back-end or\n"
+    "--batch-size, a new run computes the items without a result, and its result is that of all items.\n"
+    "Ctrl-C stops a local run and detaches from a run on AWS. If the workload's file has changed, a\n"
+    "redrive needs --workload or --only-finish, and the answer then has code_versions.",
     examples=(
         "hpc redrive",
         "hpc redrive run-20261122T041345-9c5dab --aws --output json",
@@ -157,14 +156,14 @@ REDRIVE = Command(
             "--workload",
             type=plain_text,
             metavar="NAME|FILE.py",
-            help="compute what has no result yet with the workload's file as it is now",
+            help="compute the items without a result with the workload's present file",
         ),
         option(
             "--only-finish",
             action="store_true",
-            help="compute no item: run combine and finish again, with the workload's file as it is now",
+            help="compute no item: run combine and finish again with the workload's present file",
         ),
-        option("--back-end", choices=BACK_ENDS, help="what computes the items without a result (as before)"),
+        option("--back-end", choices=BACK_ENDS, help="back end for the items without a result (as before)"),
         option("--batch-size", type=batch_size, metavar="N", help="items of one child execution (as before)"),
         output("json", meaning="the result"),
         FAULTS,
@@ -178,7 +177,7 @@ STOP = Command(
     name="stop",
     function="hpc.commands.stop:stop",
     summary="stop a run",
-    description="Stop a run that another command follows, or none.",
+    description="Stop a run, whether or not another command follows it.",
     examples=("hpc stop run-20261122T041345-9c5dab", "hpc stop run-20261122T041345-9c5dab --aws"),
     options=(option("run", type=plain_text, metavar="RUN", help="its name, the end of it, ARN, or latest"), *PLACE),
 )
@@ -198,7 +197,7 @@ SERVE = Command(
     function="hpc.commands.serve:serve",
     summary="keep a local server running",
     description="Serve the synthesized stack on loopback until Ctrl-C: AWS Step Functions, S3 and AWS Batch,\n"
-    "for hpc run, the AWS CLI and any SDK. What a shell needs to reach it is printed on stdout,\nwith its key.",
+    "for hpc run, the AWS CLI and any SDK. stdout shows the variables with which a shell reaches the\nserver, its key included.",
     examples=(
         "hpc serve --port 4599",
         "hpc serve --exports exports.sh",
@@ -209,7 +208,7 @@ SERVE = Command(
             "--exports",
             type=plain_text,
             metavar="FILE",
-            help="write them there instead, for this user alone; the file is removed when the server ends",
+            help="write them to FILE, which only this user can read; the server removes FILE when it ends",
         ),
         option("--port", type=port, default=0, metavar="P", help="port on 127.0.0.1 (any that is free)"),
         assembly("serve"),
@@ -219,10 +218,10 @@ SERVE = Command(
 COMPLETION = Command(
     name="completion",
     function="hpc.cli.completion:completion",
-    summary="print what makes a shell complete hpc's commands",
+    summary="print the completion script of a shell",
     description="Print a script that makes a shell complete commands, options, names of workloads and of this\n"
     'machine\'s runs. In .bashrc: eval "$(hpc completion bash)"; in .zshrc the same with zsh, after\n'
     "compinit; in config.fish: hpc completion fish | source.",
     examples=("hpc completion bash", "hpc completion fish > ~/.config/fish/completions/hpc.fish"),
-    options=(option("shell", choices=SHELLS, help="whose script to print"),),
+    options=(option("shell", choices=SHELLS, help="shell of the script"),),
 )

@@ -99,7 +99,7 @@ def changed(run: Run, file: str, now: str, own: str) -> NotStartedError:
     return NotStartedError(
         f"WorkloadChangedError: workload {workload} has changed since the run was started: {file} has sha256 "
         f"{now[:SHOWN_DIGITS]}..., {run.name} has {own[:SHOWN_DIGITS]}...",
-        f"  hpc redrive {run.name} --workload {file}  computes what has no result yet with the changed file",
+        f"  hpc redrive {run.name} --workload {file}  computes the items without a result with the changed file",
         f"  hpc redrive {run.name} --only-finish  runs combine and finish again, with the changed file",
         "  or put the file back, or start a new run",
     )
