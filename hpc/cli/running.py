@@ -197,7 +197,8 @@ SERVE = Command(
     function="hpc.commands.serve:serve",
     summary="keep a local server running",
     description="Serve the synthesized stack on loopback until Ctrl-C: AWS Step Functions, S3 and AWS Batch,\n"
-    "for hpc run, the AWS CLI and any SDK. stdout shows the variables with which a shell reaches the\nserver, its key included.",
+    "for hpc run, the AWS CLI and any SDK. stdout shows the variables with which a shell reaches the\n"
+    "server, its key included.",
     examples=(
         "hpc serve --port 4599",
         "hpc serve --exports exports.sh",
