@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpc.api import saving
+from hpc.api.card import card, keep_showing
 from hpc.api.partial import partial_results
 from hpc.api.places import Place
 from hpc.api.values import CombinedResult, ItemResult, read_result, read_results
@@ -145,6 +146,18 @@ class Run:
         seen = self._look()
         counts = Counts.of(seen.map_run["itemCounts"]) if seen.map_run else Counts(0, 0, 0, 0)
         return Progress(counts.total, counts.done, counts.failed, counts.running)
+
+    def _repr_html_(self) -> str:
+        """Return the run as a notebook shows it that can't show it live."""
+        return card(self.name, self._look())
+
+    def _ipython_display_(self) -> None:
+        """Show the run as a card that follows it to its end."""
+        from IPython.display import HTML, display  # noqa: PLC0415 - called by IPython alone
+
+        handle = display(HTML(self._repr_html_()), display_id=True)
+        if handle is not None:
+            keep_showing(self.name, self._look, lambda html: handle.update(HTML(html)))
 
     def stop(self) -> None:
         """Stop the run; one that has ended stays as it is."""

@@ -1,8 +1,10 @@
 """The pages of `hpc ui` as an ASGI application."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from itertools import islice
@@ -34,6 +36,9 @@ LOCAL_SECONDS, AWS_SECONDS = 0.5, 3.0
 IDLE_LOCAL_SECONDS, IDLE_AWS_SECONDS = 1.0, 20.0
 MAX_LOG_LINES = 2_000
 MAX_INDEX_DIGITS = 16
+# Times as long as a look took pass before the next one: watching takes a tenth of a processor, or of an account's
+# requests, at the most.
+PAUSE_FACTOR = 10
 # Feeds of runs that were looked at and may be again.
 MAX_FEEDS = 200
 
@@ -109,10 +114,13 @@ class Page:
             stamp, changes = self._door.stamp(), self._changes.count if self._changes else 0
             if last is not None and stamp is not None and last[:2] == (stamp, changes):
                 return last[2]
-            reading = await self._ask(read)
+            took, reading = await self._ask(lambda target: _timed(read, target))
             after = self._door.stamp()
-            last = (after, changes, reading) if after is not None else None
-            return reading
+            if after is not None:  # whether there is something new costs next to nothing
+                last = (after, changes, reading)
+                return reading
+            last = None
+            return replace(reading, pause_seconds=max(reading.pause_seconds, PAUSE_FACTOR * took))
 
         return read_if_changed
 
@@ -179,6 +187,12 @@ class Page:
 def make_app(page: Page) -> Starlette:
     """Return the application, without its guard."""
     return Starlette(routes=page.routes(), exception_handlers={CommandError: _told})
+
+
+def _timed(read: Callable[[Target], Found], target: Target) -> tuple[float, Found]:
+    began = time.monotonic()
+    found = read(target)
+    return time.monotonic() - began, found
 
 
 async def _told(_request: Request, error: Exception) -> Response:

@@ -9,8 +9,6 @@ from typing import Any
 
 from hpc.errors import CommandError
 
-# Times as long as a look took pass before the next one, as hpc.runs.overview has it.
-PAUSE_FACTOR = 10
 # A reader that nobody listens to any more goes on for so long: a page that is loaded again finds its answer.
 LINGER_SECONDS = 5.0
 # A comment, so that both sides notice where the other has gone.
@@ -20,7 +18,7 @@ HEARTBEAT = ": still here\n\n"
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader found, and how long it is good for at the least."""
+    """What a reader found, and how long it is good for."""
 
     document: dict[str, Any]
     pause_seconds: float
@@ -74,7 +72,6 @@ class Feed:
 
     async def _go_on(self) -> None:
         while self._listeners or time.monotonic() - self._left < LINGER_SECONDS:
-            began = time.monotonic()
             try:
                 reading = await self._read()
             except CommandError as error:
@@ -84,9 +81,8 @@ class Feed:
                 async with self._changed:
                     self._text, self._version = text, self._version + 1
                     self._changed.notify_all()
-            pause = max(reading.pause_seconds, PAUSE_FACTOR * (time.monotonic() - began))
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), pause)
+                await asyncio.wait_for(self._wake.wait(), reading.pause_seconds)
             except TimeoutError:
                 continue

@@ -109,9 +109,8 @@ def allowed_in(module: str) -> set[str]:
     package = module.split(".", maxsplit=1)[0]
     own = packages if module.startswith("lambdas.workloads.") else {"lambdas"} if module == "hpc.testing" else set()
     # Values of results are read as the handlers write them; the others are extras, imported where they are needed.
-    extras = (
-        {"lambdas", "cloudpickle", "joblib", "numpy", "pandas", "pyarrow"} if module.startswith("hpc.api.") else set()
-    )
+    values = {"lambdas", "cloudpickle", "IPython", "joblib", "numpy", "pandas", "pyarrow"}
+    extras = values if module.startswith("hpc.api.") else set()
     page = {"starlette", "uvicorn"} if module.startswith("hpc.ui.") else set()
     return ALLOWED[package] | own | extras | page
 
