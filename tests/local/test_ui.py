@@ -10,20 +10,22 @@ import pytest
 from aws_commands import deployed
 from browser import needs_chromium
 from devtools import Tab, tab
-from hpc_commands import HPC, assembly, call_with, environment
+from hpc_commands import HPC, assembly, environment
 
 AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 HOSTILE = "</script><img src=x onerror=window.hacked=1>\x1b[31m\u202e"
-# Fails at an item as long as a file is not there, with an error that would like to be code.
+# An item waits for a file, and fails as long as another one is not there, with an error that would like to be code.
 MENDABLE = f"""
 import time
 from pathlib import Path
 
 
 def compute(item, params):
-    time.sleep(0.05)
-    if item == 5 and not Path(params["mended"]).exists():
-        raise ValueError({HOSTILE!r})
+    if item == 5:
+        while not Path(params["go"]).exists():
+            time.sleep(0.05)
+        if not Path(params["mended"]).exists():
+            raise ValueError({HOSTILE!r})
     return item
 """
 BADGE = "document.querySelector('h1 .badge')?.innerText"
@@ -75,22 +77,43 @@ def check_drawn(shown: Tab, folder: Path, name: str) -> None:
         shown.picture(folder / f"{name}-{width_pixels}-{'dark' if is_dark else 'light'}.png")
 
 
-def failing_run(capture: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
+@contextmanager
+def going_run(tmp_path: Path, home: Path, name: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a run that goes on until there is a file ``go``."""
     (tmp_path / "mendable.py").write_text(MENDABLE)
-    params = json.dumps({"mended": str(tmp_path / "mended")})
+    params = json.dumps({"mended": str(tmp_path / "mended"), "go": str(tmp_path / "go")})
     run = ["run", "--size", "12", "--batch-size", "1", "--workload", str(tmp_path / "mendable.py"), "--params", params]
-    assert call_with(capture, *run, "--name", name, "--assembly", str(assembly())).returncode == 1
+    with subprocess.Popen(
+        [str(HPC), *run, "--name", name, "--assembly", str(assembly())],
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @needs_chromium
-def test_browser_watches_a_run_from_its_failure_to_its_redrive(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_browser_watches_a_run_from_its_start_to_its_redrive(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    monkeypatch.setenv("HPC_HOME", str(home))
-    failing_run(capfd, tmp_path, "mendable")
     with page(tmp_path, "--allow-changes", home=home) as address, tab(tmp_path) as shown:
         shown.open(address)
+        shown.wait_for("document.querySelector('#news')?.innerText.length > 0")
+        with going_run(tmp_path, home, "mendable") as process:
+            shown.wait_for("document.querySelector('#runs .badge.RUNNING')")
+            shown.evaluate("document.querySelector('#runs a').click(), 0")
+            shown.wait_for("document.querySelector('#run-progress')?.innerText.includes('11 succeeded, 1 computing')")
+            shown.wait_for("document.querySelector('#run-live svg')")
+            assert not shown.evaluate("document.querySelector('#stop').disabled")
+            check_drawn(shown, tmp_path, "running")
+            (tmp_path / "go").touch()
+            shown.wait_for(f"{BADGE}?.includes('FAILED')")
+            process.communicate()
+            assert process.returncode == 1
+        shown.evaluate("document.querySelector('.brand').click(), 0")
         shown.wait_for("document.querySelector('#runs .badge.FAILED')")
         assert "mendable" in shown.evaluate("document.querySelector('#runs').innerText")
         check_drawn(shown, tmp_path, "runs")
@@ -124,6 +147,26 @@ def test_browser_watches_a_run_from_its_failure_to_its_redrive(
         shown.evaluate("document.querySelector('#size').dispatchEvent(new Event('input')), 0")
         shown.wait_for(f"document.querySelector('#plan .hero').innerText !== {json.dumps(before)}")
         check_drawn(shown, tmp_path, "plan")
+        check(shown, address)
+
+
+@needs_chromium
+def test_browser_stops_a_run(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with (
+        page(tmp_path, "--allow-changes", home=home) as address,
+        tab(tmp_path) as shown,
+        going_run(tmp_path, home, "endless") as process,
+    ):
+        shown.open(address)
+        shown.wait_for("document.querySelector('#runs .badge.RUNNING')")
+        shown.evaluate("document.querySelector('#runs a').click(), 0")
+        shown.wait_for("document.querySelector('#run-progress')?.innerText.includes('11 succeeded, 1 computing')")
+        shown.evaluate("document.querySelector('#stop').click(), 0")
+        shown.wait_for(f"{BADGE}?.includes('ABORTED')")
+        process.communicate()
+        shown.wait_for("document.querySelector('#run-progress').innerText.includes('11 succeeded, 1 stopped')")
+        assert "failed" not in shown.evaluate("document.querySelector('#run-progress').innerText")
         check(shown, address)
 
 
