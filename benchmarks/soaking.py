@@ -59,7 +59,7 @@ class Plan:
     most_at_once : int
         Most items that may be lost at one stop beyond those that a fault hit.
     speed : float
-        Of the clock that state machines wait by.
+        Speed of the clock of the state machines.
     watches_handles : bool
         Whether another run follows, after which the server must not have more handles open.
     """

@@ -1,4 +1,4 @@
-"""What is deployed: the CDK constructs of the pipeline, and `ServerlessHpc` that composes them.
+"""The CDK constructs of the pipeline, and `ServerlessHpc`, which composes them.
 
 ::
 

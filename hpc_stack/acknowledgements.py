@@ -1,4 +1,4 @@
-"""Findings of cdk-nag that stay, each with its reason."""
+"""Acknowledges findings of cdk-nag, each with its reason."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Settings: from the CDK context keys ``hpc:*`` to one typed, checked value that is handed down."""
+"""Settings of the stack: checks the CDK context keys ``hpc:*`` and returns one typed value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields

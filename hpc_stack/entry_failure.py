@@ -1,4 +1,4 @@
-"""What an entry that failed says: the error of its own execution, at the top."""
+"""The error of a failed entry: that of its own execution comes first."""
 
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct

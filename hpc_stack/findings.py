@@ -1,4 +1,4 @@
-"""Which findings of cdk-nag stay in the stack's parts, and why."""
+"""Findings of cdk-nag that stay in the parts of the stack, and the reasons."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What computes: the Lambda functions Start, Compute and Sum."""
+"""The Lambda functions Start, Compute and Sum."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Lambda functions from one asset, each with a log and a role of its own."""
+"""Lambda functions of one asset, each with its own log and role."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

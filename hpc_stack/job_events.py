@@ -1,4 +1,4 @@
-"""What happens when a job fails, or an execution that has jobs: two rules and the function that they call."""
+"""Two rules, for failed jobs and for failed executions with jobs, and the function that they call."""
 
 from collections.abc import Mapping
 

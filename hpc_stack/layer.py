@@ -1,4 +1,4 @@
-"""What workloads import beside boto3: ``lambdas/requirements.txt`` as a Lambda layer, from wheels, without Docker.
+"""A Lambda layer of ``lambdas/requirements.txt``, the packages of workloads, from wheels and without Docker.
 
 The layer is built once for the same requirements, constraints, Python and processor, and kept in ``.layer-cache`` of
 the checkout, or in the person's cache: with that, synthesis needs no network.
@@ -28,7 +28,7 @@ GLIBC, OLD_GLIBC = "manylinux_2_28", "manylinux_2_17"
 PROCESSORS = {"arm64": "aarch64", "x86_64": "x86_64"}
 # Source: the ELF specification's e_machine, EM_AARCH64 and EM_X86_64.
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
-# Of a function's code and layers, unzipped.  Source: Lambda quotas, "Deployment package (.zip file archive) size".
+# Size of a function's code and layers, unzipped.  Source: Lambda quotas, "Deployment package (.zip file archive) size".
 MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
 CACHE = ".layer-cache"
 KEPT_LAYERS = 4

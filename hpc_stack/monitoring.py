@@ -24,7 +24,7 @@ class Alarms(Construct):
     Parameters
     ----------
     machines
-        Of all that is made, by what they are called.
+        All state machines of the stack, by name.
     map_log_group
         Log of the machine that has the Distributed Map.
     job_queue_arn

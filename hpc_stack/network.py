@@ -1,4 +1,4 @@
-"""Where jobs run: subnets of a given VPC, or a VPC of their own, and what may pass."""
+"""Subnets and security group of jobs: in a given VPC, or in a VPC of their own."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ HTTPS = ec2.Port.tcp(443)
 # What a task on Fargate and the job in it call, where nothing else leads out: the image, its log, the answer to a task.
 # Source: "Amazon ECR interface VPC endpoints", "Considerations"; S3 has a gateway besides.
 ENDPOINT_SERVICES = {"EcrApi": "ecr.api", "EcrDocker": "ecr.dkr", "Logs": "logs", "StepFunctions": "states"}
-# Of these the endpoints in China have a prefix.  Source: aws-cdk-lib, which knows it of concrete Regions only; this
-# stack is for any.
+# Endpoints of these services have a prefix in China.  Source: aws-cdk-lib, which knows the
+# prefix for named Regions only; this stack is for any Region.
 PREFIXED_IN_CHINA = frozenset({"ecr.api", "ecr.dkr", "states"})
 
 

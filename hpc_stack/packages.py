@@ -1,4 +1,4 @@
-"""Installs what workloads import (``lambdas/requirements.txt``) with uv: into the layer, and here by ``make``.
+"""Installs the packages of ``lambdas/requirements.txt`` with uv, into the layer and, by ``make``, into ``.venv``.
 
 A workload's packages are resolved on their own terms: constraints.txt holds what the project was tested with, and is no
 reason to refuse another version that a workload names or needs.  Alone, ``python -m hpc_stack.packages`` installs them

@@ -1,4 +1,4 @@
-"""The one Python that computes: in functions, their layer, the image of jobs and, where it can be, on this machine."""
+"""The Python version of functions, of their layer, of the jobs' image and, if possible, of this machine."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The construct: the whole pipeline, beside the resources of anybody's stack."""
+"""`ServerlessHpc`: the whole pipeline as one construct for any stack."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a setting may be: from what a person wrote to a typed value, or a refusal that says what is allowed."""
+"""Rules of settings: each checks a value and returns it typed, or raises an error that says what is allowed."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Where the sources of ``lambdas/`` are: in a checkout its root, in an installed package a folder of its own."""
+"""Finds the sources of ``lambdas/``: in the root of a checkout, or in a folder of the installed package."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The stack that ``cdk deploy`` makes: the pipeline and nothing else."""
+"""The stack that ``cdk deploy`` makes: only the pipeline."""
 
 import aws_cdk as cdk
 from constructs import Construct

@@ -1,4 +1,4 @@
-"""A person's own workloads among the bundled ones: a folder of sources that the assets are made from."""
+"""Adds a person's own workloads to the bundled ones, in a folder that the assets are made from."""
 
 import contextlib
 import re

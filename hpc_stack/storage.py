@@ -1,4 +1,4 @@
-"""Where runs live: the results bucket."""
+"""The results bucket."""
 
 from collections.abc import Sequence
 from typing import cast

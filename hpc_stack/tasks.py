@@ -1,4 +1,4 @@
-"""Task states that may do what they do and no more, and the retriers that they share."""
+"""Task states with the least rights that they need, and the retriers that they share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -191,7 +191,7 @@ class ArrayJobTask(tasks.BatchSubmitJob):
     job_definition_revisions_arn
         Any revision of the job definition: a redrive submits the one that its execution began with.
     timeout_seconds
-        Of the state: queueing and every attempt included.
+        Time-out of the state, which includes queueing and every attempt.
     """
 
     def __init__(

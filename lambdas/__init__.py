@@ -1,4 +1,4 @@
-"""What computes: the handlers of the state machine and the workloads they run."""
+"""Handlers of the state machine and of jobs, and the workloads that they run."""
 
 import sys
 

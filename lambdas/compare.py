@@ -1,4 +1,4 @@
-"""Compare: from the results of one entry on every back end to its totals, which agree or are an error."""
+"""Compare checks that the totals of an entry agree on every back end."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""Compute: from one batch to the results of its items, in as many invocations as that takes."""
+"""Compute computes the items of one batch, in as many invocations as the batch needs."""
 
 import logging
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a job of AWS Batch runs, ``python -m lambdas.job``: its share of a run's batches, to one part in S3.
+"""``python -m lambdas.job``: a job of AWS Batch computes its share of a run's batches and writes one part to S3.
 
 Environment variables: ``RESULTS_BUCKET`` and ``RUN``; of a child of an array job ``AWS_BATCH_JOB_ARRAY_INDEX``; of a
 job with a task token ``TASK_TOKEN``, ``HEARTBEAT_SECONDS`` and ``AWS_BATCH_JOB_ID``.

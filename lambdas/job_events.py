@@ -1,4 +1,4 @@
-"""Events of jobs and executions: a job that failed answers its task, an execution that failed ends its jobs."""
+"""Handles events: a failed job fails the task that waits for it, and a failed execution ends its jobs."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Notify: from an entry of the orchestrator, and a task token, to the plan that its execution follows."""
+"""Notify checks an entry of the orchestrator and answers the task token with the plan of the entry's execution."""
 
 import logging
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ ENTRY_KEYS = ("name", "size", "workload", "params", "fail")
 DEFAULT_SIZE = 16
 # Children of an entry's array job.  Source: aws-samples/aws-stepfunction-complex-orchestrator-app, array of 3.
 ARRAY_SIZE = 3
-# Of a state's 256 KiB, what the totals of all entries may take; and at most for one total.
+# Share of a state's 256 KiB for the totals of all entries, and the limit of one total.
 ALL_TOTALS_CHARACTERS = 150_000
 MAX_TOTAL_CHARACTERS = 10_000
 TOTALS_OF_ENTRY = 3

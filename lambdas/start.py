@@ -1,4 +1,4 @@
-"""Start: from the execution input to the run's files and the state that the rest of the machine reads."""
+"""Start checks the execution input, writes the run's files, and returns the state that the other states read."""
 
 import logging
 from collections.abc import Iterator

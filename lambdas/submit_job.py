@@ -1,4 +1,4 @@
-"""Submit: from a run and a task token to the job that will answer it."""
+"""Submit submits the job that will answer a task token."""
 
 import logging
 from typing import Any

@@ -1,4 +1,4 @@
-"""Sum: from the result files of a run to its answer."""
+"""Sum reads the result files of a run, checks them, and combines the results to the answer."""
 
 import copy
 import logging

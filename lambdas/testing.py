@@ -1,4 +1,4 @@
-"""What the tests of a workload use: its answer, computed in this process, and its ``combine`` tried out on samples."""
+"""Helpers for the tests of a workload: compute its answer in this process, and check its ``combine`` on samples."""
 
 import functools
 import itertools
@@ -68,7 +68,7 @@ def check_combine(
     samples
         Two results or more, such as ``[compute(item) for item in range(5)]``; of many, 1,000 triples are tried.
     relative_tolerance
-        Of floats; everything else has to be equal.
+        Tolerance for floats; everything else has to be equal.
 
     Raises
     ------

@@ -63,15 +63,15 @@ def start(
     combine, finish
         Beside a function: what makes one of two results, and what is made of all.
     params
-        What every call gets that asks for ``params``; JSON.
+        JSON value that every call gets that asks for ``params``.
     batch_size, max_concurrency, tolerated_failure_percentage, back_end
         As in the execution input (docs/reference/input_output.md).
     name, note
-        Of the run.
+        Name of the run, and a note about it.
     aws
         True for the deployed stack that cdk.json names, or the name of one; False for this machine.
     session
-        Of boto3, for the deployed stack.
+        Session of boto3 for the deployed stack.
     assembly
         Cloud assembly to serve on this machine, None for that of the project's sources.
 

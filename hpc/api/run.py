@@ -54,7 +54,7 @@ class Run:
     name : str
         By which ``hpc.get`` and the commands find it again.
     arn : str
-        Of its execution.
+        ARN of the run's execution.
     """
 
     name: str
@@ -172,11 +172,11 @@ class Run:
         Parameters
         ----------
         workload
-            File or folder with the mended workload, for what has no result yet.
+            File or folder with the mended workload, for the items without a result.
         only_finish
             Whether nothing is computed, and only ``combine`` and ``finish`` run again.
         back_end
-            What computes the failed items of a run that came to its end, as before if None.
+            Back end for the failed items of a run that ended; that of the run if None.
 
         Raises
         ------

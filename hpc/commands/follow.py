@@ -33,7 +33,7 @@ class FollowedRun:
     args: argparse.Namespace
     # What it may cost.
     budget: "Budget | None" = None
-    # Of the run after a redrive; a new run has none.
+    # Redrives of the run so far.
     redrive_count: int = 0
 
     @property

@@ -61,7 +61,7 @@ def execution_input(
     expected_usd
         What the run is expected to cost: a stack may have a limit.  An input that is given as it is stays so.
     package_sha256
-        Of the package that the run brings its workload in.
+        Checksum of the package with the run's workload.
     """
     if args.input is not None:
         return read_json(args.input, "--input")

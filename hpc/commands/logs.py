@@ -13,7 +13,7 @@ from hpc.targets.client import explained
 from hpc.targets.home import Home
 from hpc.terminal.console import emit_lines
 
-# Of the largest index, 2**53.
+# Digits of the largest index, 2**53.
 MAX_INDEX_DIGITS = 16
 
 

@@ -15,7 +15,7 @@ from hpc.targets.client import MISSING_CODES, explained, has_code
 
 # Sum's word for a run of which too many items failed: its Map Run has ended, so that a redrive would begin with Sum.
 TOO_MANY_FAILED = "FailureToleranceExceededError"
-# Of the first run's input, what the new one goes by as well.
+# Fields of the first run's input that the new run keeps.
 KEPT_KEYS = ("batch_size", "max_concurrency")
 # The state that runs combine and finish.
 LAST_STATE = "Sum"

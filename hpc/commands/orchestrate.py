@@ -21,7 +21,7 @@ from hpc.targets.synthesis import WITH_JOBS
 from hpc.terminal.console import emit, say
 from hpc.terminal.printable import shorten
 
-# Of the task that runs an entry.
+# Resource of the task that runs an entry.
 ENTRY_RESOURCE = "startExecution.sync:2"
 
 

@@ -13,7 +13,7 @@ SHOWN_DIGITS = 20
 # Up to here a number is shown whole.
 LONG_NUMBER_DIGITS = 60
 LONG_TEXT_CHARACTERS = 200
-# Of the file that Sum writes for a workload whose result is bytes, such as a picture.
+# Suffix of the result file if the result is bytes, such as a picture.
 BYTES_SUFFIX = ".bin"
 # Names in Sum's output that the rows below speak of.
 NAMED_FIELDS = (
@@ -71,7 +71,7 @@ def render_text(
     locate
         Turns ``s3://bucket/key`` into the place where a person finds the object.
     faults
-        Those that were made on request, if some were.
+        Injected faults, if there were any.
     """
     output = json.loads(ended.execution["output"])
     rows = _output_rows(output, locate) if isinstance(output, dict) else [("output", _shorten(json.dumps(output)))]

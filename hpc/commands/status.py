@@ -81,14 +81,14 @@ class Status:
             "seconds_left": self.seconds_left,
             "executions": self.overview.executions,
             "jobs": dict(self.overview.jobs),
-            # Of a run on this machine what AWS would have charged.
+            # For a local run, what AWS would have charged.
             "usd_so_far": self.overview.usd,
             "is_charged": not self.run.target.is_local,
             "slowest": [
                 {"name": child.name, "started": child.started.astimezone(UTC).isoformat(), "attempts": child.attempts}
                 for child in self.slowest
             ],
-            # Of a run on this machine that has ended.
+            # Only for a local run that has ended.
             "memory": {"peak_mib": self.memory.peak_mib, "of_mib": self.memory.memory_mib} if self.memory else None,
             "faults": self.run.faults,
             "error": self.seen.execution.get("error"),

@@ -25,7 +25,7 @@ class Computation:
     seconds_per_item
         Mean.
     longest_seconds
-        Of the slowest item.
+        Time of the slowest item.
     memory_mib
         What Compute needs.
     item_bytes
@@ -55,7 +55,7 @@ class Design:
     states_per_call, closing_states
         State transitions of a Standard child for each call of Compute, and once at its end.
     vcpus
-        Of a job on Fargate; Lambda gives vCPUs with memory.
+        vCPUs of a job on Fargate; on Lambda, they follow from the memory.
     job_count
         Children of the array job; None leaves their number to the plan.
     """
@@ -125,7 +125,7 @@ class Assumptions:
     Attributes
     ----------
     cold_start_seconds
-        Of a Lambda environment with boto3; billed since 2025-08.
+        Start of a Lambda environment with boto3; billed since 2025-08.
     call_seconds
         What an invocation of Compute takes besides its items: reading run.json, answering.
     overhead_seconds, seconds_per_batch

@@ -23,7 +23,7 @@ def map_seconds(
     Parameters
     ----------
     batch_seconds, longest_batch_seconds
-        Of a child on average, and of the slowest one.
+        Time of an average child, and of the slowest one.
     concurrency
         Children at a time: the smaller of MaxConcurrency and the account's Lambda concurrency.
     ramp_environments, ramp_seconds

@@ -11,7 +11,7 @@ from hpc.terminal.durations import duration
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 34
 CURVE_POINTS = 240
-# Of a timeline with lanes; what is more than that is drawn as a density, whose size does not grow.
+# Limits of a timeline with lanes.  A larger timeline is drawn as a density, whose size does not grow.
 MAX_LANES, MAX_BARS = 40, 3_000
 DENSITY_COLUMNS, DENSITY_ROWS = 100, 20
 # Classes of bars by outcome: OTHER, HAS_FAILED, WAS_STOPPED.

@@ -70,7 +70,7 @@ def indented(text: str) -> str:
 
 
 def _executions(facts: Facts) -> str:
-    # Those that did not succeed first; level by level otherwise.
+    # Executions that did not succeed come first, the others level by level.
     ordered = sorted(facts.tree.executions, key=lambda each: STATUSES.index(each.status))
     rows = [_row(facts, each) for each in ordered[:SHOWN_EXECUTIONS]]
     left = len(ordered) - len(rows) + facts.tree.unread

@@ -26,7 +26,7 @@ def _hash(text: str) -> str:
 
 
 POLICY = f"default-src 'none'; img-src data:; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}"
-# Of an orchestration's runs; the others are in the sums.
+# Rows of an orchestration's runs.  Sums include the other runs.
 SHOWN_RUNS = 30
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)(?:\n(?P<code>[^\n]*))?')
 

@@ -29,7 +29,7 @@ class FailedItem:
     cause: str
     attempts: int | None
     batch: int | None
-    # Of the person's own code; empty where none of it was involved.
+    # Traceback of the workload's code; empty if no such code was involved.
     traceback: str = ""
 
 

@@ -61,7 +61,7 @@ class Visit:
     has_failed: bool = False
     tries: int = 0
     error: str = ""
-    # Of the present try.
+    # Fields of the present attempt.
     function: str = ""
     began: datetime | None = None
     run_folder: str | None = None

@@ -20,7 +20,7 @@ def local_lines(folder: Path, run: Run, window: Window, batch: int | None) -> It
     Raises
     ------
     ClientError
-        Of the service, if it does not tell which jobs the run started.
+        If the service does not tell which jobs the run started.
     """
     for path in (path for name in window.functions for path in sorted(folder.glob(f"{name}.*log"))):
         lines = _in_window(path, window) if batch is None else batch_lines(_read(path), run.name, batch)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 # functions", "Configuring JSON and plain text log formats".
 BEGIN = re.compile(r'^START RequestId: |"type":\s*"platform\.start"')
 END = re.compile(r'^REPORT RequestId: |"type":\s*"platform\.report"')
-# Of an environment that is new because the one before has died.
+# Lambda writes this line when a new environment starts because the last one died.
 INIT = re.compile(r'^INIT_START |"type":\s*"platform\.initStart"')
 
 
@@ -22,7 +22,7 @@ def batch_lines(lines: Iterable[str], run: str, batch: int, *, count: int | None
     Parameters
     ----------
     lines
-        Of one log stream, to which one process at a time writes.
+        Lines of one log stream, to which one process at a time writes.
     count
         How many invocations or stretches there are at the most; None for all.
     """

@@ -30,10 +30,10 @@ from hpc.terminal.printable import shorten
 # What a look finds: of a command that only looks its exit code.
 Found = TypeVar("Found")
 Look = Callable[[argparse.Namespace], Found]
-# Of ListExecutions where few are wanted: one page of so many mostly has them.
+# Page size of ListExecutions if few executions are wanted: one page of this size mostly has them.
 SMALLEST_PAGE = 20
 LATEST = (None, "latest")
-# Of the runs with which hpc plan measures.
+# Names of the runs with which hpc plan measures begin with this.
 SAMPLE_PREFIX = "plan-"
 # So many of them may have been started since the latest run.
 MAX_SAMPLES = 100
@@ -63,7 +63,7 @@ class Run:
     Attributes
     ----------
     folder : str or None
-        Of its files below ``runs/``, where that is not its name: SyncNested has a folder for each of its jobs.
+        Folder of its files below ``runs/`` if it differs from the name: SyncNested has a folder for each of its jobs.
     """
 
     target: Target

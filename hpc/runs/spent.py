@@ -28,7 +28,7 @@ class Part:
     children : Children
         Child executions or, where ``is_on_jobs``, containers of jobs.
     jobs : list of dict
-        Those that DescribeJobs told of; it forgets them after 7 days.
+        Jobs that DescribeJobs knows; it forgets a job after 7 days.
     """
 
     work: Work

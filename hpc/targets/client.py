@@ -45,7 +45,7 @@ class Pace:
 LOCAL_PACE = Pace(0.02, 0.5)
 # Source: docs:step-functions/latest/dg/service-quotas; DescribeMapRun refills at 1 a second, for the whole account.
 AWS_PACE = Pace(2, 15)
-# Of S3's GetObject, to one who may list; others are denied what is not there, and can't be told the difference.
+# S3 answers NoSuchKey only to callers that may list the bucket; others get 403.
 MISSING_CODES = {"NoSuchKey"}
 
 
@@ -62,7 +62,7 @@ class Target:
     is_local: bool
     # What a local server serves.
     assembly: str = ""
-    # Of a local server that another command hosts, and may take away.
+    # Whether another command hosts the local server, and may end it.
     is_guest: bool = False
     outputs: Mapping[str, str] = field(default_factory=dict)
     # Whether the session is of this program's making, from the user's own settings.
@@ -214,7 +214,7 @@ def explained(kind: type[CommandError], doing: str = "") -> Iterator[None]:
     UnansweredError
         If nothing answers, or answers that it failed; with the exit code of the given kind.
     CommandError
-        Of the given kind, for everything else.
+        An error of the given kind, for everything else.
     """
     before = f"{doing}: " if doing else ""
     try:

@@ -7,7 +7,7 @@ from hpc.errors import NotStartedError
 
 NAMES = ("StateMachineArn", "ResultsBucketName", "JobQueueArn", "JobDefinitionArn", "OrchestratorArn")
 NEEDED = NAMES[:2]
-# Of a construct that is not Default, the CDK makes logical ids of its path, the name, and a hash of both.
+# For a construct that is not called Default, the CDK makes the logical id of its path, the name, and a hash of both.
 KEY = re.compile(rf"(?P<construct>.*?)(?P<name>{'|'.join(NAMES)})(?P<hash>[0-9A-F]{{8}})?")
 
 

@@ -120,7 +120,7 @@ def check_project_workload(workload: str, home: Home) -> None:
     """
     path = home.project / DEPLOYED_FOLDER / f"{workload}.py"
     if NAME.fullmatch(workload) and is_file(path):
-        # One that is not Python is refused where it is imported.
+        # A file that is not Python is refused when it is imported.
         with suppress(SyntaxError, ValueError):
             _check_file_imports(f"--workload {workload}", path, path.read_bytes())
 

@@ -35,7 +35,7 @@ from hpc.terminal.printable import printable, shorten
 SHOWN_RUNS = 200
 SHOWN_GROUPS = 20
 SHOWN_CHARACTERS = 500
-# Of the result, in a page that is sent again with each change.
+# Characters of the result in a page that is sent again with each change.
 RESULT_CHARACTERS = 2_000
 TRACEBACK_CHARACTERS = 4_000
 REDRIVABLE = ("FAILED", "TIMED_OUT", "ABORTED")

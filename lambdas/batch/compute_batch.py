@@ -1,4 +1,4 @@
-"""One batch of one run: its items computed until they are done or the time is up, bad items found and named."""
+"""Computes the items of one batch until all are done or the time is up, and records failed items."""
 
 import copy
 import logging
@@ -24,7 +24,7 @@ from lambdas.run_files.runs import Batch, RunSettings
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
 NO_RESULT = object()
-# Of one invocation: parts have all of them, and logs are paid by their size.
+# Failures that one invocation logs.  The parts have all failures, and logs are billed by size.
 MAX_LOGGED_FAILURES = 10
 
 

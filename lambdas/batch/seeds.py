@@ -1,4 +1,4 @@
-"""Seeds: of the run's params and an item's index only, so that every back end draws the same random numbers."""
+"""Seeds depend only on the run's params and an item's index, so that every back end draws the same random numbers."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The time that one invocation has: asked between items, and enforced within one."""
+"""The time limit of one invocation: checked between items, and enforced within an item."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""Uploaded workloads: from a zip in the results bucket, which its SHA-256 names, to a folder with its files.
+"""Uploaded workloads: fetches a zip from the results bucket by its SHA-256 and unpacks it to a folder.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The source of a workload: its hash, and the names that it binds, both known without importing it."""
+"""The source of a workload: its hash and the names that it binds, without importing it."""
 
 import ast
 import hashlib
@@ -21,7 +21,7 @@ class WorkloadSource:
     name: str
     path: str
     data: bytes
-    # Of the package that has the file, where it was uploaded.
+    # Checksum of the package with the file, if the workload was uploaded.
     package_sha256: str | None = None
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What computes the batches of a run, by the names that its input has for them."""
+"""Names of the back ends, which compute the batches of a run."""
 
 LAMBDA = "lambda"
 BATCH = "batch"

@@ -1,4 +1,4 @@
-"""Where the files of a run are in the results bucket.
+"""Keys of a run's files in the results bucket.
 
 A run's files are under ``runs/<name>/``, what a person uploads for it is under ``uploads/<name>/``.
 """

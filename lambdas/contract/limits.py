@@ -1,10 +1,10 @@
-"""Limits that more than one of `lambdas`, `hpc_stack` and `hpc` goes by.
+"""Limits that at least two of `lambdas`, `hpc_stack` and `hpc` use, or two modules of one of them.
 
-A number that only one module needs stands in that module.
+A number that only one module needs is in that module.
 """
 
-# Child executions of a run whose input gives no batch size.  Standard children start at 100 a second at the most, so
-# that more would only wait.  Source: Step Functions quotas, "Map Run".
+# Child executions of a run whose input gives no batch size.  At most 100 Standard children start a second, so more
+# children would only wait.  Source: Step Functions quotas, "Map Run".
 DEFAULT_BATCH_COUNT = 1_000
 # Source: Step Functions quotas, parallel child workflow executions of a Map Run.  More batches would wait for others.
 MAX_BATCH_COUNT = 10_000
@@ -13,17 +13,17 @@ MAX_CONCURRENCY = 10_000
 # Source: AWS Batch, "Array jobs": an array has 2 to 10,000 children.
 MIN_ARRAY_SIZE = 2
 MAX_ARRAY_SIZE = 10_000
-# Largest integer that a double, and so a state, holds exactly with all smaller ones.
+# Step Functions stores numbers as doubles: the largest integer up to which a double holds every integer exactly.
 MAX_ITEMS = 2**53
-# Bytes of a child's output above which it goes to S3: Step Functions' 256 KiB with room for what surrounds it.
+# Bytes of a child's output above which it goes to S3: Step Functions' 256 KiB, less room for the rest of the state.
 MAX_OUTPUT_BYTES = 200_000
-# Bytes of one item as JSON.  Four of them fit in the memory of the smallest function beside what it needs itself.
+# Bytes of one item as JSON.  The memory of the smallest function has room for four items of this size.
 MAX_ITEM_BYTES = 1024 * 1024
-# Characters of what is kept of the failure of one item.
+# Characters of each field in the record of a failed item.
 MAX_ERROR_TYPE_CHARACTERS = 100
 MAX_ERROR_MESSAGE_CHARACTERS = 500
 MAX_ERROR_TRACEBACK_CHARACTERS = 2_000
-# Most of an invocation that Compute keeps back to write its part and return.
+# Share of an invocation, and its limits, that Compute reserves to write its part and to return.
 RESERVE_SHARE = 0.1
 MIN_RESERVE_SECONDS = 0.5
 MAX_RESERVE_SECONDS = 10.0

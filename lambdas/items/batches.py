@@ -1,4 +1,4 @@
-"""Batches: from a number of items, or from items as they stream by, to at most 10,000 groups of neighbours.
+"""Forms batches: at most 10,000 groups of neighbouring items, of a known number or of a stream.
 
 1,000 batches by default: Standard child executions start at most 100 a second, so that 1,000 take 10 s to start.
 10,000 at most: what one Map Run can run in parallel.

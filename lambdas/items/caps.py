@@ -1,4 +1,4 @@
-"""What a run may ask for at most in this stack: whoever may start executions can't spend as much as they like.
+"""Limits of the stack for what a run may ask for, so that a person who may start executions can't spend any amount.
 
 What is let pass here ends in time all the same: ``hpc:run_timeout_seconds`` is the time-out of the machine.
 """

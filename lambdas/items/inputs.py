@@ -1,4 +1,4 @@
-"""The execution input: from what a person sent to checked values, or to an error that says what is allowed."""
+"""Checks the execution input and returns typed values, or raises an error that says what is allowed."""
 
 import math
 import re
@@ -66,7 +66,7 @@ class RunInput:
     started: str = ""
     # False where a redrive has the back end of the run before it.
     is_back_end_given: bool = True
-    # Of a redrive: whether nothing is computed but ``finish``, and whether the workload's file may have changed.
+    # For a redrive: whether only ``finish`` runs, and whether the workload's file may have changed.
     only_finish: bool = False
     changed_workload: bool = False
     # SHA-256 of the package that has the workload; None of one that the stack has.

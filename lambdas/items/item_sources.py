@@ -1,4 +1,4 @@
-"""Items that are not a range: from a list, a file, a prefix or a workload to a stream of JSON lines."""
+"""Streams items that are not a range as JSON lines: those of a list, a file, an S3 prefix or a workload."""
 
 import copy
 import io

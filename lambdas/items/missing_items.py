@@ -1,4 +1,4 @@
-"""Items without a result: from what is left of a run to the items of a run that computes just those."""
+"""Finds the items of an earlier run that have no result: the items of a run that completes it."""
 
 from collections.abc import Iterator
 from dataclasses import replace

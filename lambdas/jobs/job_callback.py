@@ -1,4 +1,4 @@
-"""A task token in a job: heartbeats while it works, then one answer; an end of the task ends the work."""
+"""The task token of a job: sends heartbeats while the job works, then one answer; if the task ends, the job ends."""
 
 import logging
 import signal

@@ -1,4 +1,4 @@
-"""Clients of AWS Batch and Step Functions: one a process, made at first use, when credentials are set."""
+"""Clients of AWS Batch and Step Functions: one for each process, made at first use, when credentials are set."""
 
 import functools
 from typing import Any

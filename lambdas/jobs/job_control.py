@@ -1,4 +1,4 @@
-"""Jobs of one queue, found by name and ended."""
+"""Finds the jobs of one queue by name, and ends them."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One part of a run on AWS Batch: its batches computed as Compute does, written at once or not at all.
+"""Computes one part of a run on AWS Batch, as Compute does, and writes it completely or not at all.
 
 A part has a line a batch: what Compute returns for it, as one JSON text.
 """

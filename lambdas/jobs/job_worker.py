@@ -1,4 +1,4 @@
-"""Batches of a job computed in a process of their own: what a workload does to its process, the job survives.
+"""Computes batches of a job in a child process, so that the job survives whatever a workload does to its process.
 
 ``os._exit`` in any thread, a crash in a library, or a kill for lack of memory ends the worker.  The job sees how.
 """
@@ -82,7 +82,7 @@ class _Worker:
         sys.stdout.flush()
         sys.stderr.flush()
         with forking(), warnings.catch_warnings():
-            # That other threads run: what they do is held.
+            # The warning says that other threads run.  Locks hold what these threads do.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process_id = os.fork()
             if self._process_id == 0:

@@ -1,4 +1,4 @@
-"""Which batches have a result: every item counted once, or an error that names what is not."""
+"""Checks that the records of a run count every item exactly once."""
 
 from array import array
 from bisect import bisect_left

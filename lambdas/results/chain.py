@@ -1,4 +1,4 @@
-"""A run and the runs whose failed items it completes: one result of all of them, every item counted once."""
+"""A run and the earlier runs that it completes: one result of all of them, with every item counted once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,7 +127,7 @@ def read_links(
     Parameters
     ----------
     files
-        Those of the last run; None of a run whose own Sum has noted them, or that ended before.
+        Result files of the last run; None if its own Sum noted them, or if it ended before.
 
     Raises
     ------

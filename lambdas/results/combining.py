@@ -1,4 +1,4 @@
-"""Calls of a workload's ``combine``: tried the other way round first, because results come in no certain order."""
+"""Calls a workload's ``combine``, and checks first that the order of its arguments does not matter."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The result of a run: to the file that keeps it as it is, and to what a state can say of it."""
+"""Writes the result of a run to its file, and returns the fields that a state can hold."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,7 @@ class FinalResult:
     fields
         Of Sum's output and of result.json: ``result`` and ``total_sum``, where JSON has them, and ``array``.
     kept
-        Of result.json only: ``typed_result``, where ``result`` has lost types.
+        Fields of result.json only: ``typed_result``, if ``result`` lost types.
     """
 
     file: str

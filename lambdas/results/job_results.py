@@ -1,4 +1,4 @@
-"""What the jobs of a run wrote: names of the parts that count, found without a listing."""
+"""Names of the parts that a run's jobs wrote, found without listing the bucket."""
 
 from typing import Any
 

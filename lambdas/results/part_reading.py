@@ -1,4 +1,4 @@
-"""Parts read back: from what a record holds or points to, to results that are seen to account for every item."""
+"""Reads parts that a record holds or points to, and checks that they account for every item."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Where the records of a run are: found for its own Sum, and kept for the runs that compute what failed in it."""
+"""Finds the files with a run's records for its Sum, and notes them for runs that complete it."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from lambdas.run_files.errors import InvalidEventError, InvalidInputError, Resul
 from lambdas.run_files.runs import RunSettings
 
 FILE_NAME = "records.json"
-# Of what Sum is given, that which leads to records.
+# Fields of Sum's input that lead to records.
 KEPT_KEYS = ("map_run", "callback")
 # Below the folder of a Map Run; each redrive of it writes a manifest of its own, which names all that succeeded.
 MANIFEST = re.compile(r"[^/]+/(?:Redrive-(?P<redrive>\d+)/)?manifest\.json")

@@ -1,4 +1,4 @@
-"""Records of result files: from what AWS writes about a child execution to which items it speaks of."""
+"""Interprets the records that AWS writes about child executions."""
 
 import contextlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From the records of a run to its result: combined as they come, or collected in item order."""
+"""Reduces the records of a run to its result: combined in any order, or collected in the order of items."""
 
 import functools
 from collections.abc import Callable, Iterator

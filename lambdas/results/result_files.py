@@ -1,4 +1,4 @@
-"""What ResultWriter wrote: from a manifest to a stream of records, a block in memory at a time."""
+"""Streams the records of the files that ResultWriter wrote, with one block in memory at a time."""
 
 import codecs
 from collections.abc import Iterator

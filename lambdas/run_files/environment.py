@@ -1,4 +1,4 @@
-"""What the stack tells the functions: environment variables, read when they are needed and checked."""
+"""Environment variables that the stack sets for the functions; read and checked when they are needed."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What a workload raised, as data: its type, its message with the person's own line, its traceback."""
+"""An exception of a workload as data: its type, its message with the line of the workload, and its traceback."""
 
 import json
 import traceback

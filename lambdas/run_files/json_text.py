@@ -1,4 +1,4 @@
-"""JSON values and their text: exact integers, no NaN, nothing that JSON would bend into something else."""
+"""Parses and writes JSON with exact integers and without NaN; refuses values that JSON would change."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""One S3 object of any length, written as a stream: whole under its key, or not there at all."""
+"""Writes one S3 object of any length as a stream: the object is complete, or not there at all."""
 
 from types import TracebackType
 from typing import Any, Self

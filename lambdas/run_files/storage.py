@@ -1,4 +1,4 @@
-"""S3: objects to bytes and back, a block at a time, with named errors."""
+"""Reads and writes S3 objects, a block at a time, with named errors."""
 
 import functools
 from collections.abc import Iterator

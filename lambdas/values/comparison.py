@@ -1,4 +1,4 @@
-"""Whether two results are the same but for the last digits of floats, which depend on the order of computing."""
+"""Compares two results, apart from the last digits of floats, which depend on the order of computing."""
 
 import importlib
 import math

@@ -12,7 +12,7 @@ from lambdas.values.refusals import dtype_refusal, refusal
 
 # Booleans, integers, floats, complex numbers, times, time spans, bytes, text.
 KEPT_KINDS = frozenset("biufcMmSU")
-# Those that JSON has as well, up to 64 bits.
+# Kinds of numbers, up to 64 bits, that JSON has as well.
 JSON_KINDS = frozenset("biufU")
 
 

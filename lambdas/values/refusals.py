@@ -1,4 +1,4 @@
-"""Values that a result can't hold: named, with the expression that makes one of them a value that it can."""
+"""Errors for values that a result can't hold, each with the expression that converts the value."""
 
 import dataclasses
 from typing import Any

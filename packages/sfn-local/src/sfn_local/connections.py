@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 # Descriptors are for files, too; macOS allows a process 256 of them by default.
 MAX_STRANGERS = 256
 SHARE_OF_DESCRIPTORS = 4
-# Also of a client that a busy machine keeps waiting.
+# Long enough for a client that a busy machine keeps waiting.
 HEAD_SECONDS = 30.0
 # S3 allows 8 KB of headers; a path and a query may have 4 KB in it three times as long when they are encoded.
 MAX_HEAD_BYTES = 65_536

@@ -55,14 +55,14 @@ EXECUTIONS = "executions.sqlite"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What an engine is made of.
+    """Settings of an engine.
 
     Attributes
     ----------
     assembly : Path or None
         None to serve what the home holds, without a stack.
     port : int
-        Of the endpoint; 0 for any that is free.
+        Port of the endpoint; 0 for any that is free.
     credentials : mapping
         By access key id: who may call the endpoint.
     environment : mapping

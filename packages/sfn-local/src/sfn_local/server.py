@@ -65,9 +65,9 @@ class Connection:
     assembly: str
     # Variables that every function and job has, beside those of the assembly.
     environment: Mapping[str, str] = field(default_factory=dict)
-    # The fault spec that the server rehearses, as JSON has it.
+    # The fault spec of the server, as JSON.
     faults: Mapping[str, Any] | None = None
-    # Of a process that will not be long: others do better to wait for its end than to attach.
+    # Short-lived server: other commands wait for it to exit instead of attaching.
     is_short_lived: bool = False
     # Resources of the assembly that are not made here, like "Alarm (AWS::CloudWatch::Alarm)".
     not_made: Sequence[str] = ()
@@ -91,7 +91,7 @@ class LocalServer:
     worker_count : int or None
         Most Lambda workers that compute at once; the number of processors by default.
     port : int
-        Of the endpoint; 0 for any that is free.
+        Port of the endpoint; 0 for any that is free.
     faults : FaultInjector or None
         What goes wrong on purpose; the caller may look at its counts meanwhile.
     clock : Clock or None
@@ -298,7 +298,7 @@ def _run(
     try:
         with asyncio.Runner() as runner:
             runner.run(_serve(settings, started, stopping))
-    except BaseException as error:  # whatever it is: nobody may wait for a thread that is gone
+    except BaseException as error:  # any exception: the waiting thread must be woken
         if started.done():
             failures.append(error)
         else:

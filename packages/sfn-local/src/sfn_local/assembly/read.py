@@ -37,7 +37,7 @@ class Stack:
     resources : tuple
         What the readers in `sfn_local.assembly.resources` return, such as state machines and job queues.
     outputs : mapping
-        Those that have a value here; ``Stack.Output`` where the assembly has several stacks.
+        Outputs that have a value here; named ``Stack.Output`` if the assembly has several stacks.
     not_made : tuple of str
         Resources that are not made here, like ``Alarm (AWS::CloudWatch::Alarm)``.
     """

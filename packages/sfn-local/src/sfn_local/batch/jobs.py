@@ -32,7 +32,7 @@ class Job:
     Attributes
     ----------
     index : int or None
-        Of a child.
+        Index of a child of an array job.
     end_requested : Exit or None
         How the attempt that runs ends because somebody ended it.
     ended : asyncio.Event or None

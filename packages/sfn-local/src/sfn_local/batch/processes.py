@@ -21,7 +21,7 @@ class JobProcesses:
     base_environment
         Variables that every job has whatever its definition says: endpoints on loopback, dummy credentials.
     own_environment
-        Those that differ from one attempt to the next.
+        Variables that differ from one attempt to the next.
     """
 
     def __init__(

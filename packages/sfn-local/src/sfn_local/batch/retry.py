@@ -23,7 +23,7 @@ class Exit:
     exit_code : int or None
         128 and the signal's number where a signal ended it; None if nothing was started.
     reason : str or None
-        Of the container.
+        Reason that the container ended for.
     is_final : bool
         Whether no other attempt may follow: it ran out of time or was terminated.
     """

@@ -104,7 +104,7 @@ class HttpApi:
         except ClientDisconnectedError:
             raise
         except Exception:
-            # Without query and headers, which may hold what is nobody else's business.
+            # Query and headers may hold credentials, so they are not logged.
             _LOGGER.exception("%s %s failed", request.method, request.path)
             return api.encode_error(api.faults.internal("internal error, the server's log has its cause"))
 

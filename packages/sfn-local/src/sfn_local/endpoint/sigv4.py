@@ -63,7 +63,7 @@ class Authorization:
     service: str
     signed_headers: tuple[str, ...]
     signature: str = field(repr=False)
-    # Of a presigned URL: when it was signed, and for how long it holds.
+    # For a presigned URL: when it was signed, and how long it is valid.
     signed_at: str | None = None
     expires_seconds: int = MAX_CLOCK_SKEW_SECONDS
 

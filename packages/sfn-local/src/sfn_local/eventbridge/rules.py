@@ -58,7 +58,7 @@ def _check_pattern(pattern: Mapping[str, Any], place: str) -> None:
 def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
     """Whether every field of a pattern is in the event with one of the wanted values; of a list, one is enough.
 
-    Of a list of objects one object has to have all that is wanted of it.
+    In a list of objects, one object has to have all the wanted values.
     """
     for name, wanted in pattern.items():
         if name not in event:

@@ -91,13 +91,13 @@ class Frame:
     Attributes
     ----------
     machine_arn, execution_arn : str
-        Of the execution that this belongs to, which is a child execution inside a Distributed Map.
+        ARNs of the state machine and the execution; inside a Distributed Map, those of the child execution.
     execution_id : int
         Row of the top-level execution in the store, which owns the Map Runs.
     parent : Frame or None
-        Of a child execution, where its Map state is.
+        Frame of the Map state that started a child execution.
     position : int or None
-        Of a child execution in its Map Run.
+        Position of a child execution in its Map Run.
     """
 
     services: Services

@@ -44,7 +44,7 @@ class History:
     refusal : str or None
         Why no event is taken any more but the one that ends the execution: the cause that it then fails with.
     pending_characters : int
-        Of the inputs and outputs that ``drain`` will hand over.
+        Characters of the inputs and outputs that ``drain`` will hand over.
     unwritten : deque of Future
         Done when what was handed over is on disk, in that order.
     computed : list of list

@@ -30,7 +30,7 @@ class State:
     settings : dict
         The fields of `KINDS` that the state has.
     branches : tuple of Program
-        Of a Parallel state; of a Map state its one item processor.
+        Branches of a Parallel state, or the item processor of a Map state.
     """
 
     name: str

@@ -36,7 +36,7 @@ class Interrupted:
     started : int
         Id of the event that started the branches of a Parallel or Map state, 0 if they were not started.
     branches : Mapping
-        Those of them that had begun, by index.
+        Branches that had begun, by index.
     map_run : str or None
         ARN of the Map Run that a Distributed Map had started.
     """

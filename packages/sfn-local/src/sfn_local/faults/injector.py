@@ -43,11 +43,11 @@ class TaskAttempt:
     redrives : int
         How often that was redriven.
     position : tuple of int
-        Of the child execution in its Map Run, of the Map Run's own execution in another, and so on; inner Map last.
+        Positions of the child execution in its Map Run and of each enclosing one in its own; the inner Map last.
     item : int or None
         Index in the innermost Map.
     number : int
-        Of the attempt, from 1, since the branch that it is in began.
+        Number of the attempt, from 1, since its branch began.
     waits_for_token : bool
         Whether something else than the call's answer ends it.
     """

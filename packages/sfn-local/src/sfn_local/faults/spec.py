@@ -49,7 +49,7 @@ class Rule:
     Attributes
     ----------
     percentage : float or None
-        Of the attempts (of S3 kinds: of the requests) that are hit.
+        Share of the attempts that are hit; for S3 kinds, of the requests.
     items : tuple of int or None
         Indexes that are hit, where the rule names some.
     times : int or None

@@ -22,7 +22,7 @@ class KnownState(NamedTuple):
     Attributes
     ----------
     resource : str
-        Of a Task, empty for other states.
+        Resource of a Task; empty for other states.
     has_index : bool
         Whether it is inside of a Map.
     is_array_job : bool

@@ -49,9 +49,9 @@ def decide(identity: tuple[Statement, ...], resource: tuple[Statement, ...], req
     Parameters
     ----------
     identity : tuple of Statement
-        Of the policies that the principal has.
+        Statements of the principal's policies.
     resource : tuple of Statement
-        Of the policy that the resource has.
+        Statements of the resource's policy.
     """
     what = request[1:]
     own = [each for each in identity if each.covers(*what)]

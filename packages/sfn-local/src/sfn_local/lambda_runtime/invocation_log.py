@@ -38,7 +38,7 @@ class InvocationLog:
     Parameters
     ----------
     descriptor
-        Of the log, open for reading too; a handler may close its own afterwards.
+        File descriptor of the log, open for reading too; a handler may close its own copy afterwards.
     """
 
     def __init__(self, descriptor: int, *, memory_mib: int) -> None:

@@ -39,7 +39,7 @@ class LambdaRuntime:
     base_environment
         Variables that every worker has whatever its function says: endpoints on loopback, dummy credentials.
     keys
-        Of a rehearsal: gives each worker a key pair of its own in the place of its function's.
+        With injected faults: gives each worker a key pair of its own in place of its function's.
     own_environment
         Variables of a principal: the key pair that a function signs its requests with.
     limits_memory

@@ -134,7 +134,7 @@ def elsewhere(language: str, text: str, value: Any, *, most_seconds: float = PRO
     value : Any
         What the language's evaluation takes.
     most_seconds : float
-        Of processor time, if the step has as much left.
+        Limit of processor time, if the step has as much left.
 
     Returns
     -------

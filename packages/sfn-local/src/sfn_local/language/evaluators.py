@@ -47,7 +47,7 @@ class Evaluators:
     most : int
         How many evaluations there are at once at the most; others wait.
     niceness : int
-        Of the processes.  The server's own work goes before that of evaluations: by default they get a tenth of its
+        Niceness of the processes.  The server's own work goes first: by default they get a tenth of its
         share, which is little enough for requests not to notice, and enough to end beside a server that never rests.
 
     Attributes

@@ -168,7 +168,7 @@ OBJECT_FIELDS: Mapping[str, tuple[Field, ...]] = {
     ),
 }
 
-# Of the fields of one group an object may have only one; the flag says that it has to have one.
+# An object may have only one field of a group; the flag says that it has to have one.
 EXCLUSIVE: Mapping[str, tuple[tuple[tuple[str, ...], bool], ...]] = {
     "Task": ((("TimeoutSeconds", "TimeoutSecondsPath"), False), (("HeartbeatSeconds", "HeartbeatSecondsPath"), False)),
     "Wait": ((("Seconds", "SecondsPath", "Timestamp", "TimestampPath"), True),),

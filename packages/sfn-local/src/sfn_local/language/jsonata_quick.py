@@ -19,7 +19,7 @@ _FUNCTIONS = {
     *("max", "merge", "millis", "min", "not", "now", "number", "parse", "power", "random", "reverse", "round", "sqrt"),
     *("string", "substring", "sum", "trim", "type", "uppercase", "uuid"),
 }
-# Of a symbol: variables bound for the items of a step, and what a path looks up in its parents.
+# Attributes of a symbol for variables bound in a step, and for lookups in parents.
 _JOINS = ("focus", "index", "ancestor", "seeking_parent", "group", "next_function")
 
 

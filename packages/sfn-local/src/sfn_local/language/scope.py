@@ -30,7 +30,7 @@ class Scope:
     variables : Mapping
         Every variable that can be read here, by name without ``$``.
     outer : Mapping
-        Those of them that belong to an enclosing scope: they can be read but not assigned.
+        Variables of an enclosing scope: they can be read but not assigned.
     bytes_at_most : int
         What the variables hold, or more: values that were replaced count until this nears the limit.
     """

@@ -6,7 +6,7 @@ A payload template of 50,000 members that all name a document of 250 kB is 50,00
 from sfn_local.language import Json
 from sfn_local.language.errors import DataLimitExceededError
 
-# Of a payload that is still to be cut down to the 256 KiB with which it can leave a state.
+# Limit of a payload before it is reduced to the 256 KiB with which it can leave a state.
 MAX_UNWRITTEN_CHARACTERS = 16 * 1024 * 1024
 # So many values, of 256 KiB at the most each, are not more than that; nobody has to count.
 FEW_VALUES = MAX_UNWRITTEN_CHARACTERS // 262_144

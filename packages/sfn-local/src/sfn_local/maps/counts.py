@@ -12,9 +12,9 @@ class Counts:
     Attributes
     ----------
     pending_redrive : int
-        Those that failed before and are to run again.
+        Children that failed before and will run again.
     not_redrivable : int
-        Those among the failed that can't run again.
+        Failed children that can't run again.
     """
 
     running: int = 0

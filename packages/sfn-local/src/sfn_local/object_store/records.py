@@ -79,7 +79,7 @@ class StoredObject:
     Attributes
     ----------
     path : str
-        Of its file, relative to the store's root.
+        Path of its file, relative to the store's root.
     token : str
         Names this version of its content; the name of the staged file until that is moved to ``path``.
     """

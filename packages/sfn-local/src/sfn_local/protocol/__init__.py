@@ -18,7 +18,7 @@ class ServiceError(Exception):
     status : int
         HTTP status; 304 answers a conditional read and has no body.
     headers : Mapping[str, str] or None
-        That the answer has besides.
+        Additional headers of the answer.
     """
 
     def __init__(self, code: str, message: str, status: int = 400, *, headers: Mapping[str, str] | None = None) -> None:

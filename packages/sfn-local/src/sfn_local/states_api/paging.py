@@ -29,7 +29,7 @@ def cursor(params: Params, kind: type[Start]) -> Start | None:
     Parameters
     ----------
     kind : type
-        Of the places in this list: ``int`` (an id) or ``str`` (a name).
+        Type of the places in this list: ``int`` (an id) or ``str`` (a name).
 
     Raises
     ------

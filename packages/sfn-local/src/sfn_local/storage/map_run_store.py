@@ -248,7 +248,7 @@ class MapRunStore:
     def records(self, map_run: int, covered_segment: int = 0) -> Iterator[ChildRecord]:
         """Stream the children that have ended, in the order in which they were stored; one segment in memory.
 
-        Those that succeeded up to ``covered_segment`` are left out.
+        Children that succeeded up to ``covered_segment`` are left out.
         """
         with self._store.reader() as reader:
             current = reader.execute(
