@@ -1,13 +1,14 @@
 """``hpc.start``, ``hpc.map``, ``hpc.get``, ``hpc.runs``, ``hpc.plan``: from values to runs."""
 
 import json
+import operator
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpc.api.functions import package_functions
-from hpc.api.items import items_file
+from hpc.api.items import items_file, plain
 from hpc.api.places import Place, find_place
 from hpc.api.run import Run
 from hpc.cli import arguments
@@ -86,7 +87,7 @@ def start(
     given = {
         "workload": workload_named,
         "uploaded_workload": package.sha256 if package is not None else None,
-        "params": dict(params) if params is not None else None,
+        "params": params,
         "batch_size": batch_size,
         "max_concurrency": max_concurrency,
         "tolerated_failure_percentage": tolerated_failure_percentage,
@@ -150,6 +151,8 @@ def get(
     NotStartedError
         If there is none such.
     """
+    if not isinstance(run, str):
+        raise NotStartedError(f"run must be a name, latest or an ARN, got {type(run).__name__}")
     place = find_place(aws, session, assembly)
     arn = find_run(place.target(only_looks=True), run)
     return Run(arn.rpartition(":")[2], arn, place)
@@ -162,7 +165,14 @@ def runs(
     session: "boto3.Session | None" = None,
     assembly: str | Path | None = None,
 ) -> list[Run]:
-    """Return the latest runs, the last one first."""
+    """Return the latest runs, the last one first.
+
+    Raises
+    ------
+    NotStartedError
+        If ``limit`` is no whole number of 0 or more, or nothing ran yet.
+    """
+    limit = _whole("limit", limit, 0, MAX_ITEMS)
     place = find_place(aws, session, assembly)
     target = place.target(only_looks=True)
     with explained(LostRunError, "listing the runs"):
@@ -216,6 +226,8 @@ def _read(
         parts = {"compute": workload, "combine": combine, "finish": finish}
         package = package_functions({part: each for part, each in parts.items() if each is not None})
         return package, package.name
+    if not isinstance(workload, str | Path):
+        raise NotStartedError(f"workload must be a function, a name or a path, got {type(workload).__name__}")
     if combine is not None or finish is not None:
         raise NotStartedError("combine and finish go with a function: a file defines its own")
     named = str(workload)
@@ -237,20 +249,38 @@ def _checked(key: str, value: Any) -> Any:
     """
     limits = {"size": (0, MAX_ITEMS), "batch_size": (1, MAX_ITEMS), "max_concurrency": (1, MAX_CONCURRENCY)}
     if key in limits:
-        low, high = limits[key]
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise NotStartedError(f"{key} must be an integer from {low:,} to {high:,}, got {value!r:.100}")
-    if key == "tolerated_failure_percentage" and not (isinstance(value, int | float) and 0 <= value <= 100):
+        return _whole(key, value, *limits[key])
+    if key == "tolerated_failure_percentage" and (isinstance(value, bool) or not _is_percentage(value)):
         raise NotStartedError(f"{key} must be a number from 0 to 100, got {value!r:.100}")
     if key == "back_end" and value not in ("lambda", *JOB_BACK_ENDS):
         raise NotStartedError(f"back_end must be one of lambda, {', '.join(JOB_BACK_ENDS)}, got {value!r:.100}")
-    if key == "params":
-        try:
-            text = json.dumps(value, allow_nan=False)
-            inputs.parse_json(text)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise NotStartedError(f"params must be JSON: {error}") from error
-    return value
+    return _params(value) if key == "params" else value
+
+
+def _whole(key: str, value: Any, low: int, high: int) -> int:
+    """Return a whole number; one of numpy, too."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if isinstance(value, bool) or not low <= number <= high:
+        raise NotStartedError(f"{key} must be an integer from {low:,} to {high:,}, got {value!r:.100}")
+    return number
+
+
+def _is_percentage(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 100
+
+
+def _params(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise NotStartedError(f"params must be a dict, got {type(value).__name__}")
+    try:
+        params: dict[str, Any] = plain(dict(value))
+        inputs.parse_json(json.dumps(params, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotStartedError(f"params must be JSON: {error}") from error
+    return params
 
 
 def _run_name(name: str | None) -> str:

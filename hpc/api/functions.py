@@ -18,6 +18,8 @@ from typing import Any
 from hpc.api.pickled import checked, cloudpickle_files, local_folder, pickler
 from hpc.errors import NotStartedError
 from hpc.targets.workload_package import WorkloadPackage, modules_beside
+from lambdas.batch.workload import read_workload
+from lambdas.run_files.errors import WorkloadError
 
 # Annotations are not evaluated: what they name need not travel.
 HEADER = "from __future__ import annotations\n\n"
@@ -54,6 +56,7 @@ def package_functions(functions: Mapping[str, Callable[..., Any]]) -> WorkloadPa
             raise NotStartedError(f"{part} must be a function, got {type(function).__name__}")
     first = next(iter(functions.values()))
     name = _module_name(first)
+    _check_contract(functions, name)
     origin = f"the function {getattr(first, '__name__', name)}"
     try:
         sources = _Sources(functions, getattr(first, "__module__", None))
@@ -62,6 +65,39 @@ def package_functions(functions: Mapping[str, Callable[..., Any]]) -> WorkloadPa
     except UnreadableError as reason:
         return _pickled(functions, name, origin, str(reason))
     return WorkloadPackage(name, {**sources.files, f"{name}.py": text.encode()}, origin)
+
+
+def _check_contract(functions: Mapping[str, Callable[..., Any]], name: str) -> None:
+    """Refuse what the handlers would refuse.
+
+    Raises
+    ------
+    NotStartedError
+        Naming the part, and what is wrong with its arguments or its kind.
+    """
+    module: Any = types.SimpleNamespace(**{part: each for part, each in functions.items() if _has_signature(each)})
+    if not hasattr(module, "compute"):
+        module.compute = len  # of one argument, as what has no signature is called
+    try:
+        read_workload(module, name, "")
+    except WorkloadError as error:
+        raise NotStartedError(str(error)) from error
+
+
+def _has_signature(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function)
+    except ValueError:
+        return False
+    return True
+
+
+def _bound(part: str, expression: str, function: Callable[..., Any]) -> str:
+    """Return the lines that give a function its part; one of C may not tell its arguments."""
+    if _has_signature(function):
+        return f"{part} = {expression}"
+    arguments = "a, b" if part == "combine" else "value"
+    return f"def {part}({arguments}):\n    return {expression}({arguments})\n"
 
 
 def _module_name(function: Any) -> str:
@@ -84,7 +120,7 @@ class _Sources:
     _meanings: dict[str, Any] = field(default_factory=dict)
 
     def text(self, aliases: Mapping[str, str]) -> str:
-        bound = [f"{part} = {name}" for part, name in aliases.items() if part != name]
+        bound = [_bound(part, name, self.functions[part]) for part, name in aliases.items() if part != name]
         blocks = ["\n".join(self.imports.values()), "\n".join(self.constants.values()), *self.definitions.values()]
         return HEADER + "\n\n".join(block for block in (*blocks, "\n".join(bound)) if block) + "\n"
 
@@ -261,5 +297,5 @@ def _pickled(functions: Mapping[str, Callable[..., Any]], name: str, origin: str
         except Exception as error:
             raise NotStartedError(f"{origin} can't travel: {reason}, and cloudpickle says {error}") from error
     text = f'{checked(origin)}_functions = pickle.loads((Path(__file__).parent / "{PICKLE}").read_bytes())\n'
-    text += "".join(f"{part} = _functions[{part!r}]\n" for part in functions)
+    text += "".join(_bound(part, f"_functions[{part!r}]", each) + "\n" for part, each in functions.items())
     return WorkloadPackage(name, {**cloudpickle_files(), PICKLE: data, f"{name}.py": text.encode()}, origin)

@@ -11,6 +11,13 @@ from hpc.commands.uploads import ITEM_SUFFIXES, check_items
 from hpc.errors import NotStartedError
 from hpc.terminal.printable import shorten
 
+HINTS = {
+    "tuple": "make it list(item)",
+    "set": "make it sorted(item)",
+    "ndarray": "make it item.tolist()",
+    "Decimal": "make it str(item)",
+    **dict.fromkeys(("date", "datetime", "time", "Timestamp"), "make it item.isoformat()"),
+}
 PLAIN = (str, int, bool, type(None))
 
 
@@ -75,13 +82,14 @@ def plain(item: Any) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(item, numpy.generic) and item.dtype.kind in "biufU":
         return item.item()
-    hints = {"tuple": "make it list(item)", "set": "make it sorted(item)", "ndarray": "make it item.tolist()"}
-    hint = hints.get(type(item).__name__, "make it text, a number, a list or a dict")
+    hint = HINTS.get(type(item).__name__, "make it text, a number, a list or a dict")
     raise TypeError(f"JSON has no {type(item).__name__}, got {shorten(repr(item))}: {hint}")
 
 
 def _frame_rows(frame: Any) -> Iterator[dict[str, Any]]:
     names = [str(name) for name in frame.columns]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise NotStartedError(f"columns of items must have different names, {doubled[0]} is there twice")
     for row in frame.itertuples(index=False, name=None):
         yield {name: None if _is_missing(value) else value for name, value in zip(names, row, strict=True)}
 

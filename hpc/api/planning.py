@@ -1,8 +1,10 @@
 """``hpc.plan``: the estimate of ``hpc plan`` as values."""
 
+import io
 import json
 import tempfile
 from collections.abc import Mapping
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +37,12 @@ def estimate(
         given = {"size": size, "seconds": seconds, "sample": sample, "workload": workload, **options}
         words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
         words += [f"--params={json.dumps(dict(params))}"] if params is not None else []
+        refusal = io.StringIO()
         try:
-            args = build_parser().parse_args(["plan", *words])
+            with redirect_stderr(refusal):
+                args = build_parser().parse_args(["plan", *words])
         except SystemExit as error:
-            raise NotStartedError("an option of plan is not what is allowed: see above") from error
+            raise NotStartedError(f"plan: {refusal.getvalue().rpartition('error: ')[2].strip()}") from error
         made, computation, prices, notes = estimate_args(args)
         value: dict[str, Any] = json.loads(to_json(made, computation, prices, notes))
         return value

@@ -210,6 +210,8 @@ class Run:
 
     def logs(self, index: int | None = None) -> Iterator[str]:
         """Yield what was logged during the run, or while the batch of one item was computed."""
+        if index is not None and (not isinstance(index, int) or isinstance(index, bool)):
+            raise NotStartedError(f"index must be the number of an item, got {index!r:.100}")
         return log_lines(self._run(), index)
 
     def to_pandas(self) -> "pandas.DataFrame":

@@ -61,8 +61,15 @@ def _of_result_json(run: Run, output: dict[str, Any], key: str) -> Any:
         raise LostRunError(f"s3://{run.target.bucket}/{key} is gone")
     with intact(run.target, key):
         kept = json_text.parse(body.decode())
-        value = typed_json.decode(kept.get("typed_result", kept.get("result")), block_loader(run))
-    if "results_file" not in output or "typed_result" in kept or not isinstance(value, list):
+        if "typed_result" in kept:
+            return typed_json.decode(kept["typed_result"], block_loader(run))
+        text = kept.get("result", "null")
+        value = json_text.parse(text)
+    if "results_file" not in output:
+        return value
+    if typed_json.MARK in text:  # of a list of all results, which alone may have both plain JSON and tags
+        return [each.result for each in read_results(run, output)]
+    if not isinstance(value, list):
         return value
     # Either what finish returned, or all results as JSON, whose types results.jsonl has.
     results = [each.result for each in read_results(run, output)]

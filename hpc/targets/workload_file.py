@@ -15,7 +15,13 @@ from hpc.errors import NotStartedError
 from hpc.files import is_file, is_folder
 from hpc.targets.home import Home
 from hpc.targets.workload_imports import check_imports
-from hpc.targets.workload_package import WorkloadPackage, modules_beside, package_of_file, package_of_folder
+from hpc.targets.workload_package import (
+    WorkloadPackage,
+    imports_hpc,
+    modules_beside,
+    package_of_file,
+    package_of_folder,
+)
 from hpc.terminal.printable import shorten
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -154,7 +160,7 @@ def read_workload(workload: str | None, home: Home, *, on_aws: bool) -> "Workloa
         package = package_of_folder(path, main.stem, origin)
         _check_source(package.files[main.name], main, origin)
         return package if on_aws else _with_imports_checked(package, path)
-    if not on_aws and not _has_modules_beside(path):
+    if not on_aws and not _needs_others(path):
         return read_workload_file(workload, home, on_aws=False)
     _check_name(path, origin)
     if path.resolve() == (home.project / DEPLOYED_FOLDER / path.name).resolve():
@@ -167,16 +173,18 @@ def read_workload(workload: str | None, home: Home, *, on_aws: bool) -> "Workloa
 
 def _with_imports_checked(package: WorkloadPackage, folder: Path) -> WorkloadPackage:
     main = f"{package.name}.py"
-    brought = frozenset(name.partition("/")[0].removesuffix(".py") for name in package.files)
+    brought = {"hpc"} | {name.partition("/")[0].removesuffix(".py") for name in package.files}
     _check_file_imports(package.origin, folder / main, package.files[main], brought)
     return package
 
 
-def _has_modules_beside(path: Path) -> bool:
+def _needs_others(path: Path) -> bool:
+    """Whether a file imports modules beside it, or ``hpc``, for which something stands where it runs."""
     try:
-        return bool(modules_beside(path.parent, [path.read_bytes()]))
+        source = path.read_bytes()
     except OSError:
         return False
+    return imports_hpc(source) or bool(modules_beside(path.parent, [source]))
 
 
 def _check_name(path: Path, origin: str) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from hpc import errors
 from hpc.contract.limits import MAX_PACKAGE_FILES, MAX_PACKED_BYTES, MAX_UNPACKED_BYTES
 from hpc.errors import NotStartedError
 from hpc.files import is_file, is_folder
@@ -23,6 +24,18 @@ from hpc.files import is_file, is_folder
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 MODE = stat.S_IFREG | 0o644
 IMPORTING_CALLS = ("__import__", "import_module", "importlib.import_module")
+STUB = b'''"""Stands for hpc where a workload runs: it may be imported, and not be used."""
+
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+
+    def refuse(*_arguments, **_named):
+        raise RuntimeError(f"hpc.{name} is for the program that starts runs, and was called where one computes")
+
+    return refuse
+'''
 LEFT_OUT = frozenset({"__pycache__", ".git", ".hpc", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache"})
 
 
@@ -51,12 +64,13 @@ class WorkloadPackage:
         NotStartedError
             If it is too long, or has too many files.
         """
-        size_bytes = sum(map(len, self.files.values()))
+        files = {**self.files, **_stub(self.files)}
+        size_bytes = sum(map(len, files.values()))
         if size_bytes > MAX_UNPACKED_BYTES:
             raise self._too_long(size_bytes, MAX_UNPACKED_BYTES, "unpacked")
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as package:
-            for name, content in sorted(self.files.items()):
+            for name, content in sorted(files.items()):
                 member = zipfile.ZipInfo(name, TIMESTAMP)
                 member.compress_type = zipfile.ZIP_DEFLATED
                 member.external_attr = MODE << 16
@@ -77,6 +91,14 @@ class WorkloadPackage:
     @cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
+
+
+def _stub(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return what stands for ``hpc`` and ``hpc.errors`` for files that import them: a workload starts no runs."""
+    sources = (content for name, content in files.items() if name.endswith(".py"))
+    if any(name.startswith("hpc/") for name in files) or not any(map(imports_hpc, sources)):
+        return {}
+    return {"hpc/__init__.py": STUB, "hpc/errors.py": Path(errors.__file__).read_bytes()}
 
 
 def package_of_file(path: Path, name: str, source: bytes, origin: str) -> WorkloadPackage:
@@ -178,6 +200,11 @@ def imported_names(source: bytes) -> list[str]:
         elif isinstance(node, ast.Call) and (called := imported_by_call(node)) is not None:
             names.append(called)
     return names
+
+
+def imports_hpc(source: bytes) -> bool:
+    """Whether a source imports this package, as one does that starts runs of its own functions."""
+    return any(name.partition(".")[0] == "hpc" for name in imported_names(source))
 
 
 def imported_by_call(node: ast.Call) -> str | None:

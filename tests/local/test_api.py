@@ -1,5 +1,7 @@
 """`import hpc`: functions and files through the synthesized machine, as values."""
 
+import datetime
+import functools
 import json
 import os
 import subprocess
@@ -176,11 +178,45 @@ def test_threads_share_the_server() -> None:
         ({"size": 1, "name": "latest"}, "name must be 3 to 80"),
         ({"items": "a.xls"}, "items must be a file that ends in"),
         ({"items": 3}, "items must be an iterable, a frame or a file"),
+        ({"items": [datetime.date(2026, 1, 1)]}, r"make it item\.isoformat\(\)"),
+        ({"size": True}, "size must be an integer"),
+        ({"size": 1, "tolerated_failure_percentage": True}, "must be a number from 0 to 100"),
+        ({"size": 1, "params": [1]}, "params must be a dict, got list"),
+        ({"size": 1, "params": {1: 2}}, "keys of a dict must be text, got 1"),
+        ({"size": 1, "params": {"a": (1, 2)}}, "JSON has no tuple"),
+        ({"size": 1, "combine": lambda a: a}, r"combine of workload three_fails must take 2 positional"),
     ],
 )
 def test_what_is_not_allowed_is_refused_before_anything_starts(options: dict[str, Any], message: str) -> None:
     with pytest.raises(NotStartedError, match=message):
         hpc.start(three_fails, assembly=assembly(), **options)
+
+
+def test_what_is_no_workload_is_refused_by_name(tmp_path: Path) -> None:
+    def yields(item: int) -> Iterator[int]:
+        yield item
+
+    async def later(item: int) -> int:
+        return item
+
+    for workload, message in [
+        (3, "workload must be a function, a name or a path, got int"),
+        (None, "workload must be a function, a name or a path, got NoneType"),
+        (yields, "compute of workload yields must return one value"),
+        (later, "must be a plain function, got one that is async"),
+        (lambda: 1, "must take 1 positional"),
+        (lambda a, b: a, "names the argument b"),
+        ("nope", "must be one of"),
+        (tmp_path, "must be a folder with"),
+    ]:
+        with pytest.raises(NotStartedError, match=message):
+            hpc.map(workload, size=1, assembly=assembly())  # type: ignore[arg-type]
+    with pytest.raises(NotStartedError, match="limit must be an integer"):
+        hpc.runs(limit=-1)
+    with pytest.raises(NotStartedError, match="run must be a name"):
+        hpc.get(3)  # type: ignore[arg-type]
+    with pytest.raises(NotStartedError, match=r"plan: argument --size: must be 0 to"):
+        hpc.plan(size=-1, seconds=1)
 
 
 @pytest.mark.parametrize("end", ["", "os._exit(0)", "raise SystemExit(0)", "os.kill(os.getpid(), 9)"])
@@ -202,3 +238,48 @@ def test_the_end_of_the_program_leaves_no_process(tmp_path: Path, end: str) -> N
     # Whoever serves a home holds its lock: this waits for the end.
     waited = subprocess.run(["flock", str(tmp_path / "home" / "server.lock"), "true"], timeout=60, check=False)
     assert waited.returncode == 0
+
+
+def test_every_kind_of_function_is_computed() -> None:
+    class Scaled:
+        def __init__(self, by: int) -> None:
+            self.by = by
+
+        def __call__(self, item: int) -> int:
+            return item * self.by
+
+        def method(self, item: int) -> int:
+            return item + self.by
+
+    namespace: dict[str, Any] = {}
+    exec("def made(item): return item + 7", namespace)
+    for function, expected in [
+        (Scaled(3), [0, 3, 6]),
+        (Scaled(3).method, [3, 4, 5]),
+        (functools.partial(max, 1), [1, 1, 2]),
+        (str, ["0", "1", "2"]),
+        (namespace["made"], [7, 8, 9]),
+    ]:
+        assert hpc.map(function, size=np.int64(3), assembly=assembly()).result == expected
+    assert hpc.map(three_fails, size=3, combine=max, assembly=assembly()).result == 2
+
+
+def test_result_that_looks_like_a_tag_is_itself_among_others() -> None:
+    def looks(item: int) -> Any:
+        return [{"$npy": "x"}, b"y", {"$tuple": [1]}][item]
+
+    assert hpc.map(looks, size=3, assembly=assembly()).result == [{"$npy": "x"}, b"y", {"$tuple": [1]}]
+
+
+def test_file_that_starts_its_own_runs_is_a_workload(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(
+        "import hpc\nfrom hpc.errors import RunFailedError\n"
+        "def compute(item):\n"
+        "    if item == 2: hpc.map(compute, size=1)\n"
+        "    return item\n"
+        "if __name__ == '__main__': hpc.map(compute, size=2)\n"
+    )
+    assert hpc.map(file, size=2, assembly=assembly()).result == [0, 1]
+    with pytest.raises(RunFailedError, match=r"hpc\.map is for the program that starts runs"):
+        _ = hpc.map(file, size=3, assembly=assembly()).result
