@@ -1,4 +1,4 @@
-"""`cdk bootstrap`, `deploy`, `hpc run --aws`, a change, `destroy`: by the real commands, to an emulated account.
+"""`cdk bootstrap`, `deploy`, `hpc run --aws`, all changes, `destroy`: by the real commands, to an emulated account.
 
 Each step is a fixture that looks at what stands there after it, so that the tests may run in any order.  What the
 emulator's CloudFormation leaves out is not asserted: AWS Batch, a bucket's tags and lifecycle, logging of a machine.
@@ -6,16 +6,21 @@ emulator's CloudFormation leaves out is not asserted: AWS Batch, a bucket's tags
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deployment import CDK, STACK, Account, Deployed, look
 from emulator import ACCOUNT, REGION, serve
+from setting_changes import without_batch
 from side_environment import NotInstalledError, install
 
-CHANGES = ("-c", "hpc:compute_memory_mib=3538", "-c", "hpc:max_concurrency=7")
+from hpc_stack.config import HpcConfig
+
+# All settings that have an effect without AWS Batch, which the emulator's CloudFormation does not know; of the others,
+# and of what a change replaces, tests/synth/test_setting_changes.py asks CloudFormation's schemas.
+CHANGED = without_batch() | {"packages_layer": False}
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,40 @@ def ran(account: Account, deployed: Deployed) -> Ran:
 @pytest.fixture(scope="module")
 def changed(account: Account, ran: Ran) -> Deployed:
     assembly = account.home / "changed"
-    account.cdk("deploy", "--require-approval", "never", "--output", str(assembly), *CHANGES)
+    account.cdk("deploy", "--require-approval", "never", "--output", str(assembly), *context_options(CHANGED))
     return look(account, assembly)
 
 
 @pytest.fixture(scope="module")
-def destroyed(account: Account, changed: Deployed) -> set[tuple[str, str]]:
+def restored(account: Account, changed: Deployed) -> Deployed:
+    """All settings as they were at first, but for the layer, so that nothing is built twice."""
+    assembly = account.home / "restored"
+    options = context_options({"packages_layer": False})
+    account.cdk("deploy", "--require-approval", "never", "--output", str(assembly), *options)
+    return look(account, assembly)
+
+
+@pytest.fixture(scope="module")
+def destroyed(account: Account, restored: Deployed) -> set[tuple[str, str]]:
     """What stands in the account after ``cdk destroy``."""
-    [(name, bucket)] = changed.declared("AWS::S3::Bucket").items()
+    [(name, bucket)] = restored.declared("AWS::S3::Bucket").items()
     # The emulator's CloudFormation leaves them out, and without them the function that empties the bucket refuses.
-    account.client("s3").put_bucket_tagging(Bucket=changed.physical_id(name), Tagging={"TagSet": bucket["Tags"]})
-    account.cdk("destroy", "--force", app=str(account.home / "changed"))
+    account.client("s3").put_bucket_tagging(Bucket=restored.physical_id(name), Tagging={"TagSet": bucket["Tags"]})
+    account.cdk("destroy", "--force", app=str(account.home / "restored"))
     return account.inventory()
+
+
+def context_options(settings: dict[str, Any]) -> list[str]:
+    """Return the options with which a person gives settings to the CDK CLI, where every value is a text."""
+    texts = {
+        name: value if isinstance(value, str) else ",".join(value) if isinstance(value, list) else json.dumps(value)
+        for name, value in settings.items()
+        if name != "tags"
+    }
+    texts |= (
+        {"tags": ",".join(f"{key}={value}" for key, value in settings["tags"].items())} if "tags" in settings else {}
+    )
+    return [option for name, text in texts.items() for option in ("-c", f"hpc:{name}={text}")]
 
 
 def test_deploy_creates_every_resource_of_the_template(deployed: Deployed) -> None:
@@ -100,7 +127,7 @@ def test_definition_is_stored_as_it_was_synthesized(deployed: Deployed) -> None:
     assert (deployed.machine["type"], deployed.machine["roleArn"]) == ("STANDARD", declared["RoleArn"])
 
 
-@pytest.mark.parametrize("moment", ["deployed", "changed"])
+@pytest.mark.parametrize("moment", ["deployed", "changed", "restored"])
 def test_functions_are_as_the_template_says(moment: str, request: pytest.FixtureRequest) -> None:
     stack: Deployed = request.getfixturevalue(moment)
     declared = stack.declared("AWS::Lambda::Function")
@@ -114,10 +141,10 @@ def test_functions_are_as_the_template_says(moment: str, request: pytest.Fixture
         assert [layer["Arn"] for layer in function.get("Layers", [])] == wanted.get("Layers", [])
 
 
-@pytest.mark.parametrize("moment", ["deployed", "changed"])
+@pytest.mark.parametrize("moment", ["deployed", "changed", "restored"])
 def test_roles_and_bucket_have_the_policies_of_the_template(moment: str, request: pytest.FixtureRequest) -> None:
     stack: Deployed = request.getfixturevalue(moment)
-    assert len(stack.rights) == 7
+    assert len(stack.rights) >= 7
     assert stack.rights == stack.declared_rights()
 
 
@@ -131,13 +158,32 @@ def test_run_finds_the_stack_and_computes_every_batch_with_the_deployed_code(ran
     assert f"==> {deployed.physical_id(group)} <==" in ran.logs
 
 
+def test_every_setting_is_changed_but_those_of_aws_batch() -> None:
+    without_effect = {each.name for each in fields(HpcConfig) if each.metadata["needs"] is not None}
+    assert set(CHANGED) == {each.name for each in fields(HpcConfig)} - without_effect - {"batch", "stack_name"}
+
+
 def test_changed_settings_update_the_functions_in_place(deployed: Deployed, changed: Deployed) -> None:
     by_handler = {each["Handler"]: each for each in changed.functions.values()}
-    assert by_handler["lambdas.compute.handler"]["MemorySize"] == 3_538
-    assert by_handler["lambdas.start.handler"]["Environment"]["Variables"]["MAX_CONCURRENCY"] == "7"
-    assert {name: changed.physical_id(name) for name in changed.resources} == {
-        name: deployed.physical_id(name) for name in deployed.resources
-    }
+    compute, start = by_handler["lambdas.compute.handler"], by_handler["lambdas.start.handler"]
+    assert (compute["MemorySize"], compute["Timeout"]) == (CHANGED["compute_memory_mib"], 60)
+    assert (compute["Architectures"], compute["Runtime"]) == (["x86_64"], "python3.13")
+    variables = start["Environment"]["Variables"]
+    assert (variables["MAX_CONCURRENCY"], variables["SOURCE_BUCKETS"]) == ("7", "data-1")
+    kept = deployed.resources.keys() & changed.resources.keys()
+    assert {name: changed.physical_id(name) for name in kept} == {name: deployed.physical_id(name) for name in kept}
+    # The layer, and what would empty a bucket that is kept now.
+    gone = deployed.resources.keys() - kept
+    assert all(name in deployed.declared("AWS::Lambda::LayerVersion") or "AutoDelete" in name for name in gone)
+
+
+def test_changed_settings_add_what_they_name_and_the_changes_back_remove_it(
+    deployed: Deployed, changed: Deployed, restored: Deployed
+) -> None:
+    added = {each["ResourceType"] for name, each in changed.resources.items() if name not in deployed.resources}
+    assert {"AWS::KMS::Key", "AWS::SNS::Topic", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"} <= added
+    layers = set(deployed.declared("AWS::Lambda::LayerVersion"))
+    assert set(restored.resources) == set(deployed.resources) - layers
 
 
 def test_destroy_empties_the_bucket_and_leaves_nothing(

@@ -8,52 +8,14 @@ from typing import Any
 
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
-from synthesis import GIVEN_SUBNETS, GIVEN_VPC, ROOT
+from setting_changes import CHANGES
+from synthesis import ROOT
 
 from hpc_stack.config import HpcConfig
 
 Template = dict[str, Any]
 Synthesize = Callable[..., Template]
 BASE = {"packages_layer": False, "batch": True, "orchestrator": True}
-# Setting -> another value than that of BASE, with what has to go with it.
-CHANGES: dict[str, dict[str, Any]] = {
-    "architecture": {"architecture": "x86_64"},
-    "python": {"python": "3.13"},
-    "compute_memory_mib": {"compute_memory_mib": 256},
-    "compute_timeout_seconds": {"compute_timeout_seconds": 60},
-    "max_concurrency": {"max_concurrency": 7},
-    "max_items": {"max_items": 7},
-    "run_timeout_seconds": {"run_timeout_seconds": 100_000},
-    "max_usd": {"max_usd": 7},
-    "child_type": {"child_type": "EXPRESS", "compute_timeout_seconds": 60},
-    "results_expire_after_days": {"results_expire_after_days": 60},
-    "retain_results": {"retain_results": True},
-    "log_retention_days": {"log_retention_days": 7},
-    "source_buckets": {"source_buckets": ["data-1"]},
-    "kms": {"kms": True},
-    "uploaded_workloads": {"uploaded_workloads": False},
-    "alarms": {"alarms": True},
-    "notify_email": {"notify_email": "team@example.org"},
-    "tags": {"tags": {"team": "ice"}},
-    "source_kms_keys": {"source_buckets": ["data-1"], "source_kms_keys": ["arn:aws:kms:us-east-1:111122223333:key/1"]},
-    "batch": {"batch": False, "orchestrator": False},
-    "batch_image": {"batch_image": "docker.io/team/hpc:1"},
-    "batch_architecture": {"batch_architecture": "x86_64"},
-    "batch_spot": {"batch_spot": True},
-    "batch_vcpus": {"batch_vcpus": 2, "batch_memory_mib": 4_096},
-    "batch_memory_mib": {"batch_memory_mib": 3_072},
-    "batch_max_vcpus": {"batch_max_vcpus": 12},
-    "batch_timeout_seconds": {"batch_timeout_seconds": 60},
-    "batch_run_timeout_seconds": {"batch_run_timeout_seconds": 80_000},
-    "callback_heartbeat_seconds": {"callback_heartbeat_seconds": 60},
-    "vpc_id": {"vpc_id": GIVEN_VPC, "subnet_ids": GIVEN_SUBNETS},
-    "subnet_ids": {"vpc_id": GIVEN_VPC, "subnet_ids": GIVEN_SUBNETS},
-    "subnet_access": {"subnet_access": "private"},
-    "orchestrator": {"orchestrator": False},
-    "orchestrator_max_concurrency": {"orchestrator_max_concurrency": 3},
-    "orchestrator_job_timeout_seconds": {"orchestrator_job_timeout_seconds": 240},
-    "orchestrator_retry_interval_seconds": {"orchestrator_retry_interval_seconds": 3},
-}
 # Another name is another stack; the layer is built, which takes a registry, and is replaced as a whole.
 NOT_COMPARED = {"stack_name", "packages_layer"}
 
