@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,11 +154,11 @@ class Run:
 
     def _ipython_display_(self) -> None:
         """Show the run as a card that follows it to its end."""
-        from IPython.display import HTML, display  # noqa: PLC0415 - called by IPython alone
-
-        handle = display(HTML(self._repr_html_()), display_id=True)
+        # IPython calls this, so that it is there; its functions have no types.
+        shown: Any = import_module("IPython.display")
+        handle = shown.display(shown.HTML(self._repr_html_()), display_id=True)
         if handle is not None:
-            keep_showing(self.name, self._look, lambda html: handle.update(HTML(html)))
+            keep_showing(self.name, self._look, lambda html: handle.update(shown.HTML(html)))
 
     def stop(self) -> None:
         """Stop the run; one that has ended stays as it is."""
