@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,45 +54,52 @@ STOPPED_CAUSE = "the local server was stopped"
 EXECUTIONS = "executions.sqlite"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(eq=False)
 class Settings:
-    """Settings of an engine.
+    """Settings of a server: of `sfn_local.server.LocalServer`, which inherits them, and of the engine behind it.
 
     Attributes
     ----------
+    home : Path
+        Folder of everything that outlives the server; made if missing.
     assembly : Path or None
-        None to serve what the home holds, without a stack.
-    port : int
-        Port of the endpoint; 0 for any that is free.
-    credentials : mapping
-        By access key id: who may call the endpoint.
+        A cloud assembly (``cdk.out``), or None to serve what the home holds without a stack.
     environment : mapping
         Variables that every function and job has, beside those of the assembly.
+    worker_count : int
+        Most Lambda workers that compute at once; the number of processors by default.
+    port : int
+        Port of the endpoint; 0 for any that is free.
     faults : FaultInjector or None
-        What goes wrong on purpose.
+        Makes attempts at tasks fail; the caller may look at its counts meanwhile.
+    clock : Clock or None
+        A faster clock, for state machines that wait long.
     is_short_lived : bool
-        Whether it will hardly be asked to compute: nothing is made ready for it.
+        Whether the server will end in a moment.  It then starts no workers in advance, and other commands wait for its
+        end instead of attaching.
     objects : Path or None
-        Folder of the objects, where the home is a copy of what tells of them.
+        Folder of the objects, if ``home`` is a copy made by `sfn_local.server.copy_state`.
     on_decision : callable or None
-        Told of every decision about what a role may do.
+        Called with every decision about what a role may do, in the server's thread.
     limits_memory : bool
-        Whether functions are ended that use more than their memory.
+        Whether a function ends that uses more than its memory; False to see how much it needs.
+    account : Account
+        Account and Region in ARNs.
     """
 
     home: Path
     assembly: Path | None
-    worker_count: int
-    credentials: Mapping[str, Credential]
-    account: Account = field(default_factory=Account)
-    clock: Clock | None = None
-    port: int = 0
+    _: KW_ONLY
     environment: Mapping[str, str] = field(default_factory=dict)
+    worker_count: int = field(default_factory=lambda: os.cpu_count() or 1)
+    port: int = 0
     faults: FaultInjector | None = None
+    clock: Clock | None = None
     is_short_lived: bool = False
     objects: Path | None = None
     on_decision: OnDecision | None = None
     limits_memory: bool = True
+    account: Account = field(default_factory=Account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +113,13 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def serve(settings: Settings) -> AsyncIterator[Running]:
+async def serve(settings: Settings, credentials: Mapping[str, Credential]) -> AsyncIterator[Running]:
     """Serve until the context ends; then running executions are aborted and every process is gone.
+
+    Parameters
+    ----------
+    credentials : mapping
+        By access key id: who may call the endpoint.
 
     Raises
     ------
@@ -120,7 +133,7 @@ async def serve(settings: Settings) -> AsyncIterator[Running]:
     if deployed is not None and settings.faults is not None:
         settings.faults.check(json.loads(machine.definition) for machine in deployed.all(StateMachine))
     access = Access(deployed.policies if deployed is not None else Policies(), settings.on_decision)
-    key_pairs = KeyPairs(settings.credentials)
+    key_pairs = KeyPairs(credentials)
     async with contextlib.AsyncExitStack() as stack:
         endpoint = LoopbackServer(port=settings.port)
         stack.push_async_callback(endpoint.stop)

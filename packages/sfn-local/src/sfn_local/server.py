@@ -19,12 +19,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sfn_local.clock import Clock
 from sfn_local.endpoint.sigv4 import Credential
 from sfn_local.engine import EXECUTIONS, Running, Settings, serve
 from sfn_local.faults.injector import FaultInjector
 from sfn_local.faults.spec import FaultSpec, FaultSpecError
-from sfn_local.iam.access import OnDecision
 from sfn_local.iam.sessions import PERSON
 from sfn_local.lambda_runtime.worker_imports import installed_paths
 from sfn_local.maps.child_executions import child_result
@@ -77,33 +75,10 @@ class ServerInUseError(Exception):
     """Another process serves this home."""
 
 
-class LocalServer:
+class LocalServer(Settings):
     """Serve ``assembly`` over ``home`` as long as the context lasts, in a thread of its own.
 
-    Parameters
-    ----------
-    home : Path
-        Folder of everything that outlives the server; made if missing.
-    assembly : Path or None
-        A cloud assembly (``cdk.out``), or None to serve what the home holds without a stack.
-    environment : mapping
-        Variables that every function and job has, beside those of the assembly.
-    worker_count : int or None
-        Most Lambda workers that compute at once; the number of processors by default.
-    port : int
-        Port of the endpoint; 0 for any that is free.
-    faults : FaultInjector or None
-        What goes wrong on purpose; the caller may look at its counts meanwhile.
-    clock : Clock or None
-        For state machines that are not to wait as long as they say.
-    is_short_lived : bool
-        Whether the server will end in a moment; others are told.
-    objects : Path or None
-        Folder of the objects, where ``home`` is a copy made by `copy_state`.
-    on_decision : callable or None
-        Told of every decision about what a role may do, in the server's thread.
-    limits_memory : bool
-        Whether a function is ended that uses more than its memory; False to see how much it needs.
+    The parameters are the attributes of `sfn_local.engine.Settings`; all but the first two are keywords.
 
     Raises
     ------
@@ -119,45 +94,12 @@ class LocalServer:
         On leaving, what its end failed with.
     """
 
-    def __init__(
-        self,
-        home: Path,
-        assembly: Path | None,
-        *,
-        environment: Mapping[str, str] | None = None,
-        worker_count: int | None = None,
-        port: int = 0,
-        faults: FaultInjector | None = None,
-        clock: Clock | None = None,
-        is_short_lived: bool = False,
-        objects: Path | None = None,
-        on_decision: OnDecision | None = None,
-        limits_memory: bool = True,
-    ) -> None:
-        self._home = home
-        self._user = secrets.token_hex(10).upper()
-        self._settings = Settings(
-            home=home,
-            assembly=assembly,
-            credentials={self._user: Credential(secrets.token_urlsafe(30), principal=PERSON)},
-            environment=environment or {},
-            worker_count=worker_count or os.cpu_count() or 1,
-            port=port,
-            faults=faults,
-            clock=clock,
-            is_short_lived=is_short_lived,
-            objects=objects,
-            on_decision=on_decision,
-            limits_memory=limits_memory,
-        )
-        self._context = contextlib.ExitStack()
-
     def __enter__(self) -> Connection:
         with contextlib.ExitStack() as stack:
-            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            stack.enter_context(_locked(self._home))
-            connection = stack.enter_context(_hosted(self._settings, self._user))
-            stack.enter_context(_published(self._home, connection))
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(_locked(self.home))
+            connection = stack.enter_context(_hosted(self))
+            stack.enter_context(_published(self.home, connection))
             self._context = stack.pop_all()
         return connection
 
@@ -263,12 +205,14 @@ def _published(home: Path, connection: Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _hosted(settings: Settings, user: str) -> Iterator[Connection]:
-    """Run an engine in a thread with an event loop of its own."""
+def _hosted(settings: Settings) -> Iterator[Connection]:
+    """Run an engine in a thread with an event loop of its own, for the holder of a new key."""
+    user, secret = secrets.token_hex(10).upper(), secrets.token_urlsafe(30)
+    credentials = {user: Credential(secret, principal=PERSON)}
     started: Future[Running] = Future()
     stopping = threading.Event()
     failures: list[BaseException] = []
-    thread = threading.Thread(target=_run, args=(settings, started, stopping, failures), name="server")
+    thread = threading.Thread(target=_run, args=(settings, credentials, started, stopping, failures), name="server")
     thread.start()
     try:
         running = started.result()
@@ -276,7 +220,7 @@ def _hosted(settings: Settings, user: str) -> Iterator[Connection]:
             endpoint_url=running.endpoint_url,
             region=settings.account.region,
             access_key_id=user,
-            secret_access_key=settings.credentials[user].secret_access_key,
+            secret_access_key=secret,
             outputs=running.outputs,
             assembly=str(settings.assembly.resolve()) if settings.assembly else "",
             environment=settings.environment,
@@ -292,12 +236,16 @@ def _hosted(settings: Settings, user: str) -> Iterator[Connection]:
 
 
 def _run(
-    settings: Settings, started: "Future[Running]", stopping: threading.Event, failures: list[BaseException]
+    settings: Settings,
+    credentials: Mapping[str, Credential],
+    started: "Future[Running]",
+    stopping: threading.Event,
+    failures: list[BaseException],
 ) -> None:
     """Serve in this thread; what it fails with is told by ``started``, or by ``failures`` after that."""
     try:
         with asyncio.Runner() as runner:
-            runner.run(_serve(settings, started, stopping))
+            runner.run(_serve(settings, credentials, started, stopping))
     except BaseException as error:  # any exception: the waiting thread must be woken
         if started.done():
             failures.append(error)
@@ -305,7 +253,12 @@ def _run(
             started.set_exception(error)
 
 
-async def _serve(settings: Settings, started: "Future[Running]", stopping: threading.Event) -> None:
-    async with serve(settings) as running:
+async def _serve(
+    settings: Settings,
+    credentials: Mapping[str, Credential],
+    started: "Future[Running]",
+    stopping: threading.Event,
+) -> None:
+    async with serve(settings, credentials) as running:
         started.set_result(running)
         await asyncio.to_thread(stopping.wait)
