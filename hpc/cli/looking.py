@@ -28,6 +28,7 @@ RUNS = Command(
     options=(
         option("--limit", type=_LIMIT, default=20, metavar="N", help="most runs to list (20)"),
         option("--status", choices=STATUSES, help="only runs of this status"),
+        option("--cost", action="store_true", help="also what each cost, which asks for all that it started"),
         output("json", meaning=LIST),
         *PLACE,
     ),
@@ -55,6 +56,7 @@ RESULT = Command(
         RUN_OR_LATEST,
         output("json", meaning="the result"),
         option("--save", type=plain_text, metavar="FILE", help="also write the whole result to a new file"),
+        option("--limit", type=_LIMIT, metavar="N", help="most characters of the result to print (200, 60 digits)"),
         *PLACE,
     ),
 )
@@ -105,15 +107,18 @@ LOGS = Command(
     name="logs",
     function="hpc.commands.logs:logs",
     summary="print what the handlers logged",
-    description="Print what handlers and jobs logged while a run was running. Lines of other runs of that time are\n"
-    "included. With INDEX, print only what was logged while the batch with this item was computed, for\n"
-    "every attempt. With --aws, the lines come from CloudWatch Logs, otherwise from files of this\n"
-    "machine. Printed lines have no time there, so all that may belong to the run are shown.",
-    examples=("hpc logs", "hpc logs latest 27", "hpc logs run-20261122T041345-9c5dab 27 --aws"),
+    description="Print what the workload printed during a run, and errors, with the time and the items; --raw has all\n"
+    "that the handlers and jobs wrote, whatever falls into that time, other runs included. With INDEX,\n"
+    "exactly what was written while the batch with that item was computed, each time that it was. With\n"
+    "--aws the lines come from CloudWatch Logs, else from files of this machine, where printed lines\n"
+    "have no time of their own: those that may be of that time are shown.",
+    examples=("hpc logs", "hpc logs latest 27", "hpc logs --follow", "hpc logs 9c5dab 27 --raw --aws"),
     options=(
         RUN_OR_LATEST,
         option("index", type=integer, nargs="?", metavar="INDEX", help="number of an item (the whole run)"),
         option("--run", dest="named_run", type=plain_text, metavar="RUN", help="the same as RUN before INDEX"),
+        option("--raw", action="store_true", help="all lines, with those of Lambda itself"),
+        option("--follow", action="store_true", help="go on with new lines until the run has ended"),
         *PLACE,
     ),
 )

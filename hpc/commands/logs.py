@@ -1,20 +1,28 @@
 """`hpc logs`: what the handlers and jobs wrote during a run, or while the batch of one item was computed."""
 
 import argparse
+import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
-from hpc.errors import ExitCode, LostRunError, NotStartedError
-from hpc.runs.items import find_batch
+from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError
+from hpc.runs.failures import name_items
+from hpc.runs.items import find_batch, is_redrive, read_batches
 from hpc.runs.log_files import local_lines
 from hpc.runs.log_groups import cloudwatch_lines
 from hpc.runs.log_window import window_of
+from hpc.runs.own_lines import TITLE, ItemsOf, own_lines
 from hpc.runs.run import Run, open_run, retry_if_server_gone
+from hpc.runs.watch import Watch
 from hpc.targets.client import explained
 from hpc.targets.home import Home
-from hpc.terminal.console import emit_lines
+from hpc.terminal.console import emit_lines, say
 
 # Digits of the largest index, 2**53.
 MAX_INDEX_DIGITS = 16
+SHORTEST_PAUSE_SECONDS = 0.5
 
 
 @retry_if_server_gone
@@ -22,7 +30,10 @@ def logs(args: argparse.Namespace) -> int:
     """Print the lines, log by log."""
     _order(args)
     with open_run(args, has_items=True) as run:
-        emit_lines(log_lines(run, args.index), kept_in="hpc logs")
+        given = vars(args)
+        is_raw, follow = bool(given.get("raw")), bool(given.get("follow"))
+        lines = followed_lines(run, args.index, is_raw=is_raw) if follow else log_lines(run, args.index, is_raw=is_raw)
+        emit_lines(_or_word(lines), kept_in="hpc logs")
     return ExitCode.SUCCEEDED
 
 
@@ -44,15 +55,87 @@ def shown_lines(line: str) -> list[str]:
     return line.replace("\xa0", " ").expandtabs().rstrip("\r").split("\r")
 
 
-def log_lines(run: Run, index: int | None) -> Iterator[str]:
+def _or_word(lines: Iterator[str]) -> Iterator[str]:
+    """Yield the lines; where there are none say what that means."""
+    line = next(lines, None)
+    if line is None:
+        say("nothing was printed; hpc logs --raw has what Lambda itself writes")
+        return
+    yield line
+    yield from lines
+
+
+def followed_lines(run: Run, index: int | None, *, is_raw: bool) -> Iterator[str]:
+    """Yield what is logged as it comes, log by log, until the run has ended; raises as ``log_lines``."""
+    watch, began = Watch(run.target, run.arn), time.monotonic()
+    shown: Counter[str] = Counter()
+    last = ""
+    while True:
+        has_ended = watch.look().status != "RUNNING"
+        try:
+            for title, line in _news(log_lines(run, index, is_raw=is_raw), shown):
+                if title and title != last:
+                    yield title
+                    last = title
+                yield line
+        except NotStartedError:
+            if has_ended:
+                raise
+        if has_ended:
+            return
+        sys.stdout.flush()  # what has been yielded is read now, also by a pipe
+        time.sleep(max(SHORTEST_PAUSE_SECONDS, run.target.pace.delay(time.monotonic() - began)))
+
+
+def _news(lines: Iterator[str], shown: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield the lines that come after those which were shown of each log, with the log's title, and count them."""
+    title = ""
+    seen: Counter[str] = Counter()
+    for line in lines:
+        if TITLE.match(line):
+            title = line
+            continue
+        seen[title] += 1
+        if seen[title] > shown[title]:
+            shown[title] = seen[title]
+            yield title, line
+
+
+def _items_of(run: Run) -> ItemsOf:
+    """Return what names the items of a batch; the batches are read when the first is asked for."""
+
+    @cache
+    def ranges() -> dict[int, tuple[int, int]]:
+        if run.settings is None or is_redrive(run):  # whose items have other numbers than their places
+            return {}
+        try:
+            return {int(each["batch"]): (int(each["first"]), int(each["count"])) for each in read_batches(run)}
+        except CommandError:
+            return {}
+
+    def named(batch: int) -> str:
+        found = ranges().get(batch)
+        return name_items(*found) if found else "items"
+
+    return named
+
+
+def log_lines(run: Run, index: int | None, *, is_raw: bool = True) -> Iterator[str]:
     """Yield what was logged during a run, or while the batch of one item was computed.
+
+    Parameters
+    ----------
+    is_raw
+        Whether Lambda's own lines are among them; without them, a line says when what follows was printed, and for
+        which items.
 
     Raises
     ------
     NotStartedError
         If there is nothing about the item's batch.
     """
-    return (shown for line in _lines(run, index) for shown in shown_lines(line))
+    lines = (shown for line in _lines(run, index) for shown in shown_lines(line))
+    return lines if is_raw else own_lines(lines, run.name, _items_of(run))
 
 
 def _lines(run: Run, index: int | None) -> Iterator[str]:

@@ -6,11 +6,13 @@ from itertools import islice
 
 from hpc.commands.inputs import FUNCTIONS
 from hpc.errors import CommandError
+from hpc.json_objects import json_object
 from hpc.runs.failed_items import FailedItem, FailedItems
 from hpc.runs.failure_groups import group_failures
-from hpc.runs.failures import reported
+from hpc.runs.failures import MAX_NESTED_EXECUTIONS, reported
 from hpc.runs.run import Run
 from hpc.runs.watch import Ended, Seen
+from hpc.targets.client import Target, execution_arn
 
 # Each failed batch is asked for its attempts.
 LOOKED_AT = 100
@@ -40,15 +42,38 @@ def cause_lines(items: list[FailedItem]) -> Iterator[str]:
 
 def next_line(run: Run, items: list[FailedItem], ended: Ended, args: argparse.Namespace) -> str:
     """Return the commands that a person may want after a failure."""
-    name = vars(args).get("stack_name")
-    stack = f" --stack-name {name}" if name else ""
-    place = "" if run.target.is_local else f" --aws{stack}"
     of_items = [f"failures {run.name}"] if items else [f"logs {run.name}"]
     function = _failed_function(items, ended)
     if function or items:
         of_items.append(f"replay {run.name} {function or items[0].index}")
     elsewhere = " --back-end batch" if any(item.error == TOO_LONG for item in items) else ""
-    return "next: " + " | ".join(f"hpc {command}{place}" for command in (*of_items, f"redrive {run.name}{elsewhere}"))
+    return _next([*of_items, f"redrive {run.name}{elsewhere}"], run.target, args)
+
+
+def orchestration_next(target: Target, ended: Ended, args: argparse.Namespace) -> str:
+    """Return the commands that a person may want after an orchestration that failed: items belong to its runs."""
+    name = str(ended.execution["name"])
+    inner = failed_run(target, str(ended.execution.get("cause", "")))
+    of_run = [f"failures {inner}", f"logs {inner}"] if inner is not None else []
+    return _next([f"status {name}", f"report {name}", *of_run], target, args)
+
+
+def failed_run(target: Target, cause: str) -> str | None:
+    """Return the name of the innermost run of the pipeline that a cause tells of, None where it tells of none."""
+    found, pipeline = None, execution_arn(target.outputs.get("StateMachineArn", "none"), "")
+    for _ in range(MAX_NESTED_EXECUTIONS):
+        told = json_object(cause)
+        arn = str(told.get("ExecutionArn", ""))
+        found = arn.rpartition(":")[2] if arn.startswith(pipeline) else found
+        cause = str(told.get("Cause", ""))
+    return found
+
+
+def _next(commands: list[str], target: Target, args: argparse.Namespace) -> str:
+    name = vars(args).get("stack_name")
+    stack = f" --stack-name {name}" if name else ""
+    place = "" if target.is_local else f" --aws{stack}"
+    return "next: " + " | ".join(f"hpc {command}{place}" for command in commands)
 
 
 def _failed_function(items: list[FailedItem], ended: Ended) -> str | None:

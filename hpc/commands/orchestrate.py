@@ -8,6 +8,7 @@ from typing import Any
 
 from hpc.commands.fault_injection import announced, read_fault_injector
 from hpc.commands.inputs import read_json
+from hpc.commands.next_steps import orchestration_next
 from hpc.commands.render import render_failure, shorten_number
 from hpc.commands.starting import interrupted, new_run_name, open_target
 from hpc.errors import ExitCode, NotStartedError
@@ -49,7 +50,7 @@ def print_entries(orchestration: "Orchestration", ended: Ended, finished: list[d
     results = _results(ended, finished)
     faults = Run(orchestration.target, orchestration.arn).faults
     if ended.status != "SUCCEEDED":
-        say(render_failure(ended))
+        say(render_failure(ended), orchestration_next(orchestration.target, ended, orchestration.args))
     if orchestration.args.output == "json":
         emit(_render_json(ended, results, faults), kept_in=place)
     else:

@@ -22,10 +22,10 @@ NAMED_FIELDS = (
 )
 
 
-def shorten_number(digits: str) -> str:
-    """Return a long decimal number as its first and last digits and how many it has."""
+def shorten_number(digits: str, limit: int | None = None) -> str:
+    """Return a long decimal number as its first and last digits and how many it has; ``limit`` are shown whole."""
     count = len(digits.removeprefix("-"))
-    if count <= LONG_NUMBER_DIGITS:
+    if count <= (LONG_NUMBER_DIGITS if limit is None else limit):
         return digits
     sign = "-" * digits.startswith("-")
     return f"{digits[: SHOWN_DIGITS + len(sign)]}...{digits[-SHOWN_DIGITS:]} ({count:,} digits)"
@@ -60,7 +60,12 @@ def render_json(ended: Ended, results: str, faults: dict[str, Any] | None = None
 
 
 def render_text(
-    ended: Ended, results: str, locate: Callable[[str], str], faults: dict[str, Any] | None = None
+    ended: Ended,
+    results: str,
+    locate: Callable[[str], str],
+    faults: dict[str, Any] | None = None,
+    *,
+    limit: int | None = None,
 ) -> list[str]:
     """Return the lines that a person reads of a run that succeeded.
 
@@ -72,9 +77,13 @@ def render_text(
         Turns ``s3://bucket/key`` into the place where a person finds the object.
     faults
         Injected faults, if there were any.
+    limit
+        Most characters of the result, None for as many as fit a few lines.
     """
     output = json.loads(ended.execution["output"])
-    rows = _output_rows(output, locate) if isinstance(output, dict) else [("output", _shorten(json.dumps(output)))]
+    rows = (
+        _output_rows(output, locate, limit) if isinstance(output, dict) else [("output", _shorten(json.dumps(output)))]
+    )
     if ended.map_run:
         counts = ended.map_run["itemCounts"]
         rows.append(("batches", f"{counts['succeeded']:,} of {counts['total']:,} succeeded"))
@@ -90,8 +99,8 @@ def render_failure(ended: Ended) -> str:
     return f"{ended.execution['name']} {ended.status} after {duration(ended.seconds)}: {reason}"
 
 
-def _output_rows(output: dict[str, Any], locate: Callable[[str], str]) -> list[tuple[str, str]]:
-    rows = [_result_row(output, locate)]
+def _output_rows(output: dict[str, Any], locate: Callable[[str], str], limit: int | None) -> list[tuple[str, str]]:
+    rows = [_result_row(output, locate, limit)]
     if _has_more(output, rows[0][1]):
         rows.append(("in full", locate(output["result_file"])))
     if "array" in output and "result" in output:
@@ -110,13 +119,13 @@ def _output_rows(output: dict[str, Any], locate: Callable[[str], str]) -> list[t
     return rows + [(name, _shorten(value if isinstance(value, str) else json.dumps(value))) for name, value in others]
 
 
-def _result_row(output: dict[str, Any], locate: Callable[[str], str]) -> tuple[str, str]:
+def _result_row(output: dict[str, Any], locate: Callable[[str], str], limit: int | None) -> tuple[str, str]:
     """A total that not every item is part of is never called the total."""
     partial = "partial " * (output.get("complete") is False)
     if "total_sum" in output:
-        return f"{partial}total", shorten_number(output["total_sum"])
+        return f"{partial}total", shorten_number(output["total_sum"], limit)
     if "result" in output:
-        return f"{partial}result", _shorten(output["result"])
+        return f"{partial}result", _shorten(output["result"], limit)
     file = output.get("result_file", "")
     if "array" in output:
         return f"{partial}result", f"array of {output['array']}"
@@ -132,7 +141,6 @@ def _has_more(output: dict[str, Any], shown: str) -> bool:
     return bool(file) and not is_named and ("result" not in output or "..." in shown)
 
 
-def _shorten(text: str) -> str:
-    if len(text) <= LONG_TEXT_CHARACTERS:
-        return text
-    return f"{text[:LONG_TEXT_CHARACTERS]}... ({len(text):,} characters)"
+def _shorten(text: str, limit: int | None = None) -> str:
+    shown = LONG_TEXT_CHARACTERS if limit is None else limit
+    return text if len(text) <= shown else f"{text[:shown]}... ({len(text):,} characters)"

@@ -65,5 +65,5 @@ def result(args: argparse.Namespace) -> int:
             emit(render_json(ended, results, run.faults), kept_in=results)
         elif ended.status == "SUCCEEDED":
             say(run.name)
-            emit(*render_text(ended, results, locate, run.faults), kept_in=results)
+            emit(*render_text(ended, results, locate, run.faults, limit=vars(args).get("limit")), kept_in=results)
     return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED

@@ -22,7 +22,8 @@ from hpc.runs.run import Run, open_run, retry_if_server_gone
 from hpc.runs.watch import Counts, Seen, Watch
 from hpc.targets.client import explained
 from hpc.targets.home import Home
-from hpc.terminal.console import emit
+from hpc.terminal.colours import coloured, wants_colour
+from hpc.terminal.console import emit, emit_lines
 from hpc.terminal.durations import duration
 from hpc.terminal.printable import printable
 
@@ -169,7 +170,10 @@ def status(args: argparse.Namespace) -> int:
         if args.output == "json":
             emit(json.dumps(found.document()), kept_in="hpc status")
         else:
-            emit(*(f"{name:<13} {value}" for name, value in found.rows()), kept_in="hpc status")
+            lines = [f"{name:<13} {value}" for name, value in found.rows()]
+            if has_colour := wants_colour():
+                lines = [coloured(line) if line.startswith("status ") else printable(line) for line in lines]
+            emit_lines(lines, kept_in="hpc status", as_is=has_colour)
     return ExitCode.SUCCEEDED
 
 
@@ -196,7 +200,8 @@ def _follow(run: Run, watch: Watch, overviews: OverviewReader, found: Status) ->
     def table(shown: Status) -> Table:
         grid = Table.grid(padding=(0, 2))
         for name, value in shown.rows():
-            grid.add_row(Text(name, style="dim"), Text(printable(value)))  # not markup, which would eat brackets
+            text = coloured(value) if name == "status" else printable(value)
+            grid.add_row(Text(name, style="dim"), Text.from_ansi(text))  # not markup, which would eat brackets
         if shown.counts is not None and shown.counts.total:
             grid.add_row("", ProgressBar(total=shown.counts.total, completed=shown.counts.done, width=48))
         return grid

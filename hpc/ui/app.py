@@ -146,7 +146,9 @@ class Page:
 
         def read(target: Target) -> list[str]:
             run = Run(target, find_execution(target, arn))
-            return list(map(printable, islice(log_lines(run, int(index) if index else None), MAX_LOG_LINES)))
+            return list(
+                map(printable, islice(log_lines(run, int(index) if index else None, is_raw=False), MAX_LOG_LINES))
+            )
 
         return JSONResponse({"lines": await self._ask(read), "most": MAX_LOG_LINES})
 

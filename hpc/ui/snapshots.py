@@ -11,7 +11,7 @@ from typing import Any
 
 from hpc.commands.next_steps import first_failures
 from hpc.commands.plan import estimate
-from hpc.commands.runs import document_of
+from hpc.commands.runs import cost_of, document_of
 from hpc.commands.status import Status, look
 from hpc.errors import LostRunError, NotStartedError
 from hpc.json_objects import json_object
@@ -59,7 +59,7 @@ def list_runs(target: Target, costs: dict[str, float | None]) -> list[dict[str, 
     runs = [document_of(target, run, faults.get(run["executionArn"])) for run in listed]
     unknown = next((run for run in runs if run["status"] != "RUNNING" and _cost_key(run) not in costs), None)
     if unknown is not None:
-        costs[_cost_key(unknown)] = OverviewReader(Run(target, unknown["execution_arn"])).read(is_last=True).usd
+        costs[_cost_key(unknown)] = cost_of(target, {"executionArn": unknown["execution_arn"]})
     return [{**run, "status": _shown_status(run), "usd": costs.get(_cost_key(run))} for run in runs]
 
 

@@ -81,6 +81,10 @@ def test_entry_whose_run_fails_shows_why_at_the_top(capsys: pytest.CaptureFixtur
     [failed] = [line for line in done.stderr.splitlines() if "FAILED" in line]
     assert ": InvalidInputError: workload must be one of " in failed
     assert failed.endswith(', got "nosuch"')
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("next: hpc status ")
+    assert " | hpc report " in last
+    assert " | hpc failures " in last
 
 
 def test_no_entries_are_no_failure(capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,7 +128,7 @@ def test_browser_watches_a_run_from_its_start_to_its_redrive(tmp_path: Path) -> 
         assert "mendable.py" in shown.evaluate("document.querySelector('#run-problems').innerText")
         assert shown.evaluate("document.querySelectorAll('#run-graphs a.state.FAILED').length") > 0
         shown.evaluate("document.querySelector('#run-problems button').click(), 0")
-        shown.wait_for("document.querySelector('#log-lines').innerText.includes('START RequestId')")
+        shown.wait_for("document.querySelector('#log-lines').innerText.includes('item 5 (batch 5)')")
         check_drawn(shown, tmp_path, "failed")
         assert shown.evaluate("document.querySelector('#stop').disabled")
         (tmp_path / "mended").touch()

@@ -99,7 +99,7 @@ function showRun(arn) {
     lines.textContent = "reading";
     try {
       const found = await ask("/api/logs" + query + "&index=" + encodeURIComponent(item));
-      lines.textContent = found.lines.join("\n") || "no lines";
+      lines.textContent = found.lines.join("\n") || "nothing was printed";
       if (found.lines.length === found.most) lines.append("\n(the first " + count(found.most) + " lines)");
     } catch (error) { lines.textContent = error.message; }
   }

@@ -86,3 +86,14 @@ def test_runs_on_aws_have_no_faults_of_this_machine(
 ) -> None:
     list_runs(monkeypatch, output="json", is_local=False)
     assert [json.loads(line)["faults"] for line in capsys.readouterr().out.splitlines()] == [None, None]
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(("cost", "shown"), [(0.0126, "$0.0126"), (None, "cost unknown")])
+def test_cost_of_each_run_is_shown_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cost: float | None, shown: str
+) -> None:
+    monkeypatch.setattr(runs, "cost_of", lambda _target, _run: cost)
+    monkeypatch.setattr(runs, "vars", lambda args: {**args.__dict__, "cost": True}, raising=False)
+    list_runs(monkeypatch, output="text")
+    assert all(shown in line for line in capsys.readouterr().out.splitlines())

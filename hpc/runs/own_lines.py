@@ -1,0 +1,36 @@
+"""What a workload printed, out of all that stands in its logs: with the time and the items that it was printed for."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+# Lambda's own lines, as text and as JSON.  Source: AWS Lambda developer guide, "Log and monitor Python Lambda
+# functions", "Configuring JSON and plain text log formats".
+LAMBDA_LINE = re.compile(r"^(INIT_START|START RequestId:|END RequestId:|REPORT RequestId:) ?|\"type\":\s*\"platform\.")
+TITLE = re.compile(r"^==> .* <==$")
+# As Compute and the job announce a batch.
+ANNOUNCED = re.compile(r"\bbatch (?P<batch>\d+) of (?P<run>[\w-]+)\s*(\"|$)")
+TIME = re.compile(r"\d{4}-\d\d-\d\d[T ](?P<time>\d\d:\d\d:\d\d[.,]?\d*)")
+ItemsOf = Callable[[int], str]
+
+
+def own_lines(lines: Iterable[str], run: str, items_of: ItemsOf) -> Iterator[str]:
+    """Yield titles of logs and own lines; before those of a batch a line with its time and its items.
+
+    Parameters
+    ----------
+    items_of
+        Names the items of a batch of the run, like ``items 24 to 31``.
+    """
+    title = heading = ""
+    for line in lines:
+        if TITLE.match(line):
+            title, heading = line, ""
+        elif announced := ANNOUNCED.search(line):
+            batch = int(announced["batch"])
+            moment = TIME.search(line)
+            what = f"{items_of(batch)} (batch {batch})" if announced["run"] == run else announced[0].rstrip('"')
+            heading = f"-- {moment['time'] + ' ' if moment else ''}{what} --"
+        elif not LAMBDA_LINE.search(line) and line.strip():
+            yield from (each for each in (title, heading) if each)
+            title = heading = ""
+            yield line
