@@ -9,6 +9,7 @@ from lambdas.batch.batch_items import BatchItems, ReadPosition, check_batch_key
 from lambdas.batch.compute_batch import BatchRun
 from lambdas.batch.parts import PartWriter
 from lambdas.batch.time_limit import TimeLimit
+from lambdas.batch.workload import Workload
 from lambdas.items.inputs import RUN_NAME
 from lambdas.results.combining import Combiner
 from lambdas.results.records import check_parts
@@ -96,12 +97,19 @@ def resume(settings: RunSettings, batch: Batch, event: dict[str, Any], time_limi
         run=settings.name,
         batch=batch.number,
         first=first,
-        # One batch of a run is enough, and the first one may be the only one.
-        combine=workload.combine and Combiner(workload.combine, workload.file, is_tried=batch.number == 0),
+        combine=combiner_of(workload, batch),
         parts=event.get("parts", []),
         index=items.index,
     )
     return BatchRun(settings, workload, batch, items, parts, time_limit, limit=event.get("limit"))
+
+
+def combiner_of(workload: Workload, batch: Batch) -> Combiner | None:
+    """Return what combines results of a batch, None if the workload combines none."""
+    if workload.combine is None:
+        return None
+    # One batch of a run is enough to try it, and the first one may be the only one.
+    return Combiner(workload.combine.call, workload.file, is_tried=batch.number == 0)
 
 
 def check_pause(batch: Batch, event: dict[str, Any]) -> None:

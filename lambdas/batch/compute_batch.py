@@ -5,6 +5,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from math import isfinite
 from typing import Any
 
 from lambdas.batch.batch_items import BatchItems
@@ -24,6 +26,13 @@ from lambdas.run_files.runs import Batch, RunSettings
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
 NO_RESULT = object()
+# In the place of a value, where there is no time or room for another number.
+STOPPED = object()
+# Most computations give one of these an item: all that is to be checked is whether a float is finite.
+NUMBERS = frozenset({type(None), bool, int, float})
+# Numbers are kept until there are so many, or for so long: an integer may have millions of digits.
+MAX_NUMBERS = 1_024
+MAX_NUMBERS_SECONDS = 0.005
 # Failures that one invocation logs.  The parts have all failures, and logs are billed by size.
 MAX_LOGGED_FAILURES = 10
 
@@ -78,53 +87,96 @@ class BatchRun:
         return "compute" if self.workload.computes_one_by_one else "compute_batch"
 
     def _has_time(self) -> bool:
-        # The first item of an invocation is always tried: only so is each invocation a step forward.  What the next
-        # result of compute_batch costs is not known: all the work may be done before the first.
-        seconds = self.longest_seconds if self.workload.computes_one_by_one else 0
-        return not self.has_progress or self.time_limit.has(seconds)
+        # The first item of an invocation is always tried: only so is each invocation a step forward.
+        return not self.has_progress or self.time_limit.has(self.longest_seconds)
 
     def _compute_slice(self) -> bool:
         """Ask the workload for a slice; return False when time is up."""
         items = self.items.slice(self.parts.next, self.limit)
         end = self.parts.next + len(items)
-        is_alone = self.workload.computes_one_by_one or len(items) == 1
         results: Iterator[Any] | None = None
         while self._has_time():
+            numbers: list[Any] = []
             try:
                 if results is None:
                     first_index = self.items.index(self.parts.next)
                     results = self._timed(self.workload.results, items, first_index, self.params)
-                value = self._timed(next, results, NO_RESULT)
-                if value is not NO_RESULT:
-                    value = self.parts.checked(value)
-            except TimeUp:
-                self._handle_time_up(is_alone=is_alone)
-                return False
-            except (WorkloadError, StorageUnavailableError, PipelineInterrupt):
-                raise  # the second comes from a workload that reads S3: a retry of the batch helps
+                if self.parts.next < end:
+                    value = self.time_limit.call(self._after_numbers, results, numbers, end - self.parts.next)
+                else:
+                    value = self._timed(next, results, NO_RESULT)
             except BaseException as error:
-                # Whatever a workload raises belongs to an item, while there is one to compute: SystemExit as well.
-                if self.parts.next == end:
-                    sentence = "compute_batch raised after its last result"
-                    raise WorkloadError.of(error, self.workload.file, sentence) from error
-                self._handle_failure(error, is_alone=is_alone)
-                return True
-            # Outside of the try: an error of S3 while a part is written is no item's fault.
-            if value is NO_RESULT or self.parts.next == end:
-                self._check_end(end, has_more=value is not NO_RESULT)
-                return True
-            self.parts.add(value)
-            self.has_progress = True
+                self._add_numbers(numbers)
+                return self._handle_error(error, end, len(items))
+            # Outside of the try: an error of combine, or of S3 while a part is written, is no item's fault.
+            self._add_numbers(numbers)
+            if value is not STOPPED:
+                if value is NO_RESULT or self.parts.next == end:
+                    self._check_end(end, has_more=value is not NO_RESULT)
+                    return True
+                try:
+                    value = self.parts.checked(value)
+                except Exception as error:
+                    return self._handle_error(error, end, len(items))
+                self.parts.add(value)
+                self.has_progress = True
             if self.parts.next == end and self.workload.computes_one_by_one:
                 self._ask_for_more()
                 return True
         return False
 
+    def _after_numbers(self, results: Iterator[Any], numbers: list[Any], room: int) -> Any:
+        """Append results to ``numbers`` while they are numbers; return the first value that is none.
+
+        A timer may interrupt it between any two steps: what is in the list then was computed.
+        """
+        most = min(room, MAX_NUMBERS)
+        clock, longest = time.monotonic, self.longest_seconds
+        begin = clock()
+        end = min(begin + MAX_NUMBERS_SECONDS, self.time_limit.end)
+        try:
+            for value in islice(results, most):
+                now = clock()
+                if now - begin > longest and self.workload.computes_one_by_one:
+                    longest = now - begin
+                kind = type(value)
+                if kind not in NUMBERS or (kind is float and not isfinite(value)):
+                    return value
+                numbers.append(value)
+                if now + longest >= end:
+                    return STOPPED
+                begin = now
+        finally:
+            self.longest_seconds = longest
+        return STOPPED if len(numbers) == most else NO_RESULT
+
     def _timed(self, function: Callable[..., Any], *arguments: Any) -> Any:
         begin = time.monotonic()
         value = self.time_limit.call(function, *arguments)
-        self.longest_seconds = max(self.longest_seconds, time.monotonic() - begin)
+        if self.workload.computes_one_by_one:
+            # What the next result of compute_batch takes is not known: all the work may be done before the first.
+            self.longest_seconds = max(self.longest_seconds, time.monotonic() - begin)
         return value
+
+    def _add_numbers(self, numbers: list[Any]) -> None:
+        if numbers:
+            self.parts.add_numbers(numbers)
+            self.has_progress = True
+
+    def _handle_error(self, error: BaseException, end: int, item_count: int) -> bool:
+        """Take what a workload raised, or what is wrong with its result; return False when time is up."""
+        is_alone = self.workload.computes_one_by_one or item_count == 1
+        if isinstance(error, TimeUp):
+            self._handle_time_up(is_alone=is_alone)
+            return False
+        # A workload that reads S3 may raise the second: a retry of the batch helps.
+        if isinstance(error, WorkloadError | StorageUnavailableError | PipelineInterrupt):
+            raise error
+        # Whatever else it raises belongs to an item, while there is one to compute: SystemExit as well.
+        if self.parts.next == end:
+            raise WorkloadError.of(error, self.workload.file, "compute_batch raised after its last result") from error
+        self._handle_failure(error, is_alone=is_alone)
+        return True
 
     def _check_end(self, end: int, *, has_more: bool) -> None:
         if has_more or self.parts.next < end:

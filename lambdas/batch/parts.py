@@ -17,6 +17,7 @@ from typing import Any
 
 from lambdas.contract.keys import run_key
 from lambdas.contract.limits import MAX_OUTPUT_BYTES
+from lambdas.results.combining import Combiner
 from lambdas.run_files import checksums, json_text, storage
 from lambdas.run_files.errors import WorkloadError
 from lambdas.run_files.failures import Failure
@@ -48,7 +49,7 @@ class PartWriter:
     Parameters
     ----------
     combine
-        Makes one of two results, given the place of the second (``lambdas.results.combining.Combiner``).
+        Makes one of two results, given the place of the second.
     parts
         What earlier invocations for the batch returned.
     index
@@ -62,7 +63,7 @@ class PartWriter:
         run: str,
         batch: int,
         first: int,
-        combine: Callable[[Any, Any, str], Any] | None,
+        combine: Combiner | None,
         parts: list[dict[str, Any]],
         index: Callable[[int], int] = int,
     ) -> None:
@@ -113,14 +114,29 @@ class PartWriter:
             self._value, self._has_value = value, True
         self._advance()
 
+    def add_numbers(self, values: list[Any]) -> None:
+        """Take the results of the next items, all of them None, bool, int or finite float: nothing is to be checked."""
+        if not values:
+            return
+        if self._combine is None:
+            text = json_text.to_text(values)[1:-1]
+            self._texts.append(text)
+            self._bytes += len(text)
+        else:
+            if not self._has_value:
+                self.add(values.pop(0))
+            first = self.next
+            self._value = self._combine.fold(self._value, values, lambda at: f"item {self._index(first + at)}")
+        self._advance(len(values))
+
     def fail(self, failure: Failure) -> None:
         """Take the next item as failed."""
         self._failed.append({"index": self.next, **failure.to_json()})
         self._bytes += len(failure.message) + len(failure.traceback)
         self._advance()
 
-    def _advance(self) -> None:
-        self.next += 1
+    def _advance(self, count: int = 1) -> None:
+        self.next += count
         if self._bytes >= FLUSH_BYTES:
             self._parts.append(self._spill(self._current()))
             self._begin()

@@ -26,17 +26,17 @@ class TimeLimit:
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds: float | None = None
-        self._end = float("inf")
+        self.end = float("inf")
         if seconds is not None:
             reserve = min(max(RESERVE_SHARE * seconds, MIN_RESERVE_SECONDS), MAX_RESERVE_SECONDS)
             self.seconds = max(seconds - reserve, 0.001)
-            self._end = time.monotonic() + self.seconds
+            self.end = time.monotonic() + self.seconds
         self._interruptible = False
         self._expired = False
 
     def has(self, seconds: float) -> bool:
         """Whether that much time is left."""
-        return not self._expired and time.monotonic() + seconds < self._end
+        return not self._expired and time.monotonic() + seconds < self.end
 
     @contextmanager
     def enforced(self) -> Iterator[None]:
@@ -45,7 +45,7 @@ class TimeLimit:
             yield
             return
         previous = signal.signal(signal.SIGALRM, self._interrupt)
-        signal.setitimer(signal.ITIMER_REAL, max(self._end - time.monotonic(), 0.001))
+        signal.setitimer(signal.ITIMER_REAL, max(self.end - time.monotonic(), 0.001))
         try:
             yield
         finally:

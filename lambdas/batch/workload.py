@@ -7,6 +7,7 @@ rest a function names what it wants, and gets that by name. It may have more arg
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -120,21 +121,25 @@ class Workload:
     def _results_one_by_one(
         self, compute: Function, items: Sequence[Any], first: int, params: dict[str, Any]
     ) -> Iterator[Any]:
-        call = self._call_of(compute, params)
-        for index, item in enumerate(items, first):
+        call, arguments = self._call_of(compute, items, first, params)
+        for given in arguments:
             try:
-                result = call(item, index)
+                result = call(given)
             except StopIteration as error:  # it would be taken for the end of the items
                 raise RuntimeError("compute raised StopIteration") from error
             yield result
 
-    def _call_of(self, compute: Function, params: dict[str, Any]) -> Callable[[Any, int], Any]:
-        """Return how to compute an item with its index; seeds are made for those who ask for them."""
+    def _call_of(
+        self, compute: Function, items: Sequence[Any], first: int, params: dict[str, Any]
+    ) -> tuple[Callable[[Any], Any], Iterable[Any]]:
+        """Return how to compute an item, and what to call that with; seeds are made for those who ask for them."""
         if compute.named & {"index", "seed"}:
             seed = run_seed(self.name, params)
-            return lambda item, index: compute(item, params=params, index=index, seed=item_seed(seed, index))
-        offered = {"params": params} if compute.named else {}
-        return lambda item, _: compute.call(item, **offered)
+            return (
+                lambda given: compute(given[1], params=params, index=given[0], seed=item_seed(seed, given[0])),
+                enumerate(items, first),
+            )
+        return (partial(compute.call, params=params) if compute.named else compute.call), items
 
 
 def check_params(workload: Workload, function: str, params: dict[str, Any], given: dict[str, Any]) -> None:

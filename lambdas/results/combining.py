@@ -1,6 +1,7 @@
 """Calls a workload's ``combine``, and checks first that the order of its arguments does not matter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from lambdas.run_files import json_text
@@ -55,6 +56,29 @@ class Combiner:
                 f"{shown_result(value)}, the other {shown_result(exchanged)} (without combine, finish gets the "
                 "results in the order of their items)"
             )
+        return value
+
+    def fold(self, value: Any, others: Sequence[Any], place: Callable[[int], str]) -> Any:
+        """Return what ``combine`` makes of a result and others, one after the other; raises as a call does.
+
+        Parameters
+        ----------
+        place
+            From the position in ``others`` to the place of that result.
+        """
+        tried = 0
+        while self._pairs_left and tried < len(others):
+            value = self(value, others[tried], place(tried))
+            tried += 1
+        combine, position = self._combine, tried
+        try:
+            for other in islice(others, tried, None):
+                value = combine(value, other)
+                position += 1
+        except PASSED_ON:
+            raise
+        except BaseException as error:
+            raise WorkloadError.of(error, self._workload_file, f"combine raised at {place(position)}") from error
         return value
 
     def _call(self, a: Any, b: Any, place: str) -> Any:
