@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -25,6 +26,8 @@ class Command:
         Command lines, as the help shows them.
     check
         Refuses options that would have no effect, by ``args.parser.error``.
+    computes
+        Whether it computes on this machine, unless it is told another place.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Command:
     examples: Sequence[str]
     options: Sequence[Option]
     check: Callable[[argparse.Namespace], None] | None = None
+    computes: bool = False
 
     def add_to(self, commands: "argparse._SubParsersAction[Parser]", end: str) -> None:
         """Add the command's parser; its help ends with ``end``."""
@@ -52,7 +56,17 @@ class Command:
     def call(self, args: argparse.Namespace) -> int:
         """Run the command and return its exit code."""
         self.check_options(args)
-        return int(self.load()(args))
+        with self._workers(args):
+            return int(self.load()(args))
+
+    def _workers(self, args: argparse.Namespace) -> AbstractContextManager[None]:
+        """Have what the workers import imported beside what the command imports."""
+        given = vars(args)
+        if not self.computes or given.get("aws") or given.get("detach"):
+            return nullcontext()
+        from hpc.targets.early import workers_started  # noqa: PLC0415 - other commands need not import it
+
+        return workers_started()
 
     def check_options(self, args: argparse.Namespace) -> None:
         """Exit, as argparse does, if an option would have no effect."""

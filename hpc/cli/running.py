@@ -42,6 +42,7 @@ def _check_run(args: argparse.Namespace) -> None:
 RUN = Command(
     name="run",
     function="hpc.commands.run:run",
+    computes=True,
     summary="run a computation and print its result",
     description="Run a computation and print its result on stdout; progress and errors go to stderr.\n"
     "Without --aws it runs on this machine: the synthesized state machine, served on\n"
@@ -111,6 +112,7 @@ RUN = Command(
 ORCHESTRATE = Command(
     name="orchestrate",
     function="hpc.commands.orchestrate:orchestrate",
+    computes=True,
     summary="compute entries on every back end and compare",
     description="Compute entries on every back end - AWS Lambda, an array job and a job with a task token on\n"
     "AWS Batch - with nested state machines, and print each entry's three totals, which must agree.\n"
@@ -137,6 +139,7 @@ ORCHESTRATE = Command(
 REDRIVE = Command(
     name="redrive",
     function="hpc.commands.redrive:redrive",
+    computes=True,
     summary="continue a run that did not succeed, or is not complete",
     description="Continue a run that failed, timed out or was stopped. Batches that succeeded keep their results;\n"
     "the others are computed again. If a run ended with failed items, or with --back-end or\n"
@@ -195,6 +198,7 @@ NEW = Command(
 SERVE = Command(
     name="serve",
     function="hpc.commands.serve:serve",
+    computes=True,
     summary="keep a local server running",
     description="Serve the synthesized stack on loopback until Ctrl-C: AWS Step Functions, S3 and AWS Batch,\n"
     "for hpc run, the AWS CLI and any SDK. stdout shows the variables with which a shell reaches the\n"

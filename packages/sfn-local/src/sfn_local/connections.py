@@ -46,6 +46,17 @@ class Connections(ServerState):
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self.max_strangers = max(1, min(MAX_STRANGERS, descriptors // SHARE_OF_DESCRIPTORS))
 
+    async def close(self, grace_seconds: float) -> None:
+        """Close every connection; an answer that is under way has ``grace_seconds`` to be sent."""
+        for connection in list(self.connections):
+            connection.shutdown()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=grace_seconds)
+        for connection in list(self.connections):
+            if not connection.transport.is_closing():
+                connection.transport.abort()
+        await asyncio.sleep(0)  # the transports tell their connections in the loop's next turn
+
 
 class Connection(HttpToolsProtocol):
     """One connection."""

@@ -33,6 +33,7 @@ from sfn_local.iam.sessions import job_principal
 from sfn_local.integrations.lambda_invoke import FunctionTask, InvokeTask
 from sfn_local.lambda_runtime.function import Function
 from sfn_local.lambda_runtime.runtime import LambdaRuntime
+from sfn_local.lambda_runtime.worker_parent import LOGS
 from sfn_local.loopback import LoopbackServer
 from sfn_local.machines.registry import Machines
 from sfn_local.maps.distributed_map import MapServices
@@ -143,14 +144,14 @@ async def serve(settings: Settings, credentials: Mapping[str, Credential]) -> As
         jobs = JobTrials(keys) if settings.faults else None
         runtime = LambdaRuntime(
             worker_count=settings.worker_count,
-            log_folder=settings.home / "logs",
+            log_folder=settings.home / LOGS,
             base_environment=worker_environment,
             keys=keys if settings.faults else None,
             own_environment=key_pairs.environment,
             limits_memory=settings.limits_memory,
         )
         if settings.faults is not None:
-            stack.enter_context(settings.faults.logged(settings.home / "logs" / "faults.jsonl"))
+            stack.enter_context(settings.faults.logged(settings.home / LOGS / "faults.jsonl"))
         await runtime.start()
         if not settings.is_short_lived:
             runtime.warm_up()
@@ -165,7 +166,7 @@ async def serve(settings: Settings, credentials: Mapping[str, Credential]) -> As
             account=settings.account,
             clock=clock,
             slots=settings.worker_count,
-            log_folder=settings.home / "logs",
+            log_folder=settings.home / LOGS,
             base_environment=worker_environment,
             on_change=_first(jobs.on_change if jobs else None, job_events(bus, settings.account)),
             archive=JobArchive(store),

@@ -1,9 +1,9 @@
 """An HTTP server on a loopback port, in the event loop that runs: what both of our endpoints listen with."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -12,6 +12,8 @@ from sfn_local.connections import AcceptErrors, Connection, Connections
 
 # So many connections are accepted before those that came before are looked at.
 BACKLOG = 128
+# How long an answer that is under way when the server stops may still take.
+GRACE_SECONDS = 0.1
 
 AsgiApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -36,8 +38,8 @@ class LoopbackServer:
         except OSError:
             self._socket.close()
             raise
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._connections = Connections()
+        self._listening: asyncio.Task[asyncio.Server] | None = None
 
     @property
     def address(self) -> str:
@@ -62,25 +64,16 @@ class LoopbackServer:
             proxy_headers=False,
             timeout_keep_alive=self._keep_alive_seconds,
         )
-        asyncio.get_running_loop().set_exception_handler(AcceptErrors())
-        self._server = _Server(config)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        config.load()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(AcceptErrors())
+        # uvicorn's own Server looks every 100 ms whether it is to stop, and then waits as long again.
+        accepted = partial(Connection, config=config, server_state=self._connections, app_state={})
+        self._listening = loop.create_task(loop.create_server(accepted, sock=self._socket, backlog=BACKLOG))
 
     async def stop(self) -> None:
         """Close the socket and every connection."""
-        if self._server is not None and self._serving is not None:
-            self._server.should_exit = self._server.force_exit = True
-            await self._serving
+        if self._listening is not None:
+            (await self._listening).close()
+            await self._connections.close(GRACE_SECONDS)
         self._socket.close()
-
-
-class _Server(uvicorn.Server):
-    """Leaves the process's signal handlers to the command that runs here."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.server_state = Connections()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

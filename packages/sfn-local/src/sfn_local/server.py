@@ -25,6 +25,7 @@ from sfn_local.faults.injector import FaultInjector
 from sfn_local.faults.spec import FaultSpec, FaultSpecError
 from sfn_local.iam.sessions import PERSON
 from sfn_local.lambda_runtime.worker_imports import installed_paths
+from sfn_local.lambda_runtime.worker_parent import CONNECTION
 from sfn_local.maps.child_executions import child_result
 from sfn_local.object_store.store import INDEX
 from sfn_local.storage.child_reader import read_children
@@ -43,7 +44,6 @@ __all__ = [
 ]
 
 _LOCK = "server.lock"
-_CONNECTION = "server.json"
 
 
 def worker_search_path() -> list[str]:
@@ -118,7 +118,7 @@ def attach(home: Path) -> Connection | None:
     if not _is_locked(home):
         return None  # a server.json there was left by a process that was killed
     try:
-        return Connection(**json.loads((home / _CONNECTION).read_text()))
+        return Connection(**json.loads((home / CONNECTION).read_text()))
     except (OSError, ValueError, TypeError):
         return None  # it is starting or stopping
 
@@ -191,8 +191,8 @@ def _locked(home: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _published(home: Path, connection: Connection) -> Iterator[None]:
     """Let other processes of this user attach."""
-    path = home / _CONNECTION
-    temporary = home / f"{_CONNECTION}.new"
+    path = home / CONNECTION
+    temporary = home / f"{CONNECTION}.new"
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -6,24 +6,16 @@ import json
 import logging
 import os
 import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from sfn_local.lambda_runtime import worker_parent
 from sfn_local.lambda_runtime.memory_watch import MemoryWatch
 
 LOGGER = logging.getLogger(__name__)
 
-# The child searches where this process searches, whatever made it so: an installation, a checkout, user packages.
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
-    "from sfn_local.lambda_runtime.worker import main; main()"
-)
-# Where Python itself may need the user's variable: builds whose libraries are not where the system looks.
-_INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 _STOP_SECONDS = 0.5
 _MIB = 1024 * 1024
 
@@ -143,13 +135,11 @@ class ForkServer:
                 self._listener.server_lost(None if was_ready else reason)
 
     async def _launch(self) -> asyncio.StreamReader:
-        ours, theirs = socket.socketpair()
+        self._process, channel = worker_parent.take(self._log)
         try:
-            with theirs:
-                self._process = _start_process(theirs, self._log)
-            reader, self._writer = await asyncio.open_connection(sock=ours)
+            reader, self._writer = await asyncio.open_connection(sock=channel)
         except BaseException:
-            ours.close()
+            channel.close()
             raise
         self._writer.writelines(self._unsent)
         self._unsent.clear()
@@ -195,17 +185,3 @@ def _logged() -> Iterator[None]:
     except Exception:
         # Without the identity, which may be a token.
         LOGGER.exception("the end of a worker was not taken")
-
-
-def _start_process(channel: socket.socket, log_path: Path) -> subprocess.Popen[bytes]:
-    environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
-    with log_path.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603 - this Python, fixed code
-            [sys.executable, "-I", "-X", "utf8", "-c", _START, json.dumps([*filter(None, sys.path)])],
-            stdin=channel.fileno(),
-            stdout=log,
-            stderr=log,
-            # macOS kills a process that forks with Objective-C loaded, as Python's proxy look-up does there.
-            env={"PATH": os.defpath, "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES", **environment},
-            start_new_session=True,  # Ctrl-C in a terminal is for the command, which stops this process
-        )

@@ -19,6 +19,7 @@ from sfn_local.lambda_runtime.function import Function, FunctionError, function_
 from sfn_local.lambda_runtime.invocation_log import out_of_memory_report
 from sfn_local.lambda_runtime.log_streams import LogStreams
 from sfn_local.lambda_runtime.runtime_api import RuntimeApi
+from sfn_local.lambda_runtime.worker_parent import WORKERS_LOG
 from sfn_local.lambda_runtime.worker_pool import Invocation, OnStarted, Worker, WorkerPool
 
 __all__ = ["Function", "FunctionError", "LambdaRuntime", "RuntimeStoppedError"]
@@ -69,7 +70,7 @@ class LambdaRuntime:
         self._pool = WorkerPool(worker_count=worker_count, launch=self._launch, kill=self._kill, on_removed=on_removed)
         self._api = RuntimeApi(self._pool)
         self._streams = LogStreams()
-        self._fork_server = ForkServer(listener=self, log=self._log_folder / "workers.log")
+        self._fork_server = ForkServer(listener=self, log=self._log_folder / WORKERS_LOG)
 
     async def start(self) -> None:
         """Open the Runtime API."""

@@ -65,8 +65,9 @@ def main() -> None:
     _redirect(os.devnull, os.O_RDONLY, 0)
     _preload()
     task = _Forker(channel).serve()
-    if task is not None:
-        _run_worker(task)
+    if task is None:
+        os._exit(0)  # whoever stops this process waits for its end: no module is taken down one by one
+    _run_worker(task)
 
 
 def _preload() -> None:
