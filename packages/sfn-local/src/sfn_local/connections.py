@@ -48,14 +48,16 @@ class Connections(ServerState):
 
     async def close(self, grace_seconds: float) -> None:
         """Close every connection; an answer that is under way has ``grace_seconds`` to be sent."""
+        await asyncio.sleep(0)  # a socket that was accepted just now becomes a connection in the loop's next turn
         for connection in list(self.connections):
             connection.shutdown()
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=grace_seconds)
-        for connection in list(self.connections):
-            if not connection.transport.is_closing():
+        await asyncio.sleep(0)
+        while self.connections:
+            for connection in list(self.connections):
                 connection.transport.abort()
-        await asyncio.sleep(0)  # the transports tell their connections in the loop's next turn
+            await asyncio.sleep(0)
 
 
 class Connection(HttpToolsProtocol):
