@@ -53,7 +53,10 @@ CHILDREN_PER_SLOT = 4
 START_AND_SUM_SECONDS = 3_600
 
 ECR_HOST = ".dkr.ecr."
-EMAIL = r"|[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z]{2,63}"
+# A dot-atom and a host name.  Source: RFC 5321, sections 4.1.2 and 4.5.3.1; RFC 1123, section 2.1.
+ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+HOST_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+EMAIL = rf"|(?=.{{1,64}}@.{{4,190}}$){ATOM}(\.{ATOM})*@({HOST_LABEL}\.)+[A-Za-z]([A-Za-z0-9-]{{0,61}}[A-Za-z0-9])"
 IMAGE = r"|[a-z0-9][A-Za-z0-9._:/-]{0,250}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})"
 
 

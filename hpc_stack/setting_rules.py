@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 # Source: "General purpose bucket naming rules", Amazon S3 User Guide.
-BUCKET_NAME = r"(?!xn--)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)"
+BUCKET_NAME = r"(?!xn--)(?!\d{1,3}(\.\d{1,3}){3}$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)"
 
 # A key, not an alias: rights on an alias are none on its key.
 KMS_KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 
 
-# What tags of every service may have.  Source: "Tag naming limits and requirements", Tagging AWS Resources user guide.
-TAG_KEY = r"(?![aA][wW][sS]:)[\w .:/+@-]{1,128}"
-TAG_VALUE = r"[\w .:/=+@-]{0,256}"
+# What tags of every service may have, and neither AWS's, nor the CDK's, which empty the bucket, nor that of jobs.
+# Source: "Tag naming limits and requirements", Tagging AWS Resources user guide.
+TAG_KEY = r"(?!(?i:aws:|aws-cdk:|hpc-run$))(?! )[\w .:/+@-]{1,128}(?<! )"
+TAG_VALUE = r"(?! )[\w .:/=+@-]{0,256}(?<! )"
 MAX_TAGS = 40  # of 50; aws-cdk-lib adds some of its own
 
 
@@ -124,7 +125,8 @@ class Tags:
     def allowed(self) -> str:
         return (
             f"up to {MAX_TAGS} tags: a JSON object, or one text such as team=climate,project=ice; keys of 1 to 128 "
-            "characters that do not begin with aws:, values of up to 256, both of letters, digits, spaces and _.:/=+-@"
+            "characters that differ in more than case and are neither hpc-run nor begin with aws: or aws-cdk:, values "
+            "of up to 256, both of letters, digits, spaces within and _.:/=+-@"
         )
 
     def read(self, given: object) -> tuple[tuple[str, str], ...]:
@@ -133,7 +135,8 @@ class Tags:
         pairs = list(given.items()) if isinstance(given, Mapping) else given
         if not isinstance(pairs, list | tuple) or not all(map(self._is_tag, pairs)):
             raise ValueError(given)
-        if len(pairs) > MAX_TAGS or len(dict(pairs)) < len(pairs):
+        # IAM takes keys that differ in case only for the same.
+        if len(pairs) > MAX_TAGS or len({key.casefold() for key, _ in pairs}) < len(pairs):
             raise ValueError(given)
         return tuple((key, value) for key, value in pairs)
 
