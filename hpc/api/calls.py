@@ -2,6 +2,7 @@
 
 import json
 import operator
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ from hpc.targets.workload_package import WorkloadPackage
 if TYPE_CHECKING:
     import boto3
 
+# Few enough to cost little beside the items, and enough that the last of them are not waited for long.
+LOCAL_BATCHES_PER_PROCESSOR = 32
 Workload = str | Path | Callable[..., Any] | WorkloadPackage
 
 
@@ -66,7 +69,8 @@ def start(
     params
         JSON value that every call gets that asks for ``params``.
     batch_size, max_concurrency, tolerated_failure_percentage, back_end
-        As in the execution input (docs/reference/input_output.md).
+        As in the execution input (docs/reference/input_output.md). Without a batch size, the function of a program
+        has 32 batches for each processor of this machine.
     name, note
         Name of the run, and a note about it.
     aws
@@ -106,6 +110,13 @@ def start(
     with tempfile.TemporaryDirectory(prefix="hpc-") as temporary:
         file = items_file(items, Path(temporary)) if items is not None else None
         place = find_place(aws, session, assembly)
+        if (
+            place.is_local
+            and batch_size is None
+            and back_end in (None, "lambda")
+            and not isinstance(workload, str | Path)
+        ):
+            checked |= _local_batches(size if size is not None else items)
         target = place.target(has_jobs=has_jobs)
         if package is not None:
             upload_workload(target, package)
@@ -118,6 +129,16 @@ def start(
         with explained(NotStartedError, "keeping the note"):
             write_note(target, run_name, note)
     return _started(place, target, run_name, checked, has_jobs=has_jobs)
+
+
+def _local_batches(items: Any) -> dict[str, int]:
+    """Return the batch size for a function on this machine, where a child execution costs as much as a short item.
+
+    Without a number of items, and on AWS, where they are computed all at once, Start chooses.
+    """
+    item_count = items if isinstance(items, int) else len(items) if hasattr(items, "__len__") else 0
+    size = -(-item_count // (LOCAL_BATCHES_PER_PROCESSOR * (os.cpu_count() or 1)))
+    return {"batch_size": size} if size > 1 else {}
 
 
 def _started(place: Place, target: Target, name: str, given: dict[str, Any], *, has_jobs: bool) -> Run:

@@ -3,6 +3,7 @@
 import datetime
 import functools
 import json
+import operator
 import os
 import subprocess
 import sys
@@ -262,6 +263,17 @@ def test_every_kind_of_function_is_computed() -> None:
     ]:
         assert hpc.map(function, size=np.int64(3), assembly=assembly()).result == expected
     assert hpc.map(three_fails, size=3, combine=max, assembly=assembly()).result == 2
+
+
+def test_short_items_share_batches_on_this_machine() -> None:
+    most = 32 * (os.cpu_count() or 1)
+    run = hpc.map(abs, size=10 * most + 1, combine=operator.add, assembly=assembly())
+    assert run.result == sum(range(10 * most + 1))
+    assert run.progress().batches <= most
+    few = hpc.map(abs, items=[-1, -2], assembly=assembly())
+    assert (few.result, few.progress().batches) == ([1, 2], 2)
+    given = hpc.map(abs, size=4, batch_size=3, assembly=assembly())
+    assert (given.result, given.progress().batches) == ([0, 1, 2, 3], 2)
 
 
 def test_result_that_looks_like_a_tag_is_itself_among_others() -> None:
