@@ -1,6 +1,6 @@
 """Short items through `hpc.map` beside `ProcessPoolExecutor.map`: `python benchmarks/functions.py`.
 
-Both compute 1,000 items of 10 ms, which keep a processor busy, from a warm interpreter; the better of three times counts.
+Both compute 1,000 items of 10 ms, which keep a processor busy, from a warm interpreter; the best time counts.
 """
 
 import time

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import boto3
 
 # Few enough to cost little beside the items, and enough that the last of them are not waited for long.
-LOCAL_BATCHES_PER_PROCESSOR = 32
+LOCAL_BATCHES_PER_PROCESSOR = 16
 Workload = str | Path | Callable[..., Any] | WorkloadPackage
 
 
@@ -70,7 +70,7 @@ def start(
         JSON value that every call gets that asks for ``params``.
     batch_size, max_concurrency, tolerated_failure_percentage, back_end
         As in the execution input (docs/reference/input_output.md). Without a batch size, the function of a program
-        has 32 batches for each processor of this machine.
+        has 16 batches for each processor of this machine.
     name, note
         Name of the run, and a note about it.
     aws

@@ -266,7 +266,7 @@ def test_every_kind_of_function_is_computed() -> None:
 
 
 def test_short_items_share_batches_on_this_machine() -> None:
-    most = 32 * (os.cpu_count() or 1)
+    most = 16 * (os.cpu_count() or 1)
     run = hpc.map(abs, size=10 * most + 1, combine=operator.add, assembly=assembly())
     assert run.result == sum(range(10 * most + 1))
     assert run.progress().batches <= most
