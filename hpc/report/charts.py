@@ -33,7 +33,7 @@ def concurrency_chart(children: Children, axis: Axis, noun: str) -> str:
     body = f'<polygon class="area" points="{_x(0):.1f},{_y(0):.1f} {line} {_x(1):.1f},{_y(0):.1f}"/>'
     body += f'<polyline class="line" points="{line}"/>' + _time_axis(axis.seconds) + _count_axis(most)
     waited = f"; at most {max(waiting):,} waited for a worker" if any(waiting) else ""
-    return _figure(body, HEIGHT, f"{_title(noun)} that compute at a time, at most {most:,}{waited}")
+    return _figure(body, HEIGHT, f"{_title(noun)} at a time, at most {most:,}{waited}")
 
 
 def timeline_chart(children: Children, axis: Axis, noun: str) -> str:

@@ -17,8 +17,7 @@ from starlette.routing import Route
 
 from hpc.commands.logs import log_lines
 from hpc.errors import CommandError, NotStartedError
-from hpc.report.page import POLICY as REPORT_POLICY
-from hpc.report.page import render
+from hpc.report.page import SERVED_POLICY, render
 from hpc.report.style import STYLE
 from hpc.runs.run import Run, find_execution
 from hpc.targets.client import Target
@@ -158,7 +157,7 @@ class Page:
     async def report(self, request: Request) -> Response:
         named = _arn(request)
         page = await self._ask(lambda target: render(facts_of(target, named)))
-        return HTMLResponse(page, headers={"Content-Security-Policy": REPORT_POLICY})
+        return HTMLResponse(page, headers={"Content-Security-Policy": SERVED_POLICY})
 
     async def stop(self, request: Request) -> Response:
         return await self._change(request, "stop")

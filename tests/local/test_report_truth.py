@@ -51,7 +51,7 @@ def test_children_compute_when_workers_have_them_and_phases_add_up_to_the_run(
     out = tmp_path / "report.html"
     assert call_with(capfd, "report", "-o", str(out)).returncode == 0
     read = plain(out.read_text(encoding="utf-8"))
-    most = re.search(r"Child executions that compute at a time, at most (\d+)", read)
+    most = re.search(r"Child executions at a time, at most (\d+)", read)
     assert most is not None
     assert int(most[1]) <= cores
     assert "◐ PARTIAL" in read
