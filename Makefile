@@ -26,13 +26,22 @@ export NODE_USE_SYSTEM_CA ?= 1
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out "$(REPORT)" >&2
 
-.PHONY: run test soak fuzz hammer lint docs audit pins bootstrap deploy destroy smoke-aws dist clean
+.PHONY: run test check style soak fuzz hammer lint docs audit pins bootstrap deploy destroy smoke-aws dist clean
 
 run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
 
-test: .venv/dev-ready node_modules/ready lint
-	python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS)
+# mypy, which has one processor busy for a minute, runs beside the tests; pytest's line is the last one if all is well.
+test: .venv/dev-ready node_modules/ready style
+	mypy >.venv/types.txt 2>&1 & types=$$!; \
+	python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS); code=$$?; \
+	wait $$types || { cat .venv/types.txt; code=1; }; exit $$code
+
+# Style, types and unit tests: what is quick enough to run before each commit.
+check: .venv/dev-ready style
+	mypy >.venv/types.txt 2>&1 & types=$$!; \
+	python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile tests/unit packages/sfn-local/tests/unit $(ARGS); \
+	code=$$?; wait $$types || { cat .venv/types.txt; code=1; }; exit $$code
 
 soak: .venv/dev-ready
 	python benchmarks/soak.py $(ARGS)
@@ -45,10 +54,12 @@ fuzz: .venv/dev-ready
 hammer: .venv/dev-ready
 	python benchmarks/hammer.py $(ARGS)
 
-lint: .venv/dev-ready
+lint: style
+	mypy
+
+style: .venv/dev-ready
 	ruff check .
 	ruff format --check .
-	mypy
 
 # The site of docs/ into site/; a warning is an error.  The theme's notice about its successor is none.
 docs: .venv/docs-ready

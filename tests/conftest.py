@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import tempfile
+from pathlib import Path
 
 import botocore.session
 import pytest
@@ -17,6 +18,26 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The models of services: each session reads its own, which is most of what a short command does.
 botocore.session.create_loader = functools.cache(create_loader)
 
+# The files that take longest, the longest first: begun last, one of them would keep the other processes waiting.
+LONGEST = (
+    "test_hpc_printing.py",
+    "test_hpc_offline.py",
+    "test_least_privilege.py",
+    "test_hpc_run.py",
+    "test_gallery.py",
+    "test_hpc_watch.py",
+    "test_hpc_places.py",
+    "test_hostile_machines.py",
+    "test_fault_laws.py",
+    "test_hpc_stopping.py",
+    "test_readme.py",
+    "test_fuzz_definitions.py",
+    "test_lambda_runtime_processes.py",
+    "test_orchestrate.py",
+    "test_orchestrate_back_ends.py",
+    "test_own_stack.py",
+)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give all processes of the run one folder for what is made once."""
@@ -25,3 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="hpc-tests-")
     os.environ["TEST_RUN_FOLDER"] = folder
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others, and the tests of each file, stay in their order."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(Path(item.fspath).name, len(LONGEST)))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hpc_commands import HPC, environment, hpc
+from hpc_commands import HPC, call_with, environment, hpc
 from sfn_local.server import LocalServer
 
 FORGED = "hpc: total 42"
@@ -57,11 +57,21 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def names(home: Path) -> list[str]:
     """Return the names of the runs in the order in which they were started."""
     listed = hpc(home, "runs", "--output", "json").stdout.splitlines()
     return [json.loads(line)["name"] for line in reversed(listed)]
+
+
+@pytest.fixture
+def here(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> pytest.CaptureFixture[str]:
+    """Return what captures the commands that this process calls, which look at the home."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HPC_HOME", str(home))
+    return capsys
 
 
 def check(done: "subprocess.CompletedProcess[str]") -> None:
@@ -77,17 +87,16 @@ def check(done: "subprocess.CompletedProcess[str]") -> None:
     ids=" ".join,
 )
 def test_every_command_shows_lines_that_steer_nothing(
-    home: Path, names: list[str], command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    names: list[str], command: list[str], here: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     for name in names if command != ["runs"] else [None]:
-        check(hpc(home, command[0], *([name] if name else []), *command[1:]))
+        check(call_with(here, command[0], *([name] if name else []), *command[1:]))
 
 
-def test_logs_are_lines_that_steer_nothing(home: Path, names: list[str]) -> None:
+def test_logs_are_lines_that_steer_nothing(names: list[str], here: pytest.CaptureFixture[str]) -> None:
     for name in names:
         for index in ([], ["2"]):
-            done = hpc(home, "logs", *index, "--run", name)
+            done = call_with(here, "logs", *index, "--run", name)
             for line in done.stdout.split("\n"):
                 assert line.isprintable(), ascii(line)
 
@@ -112,9 +121,11 @@ def test_csv_has_the_error_in_one_cell(home: Path, names: list[str]) -> None:
         assert expected or all(line.isprintable() for line in row["cause"].split("\n"))
 
 
-def test_report_has_no_character_that_steers(home: Path, names: list[str], tmp_path: Path) -> None:
+def test_report_has_no_character_that_steers(
+    names: list[str], here: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     for name in names:
-        assert hpc(home, "report", name, "-o", str(tmp_path / "report.html")).returncode == 0
+        assert call_with(here, "report", name, "-o", str(tmp_path / "report.html")).returncode == 0
         page = (tmp_path / "report.html").read_text(encoding="utf-8")
         assert all(line.isprintable() for line in page.split("\n"))
 

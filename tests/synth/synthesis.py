@@ -3,12 +3,16 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from hpc.targets.synthesis import digest
+
 ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "build" / "test-assemblies"
 GIVEN_VPC = "vpc-0123456789abcdef0"
 GIVEN_SUBNETS = "subnet-01234567,subnet-0123456789abcdef0"
 
@@ -52,11 +56,16 @@ def synthesize_into(outdir: Path, **context: str) -> Path:
 
 
 def synthesized_once(name: str, **context: str) -> Path:
-    """Synthesize for all processes of a test run; none may change what is in the folder."""
-    folder = Path(os.environ["TEST_RUN_FOLDER"], name)
-    with folder.with_suffix(".lock").open("w") as lock:
+    """Synthesize for all processes, and for all test runs on these sources; none may change what is in the folder."""
+    folder = KEPT / f"{name}-{digest(ROOT)}"
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # else each process would synthesize
-        return folder if (folder / "manifest.json").exists() else synthesize_into(folder, **context)
+        if not folder.exists():
+            for old in KEPT.glob(f"{name}-*"):
+                shutil.rmtree(old)
+            synthesize_into(KEPT / f"{name}-unfinished", **context).rename(folder)
+        return folder
 
 
 def template_in(assembly: Path) -> dict[str, Any]:
