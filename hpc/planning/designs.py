@@ -58,6 +58,8 @@ class Design:
         vCPUs of a job on Fargate; on Lambda, they follow from the memory.
     job_count
         Children of the array job; None leaves their number to the plan.
+    is_logged
+        Whether the state machine has an execution log.
     """
 
     name: str = ""
@@ -73,6 +75,7 @@ class Design:
     states_per_call: int = 2
     closing_states: int = 1
     compute_timeout_seconds: float = MAX_FUNCTION_TIMEOUT_SECONDS
+    is_logged: bool = True
 
     @property
     def speed(self) -> float:
@@ -87,7 +90,7 @@ ORIGINAL_MAX_ITEMS = 45_000
 def original_design(max_concurrency: int = MAX_CONCURRENCY) -> Design:
     """Return the design of the original article: one item a child and one state in it.
 
-    Source: kochie/hpc-step-function: Standard children, 4,092 MB, x86, MaxConcurrency not set.
+    Source: kochie/hpc-step-function: Standard children, 4,092 MB, x86, MaxConcurrency not set, no execution log.
     """
     return Design(
         name="original",
@@ -96,6 +99,7 @@ def original_design(max_concurrency: int = MAX_CONCURRENCY) -> Design:
         max_concurrency=max_concurrency,
         states_per_call=1,
         closing_states=0,
+        is_logged=False,
     )
 
 

@@ -130,7 +130,7 @@ def _lambda_usage(
         + own_seconds * START_AND_SUM_MEMORY_MIB / MIB_PER_GB,
         **_child_amounts(design, batches, calls, repeated, batch_seconds),
         **_s3_amounts(computation, design.batch_size, batches, environments, RESULT_WRITER_PUTS),
-        "log_gb": batches * assumptions.log_bytes_per_child / BYTES_PER_GB,
+        "log_gb": batches * assumptions.log_bytes_per_child / BYTES_PER_GB if design.is_logged else 0.0,
     }
     vcpus = design.memory_mib / MIB_PER_VCPU
     return Usage(

@@ -46,6 +46,8 @@ def test_plan_sets_the_bill_and_the_time_of_the_article_beside_ours(capsys: pyte
     # 2 transitions a child, and at least 0.2 s at 4,092 / 1,024 GB.
     assert article["amounts"]["state_transition"] == 200_003
     assert article["amounts"]["lambda_gb_second_x86_64"] > 100_000 * 0.2 * 4_092 / 1_024
+    # The article's machine has no execution log, ours has.
+    assert article["amounts"]["log_gb"] == 0 < ours["amounts"]["log_gb"]
     assert article["usd"]["expected"] > 5 * ours["usd"]["expected"]
     assert article["seconds"]["expected"] > ours["seconds"]["expected"]
 
