@@ -24,7 +24,7 @@ from hpc_stack.tasks import executions_arn, map_runs_arn
 PACKAGES = Path(__file__).parents[1]
 # In the form of .dockerignore, the only one with which synthesis doesn't walk folders like .venv.
 ASSET_EXCLUDE = (
-    *("*", "!hpc", "hpc/api", "hpc/cli", "hpc/commands", "hpc/report"),
+    *("*", "!hpc", "hpc/api", "hpc/cli", "hpc/commands", "hpc/report", "hpc/ui"),
     *("**/__pycache__", "**/*.pyc", "**/.*"),
 )
 ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")

@@ -26,6 +26,7 @@ from botocore.exceptions import (
 )
 
 from hpc.errors import CommandError, NotStartedError, UnansweredError
+from hpc.targets.downloads import resume_downloads
 from hpc.targets.home import Home
 from hpc.targets.outputs import pipeline_outputs
 from hpc.targets.retries import OWN_ATTEMPTS, PatientRetries
@@ -124,6 +125,12 @@ class Target:
 
     def client(self, service: str) -> Any:
         """Make a client of another service in the same place; on AWS a patient one."""
+        client = self._client(service)
+        if service == "s3" and not self.is_local:
+            resume_downloads(client, lambda: self._client(service))
+        return client
+
+    def _client(self, service: str) -> Any:
         client = self.session.client(service, endpoint_url=self.endpoint_url, config=self.config)
         if not self.is_local:
             client.meta.events.register_last("needs-retry", PatientRetries(self.renew))
