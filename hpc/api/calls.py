@@ -19,7 +19,7 @@ from hpc.commands.uploads import check_source, upload_items, upload_source, uplo
 from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.contract.limits import MAX_CONCURRENCY, MAX_ITEMS
 from hpc.errors import LostRunError, NotStartedError
-from hpc.runs.run import find_run, list_executions
+from hpc.runs.find import find_run, list_executions
 from hpc.runs.run_summary import write_note
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home

@@ -10,8 +10,8 @@ from hpc.errors import ExitCode
 from hpc.runs.failed_items import FailedItem, FailedItems
 from hpc.runs.failure_groups import SHOWN_CAUSE_CHARACTERS, group_failures
 from hpc.runs.failures import details_of, error_line, indented
+from hpc.runs.find import open_run, retry_if_server_gone
 from hpc.runs.items import check_has_files
-from hpc.runs.run import open_run, retry_if_server_gone
 from hpc.runs.watch import Seen, Watch
 from hpc.terminal.console import emit_lines, say
 from hpc.terminal.printable import shorten

@@ -9,12 +9,13 @@ from functools import cache
 
 from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError
 from hpc.runs.failures import name_items
+from hpc.runs.find import open_run, retry_if_server_gone
 from hpc.runs.items import find_batch, is_redrive, read_batches
 from hpc.runs.log_files import local_lines
 from hpc.runs.log_groups import cloudwatch_lines
 from hpc.runs.log_window import window_of
 from hpc.runs.own_lines import TITLE, ItemsOf, own_lines
-from hpc.runs.run import Run, open_run, retry_if_server_gone
+from hpc.runs.run import Run
 from hpc.runs.watch import Watch
 from hpc.targets.client import explained
 from hpc.targets.home import Home

@@ -13,7 +13,8 @@ from hpc.commands.versions import Version, choose_version, go_on_with, write_set
 from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.errors import CommandError, NotStartedError
 from hpc.json_objects import json_object
-from hpc.runs.run import Run, find_run, retry_if_server_gone
+from hpc.runs.find import find_run, retry_if_server_gone
+from hpc.runs.run import Run
 from hpc.targets.client import explained
 from hpc.targets.home import Home
 from hpc.targets.synthesis import PIPELINE, WITH_JOBS, Variant

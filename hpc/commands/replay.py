@@ -9,8 +9,9 @@ from pathlib import Path
 
 from hpc.commands.uploads import upload_workload
 from hpc.errors import LostRunError, NotStartedError
+from hpc.runs.find import open_run, retry_if_server_gone
 from hpc.runs.items import check_has_files, find_item
-from hpc.runs.run import Run, open_run, retry_if_server_gone
+from hpc.runs.run import Run
 from hpc.targets.client import explained
 from hpc.targets.home import Home
 from hpc.targets.local_environment import local_environment

@@ -9,7 +9,8 @@ from pathlib import Path
 from hpc.errors import ExitCode, NotStartedError
 from hpc.report.facts import collect
 from hpc.report.page import render
-from hpc.runs.run import Run, open_run, retry_if_server_gone
+from hpc.runs.find import open_run, retry_if_server_gone
+from hpc.runs.run import Run
 from hpc.terminal.console import emit
 
 

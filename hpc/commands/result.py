@@ -9,7 +9,8 @@ from hpc.commands.orchestrate import orchestration_result
 from hpc.commands.render import render_failure, render_json, render_text
 from hpc.errors import ExitCode, LostRunError, NotStartedError
 from hpc.json_objects import json_object
-from hpc.runs.run import Run, open_run, retry_if_server_gone
+from hpc.runs.find import open_run, retry_if_server_gone
+from hpc.runs.run import Run
 from hpc.runs.watch import Ended, Watch
 from hpc.targets.client import execution_arn, explained
 from hpc.targets.home import Home

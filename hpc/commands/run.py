@@ -15,8 +15,8 @@ from hpc.commands.starting import new_run_name, open_target
 from hpc.commands.uploads import check_items, check_source, upload_items, upload_source, upload_workload
 from hpc.contract.back_ends import JOB_BACK_ENDS
 from hpc.errors import ExitCode, NotStartedError, UnansweredError
+from hpc.runs.find import UNKNOWN_CODES
 from hpc.runs.memory_used import log_sizes, peaks_since, sharing_since, warnings
-from hpc.runs.run import UNKNOWN_CODES
 from hpc.runs.run_summary import write_note
 from hpc.targets.client import Target, explained, has_code
 from hpc.targets.home import Home

@@ -10,8 +10,9 @@ from typing import Any
 from hpc.errors import CommandError, ExitCode, LostRunError
 from hpc.planning.table import usd
 from hpc.runs.faults import fault_counts_line, read_faults
+from hpc.runs.find import list_executions, open_stack, retry_if_server_gone
 from hpc.runs.overview import OverviewReader
-from hpc.runs.run import Run, list_executions, open_stack, retry_if_server_gone
+from hpc.runs.run import Run
 from hpc.runs.run_summary import Summary, summarize
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home

@@ -19,8 +19,9 @@ from hpc.planning.workload import DEFAULT_WORKLOAD, functions_of
 from hpc.runs.children import list_children
 from hpc.runs.failed_items import FailedItems
 from hpc.runs.failures import SHOWN_CAUSE_CHARACTERS, error_line
+from hpc.runs.find import SAMPLE_PREFIX
 from hpc.runs.memory_used import is_out_of_memory, log_sizes, peaks_since
-from hpc.runs.run import SAMPLE_PREFIX, Run
+from hpc.runs.run import Run
 from hpc.runs.watch import Ended, Watch
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home

@@ -17,8 +17,9 @@ from hpc.runs.child_times import count_failed
 from hpc.runs.children import SlowChild, began, slowest_children
 from hpc.runs.failures import error_line
 from hpc.runs.faults import fault_counts_line
+from hpc.runs.find import open_run, retry_if_server_gone
 from hpc.runs.overview import Overview, OverviewReader
-from hpc.runs.run import Run, open_run, retry_if_server_gone
+from hpc.runs.run import Run
 from hpc.runs.watch import Counts, Seen, Watch
 from hpc.targets.client import explained
 from hpc.targets.home import Home

@@ -3,7 +3,7 @@
 import argparse
 
 from hpc.errors import ExitCode, NotStartedError
-from hpc.runs.run import find_execution
+from hpc.runs.find import find_execution
 from hpc.targets.client import Target, explained, named_stack
 from hpc.targets.home import Home
 from hpc.terminal.console import say

@@ -19,7 +19,8 @@ from hpc.commands.logs import log_lines
 from hpc.errors import CommandError, NotStartedError
 from hpc.report.page import SERVED_POLICY, render
 from hpc.report.style import STYLE
-from hpc.runs.run import Run, find_execution
+from hpc.runs.find import find_execution
+from hpc.runs.run import Run
 from hpc.targets.client import Target
 from hpc.terminal.printable import printable
 from hpc.ui.changes import Changes

@@ -25,8 +25,9 @@ from hpc.runs.child_times import Children
 from hpc.runs.failure_groups import group_failures
 from hpc.runs.failures import details_of, error_line
 from hpc.runs.faults import read_faults
+from hpc.runs.find import find_execution, list_executions
 from hpc.runs.overview import Overview, OverviewReader
-from hpc.runs.run import Run, find_execution, list_executions
+from hpc.runs.run import Run
 from hpc.runs.watch import Watch
 from hpc.targets.client import Target, explained
 from hpc.targets.home import Home

@@ -14,7 +14,7 @@ from sfn_local.server import attach
 
 from hpc.commands import redrive
 from hpc.commands.merge import needs_new_run
-from hpc.runs.run import find_run
+from hpc.runs.find import find_run
 from hpc.targets.client import Target
 
 FLAKY = '''

@@ -18,7 +18,7 @@ from hpc.cli.main import build_parser
 from hpc.commands import redrive
 from hpc.commands.runs import runs
 from hpc.errors import LostRunError, NotStartedError, UnansweredError
-from hpc.runs.run import open_run, retry_if_server_gone
+from hpc.runs.find import open_run, retry_if_server_gone
 from hpc.targets import local
 from hpc.targets.client import Target, explained
 from hpc.targets.home import STORE, Home

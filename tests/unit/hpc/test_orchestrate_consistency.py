@@ -13,8 +13,8 @@ from stubs import MACHINE, deployed_stack
 from hpc.commands.orchestrate import Orchestration
 from hpc.commands.starting import new_run_name
 from hpc.errors import LostRunError, NotStartedError
-from hpc.runs import run, watch
-from hpc.runs.run import find_execution, was_started_just_now
+from hpc.runs import find, watch
+from hpc.runs.find import find_execution, was_started_just_now
 from hpc.runs.watch import Ended, Watch
 from hpc.targets import patience
 from hpc.targets.client import Target
@@ -74,7 +74,7 @@ class Service:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    for module in (watch, patience, run):
+    for module in (watch, patience, find):
         monkeypatch.setattr(module, "time", made)
     return made
 

@@ -11,7 +11,8 @@ from stubs import answering, deployed_stack
 
 from hpc.runs.children import attempts, list_children, slowest_children
 from hpc.runs.failed_items import FailedItems
-from hpc.runs.run import MAX_SAMPLES, Run, find_run, list_executions
+from hpc.runs.find import MAX_SAMPLES, find_run, list_executions
+from hpc.runs.run import Run
 from hpc.runs.watch import Seen
 from hpc.targets.client import Target
 
