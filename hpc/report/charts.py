@@ -4,7 +4,7 @@ import heapq
 import math
 
 from hpc.report.escape import escape
-from hpc.report.phases import Axis
+from hpc.report.phases import IDLE, Axis
 from hpc.runs.child_times import HAS_FAILED, WAS_STOPPED, Children
 from hpc.terminal.durations import duration
 
@@ -122,7 +122,7 @@ def phase_bar(phases: dict[str, float]) -> str:
     left, parts, legend = 0.0, [], []
     for number, (name, seconds) in enumerate(phases.items()):
         width = seconds / total * WIDTH if total else 0.0
-        kind = f"phase phase-{number % PHASE_COLOURS}"
+        kind = "phase halted" if name == IDLE else f"phase phase-{number % PHASE_COLOURS}"
         text = f"{name} {duration_text(seconds)}"
         parts.append(
             f'<rect class="{kind}" x="{left:.2f}" y="0" width="{width:.2f}" height="26"><title>{escape(text)}</title>'

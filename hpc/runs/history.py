@@ -25,7 +25,8 @@ class StateFacts:
     Attributes
     ----------
     seconds : float
-        From entering to leaving, of all times together; a state that goes on is counted up to now.
+        From entering to leaving, of all times together, without the pauses before redrives; a state that goes on is
+        counted up to now.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -124,6 +125,8 @@ class HistoryReader:
         self._history = History()
         self._visits: dict[int, Visit | None] = {}
         self._open: dict[int, Visit] = {}
+        # From an end of the execution to the redrive that went on.
+        self._pauses: list[tuple[datetime, datetime]] = []
 
     def add(self, event: dict[str, Any]) -> None:
         """Take the next event."""
@@ -156,6 +159,8 @@ class HistoryReader:
 
     def _redriven(self, moment: datetime) -> None:
         self._history.redriven.append(moment)
+        if self._history.marks and self._history.marks[-1][1] is None:
+            self._pauses.append((self._history.marks[-1][0], moment))
         goes_on = next((visit for visit in reversed(self._open.values()) if visit.container is None), None)
         if goes_on is not None:
             self._history.marks.append((moment, goes_on.name))
@@ -184,7 +189,8 @@ class HistoryReader:
         visit.is_open = False
         del self._open[id(visit)]
         facts = StateFacts(Counter([status]), max(0, visit.tries - 1), visit.input, output, visit.error)
-        facts.seconds = max(0.0, (moment - visit.entered).total_seconds())
+        idle = sum((end - begin).total_seconds() for begin, end in self._pauses if begin >= visit.entered)
+        facts.seconds = max(0.0, (moment - visit.entered).total_seconds() - idle)
         self._history.states.setdefault(visit.name, StateFacts()).add(facts)
         visit.input = visit.error = ""  # events still name it; its data is in the facts
 

@@ -120,6 +120,15 @@ def test_state_goes_on_after_a_redrive() -> None:
     assert dict(history.states["Work"].statuses) == {"SUCCEEDED": 1}
 
 
+def test_time_of_a_state_is_that_between_its_events_without_the_pause_before_a_redrive() -> None:
+    before = [entered(1, 0, "Work"), scheduled(2, 1), failed(3, 2, "Busy"), event(4, 3, "ExecutionFailed")]
+    after = [event(1_004, 0, "ExecutionRedriven"), scheduled(1_005, 3), left(1_007, 1_005, "Work")]
+    history = read([*before, *after, entered(1_008, 1_007, "Last"), left(1_010, 1_008, "Last")])
+    assert {name: state.seconds for name, state in history.states.items()} == {"Work": 6.0, "Last": 2.0}
+    names = [(moment - BEGIN).total_seconds() for moment, _ in history.marks], [name for _, name in history.marks]
+    assert names == ([1, 4, 1_004, 1_008], ["Work", None, "Work", "Last"])
+
+
 def test_function_with_a_task_token_is_billed_until_it_returns_and_its_token_is_not_kept() -> None:
     resource = "lambda:invoke.waitForTaskToken"
     parameters = {"FunctionName": FUNCTION, "Payload": {"run": "run-1", "job_name": "job", "task_token": "secret"}}
