@@ -1,6 +1,6 @@
 """Advice: the designs worth comparing, and which of them to take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hpc.contract.limits import DEFAULT_BATCH_COUNT, MAX_BATCH_COUNT
@@ -19,7 +19,11 @@ from hpc.planning.prices import Prices
 from hpc.planning.usage import SECONDS_PER_HOUR, job_slots, why_infeasible
 from hpc.terminal.durations import duration
 
-BATCH_COUNTS = (MAX_BATCH_COUNT, DEFAULT_BATCH_COUNT, 250)
+# Batch counts that a plan always shows, and those among which it searches: on a logarithmic grid, since what a count
+# changes goes by its ratio.
+SHOWN_COUNTS = (MAX_BATCH_COUNT, DEFAULT_BATCH_COUNT, 250)
+GRID_POINTS = 60
+SEARCHED_COUNTS = frozenset(round(MAX_BATCH_COUNT ** (point / (GRID_POINTS - 1))) for point in range(GRID_POINTS))
 # The longest compute time-out that Express children take (docs/reference/configuration.md, "Child type").
 EXPRESS_TIMEOUT_SECONDS = 231
 # vCPUs of a job on Fargate, smallest and largest memory in MiB.  Source: AWS Batch API reference, ResourceRequirement.
@@ -46,9 +50,13 @@ class PlanOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Estimates in the order of their expected price, the one to take, and the article's design beside them."""
+    """Estimates in the order of their expected price, the one to take, and the article's design beside them.
+
+    ``shown`` are those with the usual batch counts, the recommended one, the cheapest and the fastest.
+    """
 
     estimates: tuple[Estimate, ...]
+    shown: tuple[Estimate, ...]
     refused: tuple[tuple[Design, str], ...]
     recommended: Estimate | None
     reason: str
@@ -59,7 +67,7 @@ class Plan:
 def make_plan(
     computation: Computation, options: PlanOptions, quotas: Quotas, assumptions: Assumptions, prices: Prices
 ) -> Plan:
-    """Estimate every design and recommend one."""
+    """Estimate designs of many batch counts, and recommend one."""
     estimates: list[Estimate] = []
     refused: list[tuple[Design, str]] = []
     for design in candidates(computation, options):
@@ -75,12 +83,21 @@ def make_plan(
     why_not = why_infeasible(computation, original, quotas)
     return Plan(
         estimates=tuple(estimates),
+        shown=tuple(_shown(estimates, recommended, usual_sizes(computation.item_count, options.batch_size))),
         refused=tuple(refused),
         recommended=recommended,
         reason=reason_for(recommended, estimates, options, quotas) if recommended else "no design can run it",
         original=None if why_not else estimate(computation, original, quotas, assumptions, prices),
         why_original_infeasible=why_not,
     )
+
+
+def _shown(estimates: Sequence[Estimate], recommended: Estimate | None, usual: set[int]) -> Iterator[Estimate]:
+    """Yield the estimates to show of those in the order of their price."""
+    fastest = min(estimates, key=lambda each: each.seconds.expected, default=None)
+    for position, each in enumerate(estimates):
+        if position == 0 or each is recommended or each is fastest or each.design.batch_size in usual:
+            yield each
 
 
 def candidates(computation: Computation, options: PlanOptions) -> list[Design]:
@@ -99,11 +116,19 @@ def candidates(computation: Computation, options: PlanOptions) -> list[Design]:
     return designs + _job_designs(computation, options)
 
 
+def usual_sizes(item_count: int, wished: int | None) -> set[int]:
+    """Return the batch sizes that a plan shows, whatever they cost."""
+    return {wished} if wished is not None else _sizes(item_count, SHOWN_COUNTS)
+
+
 def batch_sizes(item_count: int, wished: int | None) -> list[int]:
     """Return the batch sizes to compare, smallest first."""
-    if wished is not None:
-        return [wished]
-    return sorted({max(1, -(-item_count // count)) for count in BATCH_COUNTS})
+    usual = usual_sizes(item_count, wished)
+    return sorted(usual if wished is not None else usual | _sizes(item_count, SEARCHED_COUNTS))
+
+
+def _sizes(item_count: int, batch_counts: Iterable[int]) -> set[int]:
+    return {max(1, -(-item_count // count)) for count in batch_counts}
 
 
 def memory_sizes(needed_mib: int) -> list[int]:

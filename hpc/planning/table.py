@@ -33,7 +33,7 @@ def document(plan: Plan, computation: Computation, prices: Prices, notes: Sequen
         "region": prices.region,
         "prices_as_of": prices.as_of,
         "unconfirmed_prices": unconfirmed(plan, prices),
-        "designs": [_estimate_document(each) for each in plan.estimates],
+        "designs": [_estimate_document(each) for each in plan.shown],
         "refused": [{"design": asdict(design), "reason": reason} for design, reason in plan.refused],
         "recommended": _estimate_document(plan.recommended) if plan.recommended else None,
         "reason": plan.reason,
@@ -58,13 +58,13 @@ def _estimate_document(estimate: Estimate) -> dict[str, Any]:
 
 def unconfirmed(plan: Plan, prices: Prices) -> list[str]:
     """Return the prices in use that no source confirms."""
-    used = {name for each in plan.estimates for name in each.lines}
+    used = {name for each in plan.shown for name in each.lines}
     return sorted(name for name in used if not prices[name].confirmed)
 
 
 def rows(plan: Plan) -> list[tuple[str, ...]]:
     """Return a row of text for each design, the article's last; ``*`` marks the recommended one."""
-    shown = [_row(each, design_label(each.design), is_marked=each is plan.recommended) for each in plan.estimates]
+    shown = [_row(each, design_label(each.design), is_marked=each is plan.recommended) for each in plan.shown]
     if plan.original is not None:
         shown.append(_row(plan.original, "article: 1 a batch, 4,092 MB x86", is_marked=False))
     return shown

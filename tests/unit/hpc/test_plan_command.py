@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hpc.cli.main import main
 from hpc.contract.limits import MAX_BATCH_COUNT
 from hpc.errors import NotStartedError
-from hpc.planning.advice import PlanOptions, candidates, default_batch_size, make_plan
+from hpc.planning.advice import Plan, PlanOptions, candidates, default_batch_size, make_plan
 from hpc.planning.designs import ASSUMPTIONS, Computation, Quotas
 from hpc.planning.prices import PRICES_FILE, read_prices
 from hpc.planning.ranges import Range
@@ -254,3 +254,20 @@ def test_items_that_are_none_are_refused(
 @pytest.mark.parametrize("item_count", [0, 1, 999, 1_000, 1_001, 123_456])
 def test_batches_are_planned_as_start_makes_them(item_count: int) -> None:
     assert batches.range_batches(item_count, None) == batches.range_batches(item_count, default_batch_size(item_count))
+
+
+@pytest.mark.parametrize("count", [10, 1_000, 100_000])
+@pytest.mark.parametrize("seconds", [0.001, 0.1, 10])
+def test_advice_is_close_to_the_best_of_a_grid_three_times_as_fine(count: int, seconds: float) -> None:
+    wanted, prices = computation(count, seconds), read_prices("us-east-1")
+    chosen = make_plan(wanted, PlanOptions(), Quotas(), ASSUMPTIONS, prices).recommended
+    assert chosen is not None
+
+    def worth(plan: Plan) -> float:
+        assert plan.recommended is not None
+        return plan.recommended.usd.expected + plan.recommended.seconds.expected / 3_600
+
+    counts = {round(10_000 ** (point / 179)) for point in range(180)}
+    sizes = {-(-count // batches) for batches in counts}
+    best = min(worth(make_plan(wanted, PlanOptions(batch_size=size), Quotas(), ASSUMPTIONS, prices)) for size in sizes)
+    assert chosen.usd.expected + chosen.seconds.expected / 3_600 <= 1.05 * best
