@@ -46,8 +46,8 @@ def started_early(home: Path) -> Iterator[None]:
     Does nothing for a home that no server has had yet, or has now, or where the process can't be started.
     """
     log = home.absolute() / LOGS / WORKERS_LOG
-    if log.parent.is_dir() and not (home / CONNECTION).exists():
-        with suppress(OSError):  # who needs it tries again, and says why it fails
+    with suppress(OSError):  # who needs it tries again, and says why it fails
+        if log.parent.is_dir() and not (home / CONNECTION).exists():
             _early[log] = start(log)
     try:
         yield
