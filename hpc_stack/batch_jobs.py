@@ -1,6 +1,6 @@
 """AWS Batch on Fargate: compute environment, queue and job definition, and who may use them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +91,7 @@ class BatchJobs(Construct):
         python: str,
         size: JobSize,
         heartbeat_seconds: int,
+        workload_environment: Mapping[str, str],
         results_bucket: s3.IBucket,
         source_buckets: Sequence[s3.IBucket],
         source_kms_keys: Sequence[str],
@@ -127,6 +128,7 @@ class BatchJobs(Construct):
                 size=size,
                 is_public=is_public,
                 environment={
+                    **workload_environment,
                     "RESULTS_BUCKET": results_bucket.bucket_name,
                     "HEARTBEAT_SECONDS": str(heartbeat_seconds),
                     "AWS_DEFAULT_REGION": cdk.Aws.REGION,

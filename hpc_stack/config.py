@@ -12,7 +12,19 @@ from hpc_stack.contract.limits import (
     MIN_ARRAY_SIZE,
 )
 from hpc_stack.pythons import AUTO, VERSIONS
-from hpc_stack.setting_rules import BUCKET_NAME, KMS_KEY_ARN, SWITCH, Dollars, Names, Rule, Tags, Text, Whole, one_of
+from hpc_stack.setting_rules import (
+    BUCKET_NAME,
+    KMS_KEY_ARN,
+    SWITCH,
+    Dollars,
+    Names,
+    Rule,
+    Tags,
+    Text,
+    Variables,
+    Whole,
+    one_of,
+)
 
 PREFIX = "hpc:"
 STACK_NAME = "stack_name"
@@ -88,6 +100,9 @@ class HpcConfig:
     # 1,769 MiB buys one whole vCPU.  Source of both: Lambda quotas and "Configure Lambda function memory".
     compute_memory_mib: int = setting(1_769, Whole(128, 10_240))
     compute_timeout_seconds: int = setting(MAX_FUNCTION_TIMEOUT_SECONDS, Whole(1, MAX_FUNCTION_TIMEOUT_SECONDS))
+    # Of /tmp.  Source: "Configure ephemeral storage for Lambda functions".
+    ephemeral_storage_mib: int = setting(512, Whole(512, 10_240))
+    environment: tuple[tuple[str, str], ...] = setting((), Variables())
     # False where this machine's packages serve: local runs, or workloads that need none.
     packages_layer: bool = setting(True, SWITCH)
     # A Map Run starts no more than 10,000 children at once; an account has 1,000 concurrent Lambda environments.

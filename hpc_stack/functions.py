@@ -21,6 +21,10 @@ class Functions(Construct):
 
     Parameters
     ----------
+    ephemeral_storage_mib
+        Of /tmp of Compute.
+    workload_environment
+        What workloads find in their environment, in all three functions.
     start_environment
         What Start has to know of the stack.
     layers
@@ -43,6 +47,8 @@ class Functions(Construct):
         source_kms_keys: Sequence[str],
         compute_memory_mib: int,
         compute_timeout: cdk.Duration,
+        ephemeral_storage_mib: int,
+        workload_environment: Mapping[str, str],
         start_environment: Mapping[str, str],
         uploaded_workloads: bool,
         layers: Sequence[lambda_.ILayerVersion] = (),
@@ -55,7 +61,7 @@ class Functions(Construct):
             handler="start",
             memory_mib=START_AND_SUM_MEMORY_MIB,
             timeout=START_AND_SUM_TIMEOUT,
-            environment={"SOURCE_BUCKETS": source_names, **start_environment},
+            environment={**workload_environment, "SOURCE_BUCKETS": source_names, **start_environment},
             layers=layers,
             reads=(*run_keys.START_READS, "uploads/*"),
             writes=run_keys.START,
@@ -67,6 +73,8 @@ class Functions(Construct):
             handler="compute",
             memory_mib=compute_memory_mib,
             timeout=compute_timeout,
+            environment=workload_environment,
+            ephemeral_storage_mib=ephemeral_storage_mib,
             layers=layers,
             # uploads/ as well: an item may be one of the objects that a person put there, as in a source bucket.
             reads=(*run_keys.COMPUTE_READS, "uploads/*"),
@@ -79,6 +87,7 @@ class Functions(Construct):
             layers=layers,
             memory_mib=START_AND_SUM_MEMORY_MIB,
             timeout=START_AND_SUM_TIMEOUT,
+            environment=workload_environment,
             reads=(*run_keys.SUM_READS, *((run_keys.UPLOADED_WORKLOADS,) if uploaded_workloads else ())),
             writes=run_keys.SUM,
             uploads=run_keys.SUM_UPLOADS,

@@ -32,6 +32,10 @@ def handlers_code(sources: Path) -> lambda_.Code:
     return lambda_.Code.from_asset(str(sources), ignore_mode=cdk.IgnoreMode.DOCKER, exclude=list(ASSET_EXCLUDE))
 
 
+# Of a function that asks for no other.
+EPHEMERAL_STORAGE_MIB = 512
+
+
 @dataclass(frozen=True, kw_only=True)
 class Handlers:
     """What the functions of a stack have in common.
@@ -57,6 +61,7 @@ class Handlers:
         memory_mib: int,
         timeout: cdk.Duration,
         environment: Mapping[str, str] | None = None,
+        ephemeral_storage_mib: int = EPHEMERAL_STORAGE_MIB,
         layers: Sequence[lambda_.ILayerVersion] = (),
         reads: Sequence[str] = (),
         writes: Sequence[str] = (),
@@ -85,6 +90,10 @@ class Handlers:
             architecture=self.architecture,
             memory_size=memory_mib,
             timeout=timeout,
+            # Nothing where it is Lambda's own default.
+            ephemeral_storage_size=cdk.Size.mebibytes(ephemeral_storage_mib)
+            if ephemeral_storage_mib != EPHEMERAL_STORAGE_MIB
+            else None,
             environment={"RESULTS_BUCKET": self.results_bucket.bucket_name, **(environment or {})},
             logging_format=lambda_.LoggingFormat.JSON,
             log_group=log_group,

@@ -19,6 +19,16 @@ TAG_VALUE = r"(?! )[\w .:/=+@-]{0,256}(?<! )"
 MAX_TAGS = 40  # of 50; aws-cdk-lib adds some of its own
 
 
+# Of 4 KB that a function may have; the others are this project's.  Source: "Lambda quotas".
+MAX_VARIABLES_BYTES = 3_000
+VARIABLE = r"[A-Za-z][A-Za-z0-9_]{0,127}"
+TAKEN_PREFIXES = ("AWS_", "LAMBDA_", "HPC_", "PYTHON", "MAX_", "JOB_")
+TAKEN_NAMES = frozenset(
+    {"RESULTS_BUCKET", "SOURCE_BUCKETS", "BACK_ENDS", "UPLOADED_WORKLOADS", "HEARTBEAT_SECONDS", "RUN", "TASK_TOKEN"}
+    | {"PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "HOME"}
+)
+
+
 class Rule(Protocol):
     """What a setting may be."""
 
@@ -144,6 +154,38 @@ class Tags:
         match pair:
             case (str(key), str(value)):
                 return re.fullmatch(TAG_KEY, key) is not None and re.fullmatch(TAG_VALUE, value) is not None
+        return False
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Environment variables of workloads."""
+
+    @property
+    def allowed(self) -> str:
+        return (
+            f"environment variables of up to {MAX_VARIABLES_BYTES} bytes in all: a JSON object of texts, or one text "
+            "such as MODEL=large,LEVEL=3; names of letters, digits and _, a letter first, but for those of AWS and of "
+            "this project (AWS_, LAMBDA_, HPC_, PYTHON, RESULTS_BUCKET and the like)"
+        )
+
+    def read(self, given: object) -> tuple[tuple[str, str], ...]:
+        if isinstance(given, str):
+            given = [tuple(each.split("=", 1)) for each in given.split(",")] if given else []
+        pairs = list(given.items()) if isinstance(given, Mapping) else given
+        if not isinstance(pairs, list | tuple) or not all(map(self._is_variable, pairs)):
+            raise ValueError(given)
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise ValueError(given)
+        if sum(len(f"{name}{value}".encode()) for name, value in pairs) > MAX_VARIABLES_BYTES:
+            raise ValueError(given)
+        return tuple((name, value) for name, value in pairs)
+
+    def _is_variable(self, pair: object) -> bool:
+        match pair:
+            case (str(name), str(value)):
+                is_free = not name.startswith(TAKEN_PREFIXES) and name not in TAKEN_NAMES
+                return is_free and re.fullmatch(VARIABLE, name, re.ASCII) is not None and value.isprintable()
         return False
 
 

@@ -11,6 +11,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "python": {"python": "3.13"},
     "compute_memory_mib": {"compute_memory_mib": 256},
     "compute_timeout_seconds": {"compute_timeout_seconds": 60},
+    "ephemeral_storage_mib": {"ephemeral_storage_mib": 1_024},
+    "environment": {"environment": {"MODEL": "large"}},
     "max_concurrency": {"max_concurrency": 7},
     "max_items": {"max_items": 7},
     "run_timeout_seconds": {"run_timeout_seconds": 100_000},

@@ -245,3 +245,17 @@ def test_functions_share_one_asset_whose_root_holds_the_package(assembly: Path, 
     assert [path.name for path in asset.iterdir()] == ["lambdas"]
     sources = {path.relative_to(ROOT / "lambdas") for path in (ROOT / "lambdas").rglob("*.py")}
     assert {path.relative_to(asset / "lambdas") for path in (asset / "lambdas").rglob("*") if path.is_file()} == sources
+
+
+def test_workloads_have_the_variables_and_the_space_that_the_settings_give(
+    synthesize: Callable[..., dict[str, Any]], template: dict[str, Any]
+) -> None:
+    given = synthesize(environment={"MODEL": "large"}, ephemeral_storage_mib=2_048, batch=True, batch_image="hpc:1")
+    functions = handlers_of(given)
+    assert all(each["Environment"]["Variables"]["MODEL"] == "large" for each in functions.values())
+    assert functions["lambdas.compute.handler"]["EphemeralStorage"] == {"Size": 2_048}
+    [job] = resources_of(given, "AWS::Batch::JobDefinition").values()
+    assert {"Name": "MODEL", "Value": "large"} in job["Properties"]["ContainerProperties"]["Environment"]
+    assert not any(
+        "EphemeralStorage" in each for each in (*handlers_of(template).values(), functions["lambdas.sum.handler"])
+    )
