@@ -36,7 +36,8 @@ from sfn_local.server import FaultSpec, LocalServer, FaultInjector
 home, assembly, overlay, spec, speed = sys.argv[1:]
 faults = FaultInjector(FaultSpec.parse(spec)) if spec else None
 environment = {"HPC_WORKLOADS_OVERLAY": overlay}
-with LocalServer(Path(home), Path(assembly), environment=environment, faults=faults, clock=Clock(float(speed))):
+clock = Clock(float(speed), limits_speed=1)
+with LocalServer(Path(home), Path(assembly), environment=environment, faults=faults, clock=clock):
     print("serving", flush=True)
     sys.stdin.read()
 """
@@ -59,7 +60,7 @@ class Plan:
     most_at_once : int
         Most items that may be lost at one stop beyond those that a fault hit.
     speed : float
-        Speed of the clock of the state machines.
+        Speed of the clock of the state machines; their time-outs are as long as ever.
     watches_handles : bool
         Whether another run follows, after which the server must not have more handles open.
     """

@@ -67,7 +67,7 @@ class Runner:
         folder = self._root / "homes" / name
         objects = self._stack.enter_context(contextlib.closing(ObjectStore(folder / "s3")))
         store = self._stack.enter_context(contextlib.closing(Store(folder / "executions.sqlite")))
-        clock = Clock(self._speed)
+        clock = Clock(self._speed, limits_speed=min(self._speed, 1.0))
         machines, _services = compose(account=ACCOUNT, clock=clock, runtime=self._runtime, objects=objects, store=store)
         self._stack.callback(machines.close)
         return Home(machines, objects)
@@ -114,7 +114,7 @@ def _register(home: Home, arn: str, described: dict[str, Any]) -> Machine:
 
 @contextlib.asynccontextmanager
 async def runner(root: Path, *, speed: float) -> AsyncIterator[Runner]:
-    """Open a runner whose clock is ``speed`` times as fast; everything it makes is below ``root``."""
+    """Open a runner with everything below ``root``; waits are ``speed`` times as short, time-outs no shorter."""
     runtime = LambdaRuntime(worker_count=8, log_folder=root / "logs", base_environment={"AWS_REGION": "us-east-1"})
     await runtime.start()
     try:

@@ -16,8 +16,8 @@ from hpc.targets.client import local_config, local_session
 
 SIZE, BATCH_SIZE = 64, 8
 TOTAL = str(sum(index**2 for index in range(SIZE)))
-# Throttled calls wait a second and more: as many times as that may the clock be fast, and no time-out is near.
-SPEED = 30.0
+# Throttled calls wait a second and more; functions and jobs have as long as ever.
+CLOCK = Clock(30.0, limits_speed=1.0)
 RUN_SECONDS = 120
 
 
@@ -70,10 +70,10 @@ class Runs:
 
 
 @contextmanager
-def served(home: Path, spec: str | None, *, speed: float = SPEED) -> Iterator[Runs]:
+def served(home: Path, spec: str | None) -> Iterator[Runs]:
     """Serve the pipeline with its jobs; without a spec nothing goes wrong."""
     rehearsal = FaultInjector(FaultSpec.parse(spec)) if spec is not None else None
-    with LocalServer(home, assembly(), faults=rehearsal, clock=Clock(speed)) as connection:
+    with LocalServer(home, assembly(), faults=rehearsal, clock=CLOCK) as connection:
         yield Runs(connection, rehearsal)
 
 

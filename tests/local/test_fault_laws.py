@@ -84,9 +84,8 @@ def test_standard_children_are_redriven_to_the_exact_result(plan: Plan) -> None:
 
 
 @settings(LAWS, max_examples=2)
-@given(plan=plans("lambda", 12))
+@given(plan=plans("lambda", 60))
 def test_express_children_are_redriven_to_the_exact_result(plan: Plan) -> None:
-    """On a slower clock: an Express child has five minutes in all, and a minute for each attempt."""
     soaked(plan, synthesized(EXPRESS))
 
 

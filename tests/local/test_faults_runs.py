@@ -16,9 +16,6 @@ RETRIED = (
     "slow Sum seconds=20; s3_500 Sum; s3_503 Sum; duplicate Compute 40%; duplicate Start; seed=5"
 )
 
-# A job's heartbeats are as slow as ever: the time between two must not get short.
-CALLBACK_SPEED = 4.0
-
 
 def test_what_is_retried_leaves_the_total_exact_and_is_the_same_for_a_seed(tmp_path: Path) -> None:
     counts = []
@@ -118,14 +115,14 @@ def test_array_job_outlives_its_faults(tmp_path: Path, faults: str, counts: dict
 
 def test_job_with_a_token_outlives_what_is_retried(tmp_path: Path) -> None:
     faults = "throttle ComputeCallbackJob; duplicate ComputeCallbackJob; s3_500 ComputeCallbackJob times=2"
-    with served(tmp_path, faults, speed=CALLBACK_SPEED) as runs:
+    with served(tmp_path, faults) as runs:
         check_exact(runs.run(back_end="batch_callback"))
         assert runs.injected == {"throttle": 1, "duplicate": 1, "s3_500": 2}
 
 
 def test_job_with_a_token_fails_by_name_and_is_redriven(tmp_path: Path) -> None:
     faults = "service_error ComputeCallbackJob; crash ComputeCallbackJob; timeout ComputeCallbackJob"
-    with served(tmp_path, faults, speed=CALLBACK_SPEED) as runs:
+    with served(tmp_path, faults) as runs:
         described = runs.run(back_end="batch_callback")
         failures = []
         while described["status"] == "FAILED" and len(failures) < 5:

@@ -13,12 +13,20 @@ class Clock:
     A 10 s Wait of a definition takes 10 s by the time stamps, then, at any speed.  The clock goes on while the machine
     is suspended (waiting that is under way doesn't), and does not follow changes of the system's time: differences of
     time stamps are durations.
+
+    Parameters
+    ----------
+    limits_speed : float or None
+        How much shorter time-outs and heartbeats are; by default as much as waits.  Where real processes work beside a
+        fast clock it is 1: they are no faster than ever, and on a busy machine slower.
     """
 
-    def __init__(self, speed: float = 1.0) -> None:
-        if speed <= 0:
-            raise ValueError(f"speed must be above 0, got {speed}")
+    def __init__(self, speed: float = 1.0, *, limits_speed: float | None = None) -> None:
+        limits_speed = speed if limits_speed is None else limits_speed
+        if min(speed, limits_speed) <= 0:
+            raise ValueError(f"speeds must be above 0, got {speed} and {limits_speed}")
         self._speed = speed
+        self._limits_speed = limits_speed
         self._wall_start = time.time()
         self._start = time.clock_gettime(_SINCE_BOOT)
 
@@ -30,5 +38,5 @@ class Clock:
         await asyncio.sleep(seconds / self._speed)
 
     def real_seconds(self, seconds: float) -> float:
-        """How long ``seconds`` of this clock take on the wall, for time-outs of asyncio."""
-        return seconds / self._speed
+        """How long a limit of ``seconds`` lasts on the wall, for time-outs of asyncio."""
+        return seconds / self._limits_speed

@@ -116,4 +116,4 @@ def statuses(changes: list[tuple[str, str]], job_id: str) -> Iterator[str]:
 
 
 def run(coroutine: Any) -> Any:
-    return asyncio.run(asyncio.wait_for(coroutine, 60))
+    return asyncio.run(asyncio.wait_for(coroutine, 600))

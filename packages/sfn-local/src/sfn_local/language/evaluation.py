@@ -14,8 +14,8 @@ Elemental Inference; others measured the depth of 100 and about 7 MB a value on 
 is twice that: the library is slower.
 
 Differs from AWS: the service doesn't document what it allows the fields of a state; here they may take 2 s of processor
-time, 256 MiB of memory, and give 16 million characters.  A definition may take 2 s to read, and one expression in it
-0.5 s, which is enough for 20,000 characters.
+time, 256 MiB of memory, and give 16 million characters.  A definition may take 2 s to read, and an expression
+in it have 20,000 names, values and operators.
 """
 
 import atexit

@@ -6,8 +6,10 @@ Time and memory are bounded where it is evaluated, see `sfn_local.language.evalu
 import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -168,14 +170,21 @@ def compile_text(text: str) -> Callable[[Mapping[str, Json]], Json]:
 def _compile_quick(text: str) -> Jsonata | None:
     """Compile an expression that is quick; of any other it is only seen whether it can be parsed."""
     if len(text) > MAX_QUICK_CHARACTERS:
+        if _has_too_many_tokens(text):
+            raise ValueError(f"it has more than {MAX_TOKENS:,} names, values and operators")
         _check_elsewhere(text)
         return None
     compiled = _compile(text)
     return compiled if is_quick(compiled.ast) else None
 
 
+def _has_too_many_tokens(text: str) -> bool:
+    """Whether it would take long to parse an expression, which this sees at once: one text or comment is a token."""
+    return next(itertools.islice(_TOKEN.finditer(text), MAX_TOKENS, None), None) is not None
+
+
 def _check_elsewhere(text: str) -> None:
-    """Parse a long expression, which can take minutes, where that can be ended."""
+    """Parse a long expression where that can be ended."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     if digest not in _parsed_elsewhere:
         (reason,) = elsewhere("JSONata syntax", text, None, most_seconds=PARSE_SECONDS)
@@ -189,7 +198,11 @@ def _check_elsewhere(text: str) -> None:
 # Digests of long expressions that can be parsed: a definition is checked and then compiled.
 _parsed_elsewhere: dict[bytes, None] = {}
 _MOST_REMEMBERED = 1_024
-PARSE_SECONDS = 0.5  # some 20,000 characters; what takes longer could hardly be evaluated either
+# To parse a token takes some 15 us; an expression whose parsing takes longer could hardly be evaluated either.
+MAX_TOKENS = 20_000
+PARSE_SECONDS = 0.5
+# Of a pattern, which only a parser can tell from a division, the words are counted.
+_TOKEN = re.compile(r"""'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*"|`[^`]*`|/\*.*?\*/|\w+|[^\w\s]""", re.DOTALL)
 
 
 @functools.cache
