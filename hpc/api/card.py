@@ -11,6 +11,7 @@ from hpc.report.escape import escape
 from hpc.report.graph import SIGNS
 from hpc.runs.failures import error_line
 from hpc.runs.watch import Counts, Seen
+from hpc.terminal.counter import counted
 from hpc.terminal.durations import duration
 from hpc.terminal.printable import shorten
 
@@ -33,7 +34,7 @@ def card(name: str, seen: Seen) -> str:
     bar = ""
     if seen.map_run is not None:
         counts = Counts.of(seen.map_run["itemCounts"])
-        lines.append(f"{counts.done:,} of {counts.total:,} batches done, {counts.unsuccessful}")
+        lines.append(f"{counts.done:,} of {counted(counts.total, 'batch')} done, {counts.unsuccessful}")
         bar = f'<progress max="{max(1, counts.total)}" value="{counts.done}" style="width:100%"></progress>'
     result = output.get("total_sum", output.get("result"))
     if result is not None:

@@ -23,6 +23,7 @@ from hpc.targets.client import Target, explained
 from hpc.targets.deployed import OnAws
 from hpc.targets.home import Home
 from hpc.terminal.console import say
+from hpc.terminal.counter import counted
 
 
 @dataclass
@@ -94,7 +95,7 @@ def check_estimate(args: argparse.Namespace, item_count: int, design: Design, pr
     kind = "is expected to cost" if args.seconds else "costs at the least, items that take no time,"
     text = (
         f"the run {kind} ${found.usd.expected:.4g} (${found.usd.low:.4g} to ${found.usd.high:.4g}): "
-        f"{found.expected.batch_count:,} batches, {found.expected.of('lambda_gb_second'):,.0f} GB-s"
+        f"{counted(found.expected.batch_count, 'batch')}, {found.expected.of('lambda_gb_second'):,.0f} GB-s"
     )
     if found.usd.expected > args.max_usd:
         raise NotStartedError(f"{text}; --max-usd is ${args.max_usd:g}")

@@ -13,6 +13,7 @@ from hpc.errors import CommandError, LostRunError, NotStartedError
 from hpc.targets.client import Target, explained, named_stack
 from hpc.targets.home import Home
 from hpc.terminal.console import say
+from hpc.terminal.counter import counted
 
 ACTIVE_JOBS = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 # The service ends the Map Run and the jobs of an execution after the execution itself.
@@ -56,7 +57,8 @@ def clear(target: Target, *, is_forced: bool) -> bool:
     if not is_forced:
         shown = ", ".join(arn.rpartition(":")[2] for arn in running[:SHOWN])
         more = f" and {len(running) - SHOWN} more" if len(running) > SHOWN else ""
-        say(f"not deleted: {len(running)} executions run{': ' if running else ''}{shown}{more}; {jobs} jobs are active")
+        names = f": {shown}{more}" if running else ""
+        say(f"not deleted: {counted(len(running), 'running execution')}{names}; {counted(jobs, 'active job')}")
         say("wait for them, stop them (hpc stop RUN --aws), or stop all: make destroy ARGS=--force")
         return False
     with explained(LostRunError, "stopping what runs"):
@@ -66,7 +68,8 @@ def clear(target: Target, *, is_forced: bool) -> bool:
     began = time.monotonic()
     while running or jobs:
         if time.monotonic() - began > PATIENCE_SECONDS:
-            raise LostRunError(f"not deleted: {len(running)} executions and {jobs} jobs have not ended in 10 min")
+            left = f"{counted(len(running), 'execution')} and {counted(jobs, 'job')}"
+            raise LostRunError(f"not deleted: {left} that did not end in 10 min")
         time.sleep(PAUSE_SECONDS)
         running, jobs = running_executions(target), active_jobs(target)
     return True

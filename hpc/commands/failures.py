@@ -14,6 +14,7 @@ from hpc.runs.find import open_run, retry_if_server_gone
 from hpc.runs.items import check_has_files
 from hpc.runs.watch import Seen, Watch
 from hpc.terminal.console import emit_lines, say
+from hpc.terminal.counter import counted
 from hpc.terminal.printable import shorten
 
 SHOWN_OF_GROUP = 5
@@ -40,7 +41,7 @@ def failures(args: argparse.Namespace) -> int:
 def _grouped(items: FailedItems, seen: Seen) -> Iterator[str]:
     groups = group_failures(items)
     for kind, group in groups.items():
-        yield f"{kind}  ({group.count:,} items)" if group.count > 1 else f"{kind}  (1 item)"
+        yield f"{kind}  ({counted(group.count, 'item')}{' alike' if group.count > 1 else ''})"
         for item in group.first:
             yield f"  {_line(item)}"
         if group.count > len(group.first):
@@ -56,7 +57,7 @@ def _line(item: FailedItem) -> str:
 
 
 def _summary(items: FailedItems, seen: Seen, failed: int | None = None) -> list[str]:
-    parts = [f"{failed:,} {'item' if failed == 1 else 'items'} failed"] if failed is not None else []
+    parts = [f"{counted(failed, 'item')} failed"] if failed is not None else []
     if items.not_computed:
         parts.append(f"{items.not_computed:,} not computed: their batch ended before them")
     if items.batches:

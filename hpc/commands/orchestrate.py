@@ -20,6 +20,7 @@ from hpc.targets.home import Home
 from hpc.targets.patience import ask, naming_the_run
 from hpc.targets.synthesis import WITH_JOBS
 from hpc.terminal.console import emit, say
+from hpc.terminal.counter import counted
 from hpc.terminal.printable import shorten
 
 # Resource of the task that runs an entry.
@@ -56,8 +57,7 @@ def print_entries(orchestration: "Orchestration", ended: Ended, finished: list[d
     else:
         lines = [line for result in results for line in _render_entry(result, orchestration.target)]
         lines += [f"rehearsed with faults: {fault_counts_line(faults['injected'])}"] if faults is not None else []
-        counted = f"{len(results)}{_of_entries(ended)} entries agree, {ended.seconds:.2f} s"
-        emit(*lines, counted, kept_in=place)
+        emit(*lines, f"{_agreeing(len(results), ended)}, {ended.seconds:.2f} s", kept_in=place)
     return ExitCode.SUCCEEDED if ended.status == "SUCCEEDED" else ExitCode.FAILED
 
 
@@ -101,7 +101,7 @@ class Orchestration:
         text = json.dumps({"input": {"entries": entries}}, separators=(",", ":"), ensure_ascii=False)
         with explained(NotStartedError, "the orchestration was not started"):
             target.stepfunctions.start_execution(stateMachineArn=target.state_machine_arn, name=name, input=text)
-        say(f"started {name}: {len(entries)} entries")
+        say(f"started {name}: {counted(len(entries), 'entry')}")
         return cls(target, target.execution_arn(name), args)
 
     def follow(self) -> tuple[list[dict[str, Any]], Ended]:
@@ -153,12 +153,14 @@ def _results(ended: Ended, finished: list[dict[str, Any]]) -> list[dict[str, Any
     return results
 
 
-def _of_entries(ended: Ended) -> str:
-    """Say how many entries were given; another client may have given something else, which then failed."""
+def _agreeing(count: int, ended: Ended) -> str:
+    """Say how many entries agree, and of how many: another client may have given something else, which then failed."""
     given = json.loads(ended.execution.get("input", "null"))
     inner = given.get("input") if isinstance(given, dict) else None
     entries = inner.get("entries") if isinstance(inner, dict) else None
-    return f" of {len(entries)}" if isinstance(entries, list) else ""
+    if not isinstance(entries, list):
+        return f"{counted(count, 'entry')} {'agrees' if count == 1 else 'agree'}"
+    return f"{count:,} of {counted(len(entries), 'entry')} {'agrees' if count == 1 else 'agree'}"
 
 
 def _render_json(ended: Ended, results: list[dict[str, Any]], faults: dict[str, Any] | None) -> str:

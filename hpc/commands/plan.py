@@ -14,6 +14,7 @@ from hpc.planning.prices import Prices, read_prices
 from hpc.planning.ranges import Range
 from hpc.planning.table import lines, show_table, to_json
 from hpc.terminal.console import emit
+from hpc.terminal.counter import counted
 from hpc.terminal.printable import shorten
 
 MIN_LAMBDA_MIB = 128
@@ -96,7 +97,7 @@ def check_batch_size(batch_size: int | None, item_count: int) -> None:
     smallest = -(-item_count // MAX_BATCH_COUNT)
     if batch_size is not None and batch_size < smallest:
         raise NotStartedError(
-            f"--batch-size must be {smallest:,} or more for {item_count:,} items "
+            f"--batch-size must be {smallest:,} or more for {counted(item_count, 'item')} "
             f"(at most {MAX_BATCH_COUNT:,} batches), got {batch_size:,}"
         )
 

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hpc.terminal.console import say
+from hpc.terminal.counter import counted
 from hpc.terminal.durations import duration
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Meter:
         if self._first is None:
             self._first = (counts.done, seconds)
         done, since = self._first
-        parts = [f"{counts.done:,}/{counts.total:,} batches done", counts.unsuccessful]
+        parts = [f"{counts.done:,}/{counted(counts.total, 'batch')} done", counts.unsuccessful]
         if counts.done > done and seconds > since:
             rate = (counts.done - done) / (seconds - since)
             left = (counts.total - counts.done) / rate

@@ -28,6 +28,7 @@ from hpc.targets.home import Home
 from hpc.targets.local import local_target
 from hpc.targets.workload_file import WorkloadFile, check_workload, read_workload, workload_name
 from hpc.targets.workload_package import WorkloadPackage
+from hpc.terminal.counter import counted
 from hpc.terminal.printable import shorten
 
 T = TypeVar("T")
@@ -83,7 +84,8 @@ def measure(args: argparse.Namespace, item_count: int) -> Sample:
         seconds = child_seconds(target, ended, len(positions))
         name = ended.execution["name"]
         peaks = peaks_since(home.folder / "logs", sizes, name, all_invocations=False)
-    notes = [f"measured: {len(seconds)} of {item_count:,} items on this machine; a vCPU of AWS is taken as 0.75 to 1.5"]
+    measured = f"{len(seconds)} of {counted(item_count, 'item')} on this machine"
+    notes = [f"measured: {measured}; a vCPU of AWS is taken as 0.75 to 1.5"]
     if "compute_batch" in functions:
         notes.append("the workload has compute_batch: neighbours in one batch may take less than these single items")
     around, longest = ranges(seconds)

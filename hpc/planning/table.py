@@ -10,6 +10,7 @@ from hpc.planning.advice import Plan, design_label
 from hpc.planning.designs import ORIGINAL_MAX_ITEMS, Computation, Design
 from hpc.planning.estimate import Estimate
 from hpc.planning.prices import Prices
+from hpc.terminal.counter import counted
 from hpc.terminal.durations import duration
 from hpc.terminal.printable import printable
 
@@ -139,7 +140,7 @@ def _headline(computation: Computation, prices: Prices) -> str:
     if seconds.low != seconds.high:
         times += f" ({_figure(seconds.low)} to {_figure(seconds.high)})"
     return (
-        f"{computation.item_count:,} items of {times} on one vCPU, the slowest "
+        f"{counted(computation.item_count, 'item')} of {times} on one vCPU, the slowest "
         f"{_figure(computation.longest_seconds.expected)} s; {prices.region}, prices of {prices.as_of}"
     )
 

@@ -9,6 +9,7 @@ from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.html import html, table
 from hpc.runs.spent import Spent
+from hpc.terminal.counter import counted
 from hpc.terminal.durations import duration
 
 # What is counted, and the names of its prices.
@@ -86,7 +87,7 @@ def _remarks(facts: Facts, spent: Spent) -> list[str]:
     if spent.forgotten:
         said.append(f"Without the jobs of {spent.forgotten:,} of the runs in it, which AWS Batch has forgotten.")
     if facts.tree.unread:
-        said.append(f"Without {facts.tree.unread:,} executions that were not read.")
+        said.append(f"Without {counted(facts.tree.unread, 'execution')} not read.")
     if spent.unconfirmed:
         said.append(f"Prices that no source confirms: {', '.join(spent.unconfirmed)}.")
     return said

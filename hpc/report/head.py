@@ -93,7 +93,9 @@ def _reason(facts: Facts) -> str:
             reason += f"<pre>{escape(details['traceback'])}</pre>" if details["traceback"] else ""
     if facts.status == "PARTIAL":
         failed = facts.output.get("failed", 0)
-        reason += f'<p class="PARTIAL">{failed:,} items have no result: what came out is without them</p>'
+        them = "it" if failed == 1 else "them"
+        without = f"{counted(failed, 'item')} without a result: what came out is without {them}"
+        reason += f'<p class="PARTIAL">{without}</p>'
     if faults := facts.run.faults:
         reason += f'<p class="FAILED">rehearsed with faults: {escape(fault_counts_line(faults["injected"]))}</p>'
     return reason

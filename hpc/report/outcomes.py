@@ -11,6 +11,7 @@ from hpc.runs.child_times import STOPPED, Children, count_failed
 from hpc.runs.history import StateFacts, error_text
 from hpc.runs.spent import Part
 from hpc.runs.tree import Machine
+from hpc.terminal.counter import counted
 
 WORDS = {"SUCCEEDED": "ok", "CAUGHT": "caught", "TIMED_OUT": "timed out"}
 
@@ -84,7 +85,7 @@ def _own_line(state: StateFacts, jobs: Counter[str] | None) -> str:
     if state.statuses.total() > 1:
         parts.append(", ".join(f"{count:,} {_word(status)}" for status, count in state.statuses.items()))
     if state.retries:
-        parts.append(f"{state.retries:,} {'retry' if state.retries == 1 else 'retries'}")
+        parts.append(counted(state.retries, "retry"))
     return ", ".join(parts)
 
 

@@ -17,6 +17,7 @@ from hpc.report.machine_sections import machine_sections
 from hpc.report.running import running_sections
 from hpc.report.style import SCRIPT, STYLE
 from hpc.runs.failure_groups import Group
+from hpc.terminal.counter import counted
 from hpc.terminal.printable import shorten
 
 
@@ -58,7 +59,7 @@ def _failures(facts: Facts) -> str:
     title = f"<h2>Retries and failures</h2><p>{_retries(facts)}</p>"
     jobs = facts.children(is_on_jobs=True)
     if "FAILED" in jobs.samples:
-        title += f"<p>{jobs.failed:,} jobs failed, the first: {escape(jobs.samples['FAILED']['Error'])}</p>"
+        title += f"<p>{counted(jobs.failed, 'job')} failed, the first: {escape(jobs.samples['FAILED']['Error'])}</p>"
     if not failures.groups:
         return f"{title}<p>{'no item failed' if failures.is_known else 'which items failed is not known'}</p>"
     rows = [
@@ -73,7 +74,7 @@ def _failures(facts: Facts) -> str:
         for kind, group in failures.groups.items()
     ]
     traces = "".join(map(_traceback, failures.groups.items()))
-    left = f"<p>{failures.not_computed:,} items more have no result: their batch ended before them</p>"
+    left = f"<p>{counted(failures.not_computed, 'item')} more without a result: the batch ended before</p>"
     rows_of = table(["error", "items", "first of them", "attempts", "own code", "replay"], rows, numbers={1, 3})
     return f"{title}{rows_of}{traces}{left if failures.not_computed else ''}"
 

@@ -11,7 +11,8 @@ SHOWN_OF_GROUP = 5
 # Errors that differ by more than their numbers; what comes after so many is counted together.
 MAX_GROUPS = 200
 SHOWN_CAUSE_CHARACTERS = 300
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
+# Digits in a word are a part of a name, such as "se0.py", which tells errors apart.
+NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?![\w.]*\w)")
 
 
 @dataclass
@@ -28,11 +29,20 @@ class Group:
 
 
 def group_failures(items: Iterable[FailedItem]) -> dict[str, Group]:
-    """Return the items by error, the most frequent first; memory does not grow with their number."""
+    """Return the items by error, the most frequent first; memory does not grow with their number.
+
+    Returns
+    -------
+    dict
+        The key is the error of the group's first item, as it stands.
+    """
     groups: dict[str, Group] = {}
+    shown: dict[str, str] = {}
     for item in items:
-        kind = NUMBER.sub("N", f"{item.error}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS)}".removesuffix(": "))
+        error = f"{item.error}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS)}".removesuffix(": ")
+        kind = NUMBER.sub("N", error)
         if kind not in groups and len(groups) >= MAX_GROUPS:
-            kind = "other errors"
+            kind = error = "other errors"
+        shown.setdefault(kind, error)
         groups.setdefault(kind, Group()).add(item)
-    return dict(sorted(groups.items(), key=lambda pair: -pair[1].count))
+    return {shown[kind]: group for kind, group in sorted(groups.items(), key=lambda pair: -pair[1].count)}

@@ -16,8 +16,11 @@ LIVE_EVERY_SECONDS = 0.25
 
 
 def counted(count: int, noun: str) -> str:
-    """Return e.g. ``1 file``, ``2 files``, ``1 batch``, ``2 batches``."""
-    plural = f"{noun}es" if noun.endswith(("ch", "s", "x")) else f"{noun}s"
+    """Return e.g. ``1 file``, ``2 files``, ``1 batch``, ``2 batches``, ``1 entry``, ``2 entries``."""
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        plural = f"{noun[:-1]}ies"
+    else:
+        plural = f"{noun}es" if noun.endswith(("ch", "s", "x")) else f"{noun}s"
     return f"{count:,} {noun if count == 1 else plural}"
 
 

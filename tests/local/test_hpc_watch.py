@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,7 +95,7 @@ def test_latest_and_the_end_of_a_name_are_names(
 
 def test_failure_says_what_to_do_next(runs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     lines = call(capfd, "result", runs[1]).stderr.splitlines()
-    assert lines[0].startswith("ValueError: N is bad (")
+    assert re.match(r"ValueError: (3|17|18) is bad \(", lines[0])
     index = lines[-1].split(" | ")[1].split()[-1]
     assert index in ("3", "17", "18")
     assert lines[-1] == f"next: hpc failures {runs[1]} | hpc replay {runs[1]} {index} | hpc redrive {runs[1]}"
@@ -157,7 +158,7 @@ def test_failures_of_a_failed_run_count_what_was_not_computed(
     runs: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     done = call(capfd, "failures", runs[1])
-    assert "ValueError: N is bad" in done.stdout
+    assert re.search("ValueError: (3|17|18) is bad", done.stdout)
     assert "not computed: their batch ended before them" in done.stdout
     assert "the run FAILED: States.ExceedToleratedFailureThreshold" in done.stdout
 
@@ -271,7 +272,7 @@ def test_report_is_one_file_and_its_path_is_printed(
         assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'report.html'}\n")
         page = (tmp_path / "report.html").read_text(encoding="utf-8")
         assert run in page
-        assert "ValueError: N is bad" in page
+        assert re.search("ValueError: (3|17|18) is bad", page)
         assert "hpc plan says" in page
     assert list(tmp_path.iterdir()) == [tmp_path / "report.html"]
 

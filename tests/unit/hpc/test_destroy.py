@@ -75,8 +75,8 @@ def test_what_runs_is_named_and_nothing_is_stopped(
     services = Services(executions, jobs)
     assert not destroy.clear(stack(services), is_forced=False)
     said = capsys.readouterr().err
-    assert f"not deleted: {executions} executions run" in said
-    assert f"{jobs} jobs are active" in said
+    assert f"not deleted: {executions} running execution{'' if executions == 1 else 's'}" in said
+    assert f"; {jobs} active job{'' if jobs == 1 else 's'}\n" in said
     assert ("and 3 more" in said) == (executions == 8)
     assert "make destroy ARGS=--force" in said
     assert services.stopped == []
@@ -91,7 +91,7 @@ def test_force_stops_all_and_waits_for_jobs_too() -> None:
 
 
 def test_force_does_not_wait_for_ever() -> None:
-    with pytest.raises(LostRunError, match="3 executions and 1 jobs have not ended in 10 min"):
+    with pytest.raises(LostRunError, match="3 executions and 1 job that did not end in 10 min"):
         destroy.clear(stack(Services(executions=3, jobs=1, looks=1_000_000)), is_forced=True)
 
 

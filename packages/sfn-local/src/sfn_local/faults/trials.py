@@ -100,7 +100,9 @@ class JobTrial(Trial):
         self._is_timed = False
 
     def on_request(self, service: str, operation: str) -> None:
-        """As :meth:`Trial.on_request`; a request that is the end of the process fails too."""
+        """As :meth:`Trial.on_request`; a request that ends the process fails too, and all that follow it."""
+        if self.has_ended:  # the signal is on its way: what the process still says must not be how its job ends
+            raise ServiceError(*_S3_ERRORS["s3_500"])
         if self.after_seconds is not None:
             if operation in _WRITING:
                 self._strike()
