@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a server that evaluates what has no end, and nothing of it is left."""
+"""SIGINT and SIGTERM end a command whose server evaluates what has no end, and nothing of it is left."""
 
 import signal
 import subprocess
@@ -25,10 +25,20 @@ NAMES = (
 HOLDING = [hostile for hostile in MACHINES if hostile.name in NAMES]
 
 
+COMMANDS = {
+    "serve": ("serve",),
+    "run": ("run", "--size", "2", "--workload", "rehearsal", "--params", '{"seconds": 600}'),
+}
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_server_whatever_is_evaluated(tmp_path: Path, ending: signal.Signals) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_signal_ends_the_command_that_serves_whatever_is_evaluated(
+    tmp_path: Path, name: str, ending: signal.Signals
+) -> None:
+    arguments = COMMANDS[name] if name == "run" else (*COMMANDS[name], "--assembly", str(assembly()))
     server = subprocess.Popen(
-        command("serve", "--assembly", str(assembly())),
+        command(*arguments),
         env=environment(tmp_path),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -46,9 +56,10 @@ def test_a_signal_ends_the_server_whatever_is_evaluated(tmp_path: Path, ending: 
         assert states.run(states.create("other", PASS))["status"] == "SUCCEEDED"
         processes = descendants(server.pid)
         server.send_signal(ending)
-        server.communicate(timeout=ENDS_WITHIN_SECONDS)
+        out, err = server.communicate(timeout=ENDS_WITHIN_SECONDS)
     finally:
         server.kill()
         server.communicate()
-    assert server.returncode == 0
+    assert "Traceback" not in out + err
+    assert server.returncode == (0 if name == "serve" else 128 + ending)
     wait_until_gone(processes)
