@@ -34,7 +34,7 @@ def logs(args: argparse.Namespace) -> int:
         given = vars(args)
         is_raw, follow = bool(given.get("raw")), bool(given.get("follow"))
         lines = followed_lines(run, args.index, is_raw=is_raw) if follow else log_lines(run, args.index, is_raw=is_raw)
-        emit_lines(_or_word(lines), kept_in="hpc logs")
+        emit_lines(_with_name(lines, run.name), kept_in="hpc logs")
     return ExitCode.SUCCEEDED
 
 
@@ -56,9 +56,10 @@ def shown_lines(line: str) -> list[str]:
     return line.replace("\xa0", " ").expandtabs().rstrip("\r").split("\r")
 
 
-def _or_word(lines: Iterator[str]) -> Iterator[str]:
-    """Yield the lines; where there are none say what that means."""
+def _with_name(lines: Iterator[str], run: str) -> Iterator[str]:
+    """Yield the lines, and say which run they are of; where there are none say what that means."""
     line = next(lines, None)
+    say(run)
     if line is None:
         say("nothing was printed; hpc logs --raw has what Lambda itself writes")
         return
