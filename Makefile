@@ -26,7 +26,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 # Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
 REPORT_IT := test $$code -gt 1 || hpc report --out "$(REPORT)" >&2
 
-.PHONY: run test check style soak fuzz hammer lint docs audit pins bootstrap deploy destroy smoke-aws dist clean
+.PHONY: run test check style bench soak fuzz hammer lint docs audit pins bootstrap deploy destroy smoke-aws dist clean
 
 run: .venv/ready
 	hpc run --size $(SIZE) $(ARGS); code=$$?; $(if $(filter --aws,$(ARGS)),,$(REPORT_IT);) exit $$code
@@ -42,6 +42,10 @@ check: .venv/dev-ready style
 	mypy >.venv/types.txt 2>&1 & types=$$!; \
 	python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile tests/unit packages/sfn-local/tests/unit $(ARGS); \
 	code=$$?; wait $$types || { cat .venv/types.txt; code=1; }; exit $$code
+
+# Ratios to other ways of doing the same work; ARGS=--quick takes under two minutes.
+bench: .venv/dev-ready
+	python -m benchmarks.bench $(ARGS)
 
 soak: .venv/dev-ready
 	python benchmarks/soak.py $(ARGS)

@@ -133,17 +133,18 @@ class BatchRun:
         most = min(room, MAX_NUMBERS)
         clock, longest = time.monotonic, self.longest_seconds
         begin = clock()
-        end = min(begin + MAX_NUMBERS_SECONDS, self.time_limit.end)
+        end = min(begin + MAX_NUMBERS_SECONDS, self.time_limit.end - longest)
         try:
             for value in islice(results, most):
                 now = clock()
                 if now - begin > longest and self.workload.computes_one_by_one:
                     longest = now - begin
+                    end = min(end, self.time_limit.end - longest)
                 kind = type(value)
                 if kind not in NUMBERS or (kind is float and not isfinite(value)):
                     return value
                 numbers.append(value)
-                if now + longest >= end:
+                if now >= end:
                     return STOPPED
                 begin = now
         finally:
