@@ -70,9 +70,9 @@ def test_latest_run_is_the_orchestration_and_not_what_it_started(call: Call, pri
 
 
 def test_execution_that_an_orchestration_started_is_found_by_its_arn(
-    call: Call, served: Connection, printed: dict[str, Any]
+    call: Call, served: Connection, home: Path, printed: dict[str, Any]
 ) -> None:
-    states = target_of(served).stepfunctions
+    states = target_of(served, home).stepfunctions
     machines = states.list_state_machines()["stateMachines"]
     [nested] = [each["stateMachineArn"] for each in machines if "SyncNested" in each["name"]]
     [execution] = states.list_executions(stateMachineArn=nested)["executions"]
