@@ -6,12 +6,12 @@ REPORT ?= $${HPC_HOME:-.hpc}/report.html
 BIN := .venv/bin
 # One more than processors, because some tests wait; each takes half a gigabyte.
 TEST_PROCESSES = $(shell $(BIN)/python -c "import os; print(min(os.cpu_count() + 1, 8))")
-# A user's setting against byte code would make every command compile all it imports anew.
+# Without byte code, every command would compile all of its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
-# `value` leaves a "$" in a folder's name as it is.
+# `value` keeps a "$" in the name of a folder.
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(value PATH)
 
-# A network that inspects TLS has a certificate of its own: pip, uv and node take those that the machine trusts.
+# Some networks inspect TLS with a certificate of their own: pip, uv and node use the certificates of the machine.
 CERTIFICATES := $(or $(value SSL_CERT_FILE),$(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt \
 	/etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem)))
 ifneq ($(CERTIFICATES),)
@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS ?= true
 endif
 export NODE_USE_SYSTEM_CA ?= 1
 
-# Also of a run that failed; of none that did not start (2) or was interrupted.  stdout is the run's own.
+# Write the report after exit codes 0 and 1, not after 2 (not started) or an interrupt.  stdout belongs to the run.
 REPORT_IT := test $$code -gt 1 || hpc report --out "$(REPORT)" >&2
 
 .PHONY: run test check style bench soak fuzz hammer lint docs audit pins bootstrap deploy destroy smoke-aws dist clean
@@ -65,7 +65,7 @@ style: .venv/dev-ready
 	ruff check .
 	ruff format --check .
 
-# The site of docs/ into site/; a warning is an error.  The theme's notice about its successor is none.
+# Build the site of docs/ into site/.  A warning is an error, except the theme's notice about its successor.
 docs: .venv/docs-ready
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict $(ARGS)
 
