@@ -1,5 +1,6 @@
 """A headless Chromium that is driven: pages are opened, clicked on and asked, and all that they complain of is kept."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,6 +15,10 @@ from browser import CHROMIUM
 PATIENCE_SECONDS = 120.0
 # Chromium reads commands from the first and writes answers to the second, each ended by a zero byte.
 PIPE = 'exec "$0" "$@" 3<&%d 4>&%d'
+
+
+class RefusedError(Exception):
+    """The browser did not do what it was told."""
 
 
 class Tab:
@@ -60,8 +65,9 @@ class Tab:
         """Return as soon as an expression is true, or is an element that is there."""
         limit = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < limit:
-            if self.evaluate(f"Boolean({script})"):
-                return
+            with contextlib.suppress(RefusedError):  # the page was left for the next one meanwhile
+                if self.evaluate(f"Boolean({script})"):
+                    return
             time.sleep(0.1)
         raise AssertionError(f"never true: {script}\n{self.evaluate('document.body.innerText')}")
 
@@ -81,7 +87,8 @@ class Tab:
         while True:
             answer = self._next()
             if answer.get("id") == self._last:
-                assert "error" not in answer, answer["error"]
+                if "error" in answer:
+                    raise RefusedError(answer["error"])
                 found: dict[str, Any] = answer["result"]
                 return found
             self._note(answer.get("method", ""), answer.get("params", {}))
