@@ -215,6 +215,10 @@ def _check_source(source: bytes, path: Path, origin: str) -> None:
         raise NotStartedError(
             f"{origin}: workload {path.stem} must define either compute or compute_batch, it defines neither"
         )
+    if {"compute", "compute_batch"} <= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}:
+        raise NotStartedError(
+            f"{origin}: workload {path.stem} must define either compute or compute_batch, it defines both"
+        )
 
 
 def _bound_names(tree: ast.Module) -> set[str]:

@@ -121,6 +121,8 @@ def package_of_folder(folder: Path, name: str, origin: str) -> WorkloadPackage:
         key = path.relative_to(folder).as_posix()
         if not path.resolve().is_relative_to(folder.resolve()):
             raise NotStartedError(f"{origin} holds a link that leaves the folder: {path}")
+        if not key.isprintable():  # bytes that are no UTF-8 as well
+            raise NotStartedError(f"{origin} holds a file whose name is not printable UTF-8: {key!a}")
         if "\\" in key or ":" in key:
             raise NotStartedError(f"{origin} holds a file whose name has a \\ or a colon, which can't travel: {path}")
         try:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -69,3 +70,22 @@ def test_redrive_of_what_has_not_changed_goes_on_with_it(here: Call) -> None:
     assert "another version" not in again.stderr
     Path("grid/helper.py").unlink()
     assert "has changed since the run was started" in here("redrive").stderr
+
+
+def test_folder_that_can_not_travel_is_refused_by_name(here: Call) -> None:
+    def refused(message: str) -> None:
+        done = here("run", "--size", "1", "--workload", "grid/", "--assembly", str(assembly()))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+
+    odd = Path(os.fsdecode(b"grid/\xff.txt"))
+    odd.touch()
+    refused("holds a file whose name is not printable UTF-8")
+    odd.unlink()
+    Path("grid/link").symlink_to("/etc/hostname")
+    refused("holds a link that leaves the folder: grid/link")
+    Path("grid/link").unlink()
+    Path("grid/workload.py").write_text("def compute(item): return item\ndef compute_batch(items): return items\n")
+    refused("must define either compute or compute_batch, it defines both")
+    Path("grid/workload.py").unlink()
+    refused("must be a folder with grid.py or workload.py")

@@ -123,3 +123,13 @@ def test_import_of_the_package_loads_nothing_else() -> None:
     code = "import sys, hpc; print([name for name in sys.modules if name.startswith(('hpc.', 'boto', 'sfn_local'))])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_pickled_function_is_refused_by_another_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cloudpickle", reason="cloudpickle is not installed: make test installs it")
+    package = package_functions({"compute": lambda item: item + 1})
+    assert loaded(package, tmp_path).compute(1) == 2
+    monkeypatch.setattr(sys, "version_info", (3, 99, 0, "final", 0))
+    here = ".".join(map(str, sys.implementation.version[:2]))
+    with pytest.raises(RuntimeError, match=rf"was pickled by Python {here}, here is Python 3\.99: .*\(hpc:python\)"):
+        loaded(package, tmp_path)
