@@ -11,8 +11,8 @@ SHOWN_OF_GROUP = 5
 # Errors that differ by more than their numbers; what comes after so many is counted together.
 MAX_GROUPS = 200
 SHOWN_CAUSE_CHARACTERS = 300
-# Digits in a word are a part of a name, such as "se0.py", which tells errors apart.
-NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?![\w.]*\w)")
+# Digits in a word are a part of a name, such as "se0.py", which tells errors apart; the id of a request is none.
+NUMBER = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?![\w.]*\w)")
 
 
 @dataclass

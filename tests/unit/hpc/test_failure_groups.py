@@ -21,6 +21,7 @@ def failed(index: int, cause: str) -> FailedItem:
         (["no table v1_2024", "no table v1_2025", "no table v1_2024"], [2, 1]),
         (["needs version 1.2.3rc1", "needs version 1.2.3rc2"], [1, 1]),
         (["sha256 is a1b2", "sha1 is a1b2"], [1, 1]),
+        (["Id: 9da0a329-31eb-44ca-8f6a-adf4b6ea4b49 Error", "Id: 00000000-0000-4000-8000-aaaaaaaaaaaa Error"], [2]),
         (["bad (own.py:3 in f)", "bad (own.py:3 in f)"], [2]),
     ],
 )
