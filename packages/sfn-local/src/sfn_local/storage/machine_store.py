@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from sfn_local.storage.journal import StorageError
 from sfn_local.storage.store import Store
 
 
@@ -81,7 +82,13 @@ class MachineStore:
         return [_row(row) for row in self._store.read(f"{_SELECT} WHERE NOT is_of_stack ORDER BY name")]
 
     def definition(self, definition_id: int) -> str:
+        """Return a definition's text; raises :class:`StorageError` if that is broken."""
         (text,) = self._store.read_one("SELECT text FROM definitions WHERE id = ?", (definition_id,))
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError) as error:
+            path = self._store.journal.path
+            raise StorageError(f"cannot read {path}: a definition in it is broken: {error}") from error
         return str(text)
 
 

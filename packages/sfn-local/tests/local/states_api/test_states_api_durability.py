@@ -316,3 +316,15 @@ def test_full_disk_ends_a_map_run_whose_children_can_not_be_stored(full_home: Fu
         assert (row.status, row.error) == ("FAILED", "Runner.StorageFailed")
 
     asyncio.run(scenario())
+
+
+def test_broken_definition_fails_the_call_that_needs_it_by_name(tmp_path: Path) -> None:
+    with open_home(tmp_path) as home:
+        arn = home.run(chain(P={"Type": "Pass"})).arn
+    with contextlib.closing(sqlite3.connect(tmp_path / "executions.sqlite")) as connection:
+        connection.execute("UPDATE definitions SET text = '{broken'")
+        connection.commit()
+    with open_home(tmp_path) as home:
+        assert home.states("DescribeExecution", executionArn=arn)["status"] == "SUCCEEDED"
+        with pytest.raises(ServiceError, match="a definition in it is broken"):
+            home.states("DescribeStateMachineForExecution", executionArn=arn)

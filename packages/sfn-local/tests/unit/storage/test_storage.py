@@ -135,7 +135,7 @@ def test_deleted_machine_takes_its_executions_along_and_no_others(store: Store) 
             name=arn,
             type="STANDARD",
             role_arn="role",
-            definition="same text",
+            definition='"same text"',
             revision_id="",
             created=1,
             updated=1,
@@ -152,13 +152,13 @@ def test_deleted_machine_takes_its_executions_along_and_no_others(store: Store) 
             started=1,
             input="1",
         )
-        executions.insert(row, "same text")
+        executions.insert(row, '"same text"')
         executions.append_events(row.id, [event(1)])
     machines.delete("gone").result()
     assert executions.find("gone:1") is None
     kept = executions.find("stays:1")
     assert kept is not None
-    assert machines.definition(kept.definition) == "same text"
+    assert machines.definition(kept.definition) == '"same text"'
     assert list(executions.events(kept.id)) == [event(1)]
     assert [row.settings for row in machines.made_by_api()] == [{"tags": {"a": "b"}}]
 
