@@ -1,7 +1,10 @@
 """Local commands ask for nothing but loopback, whatever settings of AWS and of proxies the environment has."""
 
 import json
+import urllib.request
+from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from recorded_network import RecordedPython
@@ -106,6 +109,13 @@ def test_local_commands_ask_for_nothing_but_loopback(
         assert server.stdout is not None
         assert server.stdout.readline().startswith("export AWS_ENDPOINT_URL=http://127.0.0.1:")
         hpc(0, "stop", failed)
-    assert {command.name for command in COMMANDS} - tried == {"help", "serve"}
+    with recorded.started(poisoned, "ui", "--no-browser") as page:
+        assert page.stdout is not None
+        browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor())
+        address = page.stdout.readline().strip()
+        with browser.open(address) as front, browser.open(urljoin(address, "/api/runs")) as runs:
+            assert front.status == runs.status == HTTPStatus.OK
+            assert failed in runs.readline().decode()
+    assert {command.name for command in COMMANDS} - tried == {"help", "serve", "ui"}
     assert {name for _, _, name in recorded.asked} >= {"127.0.0.1"}
     assert recorded.foreign == []
