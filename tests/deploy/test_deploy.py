@@ -68,7 +68,7 @@ def ran(account: Account, deployed: Deployed) -> Ran:
     status = json.loads(account.hpc("status", "--output", "json").stdout)
     history = account.client("stepfunctions").get_execution_history(executionArn=status["execution_arn"])["events"]
     [exited] = [each["stateExitedEventDetails"] for each in history if each["type"] == "MapStateExited"]
-    logs = account.hpc("logs").stdout
+    logs = account.hpc("logs", "--raw").stdout
     return Ran(said, runs, status["map_run"], logs, json.loads(exited["output"])["map_run"])
 
 
@@ -100,15 +100,15 @@ def destroyed(account: Account, restored: Deployed) -> set[tuple[str, str]]:
 
 def context_options(settings: dict[str, Any]) -> list[str]:
     """Return the options with which a person gives settings to the CDK CLI, where every value is a text."""
-    texts = {
-        name: value if isinstance(value, str) else ",".join(value) if isinstance(value, list) else json.dumps(value)
-        for name, value in settings.items()
-        if name != "tags"
-    }
-    texts |= (
-        {"tags": ",".join(f"{key}={value}" for key, value in settings["tags"].items())} if "tags" in settings else {}
-    )
-    return [option for name, text in texts.items() for option in ("-c", f"hpc:{name}={text}")]
+    return [option for name, value in settings.items() for option in ("-c", f"hpc:{name}={as_text(value)}")]
+
+
+def as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{key}={each}" for key, each in value.items())
+    if isinstance(value, list):
+        return ",".join(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def test_deploy_creates_every_resource_of_the_template(deployed: Deployed) -> None:

@@ -51,6 +51,7 @@ FILES = {"items.csv": "a,b\n1,2\n", "bad.jsonl": "1\n{\n", "module.py": "def com
 MISSING = "missing-assembly"
 # What would wait for ever or compute for long, were it given something to do.
 LAST = {name: ["--assembly", MISSING] for name in ("run", "orchestrate", "redrive", "serve")}
+LAST["ui"] = ["--no-browser", "--port", "none"]
 LAST["plan"] = ["--assembly", MISSING, "--seconds", "0.01"]
 
 

@@ -58,7 +58,7 @@ def test_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
     cells = json.loads((tmp_path / "notebook.ipynb").read_text())["cells"]
     shown = json.dumps([cell["outputs"] for cell in cells if cell["cell_type"] == "code"])
     assert all(text in shown for text in ("(7, 24)", "ZeroDivisionError at item 2", "(True, True)"))
-    assert "365/365 batches done" in shown
+    assert re.search(r"\b(\d+)/\1 batches done, 0 failed", shown)  # as many as the machine has processors for
     assert (tmp_path / "report.html").is_file()
 
 
