@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import sfn_local.server  # noqa: F401 - it raises the recursion limit, which hypothesis takes amiss in the midst of a test
 from fuzz_inputs import TEXTS, bounded, inputs, no_error_logged
 from hypothesis import given
 from hypothesis import strategies as st
