@@ -10,6 +10,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+import boto3
 import botocore.session
 import pytest
 from botocore.loaders import create_loader
@@ -52,3 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; the others, and the tests of each file, stay in their order."""
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(Path(item.fspath).name, len(LONGEST)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_session_of_another_file() -> None:
+    """Drop the session of ``boto3.client``: it would keep the credentials that it found in an earlier file."""
+    boto3.DEFAULT_SESSION = None

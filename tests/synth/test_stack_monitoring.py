@@ -168,7 +168,7 @@ def test_documented_price_is_that_of_what_is_made(
     page = (ROOT / "docs/reference/configuration.md").read_text()
     [row] = re.findall(r"^\| `hpc:alarms` .*$", page, re.MULTILINE)
     assert re.findall(r"\$(\d+\.\d\d)", row)[number] == f"{usd:.2f}"
-    counts = re.search(r"each \((\d+); (\d+) with AWS Batch; (\d+) with", page)
+    counts = re.search(r"\((\d+) alarms; (\d+) with AWS Batch; (\d+) with", page)
     assert counts is not None
     assert counts[number + 1] == str(alarms)
 

@@ -241,7 +241,8 @@ def test_synthesis_walks_the_handlers_folder_only(folder: str, is_walked: bool) 
 def test_functions_share_one_asset_whose_root_holds_the_package(assembly: Path, template: dict[str, Any]) -> None:
     keys = {function["Code"]["S3Key"] for function in handlers_of(template).values()}
     [key] = keys
-    asset = assembly / f"asset.{key.removesuffix('.zip')}"
+    described = json.loads((assembly / "HpcStack.assets.json").read_text())["files"][key.removesuffix(".zip")]
+    asset = assembly / described["source"]["path"]  # its name ends in .0 where that of the checkout has a dot
     assert [path.name for path in asset.iterdir()] == ["lambdas"]
     sources = {path.relative_to(ROOT / "lambdas") for path in (ROOT / "lambdas").rglob("*.py")}
     assert {path.relative_to(asset / "lambdas") for path in (asset / "lambdas").rglob("*") if path.is_file()} == sources
