@@ -1,9 +1,13 @@
 """Settings together: few combinations of values in which every pair of them is."""
 
+import fcntl
 import functools
 import itertools
+import json
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from app import make_app, read_context
@@ -17,6 +21,7 @@ VALUES: dict[str, tuple[dict[str, Any], ...]] = {
         {},
         {"source_buckets": ["data-1"], "source_kms_keys": ["arn:aws:kms:us-east-1:111122223333:key/1"]},
     ),
+    "uploads": ({}, {"uploaded_workloads": False}),
     "key": ({}, {"kms": True}),
     "tags": ({}, {"tags": {"team": "ice"}}),
     "watching": ({}, {"notify_email": "a@example.org"}, {"alarms": True}),
@@ -65,19 +70,24 @@ def all_pairs(names: Sequence[str] = tuple(VALUES)) -> list[dict[str, int]]:
 
 
 CHOICES = all_pairs()
-# What decides who may do what on what; the rights on a customer key have tests of their own.
-RIGHTS = all_pairs(("children", "results", "sources", "jobs"))
 
 
 @functools.cache
 def settings_and_templates() -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
-    """Synthesize every combination that differs in rights; return its settings with its template."""
-    return tuple(_synthesized())
+    """Return the settings of every combination with its template, synthesized once for all processes of the tests."""
+    folder = Path(os.environ["TEST_RUN_FOLDER"], "combinations")
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return tuple(_synthesized(folder))
 
 
-def _synthesized() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    for chosen in RIGHTS:
+def _synthesized(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for number, chosen in enumerate(CHOICES):
         settings = combine(chosen)
-        context = read_context() | {f"hpc:{name}": value for name, value in settings.items()}
-        with tempfile.TemporaryDirectory() as outdir:
-            yield settings, make_app(outdir, context).synth().stacks[0].template
+        file = folder / f"{number}.json"
+        if not file.exists():
+            context = read_context() | {f"hpc:{name}": value for name, value in settings.items()}
+            with tempfile.TemporaryDirectory() as outdir:
+                file.write_text(json.dumps(make_app(outdir, context).synth().stacks[0].template))
+        yield settings, json.loads(file.read_text())

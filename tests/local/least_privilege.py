@@ -25,13 +25,17 @@ def _always(_settings: Settings) -> bool:
 
 @dataclass(frozen=True)
 class ServiceOnly:
-    """Rights that a service uses on its own, where no local run can: roles and resource by pattern, and the source."""
+    """Rights that a service uses on its own, where no local run can: roles and resource by pattern, and the source.
+
+    ``condition`` is a key that the right has a condition on, if it has one.
+    """
 
     role: str
     actions: tuple[str, ...]
     resource: str
     page: str
     is_given: Callable[[Settings], bool] = _always
+    condition: str | None = None
 
 
 WRITE_LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
@@ -78,9 +82,19 @@ SERVICE_ONLY = (
     ServiceOnly(
         r"(Start|Compute|Job)Role",
         ("kms:Decrypt",),
-        r"arn:aws:kms:[^*]*:key/[^*]+",
+        r"arn:aws:kms:[^*]*:key/(?!HpcStack)[^*]+",
         "AmazonS3/latest/userguide/UsingKMSEncryption.html",
         lambda settings: "source_kms_keys" in settings,
+    ),
+    # Here the role of a machine is asked once, for the machine itself: not for executions of others that it starts or
+    # answers, nor for its children.
+    ServiceOnly(
+        r"(StateMachine|Notify|JobEventsFunction|JobsJob)Role",
+        ("kms:Decrypt", "kms:GenerateDataKey"),
+        r"arn:aws:kms:[^*]*:key/[^*]+",
+        "step-functions/latest/dg/encryption-at-rest.html",
+        lambda settings: bool(settings.get("kms")),
+        "kms:EncryptionContext:aws:states:stateMachineArn",
     ),
 )
 """Pages are of docs.aws.amazon.com."""
@@ -145,8 +159,12 @@ def applies(call: Call, template: Mapping[str, Any], settings: Settings) -> bool
     """Whether a stack can make a call: it has what the call is about."""
     service, _, name = call.request.action.partition(":")
     text = call.request.resource
+    if service == "s3" and "/uploads/workloads/" in text:
+        return bool(settings.get("uploaded_workloads", True))
     if service == "s3":
         return text.split(":::")[1].split("/")[0] != "data-1" or "source_buckets" in settings
+    if service == "kms":
+        return bool(settings.get("kms"))
     if service == "batch" or (service == "events" and "MapReduce" in call.request.principal):
         return bool(settings.get("batch"))
     if name == "RedriveExecution":
@@ -218,6 +236,7 @@ def _is_of(row: ServiceOnly, action: str, atom: Statement) -> bool:
         and atom.actions == (action,)
         and atom.resources is not None
         and re.fullmatch(row.resource, atom.resources[0]) is not None
+        and (row.condition is None or any(each.key == row.condition for each in atom.conditions))
     )
 
 

@@ -21,7 +21,7 @@ from hpc.targets.synthesis import WITH_JOBS, Variant
 
 SOURCE = "data-1"
 RETRY_SECONDS = "hpc:orchestrator_retry_interval_seconds"
-STANDARD = Variant({**WITH_JOBS.context, "hpc:source_buckets": SOURCE})
+STANDARD = Variant({**WITH_JOBS.context, "hpc:source_buckets": SOURCE, "hpc:kms": True})
 EXPRESS = Variant({"hpc:child_type": "EXPRESS", "hpc:compute_timeout_seconds": 60, "hpc:source_buckets": SOURCE})
 BACK_ENDS = ("lambda", "batch", "batch_callback")
 WAITS = {"seconds": 600}

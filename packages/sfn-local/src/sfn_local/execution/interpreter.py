@@ -156,7 +156,9 @@ async def _run_state(
         attempt += 1
         await frame.services.clock.sleep(decision.delay_seconds)
     _leave(state, transition, cursor)
-    base = transition.left.scope.with_context(frame.scope.context)
+    left = transition.left.scope
+    # Mostly nothing is assigned, and the frame can stay as it is.
+    base = frame.scope if left is scope else left.with_context(frame.scope.context)
     return transition._replace(left=transition.left._replace(scope=base))
 
 
