@@ -1,16 +1,16 @@
 """Roles, policies and keys in a template, read for this machine.
 
-**Differs from AWS:** policies are attached to roles only; managed policies are those in ``MANAGED_POLICIES``;
-boundaries, users and groups are refused by name.
+**Differs from AWS:** policies are attached to roles only; managed policies are the template's own and those in
+``MANAGED_POLICIES``; boundaries, users and groups are refused by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sfn_local.arns import Account
 from sfn_local.assembly.cloudformation import Resolver
 from sfn_local.assembly.resource_types import TemplateError, check_properties
-from sfn_local.assembly.resources.iam import KEY, POLICY, ROLE
+from sfn_local.assembly.resources.iam import KEY, MANAGED_POLICY, POLICY, ROLE, ROLE_POLICY
 from sfn_local.assembly.resources.lambda_functions import PERMISSION
 from sfn_local.assembly.resources.s3 import BUCKET, BUCKET_POLICY
 from sfn_local.assembly.resources.sqs import QUEUE_POLICY
@@ -32,6 +32,8 @@ _ROLE_PROPERTIES = frozenset(
     ]
 )
 _POLICY_PROPERTIES = frozenset(["PolicyDocument", "PolicyName", "Roles"])
+_ROLE_POLICY_PROPERTIES = frozenset(["PolicyDocument", "PolicyName", "RoleName"])
+_MANAGED_POLICY_PROPERTIES = frozenset(["Description", "ManagedPolicyName", "Path", "PolicyDocument", "Roles"])
 _BUCKET_POLICY_PROPERTIES = frozenset(["Bucket", "PolicyDocument"])
 _QUEUE_POLICY_PROPERTIES = frozenset(["PolicyDocument", "Queues"])
 _KEY_PROPERTIES = frozenset(
@@ -71,14 +73,18 @@ class _Reader:
         self._resolver = resolver
         self._account = account
         self._statements: dict[str, list[Statement]] = {}  # of roles, by name
+        self._managed: dict[str, tuple[Statement, ...]] = {}  # by ARN
         self._trust: dict[str, tuple[Statement, ...]] = {}
         self._of_resources: dict[str, list[Statement]] = {}
         self._bucket_keys: dict[str, str] = {}
 
     def read(self) -> Policies:
         for resource_type, read in (
+            (MANAGED_POLICY, self._read_managed_policy),
             (ROLE, self._read_role),
             (POLICY, self._read_policy),
+            (ROLE_POLICY, self._read_role_policy),
+            (MANAGED_POLICY, self._attach_managed_policy),
             (BUCKET_POLICY, self._read_bucket_policy),
             (QUEUE_POLICY, self._read_queue_policy),
             (PERMISSION, self._read_permission),
@@ -110,17 +116,40 @@ class _Reader:
         for inline in properties.get("Policies", ()):
             own += _of_identity(inline["PolicyDocument"], f"{logical_id}, policy {inline['PolicyName']}")
         for arn in properties.get("ManagedPolicyArns", ()):
-            managed = str(arn).rpartition(_MANAGED_PREFIX)[2]
-            if managed not in MANAGED_POLICIES:
-                raise TemplateError(
-                    f"{logical_id}: managed policy {arn} is not known here; known are {', '.join(MANAGED_POLICIES)}"
-                )
-            own += parse(MANAGED_POLICIES[managed], f"managed policy {managed}")
+            own += self._managed_statements(logical_id, str(arn))
+
+    def _managed_statements(self, logical_id: str, arn: str) -> tuple[Statement, ...]:
+        if arn in self._managed:
+            return self._managed[arn]
+        managed = arn.rpartition(_MANAGED_PREFIX)[2]
+        if managed not in MANAGED_POLICIES:
+            raise TemplateError(
+                f"{logical_id}: managed policy {arn} is not known here; known are {', '.join(MANAGED_POLICIES)}"
+            )
+        return parse(MANAGED_POLICIES[managed], f"managed policy {managed}")
+
+    def _read_managed_policy(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        check_properties(logical_id, properties, _MANAGED_POLICY_PROPERTIES)
+        self._managed[self._arn_of(logical_id)] = _of_identity(properties["PolicyDocument"], logical_id)
+
+    def _attach_managed_policy(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        self._attach(logical_id, properties.get("Roles", ()), self._managed[self._arn_of(logical_id)])
+
+    def _arn_of(self, logical_id: str) -> str:
+        return str(self._resolver.value({"Ref": logical_id}))
 
     def _read_policy(self, logical_id: str, properties: Mapping[str, Any]) -> None:
         check_properties(logical_id, properties, _POLICY_PROPERTIES)
         statements = _of_identity(properties["PolicyDocument"], logical_id)
-        for name in properties.get("Roles", ()):
+        self._attach(logical_id, properties.get("Roles", ()), statements)
+
+    def _read_role_policy(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        check_properties(logical_id, properties, _ROLE_POLICY_PROPERTIES)
+        statements = _of_identity(properties.get("PolicyDocument", {}), logical_id)
+        self._attach(logical_id, [properties["RoleName"]], statements)
+
+    def _attach(self, logical_id: str, roles: Iterable[str], statements: tuple[Statement, ...]) -> None:
+        for name in roles:
             if name not in self._statements:
                 raise TemplateError(f"{logical_id}: role {name} is not part of the template")
             self._statements[name] += statements

@@ -44,7 +44,8 @@ def check_machine_role(
     if role is None:
         return
     principal = service_session_arn(role_arn)
-    if not access.trusts(role, STATES, _source(machine_arn, account)):
+    services = (STATES, STATES.replace(".", f".{account.region}.", 1))
+    if not any(access.trusts(role, each, _source(machine_arn, account)) for each in services):
         raise _denied(
             f"Neither the global service principal {STATES}, nor the regional one is authorized to assume the "
             f"provided role {role.arn}"

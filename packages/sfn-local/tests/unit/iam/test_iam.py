@@ -1,5 +1,6 @@
 """What policies decide, and the words in which services refuse."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sfn_local.batch import service as batch_service
 from sfn_local.iam.access import Access, Policies, Role
 from sfn_local.iam.api_actions import S3_RIGHTS, batch_rights, states_rights
 from sfn_local.iam.evaluator import Request, decide
+from sfn_local.iam.machine_rights import check_machine_role
 from sfn_local.iam.policies import PolicyError, parse
 from sfn_local.protocol import ServiceError
 from sfn_local.s3 import service as s3_service
@@ -162,6 +164,29 @@ def test_role_has_its_inline_attached_and_managed_policies() -> None:
     ]
 
 
+def test_role_has_managed_policies_of_the_template_and_those_that_name_it() -> None:
+    def managed(name: str, **properties: Any) -> dict[str, Any]:
+        return {
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {"PolicyDocument": {"Statement": statement(Sid=name)}, **properties},
+        }
+
+    own = {"RoleName": {"Ref": "Role"}, "PolicyName": "p", "PolicyDocument": {"Statement": statement(Effect="Deny")}}
+    policies = read(
+        Role=role(ManagedPolicyArns=[{"Ref": "Listed"}, {"Ref": "Named"}]),
+        Listed=managed("a"),
+        Named=managed("b", ManagedPolicyName="reads", Path="/team/"),
+        Attached=managed("c", Roles=[{"Ref": "Role"}]),
+        Own={"Type": "AWS::IAM::RolePolicy", "Properties": own},
+    )
+    statements = policies.roles["stack-Role"].statements
+    assert sorted(each.name.partition(",")[0] for each in statements) == ["Attached", "Listed", "Named", "Own"]
+    with pytest.raises(TemplateError, match="Listed: property Users"):
+        read(Listed=managed("a", Users=["somebody"]))
+    with pytest.raises(TemplateError, match="Attached: role other is not part of the template"):
+        read(Attached=managed("c", Roles=["other"]))
+
+
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
@@ -179,6 +204,29 @@ def test_role_has_its_inline_attached_and_managed_policies() -> None:
 def test_role_that_is_not_understood_is_refused_by_name(properties: dict[str, Any], reason: str) -> None:
     with pytest.raises(TemplateError, match=reason):
         read(Role=role(**properties))
+
+
+@pytest.mark.parametrize(
+    ("service", "is_made"),
+    [
+        ("states.amazonaws.com", True),
+        ("states.us-east-1.amazonaws.com", True),
+        ("states.eu-west-1.amazonaws.com", False),
+        ("lambda.amazonaws.com", False),
+    ],
+)
+def test_machine_is_made_whose_role_trusts_the_service_or_that_of_the_region(service: str, is_made: bool) -> None:
+    trust = {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}}
+    access = Access(read(Role=role(AssumeRolePolicyDocument=trust)))
+    with nullcontext() if is_made else pytest.raises(ServiceError, match="nor the regional one is authorized"):
+        check_machine_role(
+            access,
+            Account(),
+            machine_arn="arn:aws:states:us-east-1:000000000000:stateMachine:m",
+            role_arn=ROLE,
+            definition="{}",
+            is_logged=False,
+        )
 
 
 def test_permission_lets_a_rule_call_a_function() -> None:
