@@ -31,6 +31,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
     return requests
 
 
+# The function that writes messages of ends has no topic here, and so makes no call that could be recorded.
+NOT_MADE_HERE = "NoticesFunction"
+
+
 @pytest.fixture(scope="module")
 def checked(recorded: list[Request]) -> Checked:
     """Every role of every combination of settings, with the calls that it makes there."""
@@ -38,8 +42,10 @@ def checked(recorded: list[Request]) -> Checked:
     found: Checked = {}
     account = Account()
     for settings, template in settings_and_templates():
-        policies = read_policies(template, Resolver(template, "HpcStack", account), account)
+        policies = read_policies(template, Resolver(template, "HpcStack", account, has_stand_ins=True), account)
         for name, role in policies.roles.items():
+            if NOT_MADE_HERE in name:
+                continue
             its = frozenset(call for call in calls.get(name, ()) if applies(call, template, settings))
             found.setdefault((role, its), settings)
     return found
