@@ -260,7 +260,7 @@ def unhurried(tmp_path: Path) -> Iterator[Home]:
 
 def test_client_token_is_answered_before_anything_is_looked_at(unhurried: Home) -> None:
     home = unhurried
-    hold = {"Type": "Wait", "Seconds": 2, "Next": "Read"}
+    hold = {"Type": "Wait", "Seconds": 6, "Next": "Read"}
     states = {"First": read_task("first", Next="Hold"), "Hold": hold, "Read": read_task("token", End=True)}
     failed = home.run(machine("First", **states))
     home.put("first", "x")
