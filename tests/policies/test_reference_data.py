@@ -42,7 +42,7 @@ def statements() -> frozenset[Statement]:
     found: set[Statement] = set()
     account = Account()
     for _settings, template in settings_and_templates():
-        policies = read_policies(template, Resolver(template, "HpcStack", account), account)
+        policies = read_policies(template, Resolver(template, "HpcStack", account, has_stand_ins=True), account)
         for role in policies.roles.values():
             found |= {*role.statements, *role.trust}
         for own in policies.of_resources.values():
