@@ -48,7 +48,7 @@ class Connections(ServerState):
 
     async def close(self, grace_seconds: float) -> None:
         """Close every connection; an answer that is under way has ``grace_seconds`` to be sent."""
-        await asyncio.sleep(0)  # a socket that was accepted just now becomes a connection in the loop's next turn
+        await asyncio.sleep(0)  # a transport that was made just now becomes a connection in the loop's next turn
         for connection in list(self.connections):
             connection.shutdown()
         if self.tasks:

@@ -74,6 +74,11 @@ class LoopbackServer:
     async def stop(self) -> None:
         """Close the socket and every connection."""
         if self._listening is not None:
-            (await self._listening).close()
+            listening = await self._listening
+            asyncio.get_running_loop().remove_reader(self._socket)
+            # A socket that was accepted just now becomes a transport in the loop's next turn.  asyncio fails to make
+            # one for a server that is closed, and leaves the socket open.
+            await asyncio.sleep(0)
+            listening.close()
             await self._connections.close(GRACE_SECONDS)
         self._socket.close()
