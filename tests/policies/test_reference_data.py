@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from sfn_local.assembly.iam_resources import read_policies
 from sfn_local.iam.conditions import matches_action
 from sfn_local.iam.policies import Statement, parse
 
-SERVICES = ("batch", "ecr", "events", "kms", "lambda", "logs", "s3", "states", "sts", "xray")
+SERVICES = ("batch", "ecr", "events", "kms", "lambda", "logs", "s3", "sns", "states", "sts", "xray")
 # Keys that every action knows.  Source: IAM user guide, "AWS global condition context keys".
 GLOBAL_KEYS = ("aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn")
 # The data knows no resource of theirs; AWS's own CDK grants them on a state machine (grantTaskResponse), which holds.
 ANSWERS = ("SendTaskSuccess", "SendTaskFailure", "SendTaskHeartbeat")
+# The stand-in for the ARN of a resource that is not made on this machine, whose kind nobody can tell.
+NO_ARN = "arn:aws:not-made-here:"
 Reference = dict[str, Any]
 
 
@@ -45,8 +48,9 @@ def statements() -> frozenset[Statement]:
         policies = read_policies(template, Resolver(template, "HpcStack", account, has_stand_ins=True), account)
         for role in policies.roles.values():
             found |= {*role.statements, *role.trust}
-        for own in policies.of_resources.values():
-            found |= set(own)
+        for arn, own in policies.of_resources.items():
+            # In the policy of a key, "*" is the key.  Source: KMS developer guide, "Key policies".
+            found |= {replace(each, resources=(arn,)) if each.resources == ("*",) else each for each in own}
     return frozenset(found)
 
 
@@ -73,16 +77,24 @@ def faults(reference: Reference, statement: Statement) -> Iterator[str]:
             for key in reference[service]["resources"][kind]["keys"]
         }
         for condition in statement.conditions:
-            if condition.key.lower() not in {key.lower() for key in (*keys, *GLOBAL_KEYS)}:
+            if not any(_is_of(condition.key.lower(), key.lower()) for key in (*keys, *GLOBAL_KEYS)):
                 yield f"{statement.name}: {pattern} knows no condition {condition.key}"
     for resource in statement.resources or ():
         if not any(meet(resource, arn) for arn in kinds):
             yield f"{statement.name}: no action of it knows a resource like {resource}"
 
 
+def _is_of(condition_key: str, known_key: str) -> bool:
+    """Whether a key is one of a kind, like ``kms:encryptioncontext:${encryptioncontextkey}``."""
+    beginning, placeholder, _ = known_key.partition("${")
+    return condition_key.startswith(beginning) if placeholder else condition_key == known_key
+
+
 @cache
 def meet(pattern: str, arn: str) -> bool:
     """Whether some ARN of a kind, ``arn:${Partition}:s3:::${BucketName}``, is one that a pattern covers."""
+    if pattern.startswith(NO_ARN):
+        return True
     if "*" in (pattern, arn):
         return pattern == arn
     ours = re.findall(r"\*|\?|[^*?]", pattern)

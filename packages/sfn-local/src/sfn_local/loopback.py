@@ -75,7 +75,8 @@ class LoopbackServer:
         """Close the socket and every connection."""
         if self._listening is not None:
             listening = await self._listening
-            asyncio.get_running_loop().remove_reader(self._socket)
+            for each in listening.sockets:  # none where it was stopped before
+                asyncio.get_running_loop().remove_reader(each.fileno())
             # A socket that was accepted just now becomes a transport in the loop's next turn.  asyncio fails to make
             # one for a server that is closed, and leaves the socket open.
             await asyncio.sleep(0)
