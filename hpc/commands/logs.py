@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError
@@ -12,7 +13,7 @@ from hpc.runs.failures import name_items
 from hpc.runs.find import open_run, retry_if_server_gone
 from hpc.runs.items import find_batch, is_redrive, read_batches
 from hpc.runs.log_files import local_lines
-from hpc.runs.log_groups import cloudwatch_lines
+from hpc.runs.log_groups import ReadEvents, cloudwatch_lines
 from hpc.runs.log_window import window_of
 from hpc.runs.own_lines import TITLE, ItemsOf, own_lines
 from hpc.runs.run import Run
@@ -33,7 +34,7 @@ def logs(args: argparse.Namespace) -> int:
     with open_run(args, has_items=True) as run:
         given = vars(args)
         is_raw, follow = bool(given.get("raw")), bool(given.get("follow"))
-        lines = followed_lines(run, args.index, is_raw=is_raw) if follow else log_lines(run, args.index, is_raw=is_raw)
+        lines = log_lines(run, args.index, is_raw=is_raw, follow=follow)
         emit_lines(_with_name(lines, run.name), kept_in="hpc logs")
     return ExitCode.SUCCEEDED
 
@@ -67,15 +68,58 @@ def _with_name(lines: Iterator[str], run: str) -> Iterator[str]:
     yield from lines
 
 
-def followed_lines(run: Run, index: int | None, *, is_raw: bool) -> Iterator[str]:
-    """Yield what is logged as it comes, log by log, until the run has ended; raises as ``log_lines``."""
+def _items_of(run: Run) -> ItemsOf:
+    """Return what names the items of a batch; the batches are read when the first is asked for."""
+
+    @cache
+    def ranges() -> dict[int, tuple[int, int]]:
+        begun = replace(run)  # the settings of a run that is followed from its start may be known as missing
+        if begun.settings is None or is_redrive(begun):  # whose items have other numbers than their places
+            return {}
+        try:
+            return {int(each["batch"]): (int(each["first"]), int(each["count"])) for each in read_batches(begun)}
+        except CommandError:
+            return {}
+
+    def named(batch: int) -> str:
+        found = ranges().get(batch)
+        return name_items(*found) if found else "items"
+
+    return named
+
+
+def log_lines(run: Run, index: int | None, *, is_raw: bool = True, follow: bool = False) -> Iterator[str]:
+    """Yield what was logged during a run, or while the batch of one item was computed.
+
+    Parameters
+    ----------
+    is_raw
+        Whether Lambda's own lines are among them; without them, a line says when what follows was printed, and for
+        which items.
+    follow
+        Whether new lines are waited for until the run has ended.
+
+    Raises
+    ------
+    NotStartedError
+        If there is nothing about the item's batch.
+    """
+    logged = _followed(run, index) if follow else _lines(run, index)
+    lines = (shown for line in logged for shown in shown_lines(line))
+    return lines if is_raw else own_lines(lines, run.name, _items_of(run))
+
+
+def _followed(run: Run, index: int | None) -> Iterator[str]:
+    """Yield the lines as they come, until the run has ended; a title where the log changes."""
     watch, began = Watch(run.target, run.arn), time.monotonic()
     shown: Counter[str] = Counter()
+    read = None if run.target.is_local or index is not None else ReadEvents()
     last = ""
     while True:
         has_ended = watch.look().status != "RUNNING"
+        run = replace(run)  # its settings are there once Start has ended
         try:
-            for title, line in _news(log_lines(run, index, is_raw=is_raw), shown):
+            for title, line in _titled(_lines(run, index, read)) if read else _news(_lines(run, index), shown):
                 if title and title != last:
                     yield title
                     last = title
@@ -89,65 +133,34 @@ def followed_lines(run: Run, index: int | None, *, is_raw: bool) -> Iterator[str
         time.sleep(max(SHORTEST_PAUSE_SECONDS, run.target.pace.delay(time.monotonic() - began)))
 
 
-def _news(lines: Iterator[str], shown: Counter[str]) -> Iterator[tuple[str, str]]:
-    """Yield the lines that come after those which were shown of each log, with the log's title, and count them."""
+def _titled(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """Yield each line with the title of its log."""
     title = ""
-    seen: Counter[str] = Counter()
     for line in lines:
         if TITLE.match(line):
             title = line
-            continue
+        else:
+            yield title, line
+
+
+def _news(lines: Iterator[str], shown: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield the lines that come after those which were shown of each log, with the log's title, and count them."""
+    seen: Counter[str] = Counter()
+    for title, line in _titled(lines):
         seen[title] += 1
         if seen[title] > shown[title]:
             shown[title] = seen[title]
             yield title, line
 
 
-def _items_of(run: Run) -> ItemsOf:
-    """Return what names the items of a batch; the batches are read when the first is asked for."""
-
-    @cache
-    def ranges() -> dict[int, tuple[int, int]]:
-        if run.settings is None or is_redrive(run):  # whose items have other numbers than their places
-            return {}
-        try:
-            return {int(each["batch"]): (int(each["first"]), int(each["count"])) for each in read_batches(run)}
-        except CommandError:
-            return {}
-
-    def named(batch: int) -> str:
-        found = ranges().get(batch)
-        return name_items(*found) if found else "items"
-
-    return named
-
-
-def log_lines(run: Run, index: int | None, *, is_raw: bool = True) -> Iterator[str]:
-    """Yield what was logged during a run, or while the batch of one item was computed.
-
-    Parameters
-    ----------
-    is_raw
-        Whether Lambda's own lines are among them; without them, a line says when what follows was printed, and for
-        which items.
-
-    Raises
-    ------
-    NotStartedError
-        If there is nothing about the item's batch.
-    """
-    lines = (shown for line in _lines(run, index) for shown in shown_lines(line))
-    return lines if is_raw else own_lines(lines, run.name, _items_of(run))
-
-
-def _lines(run: Run, index: int | None) -> Iterator[str]:
+def _lines(run: Run, index: int | None, read: ReadEvents | None = None) -> Iterator[str]:
     with explained(LostRunError, "reading the logs"):
         batch = None if index is None else int(find_batch(run, index)["batch"])
         window = window_of(run, of_batch=batch is not None)
         if run.target.is_local:
             lines = local_lines(Home.from_environment().folder / "logs", run, window, batch)
         else:
-            lines = cloudwatch_lines(run, window, batch)
+            lines = cloudwatch_lines(run, window, batch, read)
         lines = (each for line in lines for each in _without_returns(line))
         yield from lines if index is None or batch is None else _some(lines, run, index, batch)
 

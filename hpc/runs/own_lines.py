@@ -18,19 +18,27 @@ def own_lines(lines: Iterable[str], run: str, items_of: ItemsOf) -> Iterator[str
 
     Parameters
     ----------
+    lines
+        Lines of logs, each log's after its title; a log may come again, and goes on where it was.
     items_of
         Names the items of a batch of the run, like ``items 24 to 31``.
     """
-    title = heading = ""
+    title = shown_title = shown_heading = ""
+    headings: dict[str, str] = {}  # by title
     for line in lines:
         if TITLE.match(line):
-            title, heading = line, ""
+            title = line
         elif announced := ANNOUNCED.search(line):
             batch = int(announced["batch"])
             moment = TIME.search(line)
             what = f"{items_of(batch)} (batch {batch})" if announced["run"] == run else announced[0].rstrip('"')
-            heading = f"-- {moment['time'] + ' ' if moment else ''}{what} --"
+            headings[title] = f"-- {moment['time'] + ' ' if moment else ''}{what} --"
         elif not LAMBDA_LINE.search(line) and line.strip():
-            yield from (each for each in (title, heading) if each)
-            title = heading = ""
+            heading = headings.get(title, "")
+            if title != shown_title:
+                yield title
+                shown_heading = ""
+            if heading != shown_heading:
+                yield heading
+            shown_title, shown_heading = title, heading
             yield line

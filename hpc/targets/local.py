@@ -14,6 +14,7 @@ from sfn_local.server import (
     ServerInUseError,
     attach,
     copy_state,
+    not_made_here,
 )
 
 from hpc.errors import LostRunError, NotStartedError
@@ -155,7 +156,7 @@ def _host(hosting: ExitStack, folder: Path, assembly: Path, server: LocalServer)
     except Exception as error:
         raise unservable(folder, assembly, error) from error
     if connection.not_made and not connection.is_short_lived:
-        say(f"not made here: {', '.join(connection.not_made)}")
+        say(not_made_here(connection))
     unfinished = folder / f"{LAST_ASSEMBLY}.tmp"  # there is one server of a folder
     try:
         unfinished.write_text(connection.assembly, encoding="utf-8")

@@ -59,7 +59,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OnAws, Net
         assembly = copied(folder, workloads={"rehearsal.py": REHEARSAL})
         on_aws = resources.enter_context(deployed(folder, assembly))
         endpoint, network = resources.enter_context(between(on_aws.served.endpoint_url))
-        yield replace(on_aws, endpoint_url=endpoint), network
+        others, _ = resources.enter_context(between(on_aws.stand_in, network))
+        yield replace(on_aws, endpoint_url=endpoint, stand_in_between=others), network
 
 
 @pytest.fixture
@@ -87,16 +88,24 @@ def test_run_is_started_and_followed(disturbed: Disturbed, fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_commands_that_look_tell_what_they_tell_in_peace(disturbed: Disturbed, failed_run: str, fault: str) -> None:
+def test_commands_that_look_tell_what_they_tell_in_peace(
+    disturbed: Disturbed, failed_run: str, fault: str, tmp_path: Path
+) -> None:
+    workload = tmp_path / "rehearsal.py"
+    workload.write_text(REHEARSAL)
     commands = (
         ("result", failed_run, "--output", "json"),
         ("status", failed_run),
         ("failures", failed_run, "--output", "csv"),
         ("runs", "--output", "json"),
-        ("replay", failed_run, "1"),
+        ("replay", failed_run, "1", "--workload", str(workload)),
+        ("logs", failed_run),
+        ("logs", failed_run, "1", "--raw"),
+        ("logs", failed_run, "--follow"),
     )
     for command in commands:
         calm, done = disturbed("none", *command), disturbed(fault, *command)
+        assert calm.returncode == (1 if command[0] == "result" else 0), (command, calm.stderr)
         assert (done.returncode, done.stdout) == (calm.returncode, calm.stdout), (command, done.stderr)
         assert disturbed.network.counts
 

@@ -89,7 +89,7 @@ def place(
         monkeypatch.setenv("HPC_HOME", str(home.folder))
         options: tuple[str, ...] = ()
         if name == "aws":
-            stand_in = stack.enter_context(stand_ins(dict(home.connection.outputs)))
+            stand_in = stack.enter_context(stand_ins(dict(home.connection.outputs), home.folder / "logs"))
             OnAws(home.connection, stand_in, home.folder).set_up(monkeypatch)
             options = ("--aws",)
 
@@ -166,7 +166,7 @@ def test_replay_computes_an_item_once_more(place: Place) -> None:
     assert "ValueError: 3 is bad" in done.stderr
 
 
-@pytest.mark.parametrize("place", PLACES[:-1], indirect=True)
+@everywhere
 def test_logs_of_an_item_are_the_lines_of_its_batch_and_no_others(place: Place) -> None:
     done = place.call("logs", "17", "--run", place.partial)
     assert done.returncode == 0

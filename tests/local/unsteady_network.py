@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 # More than botocore's own tries of a request, of which there are 8.
 TIMES = 10
+# Of AWS Batch and Lambda.
+JSON_PATHS = ("/v1/", "/2015-03-31/functions/")
 HOP_HEADERS = {"connection", "transfer-encoding", "content-length"}
 
 
@@ -49,7 +51,7 @@ class _Proxy(BaseHTTPRequestHandler):
         target = self.headers.get("X-Amz-Target", "")
         operation = target.rpartition(".")[2] if target else f"{self.command} {self.path.partition('?')[0]}"
         if self.network.disturbs(operation):
-            self._disturb(is_json=bool(target) or self.path.startswith("/v1/"))
+            self._disturb(is_json=bool(target) or self.path.startswith(JSON_PATHS))
             return
         connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc)
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -99,9 +101,9 @@ class _Proxy(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def between(upstream: str) -> Iterator[tuple[str, Network]]:
-    """Serve the network in front of an endpoint; yield its own endpoint, and the network."""
-    network = Network()
+def between(upstream: str, network: Network | None = None) -> Iterator[tuple[str, Network]]:
+    """Serve a network, or the given one, in front of an endpoint; yield its own endpoint, and the network."""
+    network = network or Network()
     handler = type("Handler", (_Proxy,), {"network": network, "upstream": upstream})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True

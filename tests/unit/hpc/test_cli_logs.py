@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stubs import deployed_stack
 
-from hpc.runs.log_groups import BEFORE_MILLISECONDS, cloudwatch_lines
+from hpc.runs.log_groups import BEFORE_MILLISECONDS, ReadEvents, cloudwatch_lines
 from hpc.runs.log_lines import announcement, batch_lines
 from hpc.runs.log_window import Window
+from hpc.runs.own_lines import own_lines
 from hpc.runs.run import Run
 from hpc.targets.client import Target
 
@@ -107,13 +108,55 @@ def run_of(target: Target) -> Run:
     return Run(target, target.execution_arn(NAME))
 
 
+def event(identity: str, stream: str, message: str, moment: int = START_MILLISECONDS) -> dict[str, Any]:
+    return {"eventId": identity, "logStreamName": stream, "message": message, "timestamp": moment}
+
+
 def test_logs_of_a_run_on_aws_come_from_each_group_page_by_page(target: Target, stubs: dict[str, Stubber]) -> None:
     add_group(stubs)
-    page = {"events": [{"message": "first\n"}], "nextToken": "more"}
+    page = {"events": [event("1", "a", "first\n")], "nextToken": "more"}
     stubs["logs"].add_response("filter_log_events", page, asked())
-    stubs["logs"].add_response("filter_log_events", {"events": [{"message": "second"}]}, asked(nextToken="more"))
+    second = {"events": [event("2", "a", "second")]}
+    stubs["logs"].add_response("filter_log_events", second, asked(nextToken="more"))
     window = Window(BEGIN, WINDOW_END, ["compute"])
-    assert list(cloudwatch_lines(run_of(target), window, None)) == ["==> group <==", "first", "second"]
+    assert list(cloudwatch_lines(run_of(target), window, None)) == ["==> group a <==", "first", "second"]
+
+
+def test_lines_of_environments_that_write_at_the_same_time_belong_to_the_batches_of_their_own(
+    target: Target, stubs: dict[str, Stubber]
+) -> None:
+    add_group(stubs)
+    streams = {name: text_invocation(name, batch, "one", "two") for name, batch in (("a", 1), ("b", 2))}
+    both = [
+        event(f"{name}{place}", name, streams[name][place]) for place in range(len(streams["a"])) for name in streams
+    ]
+    stubs["logs"].add_response("filter_log_events", {"events": both}, asked())
+    lines = cloudwatch_lines(run_of(target), Window(BEGIN, WINDOW_END, ["compute"]), None)
+    parts = [
+        ["==> group a <==", "-- 03:26:23.812 a (batch 1) --"],
+        ["==> group b <==", "-- 03:26:23.812 b (batch 2) --"],
+    ]
+    expected = [[*part, line] for line in ("one", "two") for part in parts]
+    assert list(own_lines(lines, NAME, lambda batch: " ab"[batch])) == list(chain.from_iterable(expected))
+
+
+def test_followed_events_are_read_from_a_minute_before_the_newest_and_told_once(
+    target: Target, stubs: dict[str, Stubber]
+) -> None:
+    minute = 60_000
+    read = ReadEvents()
+    looks = [
+        (0, [event("1", "a", "first"), event("3", "a", "third", START_MILLISECONDS + 3 * minute)]),
+        (2 * minute, [event(each, "a", each, START_MILLISECONDS + 3 * minute) for each in ("late", "3", "new")]),
+        (2 * minute, [event(each, "a", each, START_MILLISECONDS + 3 * minute) for each in ("late", "3", "new")]),
+    ]
+    for since, events in looks:
+        add_group(stubs)
+        given = asked() | {"startTime": START_MILLISECONDS + since}
+        stubs["logs"].add_response("filter_log_events", {"events": events}, given)
+    window = Window(BEGIN, WINDOW_END, ["compute"])
+    told = [list(cloudwatch_lines(run_of(target), window, None, read)) for _ in looks]
+    assert told == [["==> group a <==", "first", "third"], ["==> group a <==", "late", "new"], []]
 
 
 def test_logs_of_a_batch_on_aws_are_read_from_the_stream_that_announces_it(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from sfn_local.server import Connection, LocalServer, ServerInUseError
+from sfn_local.server import Connection, LocalServer, ServerInUseError, not_made_here
 
 HOME_VARIABLE = "SFN_LOCAL_HOME"
 DEFAULT_HOME = ".sfn-local"
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with LocalServer(home, assembly.resolve(), port=args.port) as connection:
             if connection.not_made:
-                print(f"sfn-local: not made here: {', '.join(connection.not_made)}", file=sys.stderr)  # noqa: T201
+                print(f"sfn-local: {not_made_here(connection)}", file=sys.stderr)  # noqa: T201
             print(exports(connection), flush=True)  # noqa: T201 - the command's output
             _wait(ended)
     except ServerInUseError as error:

@@ -110,7 +110,7 @@ class Running:
     endpoint_url: str
     outputs: Mapping[str, str]
     machines: Machines
-    not_made: tuple[str, ...] = ()
+    not_made: Mapping[str, int] = field(default_factory=dict)
 
 
 @contextlib.asynccontextmanager
@@ -208,7 +208,7 @@ async def serve(settings: Settings, credentials: Mapping[str, Credential]) -> As
             endpoint_url,
             deployed.outputs if deployed is not None else {},
             machines,
-            deployed.not_made if deployed is not None else (),
+            deployed.not_made_by_type() if deployed is not None else {},
         )
 
 

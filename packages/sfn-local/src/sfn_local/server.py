@@ -67,8 +67,13 @@ class Connection:
     faults: Mapping[str, Any] | None = None
     # Short-lived server: other commands wait for it to exit instead of attaching.
     is_short_lived: bool = False
-    # Resources of the assembly that are not made here, like "Alarm (AWS::CloudWatch::Alarm)".
-    not_made: Sequence[str] = ()
+    # Type of a resource that is not made here, like AWS::CloudWatch::Alarm -> how many the assembly has.
+    not_made: Mapping[str, int] = field(default_factory=dict)
+
+
+def not_made_here(connection: Connection) -> str:
+    """Return the message that counts the resources which are not made here, by their types."""
+    return f"not made here: {', '.join(f'{count} {kind}' for kind, count in connection.not_made.items())}"
 
 
 class ServerInUseError(Exception):

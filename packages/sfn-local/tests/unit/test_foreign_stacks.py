@@ -45,7 +45,7 @@ def test_resources_of_other_services_are_named_and_their_outputs_left_out(tmp_pa
     resources = {"Table": TABLE, "Topic": TOPIC, "Role": ROLE, "Policy": POLICY, "Machine": MACHINE}
     outputs = {"Topic": {"Value": {"Ref": "Topic"}}, "Machine": {"Value": {"Ref": "Machine"}}}
     stack = read(tmp_path, Stack={"Resources": resources, "Outputs": outputs})
-    assert stack.not_made == ("Table (AWS::DynamoDB::Table)", "Topic (AWS::SNS::Topic)")
+    assert stack.not_made == (("Table", "AWS::DynamoDB::Table"), ("Topic", "AWS::SNS::Topic"))
     assert stack.outputs.keys() == {"Machine"}
     assert [machine.name for machine in stack.all(StateMachine)] == ["Stack-Machine"]
 
@@ -58,7 +58,7 @@ def test_resource_that_its_app_does_not_want_here_is_named_and_not_read(
 ) -> None:
     machine = {**MACHINE, "Metadata": metadata}
     stack = read(tmp_path, Stack={"Resources": {"Role": ROLE, "Machine": machine}})
-    assert ("Machine (AWS::StepFunctions::StateMachine)" in stack.not_made) != is_made
+    assert (("Machine", "AWS::StepFunctions::StateMachine") in stack.not_made) != is_made
     assert len(stack.all(StateMachine)) == is_made
 
 
@@ -76,6 +76,12 @@ def test_stacks_are_read_as_one_with_outputs_under_their_stacks_names(tmp_path: 
     assert [machine.name for machine in stack.all(StateMachine)] == ["One-Machine", "Two-Machine"]
     assert set(stack.policies.roles) == {"One-Role", "Two-Role"}
     assert stack.outputs.keys() == {"One.Arn", "Two.Arn"}
+
+
+def test_resources_that_are_not_made_are_counted_by_type_over_all_stacks(tmp_path: Path) -> None:
+    template = {"Resources": {"One": TOPIC, "Table": TABLE, "Two": TOPIC}}
+    counts = read(tmp_path, First=template, Second=template).not_made_by_type()
+    assert list(counts.items()) == [("AWS::SNS::Topic", 4), ("AWS::DynamoDB::Table", 2)]
 
 
 def test_assembly_without_a_stack_is_refused(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 """What a cloud assembly (``cdk.out``) deploys, read for this machine.
 
 **Differs from AWS:** log groups and tracing have no effect here; resources of types that `sfn_local.assembly.resources`
-does not have are not made: they are named, and are an error where something that runs refers to them.  A resource whose
-metadata has ``"sfn-local:not-made": true`` is not made either, and named.
+does not have are not made: they are counted by type, and are an error where something that runs refers to them.  A
+resource whose metadata has ``"sfn-local:not-made": true`` is not made either, and counted.
 """
 
 import contextlib
 import json
-from collections import ChainMap
+from collections import ChainMap, Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,15 +38,19 @@ class Stack:
         What the readers in `sfn_local.assembly.resources` return, such as state machines and job queues.
     outputs : mapping
         Outputs that have a value here; named ``Stack.Output`` if the assembly has several stacks.
-    not_made : tuple of str
-        Resources that are not made here, like ``Alarm (AWS::CloudWatch::Alarm)``.
+    not_made : tuple of (str, str)
+        Logical ids and types of the resources that are not made here.
     """
 
     name: str
     resources: tuple[object, ...]
     policies: Policies
     outputs: Mapping[str, str]
-    not_made: tuple[str, ...]
+    not_made: tuple[tuple[str, str], ...]
+
+    def not_made_by_type(self) -> dict[str, int]:
+        """Return how many resources of each type are not made here, most first."""
+        return dict(Counter(kind for _, kind in self.not_made).most_common())
 
     def all(self, kind: type[Made]) -> tuple[Made, ...]:
         """Return the resources of one kind, in the order of the template."""
@@ -98,7 +102,7 @@ def _merged(stacks: Sequence[Stack]) -> Stack:
             bucket_keys=dict(ChainMap(*(dict(each.bucket_keys) for each in policies))),
         ),
         outputs={f"{stack.name}.{name}": value for stack in stacks for name, value in stack.outputs.items()},
-        not_made=tuple(name for stack in stacks for name in stack.not_made),
+        not_made=tuple(each for stack in stacks for each in stack.not_made),
     )
 
 
@@ -113,7 +117,7 @@ def _read_stack(template: Mapping[str, Any], stack_name: str, assets: Assets, ac
         try:
             made.append(_read(reading, logical_id, resource))
         except NotMadeError:
-            not_made.append(f"{logical_id} ({resource['Type']})")
+            not_made.append((logical_id, resource["Type"]))
     return Stack(
         name=stack_name,
         resources=tuple(resource for resource in made if resource is not None),

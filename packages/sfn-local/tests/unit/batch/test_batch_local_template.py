@@ -111,7 +111,7 @@ def test_disabled_rule_is_left_out(tmp_path: Path) -> None:
 
 def test_rule_that_calls_no_function_is_named_as_not_made(tmp_path: Path) -> None:
     stack = read(tmp_path, Rule={"Targets": [{"Arn": "arn:aws:sqs:a:b:c", "Id": "x"}]})
-    assert (stack.all(Rule), stack.not_made) == ((), ("Rule (AWS::Events::Rule)",))
+    assert (stack.all(Rule), stack.not_made) == ((), (("Rule", "AWS::Events::Rule"),))
 
 
 @pytest.mark.parametrize(
