@@ -67,11 +67,6 @@ PRINCIPALS = (
     {"Service": "lambda.amazonaws.com"},
     {"Service": "lambda.amazonaws.com", "AWS": [SESSION]},
 )
-NOT_PRINCIPALS = (
-    *PRINCIPALS,
-    {"AWS": [ROLE, SESSION, f"arn:aws:iam::{ACCOUNT}:root"]},
-    {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/X", f"arn:aws:sts::{ACCOUNT}:assumed-role/X/s"]},
-)
 CONDITIONS = {
     ("StringEquals", "s3:prefix"): ("runs/a", "RUNS/A", "x", ""),
     ("StringLike", "s3:prefix"): ("runs/*", "u?", "*", "?uns/*a", "*/"),
@@ -118,9 +113,7 @@ def statements(draw: st.DrawFn, *, of_resource: bool) -> dict[str, Any]:
     made: dict[str, Any] = {"Effect": draw(st.sampled_from(("Allow", "Allow", "Deny")))}
     made["NotAction" if draw(negated) else "Action"] = draw(one_or_more(ACTION_PATTERNS))
     made["NotResource" if draw(negated) else "Resource"] = draw(one_or_more(RESOURCE_PATTERNS))
-    if of_resource and made["Effect"] == "Deny" and draw(negated):  # AWS takes NotPrincipal with Deny only
-        made["NotPrincipal"] = draw(st.sampled_from(NOT_PRINCIPALS))
-    elif of_resource:
+    if of_resource:
         made["Principal"] = draw(st.sampled_from(PRINCIPALS))
     condition = draw(conditions())
     return {**made, "Condition": condition} if condition else made

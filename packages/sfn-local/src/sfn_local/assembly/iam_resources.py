@@ -62,8 +62,30 @@ def _of_identity(document: Any, name: str) -> tuple[Statement, ...]:
     for each in statements:
         if each.resources is None and each.except_resources is None:
             raise PolicyError(f"{each.name}: has neither Resource nor NotResource")
-        if each.principals is not None or each.except_principals is not None:
+        if each.principals is not None:
             raise PolicyError(f"{each.name}: has a Principal, which only policies of resources have")
+    return statements
+
+
+def _of_trust(document: Any, name: str) -> tuple[Statement, ...]:
+    """Read the trust policy of a role, which says who and not on what."""
+    statements = parse(document, name)
+    for each in statements:
+        if each.principals is None:
+            raise PolicyError(f"{each.name}: has no Principal")
+        if each.resources is not None or each.except_resources is not None:
+            raise PolicyError(f"{each.name}: has a Resource, which is always the role itself")
+    return statements
+
+
+def _of_resource(document: Any, name: str) -> tuple[Statement, ...]:
+    """Read the policy of a bucket, a queue or a key, which says who and on what."""
+    statements = parse(document, name)
+    for each in statements:
+        if each.principals is None:
+            raise PolicyError(f"{each.name}: has no Principal")
+        if each.resources is None and each.except_resources is None:
+            raise PolicyError(f"{each.name}: has neither Resource nor NotResource")
     return statements
 
 
@@ -111,7 +133,7 @@ class _Reader:
     def _read_role(self, logical_id: str, properties: Mapping[str, Any]) -> None:
         check_properties(logical_id, properties, _ROLE_PROPERTIES)
         name = self._resolver.physical_name(logical_id)
-        self._trust[name] = parse(properties["AssumeRolePolicyDocument"], f"{logical_id}, its trust policy")
+        self._trust[name] = _of_trust(properties["AssumeRolePolicyDocument"], f"{logical_id}, its trust policy")
         own = self._statements[name] = []
         for inline in properties.get("Policies", ()):
             own += _of_identity(inline["PolicyDocument"], f"{logical_id}, policy {inline['PolicyName']}")
@@ -157,18 +179,18 @@ class _Reader:
     def _read_bucket_policy(self, logical_id: str, properties: Mapping[str, Any]) -> None:
         check_properties(logical_id, properties, _BUCKET_POLICY_PROPERTIES)
         bucket = f"arn:aws:s3:::{properties['Bucket']}"
-        self._of_resources.setdefault(bucket, []).extend(parse(properties["PolicyDocument"], logical_id))
+        self._of_resources.setdefault(bucket, []).extend(_of_resource(properties["PolicyDocument"], logical_id))
 
     def _read_queue_policy(self, logical_id: str, properties: Mapping[str, Any]) -> None:
         check_properties(logical_id, properties, _QUEUE_POLICY_PROPERTIES)
         for url in properties["Queues"]:
             queue = self._account.arn("sqs", str(url).rpartition("/")[2])
-            self._of_resources.setdefault(queue, []).extend(parse(properties["PolicyDocument"], logical_id))
+            self._of_resources.setdefault(queue, []).extend(_of_resource(properties["PolicyDocument"], logical_id))
 
     def _read_key(self, logical_id: str, properties: Mapping[str, Any]) -> None:
         check_properties(logical_id, properties, _KEY_PROPERTIES)
         arn = str(self._resolver.value({"Fn::GetAtt": [logical_id, "Arn"]}))
-        self._of_resources[arn] = list(parse(properties["KeyPolicy"], logical_id))
+        self._of_resources[arn] = list(_of_resource(properties["KeyPolicy"], logical_id))
 
     def _read_bucket_key(self, logical_id: str, properties: Mapping[str, Any]) -> None:
         for rule in properties.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", ()):
@@ -197,7 +219,6 @@ class _Reader:
                 resources=(function,),
                 except_resources=None,
                 principals=(Principal("Service" if is_service else "AWS", given),),
-                except_principals=None,
                 conditions=tuple(conditions),
             )
         )

@@ -2,8 +2,8 @@
 
 Source: IAM user guide, "IAM JSON policy elements: Condition operators".
 
-**Differs from AWS:** the operators are ``OPERATORS``, without ``IfExists`` and set operators; others are refused by
-name when the assembly is loaded.
+**Differs from AWS:** the operators are ``OPERATORS``, without ``IfExists`` and set operators; the keys are ``KEYS``;
+others are refused by name when the assembly is loaded, because a key without a value would turn a Deny off.
 """
 
 import re
@@ -57,6 +57,26 @@ OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "StringLike": matches_text,
 }
 """``(value of the policy, value of the request)`` to whether the condition holds."""
+
+_ENCRYPTION_CONTEXT = "kms:EncryptionContext:"
+KEYS = (
+    "aws:SecureTransport",
+    "aws:SourceAccount",
+    "aws:SourceArn",
+    f"{_ENCRYPTION_CONTEXT}*",
+    "kms:ViaService",
+    "s3:TlsVersion",
+    "s3:delimiter",
+    "s3:max-keys",
+    "s3:prefix",
+)
+"""Keys that requests have here as they have them on AWS."""
+
+
+def is_known_key(key: str) -> bool:
+    """Whether a condition on this key can be decided here; names of keys ignore case."""
+    return any(matches_action(known, key) for known in KEYS)
+
 
 Context = tuple[tuple[str, str], ...]
 """Condition keys of a request with their values."""

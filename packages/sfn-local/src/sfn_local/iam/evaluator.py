@@ -86,8 +86,6 @@ def _applies(statement: Statement, principal: str) -> bool:
 
     An Allow to a whole account only lets the account's own policies decide, so it allows nothing by itself.
     """
-    if statement.except_principals is not None:
-        return not any(_is_named(each, principal) for each in statement.except_principals)
     named = [each for each in statement.principals or () if _is_named(each, principal)]
     return any(statement.is_deny or not _is_account(each) for each in named)
 

@@ -2,7 +2,8 @@
 
 Source: IAM user guide, "IAM JSON policy element reference".
 
-**Differs from AWS:** policy variables are refused by name when the assembly is loaded.
+**Differs from AWS:** policy variables and NotPrincipal are refused by name when the assembly is loaded.  IAM's own
+documentation leaves open whom NotPrincipal excepts when the caller is a session of a role.
 """
 
 import re
@@ -10,11 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sfn_local.iam.conditions import OPERATORS, Condition, Context, matches_action, matches_arn
+from sfn_local.iam.conditions import KEYS, OPERATORS, Condition, Context, is_known_key, matches_action, matches_arn
 
-_ELEMENTS = frozenset(
-    ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition"]
-)
+_ELEMENTS = frozenset(["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "Condition"])
 _OF_DOCUMENT = frozenset(["Version", "Id", "Statement"])
 _VERSIONS = ("2012-10-17", "2008-10-17")
 _KINDS_OF_PRINCIPAL = ("AWS", "Service")
@@ -47,8 +46,8 @@ class Statement:
     name : str
         The policy and the statement's number in it, from 1: how people find it.
     actions, resources, principals
-        Patterns; the ``except_`` fields hold those of NotAction, NotResource and NotPrincipal.  None where the
-        statement has no such element.
+        Patterns; the ``except_`` fields hold those of NotAction and NotResource.  None where the statement has no such
+        element.
     """
 
     name: str
@@ -58,7 +57,6 @@ class Statement:
     resources: tuple[str, ...] | None
     except_resources: tuple[str, ...] | None
     principals: tuple[Principal, ...] | None
-    except_principals: tuple[Principal, ...] | None
     conditions: tuple[Condition, ...]
 
     def covers(self, action: str, resource: str, context: Context) -> bool:
@@ -93,7 +91,18 @@ def parse(document: Any, name: str) -> tuple[Statement, ...]:
     if document.get("Version", _VERSIONS[0]) not in _VERSIONS:
         raise PolicyError(f"{name}: Version must be {' or '.join(_VERSIONS)}, got {document['Version']!r}")
     statements = _listed(document["Statement"])
+    _check_sids(statements, name)
     return tuple(_statement(each, f"{name}, statement {number}") for number, each in enumerate(statements, 1))
+
+
+def _check_sids(statements: list[Any], name: str) -> None:
+    """Refuse what a deployment would: "Statement IDs (SID) in a single policy must be unique"."""
+    sids = [each["Sid"] for each in statements if isinstance(each, Mapping) and "Sid" in each]
+    for sid in sids:
+        if not isinstance(sid, str):
+            raise PolicyError(f"{name}: Sid must be text, got {sid!r}")
+        if sids.count(sid) > 1:
+            raise PolicyError(f"{name}: Sid {sid} names {sids.count(sid)} statements, each needs its own")
 
 
 def _statement(given: Any, name: str) -> Statement:
@@ -104,7 +113,7 @@ def _statement(given: Any, name: str) -> Statement:
         raise PolicyError(f"{name}: {', '.join(unknown)} is not evaluated here; known are {_names(_ELEMENTS)}")
     if given.get("Effect") not in ("Allow", "Deny"):
         raise PolicyError(f"{name}: Effect must be Allow or Deny, got {given.get('Effect')}")
-    for element in ("Action", "Resource", "Principal"):
+    for element in ("Action", "Resource"):
         if element in given and f"Not{element}" in given:
             raise PolicyError(f"{name}: has both {element} and Not{element}, one is allowed")
     if "Action" not in given and "NotAction" not in given:
@@ -118,8 +127,7 @@ def _statement(given: Any, name: str) -> Statement:
         except_actions=_texts(given, "NotAction", name),
         resources=_texts(given, "Resource", name),
         except_resources=_texts(given, "NotResource", name),
-        principals=_principals(given, "Principal", name),
-        except_principals=_principals(given, "NotPrincipal", name),
+        principals=_principals(given, name),
         conditions=tuple(_conditions(given.get("Condition", {}), name)),
     )
 
@@ -152,18 +160,27 @@ def _texts(given: Mapping[str, Any], element: str, name: str) -> tuple[str, ...]
     return tuple(_listed(given[element]))
 
 
-def _principals(given: Mapping[str, Any], element: str, name: str) -> tuple[Principal, ...] | None:
-    if element not in given:
+def _principals(given: Mapping[str, Any], name: str) -> tuple[Principal, ...] | None:
+    if "Principal" not in given:
         return None
-    named = {"AWS": "*"} if given[element] == "*" else given[element]
+    named = {"AWS": "*"} if given["Principal"] == "*" else given["Principal"]
     if not isinstance(named, Mapping):
-        raise PolicyError(f"{name}: {element} must be an object or *, got {given[element]!r}")
+        raise PolicyError(f"{name}: Principal must be an object or *, got {named!r}")
     for kind in named:
         if kind not in _KINDS_OF_PRINCIPAL:
             raise PolicyError(
-                f"{name}: {element} {kind} is not evaluated here; allowed are {', '.join(_KINDS_OF_PRINCIPAL)}"
+                f"{name}: Principal {kind} is not evaluated here; allowed are {', '.join(_KINDS_OF_PRINCIPAL)}"
             )
-    return tuple(Principal(kind, str(value)) for kind, values in named.items() for value in _listed(values))
+    return tuple(_principal(kind, value, name) for kind, values in named.items() for value in _listed(values))
+
+
+def _principal(kind: str, value: Any, name: str) -> Principal:
+    if not isinstance(value, str):
+        raise PolicyError(f"{name}: Principal must be text, got {value!r}")
+    _refuse_variables(value, name)
+    if "*" in value and (kind, value) != ("AWS", "*"):
+        raise PolicyError(f"{name}: Principal has no wildcards, only * for everybody, got {value}")
+    return Principal(kind, value)
 
 
 def _conditions(given: Any, name: str) -> Iterator[Condition]:
@@ -175,6 +192,10 @@ def _conditions(given: Any, name: str) -> Iterator[Condition]:
                 f"{name}: condition operator {operator} is not evaluated here; known are {', '.join(OPERATORS)}"
             )
         for key, values in keys.items():
+            if not is_known_key(key):
+                raise PolicyError(
+                    f"{name}: condition key {key} has no value on this machine; known are {', '.join(KEYS)}"
+                )
             if not all(isinstance(value, str | bool | int | float) for value in _listed(values)):
                 raise PolicyError(f"{name}: condition {key} must be texts, numbers or true and false, got {values!r}")
             texts = tuple(str(value).lower() if isinstance(value, bool) else str(value) for value in _listed(values))

@@ -84,17 +84,22 @@ def test_policy_of_a_resource_allows_whom_it_names(principal: Any, expected: boo
     assert allows(resource=(statement(Principal=principal),)) is expected
 
 
-def test_not_principal_denies_all_others() -> None:
-    assert allows(statement(), resource=(statement(Effect="Deny", NotPrincipal={"AWS": [ROLE, SESSION]}),))
-    assert not allows(statement(), resource=(statement(Effect="Deny", NotPrincipal={"AWS": f"{ROLE}2"}),))
-
-
 @pytest.mark.parametrize(
     ("elements", "reason"),
     [
         ({"Condition": {"DateLessThan": {"aws:CurrentTime": "2026"}}}, "condition operator DateLessThan"),
         ({"Condition": {"StringEqualsIfExists": {"a:b": "c"}}}, "StringEqualsIfExists"),
+        ({"Condition": {"ForAllValues:StringEquals": {"s3:prefix": "c"}}}, "ForAllValues:StringEquals"),
+        ({"Condition": {"stringequals": {"s3:prefix": "c"}}}, "condition operator stringequals"),
+        ({"Condition": {"StringEquals": {"aws:PrincipalArn": ROLE}}}, "condition key aws:PrincipalArn has no value"),
+        ({"Condition": {"Bool": {"aws:ViaAWSService": True}}}, "condition key aws:ViaAWSService has no value"),
+        ({"Condition": {"StringLike": {"s3:prefix": "${aws:username}/*"}}}, "policy variables"),
         ({"Resource": "arn:aws:s3:::${aws:username}"}, "policy variables"),
+        ({"Resource": "arn:aws:s3:::bucket/${*}"}, "policy variables"),
+        ({"NotPrincipal": {"AWS": ROLE}, "Effect": "Deny"}, "NotPrincipal is not evaluated here"),
+        ({"Principal": {"AWS": "arn:aws:iam::000000000000:role/*"}}, "Principal has no wildcards"),
+        ({"Principal": {"Service": "*"}}, "Principal has no wildcards"),
+        ({"Principal": {"AWS": 1}}, "Principal must be text, got 1"),
         ({"Principal": {"Federated": "x"}}, "Federated"),
         ({"Effect": "allow"}, "Effect must be Allow or Deny"),
         ({"NotAction": "s3:*"}, "both Action and NotAction"),
@@ -262,10 +267,12 @@ def test_permission_lets_a_rule_call_a_function() -> None:
         ({"Statement": statement(Action="GetObject")}, r"Action must be service:action or \*, got GetObject"),
         ({"Statement": statement(Action="*:*")}, "Action must be service:action"),
         ({"Statement": statement(Resource="bucket/key")}, r"Resource must be an ARN or \*, got bucket/key"),
+        ({"Statement": [statement(Sid="A"), statement(Sid="B"), statement(Sid="A")]}, "Sid A names 2 statements"),
+        ({"Statement": statement(Sid=1)}, "Sid must be text, got 1"),
         ({"Statement": statement(Condition=["x"])}, "Condition must be operators"),
         ({"Statement": statement(Condition={"StringEquals": "x"})}, "Condition must be operators"),
-        ({"Statement": statement(Condition={"StringEquals": {"a:b": None}})}, "condition a:b must be texts, numbers"),
-        ({"Statement": statement(Condition={"StringEquals": {"a:b": {}}})}, "condition a:b must be texts, numbers"),
+        ({"Statement": statement(Condition={"StringEquals": {"s3:prefix": None}})}, "s3:prefix must be texts, numbers"),
+        ({"Statement": statement(Condition={"StringEquals": {"s3:prefix": {}}})}, "s3:prefix must be texts, numbers"),
     ],
 )
 def test_malformed_policy_is_refused_with_what_is_wrong(document: Any, reason: str) -> None:
@@ -322,7 +329,7 @@ def test_deny_of_not_resource_leaves_only_what_it_names() -> None:
 
 
 def test_role_is_named_by_its_whole_arn() -> None:
-    for other in (f"{ROLE}2", ROLE.replace("role/", "role/path/"), "arn:aws:iam::000000000000:role/*", f"x{ROLE}"):
+    for other in (f"{ROLE}2", ROLE.replace("role/", "role/path/"), f"x{ROLE}"):
         assert not allows(resource=(statement(Principal={"AWS": other}),))
     assert allows(resource=(statement(Principal={"AWS": ROLE.replace("arn:aws:", "arn:aws-cn:")}),))
 
@@ -335,6 +342,33 @@ def test_policy_of_a_role_says_on_what_and_not_who() -> None:
         inline = {"PolicyName": "own", "PolicyDocument": {"Statement": {"Effect": "Allow", **elements}}}
         with pytest.raises(TemplateError, match=f"Role, policy own, statement 1: {reason}"):
             read(Role=role(Policies=[inline]))
+
+
+def of_resource(**elements: Any) -> dict[str, Any]:
+    return {"Statement": {"Effect": "Allow", "Action": "s3:GetObject", **elements}}
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "properties"),
+    [
+        ("AWS::S3::BucketPolicy", {"Bucket": "bucket"}),
+        ("AWS::SQS::QueuePolicy", {"Queues": ["https://sqs/000000000000/queue"]}),
+        ("AWS::KMS::Key", {}),
+    ],
+)
+def test_policy_of_a_resource_says_who_and_on_what(resource_type: str, properties: dict[str, Any]) -> None:
+    field = "KeyPolicy" if resource_type == "AWS::KMS::Key" else "PolicyDocument"
+    for elements, reason in (({"Resource": "*"}, "has no Principal"), ({"Principal": "*"}, "has neither Resource")):
+        given = {**properties, field: of_resource(**elements)}
+        with pytest.raises(TemplateError, match=f"Own, statement 1: {reason}"):
+            read(Own={"Type": resource_type, "Properties": given})
+
+
+def test_trust_policy_says_who_and_not_on_what() -> None:
+    for elements, reason in (({}, "has no Principal"), ({"Principal": "*", "Resource": "*"}, "has a Resource")):
+        trust = {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", **elements}}
+        with pytest.raises(TemplateError, match=f"Role, its trust policy, statement 1: {reason}"):
+            read(Role=role(AssumeRolePolicyDocument=trust))
 
 
 def test_every_action_of_every_service_takes_a_right() -> None:
