@@ -105,9 +105,7 @@ def out_of_memory(request_id: str, used_mib: int, memory_mib: int) -> FunctionEr
     function ran out of memory; Lambda's own report calls it Runtime.OutOfMemory.  The rest is ours.
     """
     message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
-    advice = (
-        f"it used {used_mib:,} MiB, the function has {memory_mib:,}: give it more memory (MemorySize), or a batch less"
-    )
+    advice = f"it used {used_mib:,} MiB, the function has {memory_mib:,}: raise MemorySize, or let it need less"
     return _service_failure("Runtime.ExitError", f"{message} (out of memory: {advice})")
 
 

@@ -16,7 +16,8 @@ new one takes 500; another program in its place.
 **Differs from AWS:**
 
 - No read-only file system, no user of its own; `/tmp` and the processors are shared.
-- A process that a handler starts in a session of its own is not ended with the worker.
+- Elsewhere than on Linux, a process that a handler starts in a session of its own is not ended with the worker, and
+  its memory is not counted.
 - Third-party packages come from this Python environment (on AWS from a layer), and so does the Python version.
 - A module is imported once even when that fails; Lambda imports it a second time for the first invocation.
 """
@@ -34,6 +35,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from sfn_local.lambda_runtime import runtime_client as stand_in
@@ -41,7 +43,7 @@ from sfn_local.lambda_runtime.invocation_log import InvocationLog
 from sfn_local.lambda_runtime.shared_memory import SharedMemoryNotes
 from sfn_local.lambda_runtime.worker_imports import compile_folder, isolate_imports
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _NOT_STARTED = 127  # as shells say it
 
 # What a worker imports anyway and what does not look at the environment when it is imported.  Not here: the handlers,
@@ -64,6 +66,7 @@ def main() -> None:
     channel = socket.socket(fileno=os.dup(0))
     _redirect(os.devnull, os.O_RDONLY, 0)
     _preload()
+    _adopt_orphans()
     task = _Forker(channel).serve()
     if task is None:
         os._exit(0)  # whoever stops this process waits for its end: no module is taken down one by one
@@ -167,19 +170,33 @@ class _Forker:
                 os.kill(process_id, signal.SIGTERM)  # it has not been reaped: its id is still its own
 
     def _reap(self) -> None:
-        while self._identities:
-            process_id, status = os.waitpid(-1, os.WNOHANG)
-            if process_id == 0:
-                return
-            _kill_group(process_id)  # what the handler started and left behind
-            identity = self._identities.pop(process_id)
-            self._report(exited=identity, exit_code=os.waitstatus_to_exitcode(status))
+        with contextlib.suppress(ChildProcessError):  # none is left
+            while True:
+                process_id, status = os.waitpid(-1, os.WNOHANG)
+                if process_id == 0:
+                    return
+                identity = self._identities.pop(process_id, None)
+                if identity is not None:
+                    _kill_group(process_id)  # what the handler started and left behind
+                self._kill_orphans()
+                if identity is not None:
+                    self._report(exited=identity, exit_code=os.waitstatus_to_exitcode(status))
+
+    def _kill_orphans(self) -> None:
+        """Kill what workers that have ended left behind, in whatever session."""
+        for process_id in _children(self._process_id):
+            if process_id not in self._identities:
+                with contextlib.suppress(OSError):  # it has ended, or is another user's
+                    os.kill(process_id, signal.SIGKILL)
 
     def _end(self) -> None:
         for process_id in self._identities:
             _kill_group(process_id)
-        for process_id in self._identities:
-            os.waitpid(process_id, 0)
+        self._identities.clear()
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                self._kill_orphans()
+                os.waitpid(-1, 0)
 
     def _report(self, **message: Any) -> None:
         with contextlib.suppress(ConnectionError):  # nobody listens any more: the next read says so
@@ -192,6 +209,13 @@ def _lead_group(process_id: int) -> None:
         os.setpgid(process_id, process_id)
 
 
+def _children(process_id: int) -> list[int]:
+    """Return the children of a process; none where the system does not tell."""
+    with contextlib.suppress(OSError):
+        return [int(each) for each in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()]
+    return []
+
+
 def _kill_group(process_id: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
         os.killpg(process_id, signal.SIGKILL)
@@ -201,6 +225,7 @@ def _run_worker(task: dict[str, Any]) -> None:
     """Become the worker: returns never, or raises what ends the process, as the handler's own interpreter would."""
     _lead_group(0)
     _die_with(task["parent"])
+    _adopt_orphans()  # whose memory is the worker's
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the native client crashes when its server is gone
     _redirect(task["log"], os.O_RDWR | os.O_APPEND | os.O_CREAT, 1)
     os.dup2(1, 2)
@@ -221,6 +246,12 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends, as the first process of a sandbox does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _redirect(path: str, flags: int, descriptor: int) -> None:

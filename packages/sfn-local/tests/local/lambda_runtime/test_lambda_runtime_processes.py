@@ -33,6 +33,20 @@ def handler(event, context):
 """
 
 
+# Leaves a process in a session of its own, then ends itself.
+LEAVING = """
+import os, subprocess, sys
+def handler(event, context):
+    leave = "import os, time\\nif os.fork(): os._exit(0)\\nos.setsid()\\n"
+    stay = "print(os.getpid(), flush=True); time.sleep(600)"
+    with open(event, "w") as pipe:
+        subprocess.run([sys.executable, "-c", leave + stay], stdout=pipe)
+    if event.endswith("0"):
+        os._exit(0)
+    __import__("time").sleep(600)
+"""
+
+
 def named_pipe(folder: Path) -> Path:
     path = folder / f"pipe-{len(list(folder.glob('pipe-*')))}"
     os.mkfifo(path)
@@ -64,6 +78,21 @@ def test_stop_kills_busy_workers_and_what_they_started(tmp_path: Path) -> None:
         with pytest.raises(RuntimeStoppedError, match="the Lambda runtime does not run"):
             workers.invoke("arn:aws:lambda:eu-west-1:000000000000:function:stuck")
         workers.run(workers.runtime.stop())  # once more does no harm
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whose such a process is")
+def test_process_in_a_session_of_its_own_ends_with_its_worker(tmp_path: Path) -> None:
+    with lambda_workers(tmp_path) as workers:
+        leaving = workers.register("leaving", LEAVING)
+        of_ended, of_stopped = named_pipe(tmp_path), named_pipe(tmp_path)
+        ended = workers.start(leaving, str(of_ended))
+        [first] = read_process_ids(of_ended)
+        with pytest.raises(FunctionError, match=r"Runtime\.ExitError"):
+            ended.result(timeout=300)
+        wait_until_gone([first])
+        workers.start(leaving, str(of_stopped))
+        [second] = read_process_ids(of_stopped)
+    wait_until_gone([second])
 
 
 def test_stop_right_after_start_leaves_nothing(tmp_path: Path) -> None:
