@@ -15,6 +15,7 @@ from hpc_stack.pythons import AUTO, VERSIONS
 from hpc_stack.setting_rules import (
     BUCKET_NAME,
     KMS_KEY_ARN,
+    MAX_VARIABLES_BYTES,
     SWITCH,
     Dollars,
     Names,
@@ -23,11 +24,13 @@ from hpc_stack.setting_rules import (
     Text,
     Variables,
     Whole,
+    length,
     one_of,
 )
 
 PREFIX = "hpc:"
 STACK_NAME = "stack_name"
+SOURCE_BUCKETS = "SOURCE_BUCKETS"
 
 # Days -> name in ``aws_logs.RetentionDays`` (CloudWatch Logs takes only certain numbers of days).
 LOG_RETENTION = {
@@ -63,6 +66,10 @@ FARGATE_MEMORY_MIB: Mapping[float, range | tuple[int, ...]] = {
 CHILDREN_PER_SLOT = 4
 # Start before a run's job and Sum after it, each up to its time-out of 900 s, with room for their retries.
 START_AND_SUM_SECONDS = 3_600
+
+# Their rights fill managed policies of 6,144 characters, of which a role has 10 at most.
+# Source: "IAM and AWS STS quotas".
+MAX_SOURCES = 100
 
 ECR_HOST = ".dkr.ecr."
 # A dot-atom and a host name.  Source: RFC 5321, sections 4.1.2 and 4.5.3.1; RFC 1123, section 2.1.
@@ -119,12 +126,12 @@ class HpcConfig:
     results_expire_after_days: int = setting(30, Whole(15, 3_650))
     retain_results: bool = setting(False, SWITCH)
     log_retention_days: int = setting(30, one_of(*LOG_RETENTION))
-    source_buckets: tuple[str, ...] = setting((), Names(BUCKET_NAME, "names of S3 buckets"))
+    source_buckets: tuple[str, ...] = setting((), Names(BUCKET_NAME, "names of S3 buckets", MAX_SOURCES))
     kms: bool = setting(False, SWITCH)
     tags: tuple[tuple[str, str], ...] = setting((), Tags())
     alarms: bool = setting(False, SWITCH)
     notify_email: str = setting("", Text(EMAIL, "an e-mail address, or nothing"))
-    source_kms_keys: tuple[str, ...] = setting((), Names(KMS_KEY_ARN, "ARNs of KMS keys"))
+    source_kms_keys: tuple[str, ...] = setting((), Names(KMS_KEY_ARN, "ARNs of KMS keys", MAX_SOURCES))
 
     batch: bool = setting(False, SWITCH)
     batch_image: str = setting(
@@ -143,7 +150,8 @@ class HpcConfig:
     vpc_id: str = setting(
         "", Text(r"|vpc-[0-9a-f]{8,17}", "the id of a VPC, or nothing for one of its own"), needs="batch"
     )
-    subnet_ids: tuple[str, ...] = setting((), Names(r"subnet-[0-9a-f]{8,17}", "ids of subnets"), needs="batch")
+    # Source: AWS Batch API reference, ComputeResource, "subnets".
+    subnet_ids: tuple[str, ...] = setting((), Names(r"subnet-[0-9a-f]{8,17}", "ids of subnets", 16), needs="batch")
     subnet_access: str = setting("public", one_of("public", "private"), needs="batch")
 
     orchestrator: bool = setting(False, SWITCH, needs="batch")
@@ -175,6 +183,13 @@ class HpcConfig:
             raise ConfigError(
                 f"{PREFIX}source_kms_keys needs {PREFIX}source_buckets, whose objects they encrypt; "
                 f"got {list(self.source_kms_keys)!r} without them"
+            )
+
+        if length([*self.environment, (SOURCE_BUCKETS, ",".join(self.source_buckets))]) > MAX_VARIABLES_BYTES:
+            raise ConfigError(
+                f"{PREFIX}source_buckets and {PREFIX}environment must have {MAX_VARIABLES_BYTES} bytes together at "
+                f"most: both are environment variables of Start; got {len(self.source_buckets)} buckets and "
+                f"{length(self.environment)} bytes of variables"
             )
 
     def _check_job_size(self) -> None:

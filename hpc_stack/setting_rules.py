@@ -1,7 +1,7 @@
 """Rules of settings: each checks a value and returns it typed, or raises an error that says what is allowed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,13 +15,17 @@ KMS_KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 # What tags of every service may have, and neither AWS's, nor the CDK's, which empty the bucket, nor that of jobs.
 # Source: "Tag naming limits and requirements", Tagging AWS Resources user guide.
 TAG_KEY = r"(?!(?i:aws:|aws-cdk:|hpc-run$))(?! )[\w .:/+@-]{1,128}(?<! )"
-TAG_VALUE = r"(?! )[\w .:/=+@-]{0,256}(?<! )"
+# Amazon CloudWatch takes no empty value.  Source: CloudWatch API reference, Tag, "Value".
+TAG_VALUE = r"(?! )[\w .:/=+@-]{1,256}(?<! )"
 MAX_TAGS = 40  # of 50; aws-cdk-lib adds some of its own
+# Each of some 80 resources has all tags in the template, which may have 1 MB.  Source: "CloudFormation quotas".
+MAX_TAGS_BYTES = 4_000
 
 
 # Of 4 KB that a function may have; the others are this project's.  Source: "Lambda quotas".
 MAX_VARIABLES_BYTES = 3_000
-VARIABLE = r"[A-Za-z][A-Za-z0-9_]{0,127}"
+# Lambda refuses names of one character.  Source: AWS Lambda API reference, Environment, "Variables", key pattern.
+VARIABLE = r"[A-Za-z][A-Za-z0-9_]{1,127}"
 TAKEN_PREFIXES = ("AWS_", "LAMBDA_", "HPC_", "PYTHON", "MAX_", "JOB_")
 TAKEN_NAMES = frozenset(
     {"RESULTS_BUCKET", "SOURCE_BUCKETS", "BACK_ENDS", "UPLOADED_WORKLOADS", "HEARTBEAT_SECONDS", "RUN", "TASK_TOKEN"}
@@ -110,16 +114,17 @@ class Names:
 
     pattern: str
     what: str
+    maximum: int
 
     @property
     def allowed(self) -> str:
-        return f"{self.what}, each once: a JSON list, or one text with commas"
+        return f"up to {self.maximum} {self.what}, each once: a JSON list, or one text with commas"
 
     def read(self, given: object) -> tuple[str, ...]:
         names = tuple(given.split(",") if given else ()) if isinstance(given, str) else given
         if not isinstance(names, list | tuple) or not all(self._fits(name) for name in names):
             raise ValueError(given)
-        if len(set(names)) < len(names):
+        if not len(set(names)) == len(names) <= self.maximum:
             raise ValueError(given)
         return tuple(names)
 
@@ -134,9 +139,10 @@ class Tags:
     @property
     def allowed(self) -> str:
         return (
-            f"up to {MAX_TAGS} tags: a JSON object, or one text such as team=climate,project=ice; keys of 1 to 128 "
-            "characters that differ in more than case and are neither hpc-run nor begin with aws: or aws-cdk:, values "
-            "of up to 256, both of letters, digits, spaces within and _.:/=+-@"
+            f"up to {MAX_TAGS} tags of {MAX_TAGS_BYTES} bytes in all: a JSON object, or one text such as "
+            "team=climate,project=ice; keys of 1 to 128 characters that differ in more than case and are neither "
+            "hpc-run nor begin with aws: or aws-cdk:, values of 1 to 256, both of letters, digits, spaces within and "
+            "_.:/=+-@"
         )
 
     def read(self, given: object) -> tuple[tuple[str, str], ...]:
@@ -147,6 +153,8 @@ class Tags:
             raise ValueError(given)
         # IAM takes keys that differ in case only for the same.
         if len(pairs) > MAX_TAGS or len({key.casefold() for key, _ in pairs}) < len(pairs):
+            raise ValueError(given)
+        if length(pairs) > MAX_TAGS_BYTES:
             raise ValueError(given)
         return tuple((key, value) for key, value in pairs)
 
@@ -165,8 +173,8 @@ class Variables:
     def allowed(self) -> str:
         return (
             f"environment variables of up to {MAX_VARIABLES_BYTES} bytes in all: a JSON object of texts, or one text "
-            "such as MODEL=large,LEVEL=3; names of letters, digits and _, a letter first, but for those of AWS and of "
-            "this project (AWS_, LAMBDA_, HPC_, PYTHON, RESULTS_BUCKET and the like)"
+            "such as MODEL=large,LEVEL=3; names of 2 to 128 letters, digits and _, a letter first, but for those of "
+            "AWS and of this project (AWS_, LAMBDA_, HPC_, PYTHON, RESULTS_BUCKET and the like)"
         )
 
     def read(self, given: object) -> tuple[tuple[str, str], ...]:
@@ -177,7 +185,7 @@ class Variables:
             raise ValueError(given)
         if len({name for name, _ in pairs}) < len(pairs):
             raise ValueError(given)
-        if sum(len(f"{name}{value}".encode()) for name, value in pairs) > MAX_VARIABLES_BYTES:
+        if length(pairs) > MAX_VARIABLES_BYTES:
             raise ValueError(given)
         return tuple((name, value) for name, value in pairs)
 
@@ -187,6 +195,11 @@ class Variables:
                 is_free = not name.startswith(TAKEN_PREFIXES) and name not in TAKEN_NAMES
                 return is_free and re.fullmatch(VARIABLE, name, re.ASCII) is not None and value.isprintable()
         return False
+
+
+def length(pairs: Iterable[tuple[str, str]]) -> int:
+    """Return the bytes of names and values."""
+    return sum(len(f"{name}{value}".encode()) for name, value in pairs)
 
 
 def one_of(*values: Any) -> OneOf:

@@ -5,21 +5,23 @@ import math
 
 from hpc.report.escape import escape
 from hpc.report.phases import IDLE, Axis
-from hpc.runs.child_times import HAS_FAILED, WAS_STOPPED, Children
+from hpc.runs.child_times import HAS_FAILED, MAX_SHARES, WAS_STOPPED, Children
 from hpc.terminal.durations import duration
 
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 34
 CURVE_POINTS = 240
 # Limits of a timeline with lanes.  A larger timeline is drawn as a density, whose size does not grow.
-MAX_LANES, MAX_BARS = 40, 3_000
+MAX_LANES, MAX_BARS = 40, MAX_SHARES
 DENSITY_COLUMNS, DENSITY_ROWS = 100, 20
 # Classes of bars by outcome: OTHER, HAS_FAILED, WAS_STOPPED.
 KINDS = ("bar", "bar bad", "bar halted")
+OUTCOMES = ("", ", failed", ", was stopped")
 PHASE_COLOURS = 6
 BINS = 40
 LOG_MARGIN = 0.1
 SHORTEST_SECONDS = 0.001
+NOUNS = {"child": "child execution", "job": "job"}
 PLURALS = {"child": "child executions", "job": "jobs"}
 
 
@@ -67,6 +69,7 @@ def lanes_of(children: Children, most: int) -> list[int] | None:
 def _lanes(children: Children, axis: Axis, lanes: list[int], noun: str) -> str:
     count = max(lanes, default=0) + 1
     row_height = max(6.0, min(18.0, 240 / count))
+    stretches = zip(children.starts, children.stops, children.outcomes, lanes, children.shares, strict=True)
     bars = [
         _bar(
             KINDS[outcome],
@@ -74,9 +77,10 @@ def _lanes(children: Children, axis: Axis, lanes: list[int], noun: str) -> str:
             axis.share(stop),
             y=TOP + lane * row_height,
             height=row_height,
-            title=duration_text(max(0.0, stop - start)),
+            title=f"{share or noun}: {duration_text(max(0.0, stop - start))}, "
+            f"{duration_text(axis.share(start) * axis.seconds)} after the start{OUTCOMES[outcome]}",
         )
-        for start, stop, outcome, lane in zip(children.starts, children.stops, children.outcomes, lanes, strict=True)
+        for start, stop, outcome, lane, share in sorted(stretches, key=lambda each: each[:2])
     ]
     height = TOP + count * row_height + BOTTOM
     label = (
@@ -84,7 +88,8 @@ def _lanes(children: Children, axis: Axis, lanes: list[int], noun: str) -> str:
         if count > 1
         else (f"When each {noun} computed, one at a time")
     )
-    return _figure("".join(bars) + _time_axis(axis.seconds, height - BOTTOM), height, label + _legend(children))
+    body = "".join(bars) + _time_axis(axis.seconds, height - BOTTOM)
+    return _figure(body, height, label + _legend(children), has_bars=True)
 
 
 def _density(children: Children, axis: Axis, noun: str) -> str:
@@ -103,8 +108,8 @@ def _density(children: Children, axis: Axis, noun: str) -> str:
         f'<rect class="{KINDS[max(range(3), key=lambda kind: (kind > 0 and counts[kind] > 0, counts[kind]))]}" '
         f'x="{LEFT + across * width:.1f}" y="{_y(0) - (up + 1) * height:.1f}" width="{width:.1f}" '
         f'height="{height:.1f}" opacity="{0.25 + 0.75 * math.log1p(sum(counts)) / math.log1p(most):.2f}">'
-        f"<title>{sum(counts):,} of {duration_text(10 ** (low + (high - low) * (up + 0.5) / DENSITY_ROWS))} or so"
-        "</title></rect>"
+        f"<title>{_cell(counts, noun)}, about {duration_text(10 ** (low + (high - low) * (up + 0.5) / DENSITY_ROWS))} "
+        f"each, from {duration_text(across / DENSITY_COLUMNS * axis.seconds)} after the start</title></rect>"
         for (across, up), counts in sorted(cells.items())
     ]
     ticks = [
@@ -113,7 +118,16 @@ def _density(children: Children, axis: Axis, noun: str) -> str:
         for share in (0, 0.5, 1)
     ]
     label = f"When {PLURALS[noun]} began and how long they took: the darker, the more"
-    return _figure("".join(drawn + ticks) + _time_axis(axis.seconds), HEIGHT, label + _legend(children))
+    body = "".join(drawn + ticks) + _time_axis(axis.seconds)
+    return _figure(body, HEIGHT, label + _legend(children), has_bars=True)
+
+
+def _cell(counts: list[int], noun: str) -> str:
+    """Return what a cell of a density holds, e.g. ``12 child executions (2 failed)``."""
+    outcomes = zip(counts[HAS_FAILED:], ("failed", "stopped"), strict=True)
+    others = ", ".join(f"{count:,} {word}" for count, word in outcomes if count)
+    total = sum(counts)
+    return f"{total:,} {NOUNS[noun] if total == 1 else PLURALS[noun]}{f' ({others})' if others else ''}"
 
 
 def phase_bar(phases: dict[str, float]) -> str:
@@ -157,14 +171,16 @@ def histogram_chart(durations: list[float], noun: str) -> str:
         counts[min(BINS - 1, int(place * BINS))] += 1
     most = max(counts)
     width = (WIDTH - LEFT - RIGHT) / BINS
+    edges = [10 ** (low + (high - low) * bin_ / BINS) for bin_ in range(BINS + 1)]
     bars = [
         f'<rect class="bar" x="{_x(bin_ / BINS) + 0.5:.1f}" y="{_y(count / most):.1f}" width="{width - 1:.1f}" '
-        f'height="{_y(0) - _y(count / most):.1f}"/>'
+        f'height="{_y(0) - _y(count / most):.1f}"><title>{count:,} of {duration_text(edges[bin_])} to '
+        f"{duration_text(edges[bin_ + 1])}</title></rect>"
         for bin_, count in enumerate(counts)
         if count
     ]
     ticks = [_tick(_x(share / 4), duration_text(10 ** (low + (high - low) * share / 4)), _y(0)) for share in range(5)]
-    return _figure("".join(bars + ticks) + _count_axis(most), HEIGHT, f"Durations of {PLURALS[noun]}")
+    return _figure("".join(bars + ticks) + _count_axis(most), HEIGHT, f"Durations of {PLURALS[noun]}", has_bars=True)
 
 
 def percentile(durations: list[float], share: float) -> float:
@@ -193,7 +209,7 @@ def _bar(name: str, from_: float, to: float, *, y: float, height: float, title: 
     x, end = _x(min(max(0.0, from_), 1.0)), _x(min(1.0, max(0.0, to)))
     return (
         f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{max(0.8, end - x):.1f}" height="{height - 1:.1f}">'
-        f"<title>{title}</title></rect>"
+        f"<title>{escape(title)}</title></rect>"
     )
 
 
@@ -218,8 +234,11 @@ def _tick(x: float, text: str, y: float) -> str:
     )
 
 
-def _figure(body: str, height: float, label: str) -> str:
+def _figure(body: str, height: float, label: str, *, has_bars: bool = False) -> str:
+    """Return a figure; the page's script lets the arrow keys go from bar to bar and tells about each."""
+    role = 'role="group" class="bars"' if has_bars else 'role="img"'
+    told = '<p class="told" aria-hidden="true">Tab, then arrow keys, go from bar to bar</p>' if has_bars else ""
     return (
-        f'<figure><figcaption>{escape(label)}</figcaption><svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
-        f'aria-label="{escape(label)}">{body}</svg></figure>'
+        f'<figure><figcaption>{escape(label)}</figcaption><svg viewBox="0 0 {WIDTH} {height:.0f}" {role} '
+        f'aria-label="{escape(label)}">{body}</svg>{told}</figure>'
     )

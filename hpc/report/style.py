@@ -36,13 +36,17 @@ details{border:1px solid var(--rim);border-radius:8px;padding:6px 12px;margin:6p
 details:target{outline:2px solid var(--run)}summary{cursor:pointer}
 pre{background:var(--raised);border-radius:6px;padding:8px;margin:4px 0 10px;overflow:auto;max-height:22em;
 font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}
-.tick{font-size:12px;fill:var(--dim)}.grid{stroke:var(--rim)}.line{fill:none;stroke:var(--bar);stroke-width:1.5}
+.tick{font-size:12px;fill:var(--dim)}.grid{stroke:var(--rim)}
+.told{margin:2px 0 0;font-size:.85rem;color:var(--dim);min-height:1.5em}
+svg.bars .bar:focus{outline:none;stroke:var(--text);stroke-width:2}
+.line{fill:none;stroke:var(--bar);stroke-width:1.5}
 .area{fill:var(--spread);opacity:.6}.bar{fill:var(--bar)}.bad{fill:var(--bad)}.halted{fill:var(--dim)}code{overflow-wrap:anywhere}.spread{fill:var(--spread)}
 @media(max-width:640px){.tick{font-size:18px}svg.graph{max-width:none}.scroll{position:relative}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 tr{display:block;border-bottom:1px solid var(--rim);padding:6px 0}
 td,td.n,td.k{display:flex;gap:12px;justify-content:space-between;border:0;padding:2px 0;text-align:left;
 white-space:normal;overflow-wrap:anywhere}td[data-head]::before{content:attr(data-head);color:var(--dim);flex:none}td:empty{display:none}}
+@media print{.told{display:none}}
 @media print{body{max-width:none}details{break-inside:avoid}figure{break-inside:avoid}pre{max-height:none}}
 .edge{fill:none;stroke:var(--dim);stroke-width:1.3}.head{fill:var(--dim)}
 .state{cursor:pointer;text-decoration:none}.state rect{fill:var(--raised);stroke:var(--dim);stroke-width:1.5}
@@ -55,10 +59,23 @@ white-space:normal;overflow-wrap:anywhere}td[data-head]::before{content:attr(dat
 .state.ABORTED rect,.state.CAUGHT rect,.state.PARTIAL rect{fill:var(--stop-fill);stroke:var(--stop)}
 .state.NOT_REACHED rect{stroke-dasharray:5 4}
 """
-# A link to closed details shows nothing until they are open.
+# A link to closed details shows nothing until they are open.  A chart is one stop of the Tab key, in which arrow keys
+# go from bar to bar; a screen reader says what a sighted person reads below the chart.
 SCRIPT = """\
 const show=()=>{const e=location.hash&&document.getElementById(location.hash.slice(1));
 if(e&&e.tagName==="DETAILS"){e.open=true;e.scrollIntoView({block:"start"})}};
 addEventListener("hashchange",show);show();
+document.querySelectorAll("svg.bars").forEach(chart=>{
+const bars=[...chart.querySelectorAll(".bar")],last=bars.length-1,told=chart.parentElement.querySelector(".told");
+const tell=e=>{const bar=e.target.closest(".bar");if(bar)told.textContent=bar.getAttribute("aria-label")};
+bars.forEach((bar,at)=>{const text=bar.querySelector("title").textContent;bar.setAttribute("role","img");
+bar.setAttribute("aria-label",`${text} (${at+1} of ${bars.length})`);bar.setAttribute("tabindex",at?-1:0)});
+chart.addEventListener("focusin",tell);chart.addEventListener("mouseover",tell);
+chart.addEventListener("keydown",e=>{const at=bars.indexOf(document.activeElement);
+const to={ArrowRight:at+1,ArrowDown:at+1,ArrowLeft:at-1,ArrowUp:at-1,PageDown:at+10,PageUp:at-10,Home:0,
+End:last}[e.key];
+if(at<0||to===undefined)return;e.preventDefault();
+const next=bars[Math.max(0,Math.min(last,to))];bars[at].setAttribute("tabindex",-1);
+next.setAttribute("tabindex",0);next.focus()})});
 document.querySelectorAll("a.state").forEach(a=>a.addEventListener("click",()=>setTimeout(show)));
 """

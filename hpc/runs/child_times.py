@@ -26,6 +26,8 @@ from hpc.runs.run import Run
 from hpc.targets.client import Target
 
 SLOWEST = 10
+# Stretches of which is kept what was computed: more are drawn without telling them apart.
+MAX_SHARES = 3_000
 SAMPLE_CHARACTERS = 4_000
 LISTED_STATUSES = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "RUNNING")
 # Status -> name of its count in DescribeMapRun.
@@ -67,6 +69,8 @@ class Children:
         Begin and end of each stretch in which a child computed, in seconds since the epoch: one a child, or one a try.
     outcomes : bytearray
         ``HAS_FAILED``, ``WAS_STOPPED`` or ``OTHER``, of the child that each stretch is of.
+    shares : list of str
+        What was computed in each of the first ``MAX_SHARES`` stretches, such as ``items 24 to 31``.
     seconds : array
         How long each child computed.
     waited_from : array
@@ -78,6 +82,7 @@ class Children:
     starts: "array[float]" = field(default_factory=lambda: array("d"))
     stops: "array[float]" = field(default_factory=lambda: array("d"))
     outcomes: bytearray = field(default_factory=bytearray)
+    shares: list[str] = field(default_factory=list)
     seconds: "array[float]" = field(default_factory=lambda: array("d"))
     waited_from: "array[float]" = field(default_factory=lambda: array("d"))
     waited_to: "array[float]" = field(default_factory=lambda: array("d"))
@@ -117,6 +122,8 @@ class Children:
             self.starts.append(first)
             self.stops.append(last)
             self.outcomes.append(outcome)
+        if len(self.starts) <= MAX_SHARES:
+            self.shares += [share] * len(stretches)
         seconds = math.fsum(max(0.0, last - first) for first, last in stretches)
         if stretches:
             self.seconds.append(seconds)
@@ -126,6 +133,8 @@ class Children:
         """Take the children of other runs too."""
         for other in others:
             self.starts.extend(other.starts)
+            if len(self.starts) <= MAX_SHARES:
+                self.shares += other.shares
             self.stops.extend(other.stops)
             self.outcomes.extend(other.outcomes)
             self.seconds.extend(other.seconds)

@@ -20,7 +20,13 @@ from hpc_stack.config import HpcConfig
 
 # All settings that have an effect without AWS Batch, which the emulator's CloudFormation does not know; of the others,
 # and of what a change replaces, tests/synth/test_setting_changes.py asks CloudFormation's schemas.
-CHANGED = without_batch() | {"packages_layer": False}
+CHANGED = without_batch() | {
+    "packages_layer": False,
+    "environment": {"MODEL_2": "große=1 ${x} \"q\" 'p' \\", "EMPTY": ""},
+    "tags": {"équipe:glace/я": "a=b +1 @x", **{f"key-{number}": "v" for number in range(30)}},
+    "notify_email": "o'neil+hpc@mail.ice-lab.example.org",
+    "source_buckets": ["my.data", *(f"data-{number}" for number in range(60))],
+}
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,7 @@ def test_run_finds_the_stack_and_computes_every_batch_with_the_deployed_code(ran
     results = [part["result"] for child in ran.children for part in child["parts"]]
     assert sorted(results) == sorted([str(0 + 1), str(4 + 9), str(16 + 25)])
     [group] = [name for name in deployed.declared("AWS::Logs::LogGroup") if "StartLogs" in name]
-    assert f"==> {deployed.physical_id(group)} <==" in ran.logs
+    assert f"==> {deployed.physical_id(group)} " in ran.logs
 
 
 def test_every_setting_is_changed_but_those_of_aws_batch() -> None:
@@ -169,7 +175,8 @@ def test_changed_settings_update_the_functions_in_place(deployed: Deployed, chan
     assert (compute["MemorySize"], compute["Timeout"]) == (CHANGED["compute_memory_mib"], 60)
     assert (compute["Architectures"], compute["Runtime"]) == (["x86_64"], "python3.13")
     variables = start["Environment"]["Variables"]
-    assert (variables["MAX_CONCURRENCY"], variables["SOURCE_BUCKETS"]) == ("7", "data-1")
+    assert (variables["MAX_CONCURRENCY"], variables["SOURCE_BUCKETS"]) == ("7", ",".join(CHANGED["source_buckets"]))
+    assert CHANGED["environment"].items() <= variables.items()
     kept = deployed.resources.keys() & changed.resources.keys()
     assert {name: changed.physical_id(name) for name in kept} == {name: deployed.physical_id(name) for name in kept}
     # The layer, and what would empty a bucket that is kept now.

@@ -17,6 +17,9 @@ PATIENCE_SECONDS = 120.0
 PIPE = 'exec "$0" "$@" 3<&%d 4>&%d'
 
 
+KEYS = {"Tab": 9, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}
+
+
 class RefusedError(Exception):
     """The browser did not do what it was told."""
 
@@ -60,6 +63,23 @@ class Tab:
         answer = self._call("Runtime.evaluate", given)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def press(self, key: str) -> None:
+        """Press a key, such as ``Tab`` or ``ArrowRight``, as a person does."""
+        code = {"windowsVirtualKeyCode": KEYS[key]}
+        for kind in ("rawKeyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", {"type": kind, "key": key, "code": key, **code})
+
+    def spoken(self) -> str:
+        """Return what a screen reader says of what has the focus: its role and its name."""
+        nodes = self._call("Accessibility.getFullAXTree", {})["nodes"]
+        focused = [
+            node
+            for node in nodes
+            for each in node.get("properties", [])
+            if each["name"] == "focused" and each["value"]["value"] and node["role"]["value"] != "RootWebArea"
+        ]
+        return " ".join(f"{node['role']['value']}: {node['name']['value']}" for node in focused)
 
     def wait_for(self, script: str) -> None:
         """Return as soon as an expression is true, or is an element that is there."""

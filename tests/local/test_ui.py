@@ -1,6 +1,7 @@
 """`hpc ui` as a person uses it: a real browser watches a run from its start to its redrive, here and on AWS."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,23 @@ def check_drawn(shown: Tab, folder: Path, name: str) -> None:
         shown.picture(folder / f"{name}-{width_pixels}-{'dark' if is_dark else 'light'}.png")
 
 
+def check_keys(shown: Tab) -> None:
+    """Go through the bars of a report's timeline by the keyboard: each has a name, which is shown as well."""
+    shown.evaluate("document.querySelectorAll('svg.bars')[1].closest('figure').id = 'timeline', 0")
+    shown.evaluate("document.querySelector('#timeline .bar').focus(), 0")
+    said = [shown.spoken()]
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "End", "ArrowRight", "Home"):
+        shown.press(key)
+        said.append(shown.spoken())
+        assert said[-1].endswith(shown.evaluate("document.querySelector('#timeline .told').innerText"))
+    places = [each.rpartition("(")[2] for each in said]
+    last = shown.evaluate("document.querySelectorAll('#timeline .bar').length")
+    assert places == [f"{place} of {last})" for place in (1, 2, 3, 2, last, last, 1)]
+    assert all(re.match(r"image: item \d+: [\d.]+ m?s, .* after the start", each) for each in said)
+    shown.press("Tab")
+    assert shown.evaluate("document.activeElement.closest('#timeline')") is None
+
+
 @contextmanager
 def going_run(tmp_path: Path, home: Path, name: str) -> Iterator[subprocess.Popen[str]]:
     """Start a run that goes on until there is a file ``go``."""
@@ -140,6 +158,7 @@ def test_browser_watches_a_run_from_its_start_to_its_redrive(tmp_path: Path) -> 
         shown.open(report)
         shown.wait_for(f"{BADGE}?.includes('SUCCEEDED')")
         check_drawn(shown, tmp_path, "report")
+        check_keys(shown)
         shown.open(f"{address.partition('?')[0]}#/plan")
         shown.wait_for("document.querySelector('#plan tr.recommended')")
         before = shown.evaluate("document.querySelector('#plan .hero').innerText")

@@ -79,8 +79,13 @@ RULES: dict[str, Rule] = {each.name: each.metadata["rule"] for each in fields(Hp
         ("environment", {"A": "x" * 3_001}),
         ("environment", ["A"]),
         ("environment", None),
-        *(("environment", {name: "x"}) for name in ("AWS_REGION", "RESULTS_BUCKET", "PYTHONPATH", "HPC_HOME", "Ä", "")),
+        *(
+            ("environment", {name: "x"})
+            for name in ("AWS_REGION", "RESULTS_BUCKET", "PYTHONPATH", "HPC_HOME", "Ä", "", "A", "A" * 129)
+        ),
+        ("source_buckets", [f"data-{number}" for number in range(101)]),
         ("source_kms_keys", "alias/data"),
+        ("source_kms_keys", [f"arn:aws:kms:us-east-1:111122223333:key/{number}" for number in range(101)]),
         ("source_kms_keys", "arn:aws:kms:us-east-1:111122223333:alias/data"),
         ("alarms", "on"),
         ("notify_email", "team"),
@@ -119,7 +124,8 @@ RULES: dict[str, Rule] = {each.name: each.metadata["rule"] for each in fields(Hp
         ("tags", {"team": "ice "}),
         ("tags", {"team\u00a0": "a"}),
         ("tags", {"team\U0001f600": "a"}),
-        ("tags", {f"k{number}": "" for number in range(51)}),
+        ("tags", {"team": ""}),
+        ("tags", "team="),
         ("tags", "team"),
         ("tags", "aws:team=ice"),
         ("tags", "team=a,team=b"),
@@ -129,8 +135,10 @@ RULES: dict[str, Rule] = {each.name: each.metadata["rule"] for each in fields(Hp
         ("tags", {"k" * 129: "ice"}),
         ("tags", {"team": "v" * 257}),
         ("tags", [["team", "ice", "more"]]),
-        ("tags", {f"k{number}": "" for number in range(41)}),
+        ("tags", {f"k{number}": "v" for number in range(41)}),
+        ("tags", {f"k{number}": "\u00e9" * 128 for number in range(16)}),
         ("tags", None),
+        ("subnet_ids", [f"subnet-{number:08x}" for number in range(17)]),
         ("batch", "yes"),
         ("batch_image", "python"),
         ("batch_image", "Team/hpc:1"),
@@ -180,7 +188,6 @@ def test_config_refuses_a_value_and_says_what_was_given_and_what_is_allowed(key:
         ("retain_results", "false", False),
         ("tags", "", ()),
         ("tags", "team=ice,cost center=a=b", (("team", "ice"), ("cost center", "a=b"))),
-        ("tags", {"team": ""}, (("team", ""),)),
         (
             "tags",
             {"\u043a\u043e\u043c\u0430\u043d\u0434\u0430": "\u6c37"},
@@ -224,6 +231,11 @@ def test_config_reads_the_text_that_the_command_line_gives(key: str, text: str, 
         (
             {"batch": True, "batch_timeout_seconds": 60, "batch_run_timeout_seconds": 3_600},
             "hpc:callback_heartbeat_seconds must be under hpc:batch_run_timeout_seconds, 3600; got 3600",
+        ),
+        (
+            {"source_buckets": [f"data-{number:02}" for number in range(50)], "environment": {"MODEL": "m" * 2_583}},
+            "hpc:source_buckets and hpc:environment must have 3000 bytes together at most: both are environment "
+            "variables of Start; got 50 buckets and 2588 bytes of variables",
         ),
         (
             {"source_kms_keys": ["arn:aws:kms:us-east-1:111122223333:key/1"]},
