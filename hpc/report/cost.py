@@ -8,6 +8,7 @@ from hpc.planning.table import usd
 from hpc.report.escape import escape
 from hpc.report.facts import Facts
 from hpc.report.html import html, table
+from hpc.report.phases import IDLE
 from hpc.runs.spent import Spent
 from hpc.terminal.counter import counted
 from hpc.terminal.durations import duration
@@ -46,7 +47,9 @@ def headline(facts: Facts) -> tuple[str, str]:
 def _rows(facts: Facts, spent: Spent) -> list[list[str]]:
     rows = []
     if len(spent.quotes) == 1 and len(facts.parts) == 1:
-        rows.append(["duration", _range(spent.quotes[0].seconds, duration), duration(facts.seconds), "", ""])
+        has_paused = any(phase.name == IDLE for phase in facts.phases)
+        label = "duration without pauses" if has_paused else "duration"
+        rows.append([label, _range(spent.quotes[0].seconds, duration), duration(facts.axis.seconds), "", ""])
     for label, names in UNITS.items():
         used = sum(units for name, units in spent.ledger.amounts.items() if name.startswith(names))
         quoted = sum(each.expected.of(*names) for each in spent.quotes)

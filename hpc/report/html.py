@@ -1,5 +1,6 @@
 """Small pieces of HTML."""
 
+import re
 from collections.abc import Iterable
 
 from hpc.report.escape import escape
@@ -7,6 +8,7 @@ from hpc.report.facts import Facts
 from hpc.report.graph import SIGNS
 
 SHOWN_CHARACTERS = 300
+LONG_WORD = re.compile(r"(\S{30})(?=\S)")
 
 
 class Markup(str):
@@ -41,7 +43,11 @@ def table(head: list[str], rows: Iterable[list[str]], numbers: Iterable[int] = (
 
 
 def html(text: str) -> str:
-    return text if isinstance(text, Markup) else escape(text)
+    """Return text as HTML that may be broken inside of long words, which would widen a table."""
+    if isinstance(text, Markup):
+        return text
+    parts = enumerate(LONG_WORD.split(text))  # each second one is the start of a long word
+    return "".join(f"{escape(part)}<wbr>" if place % 2 else escape(part) for place, part in parts)
 
 
 def link(anchor: str, text: str) -> Markup:

@@ -9,7 +9,7 @@ STYLE = """\
 --ok:#3fb950;--ok-fill:#12261e;--bad:#ff7b72;--bad-fill:#2d1517;--run:#58a6ff;--run-fill:#10233d;
 --stop:#d9a520;--stop-fill:#272115;--bar:#58a6ff;--spread:#1f4470}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:1100px;padding:16px;background:var(--ground);color:var(--text);
+body{overflow-wrap:anywhere;margin:0 auto;max-width:1100px;padding:16px;background:var(--ground);color:var(--text);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 h1{font-size:1.3rem;margin:.3em 0;overflow-wrap:anywhere}h2{font-size:1.1rem;margin:1.8em 0 .6em;overflow-wrap:anywhere}
 h3{font-size:1rem;margin:1.2em 0 .4em}a{color:var(--run)}.hidden{position:absolute}

@@ -161,6 +161,8 @@ class HistoryReader:
         self._history.redriven.append(moment)
         if self._history.marks and self._history.marks[-1][1] is None:
             self._pauses.append((self._history.marks[-1][0], moment))
+        for visit in self._open.values():  # what failed goes on, and may succeed now
+            visit.has_failed, visit.error = False, ""
         goes_on = next((visit for visit in reversed(self._open.values()) if visit.container is None), None)
         if goes_on is not None:
             self._history.marks.append((moment, goes_on.name))

@@ -25,7 +25,7 @@ CHANGED = without_batch() | {
     "environment": {"MODEL_2": "große=1 ${x} \"q\" 'p' \\", "EMPTY": ""},
     "tags": {"équipe:glace/я": "a=b +1 @x", **{f"key-{number}": "v" for number in range(30)}},
     "notify_email": "o'neil+hpc@mail.ice-lab.example.org",
-    "source_buckets": ["my.data", *(f"data-{number}" for number in range(60))],
+    "source_buckets": ["my.data", *(f"data-{number}" for number in range(5))],
 }
 
 

@@ -14,7 +14,7 @@ from devtools import Tab, tab
 from hpc_commands import HPC, assembly, environment
 
 AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
-HOSTILE = "</script><img src=x onerror=window.hacked=1>\x1b[31m\u202e"
+HOSTILE = "</script><img src=x onerror=window.hacked=1>\x1b[31m\u202e \U0001f600 " + "x" * 10_000
 # An item waits for a file, and fails as long as another one is not there, with an error that would like to be code.
 MENDABLE = f"""
 import time

@@ -120,6 +120,24 @@ def test_state_goes_on_after_a_redrive() -> None:
     assert dict(history.states["Work"].statuses) == {"SUCCEEDED": 1}
 
 
+def test_map_that_succeeds_after_a_redrive_was_not_caught() -> None:
+    error = {"error": "States.ExceedToleratedFailureThreshold", "cause": "too many"}
+    before = [
+        event(1, 0, "MapStateEntered", stateEnteredEventDetails={"name": "Map", "input": "[]"}),
+        event(2, 1, "MapStateStarted"),
+        event(3, 2, "MapRunStarted", mapRunStartedEventDetails={"mapRunArn": "arn"}),
+        event(4, 3, "MapRunFailed", mapRunFailedEventDetails=error),
+        event(5, 4, "ExecutionFailed", executionFailedEventDetails=error),
+    ]
+    redriven = event(6, 0, "ExecutionRedriven", executionRedrivenEventDetails={"redriveCount": 1})
+    again = event(7, 4, "MapRunRedriven", mapRunRedrivenEventDetails={"mapRunArn": "arn", "redriveCount": 1})
+    done = [event(8, 7, "MapRunSucceeded"), event(9, 8, "MapStateSucceeded"), left(10, 9, "Map")]
+    assert read([*before], "FAILED").states["Map"].status == "FAILED"
+    assert read([*before, redriven, again], "RUNNING").states["Map"].status == "RUNNING"
+    found = read([*before, redriven, again, *done]).states["Map"]
+    assert (found.status, found.error) == ("SUCCEEDED", "")
+
+
 def test_time_of_a_state_is_that_between_its_events_without_the_pause_before_a_redrive() -> None:
     before = [entered(1, 0, "Work"), scheduled(2, 1), failed(3, 2, "Busy"), event(4, 3, "ExecutionFailed")]
     after = [event(1_004, 0, "ExecutionRedriven"), scheduled(1_005, 3), left(1_007, 1_005, "Work")]
