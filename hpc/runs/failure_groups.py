@@ -1,6 +1,7 @@
 """Failed items by their error: items whose errors differ in their numbers only are one group."""
 
 import re
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from hpc.terminal.printable import shorten
 SHOWN_OF_GROUP = 5
 # Errors that differ by more than their numbers; what comes after so many is counted together.
 MAX_GROUPS = 200
+OTHERS = "other errors"
 SHOWN_CAUSE_CHARACTERS = 300
 # Digits in a word are a part of a name, such as "se0.py", which tells errors apart; the id of a request is none.
 NUMBER = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?![\w.]*\w)")
@@ -17,15 +19,15 @@ NUMBER = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|(?<![\w.])
 
 @dataclass
 class Group:
-    """Items with the same error, but for its numbers."""
+    """Items with the same error, but for its numbers; ``first`` are those with the lowest numbers, in order."""
 
     first: list[FailedItem] = field(default_factory=list)
     count: int = 0
 
     def add(self, item: FailedItem) -> None:
         self.count += 1
-        if len(self.first) < SHOWN_OF_GROUP:
-            self.first.append(item)
+        insort(self.first, item, key=lambda each: each.index)
+        del self.first[SHOWN_OF_GROUP:]
 
 
 def group_failures(items: Iterable[FailedItem]) -> dict[str, Group]:
@@ -37,12 +39,14 @@ def group_failures(items: Iterable[FailedItem]) -> dict[str, Group]:
         The key is the error of the group's first item, as it stands.
     """
     groups: dict[str, Group] = {}
-    shown: dict[str, str] = {}
     for item in items:
-        error = f"{item.error}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS)}".removesuffix(": ")
-        kind = NUMBER.sub("N", error)
+        kind = NUMBER.sub("N", _error(item))
         if kind not in groups and len(groups) >= MAX_GROUPS:
-            kind = error = "other errors"
-        shown.setdefault(kind, error)
+            kind = OTHERS
         groups.setdefault(kind, Group()).add(item)
-    return {shown[kind]: group for kind, group in sorted(groups.items(), key=lambda pair: -pair[1].count)}
+    most_frequent = sorted(groups.items(), key=lambda pair: -pair[1].count)
+    return {kind if kind == OTHERS else _error(group.first[0]): group for kind, group in most_frequent}
+
+
+def _error(item: FailedItem) -> str:
+    return f"{item.error}: {shorten(item.cause, SHOWN_CAUSE_CHARACTERS)}".removesuffix(": ")

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -179,12 +180,14 @@ def _named_errors(workload: Workload, run_input: RunInput) -> Iterator[Any]:
 
 
 def _checked_weight(workload: str, index: int, weight: Any) -> float:
-    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    # Numbers of numpy are real numbers, too.
+    is_number = isinstance(weight, numbers.Real) and not isinstance(weight, bool)
     # NaN compares false with everything, so it is refused as well.
     if not is_number or not 0 < weight <= MAX_WEIGHT:
+        given = float(weight) if isinstance(weight, numbers.Real) and not isinstance(weight, int) else weight
         raise WorkloadError(
             f"the weight of item {index} of workload {workload} must be a number over 0 and up to {MAX_WEIGHT:g}, "
-            f"got {json_text.shown(weight)}"
+            f"got {json_text.shown(given)}"
         )
     return float(weight)
 

@@ -8,8 +8,9 @@ from lambdas.run_files import json_text
 from lambdas.run_files.errors import PASSED_ON, WorkloadError
 from lambdas.values import comparison, typed_json
 
-# Pairs of equal results show nothing, so the trial waits for a pair that differs; not for ever, since it compares them.
-MAX_EQUAL_PAIRS = 100
+# A pair shows nothing if both are equal, or if one leaves the other as it is: 0 in a sum, [] among lists, an identity.
+# The trial waits for another pair; not for ever, since it compares them.
+MAX_NEUTRAL_PAIRS = 100
 
 
 class Combiner:
@@ -20,13 +21,14 @@ class Combiner:
     workload_file
         Path by which tracebacks name the workload.
     is_tried
-        Whether ``combine`` is called with its arguments exchanged, too, for the first two results that differ.
+        Whether ``combine`` is called with its arguments exchanged, too, for the first results: until a pair differs and
+        gives neither of the two.
     """
 
     def __init__(self, combine: Callable[[Any, Any], Any], workload_file: str, *, is_tried: bool = True) -> None:
         self._combine = combine
         self._workload_file = workload_file
-        self._pairs_left = MAX_EQUAL_PAIRS if is_tried else 0
+        self._pairs_left = MAX_NEUTRAL_PAIRS if is_tried else 0
 
     def __call__(self, a: Any, b: Any, place: str) -> Any:
         """Return what ``combine`` makes of two results; it may have changed them.
@@ -38,18 +40,18 @@ class Combiner:
         """
         if not self._pairs_left:
             return self._call(a, b, place)
-        if comparison.is_close(a, b, relative=0, largest=0):
+        if _is_same(a, b):
             self._pairs_left -= 1
             return self._call(a, b, place)
-        self._pairs_left = 0
         largest = comparison.largest_float(a, b)
-        copies = self._copied(b), self._copied(a)
-        try:
-            exchanged = self._call(*copies, f"{place}, as combine(b, a)")
-        except WorkloadError:
-            self._call(a, b, place)
-            raise
+        exchanged, error = self._exchanged(a, b, place)
+        if error is None and (_is_same(exchanged, a) or _is_same(exchanged, b)):
+            self._pairs_left -= 1
+        else:
+            self._pairs_left = 0
         value = self._call(a, b, place)
+        if error is not None:
+            raise error
         if not comparison.is_close(value, exchanged, largest=max(largest, comparison.largest_float(value))):
             raise WorkloadError(
                 f"combine(a, b) must be combine(b, a), because results come in no certain order: at {place} one is "
@@ -57,6 +59,13 @@ class Combiner:
                 "results in the order of their items)"
             )
         return value
+
+    def _exchanged(self, a: Any, b: Any, place: str) -> tuple[Any, WorkloadError | None]:
+        """Return what ``combine`` makes of copies of the two exchanged, or its error."""
+        try:
+            return self._call(self._copied(b), self._copied(a), f"{place}, as combine(b, a)"), None
+        except WorkloadError as error:
+            return None, error
 
     def fold(self, value: Any, others: Sequence[Any], place: Callable[[int], str]) -> Any:
         """Return what ``combine`` makes of a result and others, one after the other; raises as a call does.
@@ -95,6 +104,10 @@ class Combiner:
             return typed_json.copied(value)
         except (TypeError, ValueError) as error:
             raise WorkloadError(f"what combine returned can't be kept: {error}") from error
+
+
+def _is_same(left: Any, right: Any) -> bool:
+    return comparison.is_close(left, right, relative=0, largest=0)
 
 
 def shown_result(value: Any) -> str:

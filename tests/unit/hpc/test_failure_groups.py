@@ -31,6 +31,14 @@ def test_numbers_that_are_no_part_of_a_name_make_no_groups(causes: list[str], co
     assert next(iter(groups)) == f"ValueError: {causes[0]}"
 
 
+def test_first_items_of_a_group_are_those_with_the_lowest_numbers_whatever_order_they_come_in() -> None:
+    groups = group_failures(failed(index, f"item {index} is bad") for index in (8, 3, 9, 1, 7, 2, 5))
+    assert list(groups) == ["ValueError: item 1 is bad"]
+    [group] = groups.values()
+    assert group.count == 7
+    assert [item.index for item in group.first] == [1, 2, 3, 5, 7]
+
+
 @pytest.mark.parametrize(
     ("noun", "one", "two"),
     [

@@ -20,6 +20,7 @@ from test_workloads_testing import module_of
 from lambdas import compare
 from lambdas.batch import parts
 from lambdas.jobs import job_part
+from lambdas.results.combining import Combiner
 from lambdas.run_files import errors, job_shares
 from lambdas.run_files.runs import read_settings
 from lambdas.testing import answer, check_combine
@@ -268,6 +269,14 @@ def test_back_ends_agree_on_results_with_types(pipeline: Any, make_workload: Any
         (NUMPY + "def compute(item): return np.float32(item)\ndef combine(a, b): return a - b\n", ["-1.0", "1.0"]),
         # The first pairs are the same either way.
         ("def compute(item): return item // 3\ndef combine(a, b): return a - b\n", ["-1", "1"]),
+        # One of the first pair changes nothing.
+        ("def compute(item): return [item] * (item > 0)\ndef combine(a, b): return a + b\n", [r"\[1,2\]", r"\[2,1\]"]),
+        ("def compute(item): return [item] * (item % 2)\ndef combine(a, b): return a + b\n", [r"\[1,3\]", r"\[3,1\]"]),
+        (
+            NUMPY
+            + "def compute(item): return np.array([[1, item], [0, 1 + (item > 0)]])\ndef combine(a, b): return a @ b\n",
+            [r"\[\[1,4\],\[0,4\]\]", r"\[\[1,5\],\[0,4\]\]"],
+        ),
         # Changes what it is given.
         ("def compute(item): return [item]\ndef combine(a, b):\n    a.extend(b)\n    return a\n", [r"\[0,1\]"]),
     ],
@@ -314,6 +323,17 @@ def test_combine_that_changes_its_arguments_adds_up_exactly(pipeline: Any, make_
     source = compute + "def combine(a, b):\n    a['n'] += b['n']\n    b['n'] = 0\n    return a\n"
     for batch_size in (1, 2, 5):
         assert pipeline(size=5, workload=make_workload(source), batch_size=batch_size).run()["result"] == '{"n":10}'
+
+
+def test_error_of_combine_has_the_frames_of_the_workload_alone() -> None:
+    def leaving(_a: int, _b: int) -> int:
+        raise SystemExit(0)
+
+    with pytest.raises(errors.WorkloadError) as caught:
+        Combiner(leaving, __file__)(1, 2, "item 1")
+    assert caught.value.failure is not None
+    assert caught.value.failure.traceback.count("Traceback") == 1
+    assert "combining.py" not in caught.value.failure.traceback
 
 
 def test_answer_and_check_combine_keep_types_too() -> None:

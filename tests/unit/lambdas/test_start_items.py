@@ -173,6 +173,8 @@ def test_start_names_the_item_that_a_workload_may_not_yield(
         ("True", "over 0 and up to 1e.15, got true"),
         ("float('nan')", "over 0 and up to 1e.15, got NaN"),
         ("float('inf')", "over 0 and up to 1e.15, got Infinity"),
+        ("__import__('numpy').float32(-1)", "over 0 and up to 1e.15, got -1.0"),
+        ("__import__('numpy').bool_(True)", "over 0 and up to 1e.15, got "),
         ("1 // 0", "weight of workload .* raised at item 0: ZeroDivisionError"),
         ("params.setdefault('x', 1)", "weight of workload .* changed its params"),
     ],
@@ -183,6 +185,14 @@ def test_start_names_the_item_whose_weight_is_none(
     name = make_workload(f"def weight(item, params): return {weight}\ndef compute(item): return item\n")
     with pytest.raises(errors.WorkloadError, match=message):
         pipeline(size=3, workload=name).start()
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64", "uint8"])
+def test_weights_may_be_numbers_of_numpy(pipeline: Any, make_workload: Any, kind: str) -> None:
+    weigh = f"import numpy as np\ndef weight(item): return np.{kind}(3 if item == 0 else 1)\n"
+    run = pipeline(size=6, workload=make_workload(weigh + "def compute(item): return item\n"), batch_size=3)
+    run.start()
+    assert sum(map(len, items_by_batch(run))) == 6
 
 
 def test_start_refuses_items_of_a_workload_that_are_none(pipeline: Any, make_workload: Any) -> None:
