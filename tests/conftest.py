@@ -14,10 +14,15 @@ import boto3
 import botocore.session
 import pytest
 from botocore.loaders import create_loader
+from hypothesis import HealthCheck, settings
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # The models of services: each session reads its own, which is most of what a short command does.
 botocore.session.create_loader = functools.cache(create_loader)
+
+# How long an example takes, or its input, depends on what else the machine does; it says nothing about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # The files that take longest, the longest first: begun last, one of them would keep the other processes waiting.
 LONGEST = (

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def new_run_name(prefix: str = "run-") -> str:
     """Return a name that no execution has, and that tells when it was started."""
-    return f"{prefix}{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    # The end of a name stands for the name; one of digits only would be taken for the index of an item.
+    end = f"{secrets.choice('abcdef')}{secrets.randbelow(16**5):05x}"
+    return f"{prefix}{datetime.now(UTC):%Y%m%dT%H%M%S}-{end}"
 
 
 def open_target(

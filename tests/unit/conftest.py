@@ -9,16 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from moto import mock_aws
 
 from lambdas import compute, start, workloads
 from lambdas import sum as sum_
 from lambdas.run_files import checksums, runs, storage
-
-# How long an example takes depends on what else the machine does; it says nothing about the code.
-settings.register_profile("unit", deadline=None)
-settings.load_profile("unit")
 
 BUCKET = "results-bucket"
 SOURCE_BUCKET = "source-bucket"
