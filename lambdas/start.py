@@ -41,6 +41,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
                      "job_name",      # of the back ends on AWS Batch
                      "array_size"}}   # of the array job
     """
+    LOGGER.info("reading the input")
     run_input = inputs.parse_event(event)
     caps.check(run_input)
     bucket = environment.results_bucket()

@@ -58,6 +58,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
              "failed_items": {"first": [index, ...], "file": "s3://..."}}   # where failed > 0
     """
     run = read_run(event)
+    LOGGER.info("summing %s", run)
     bucket = environment.results_bucket()
     settings = settings_now(bucket, run)
     workload = workloads.load_for_sum(settings)

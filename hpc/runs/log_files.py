@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hpc.runs.history import read_history
-from hpc.runs.log_lines import batch_lines
+from hpc.runs.log_lines import batch_lines, begins_invocation
 from hpc.runs.log_window import Window
 from hpc.runs.run import Run
 
@@ -56,7 +56,7 @@ def _job_files(folder: Path, run: Run) -> Iterator[Path]:
 def _in_window(path: Path, window: Window) -> Iterator[str]:
     """Yield what may have been written in the window: what a handler prints has no time of its own.
 
-    Such a line belongs to the time between the stamped lines around it, and is shown if that touches the window.
+    Such a line belongs to the time between the stamps of its invocation, and is shown if that touches the window.
     """
     begin, end = _places(path, window)
     with path.open("rb") as file:
@@ -68,15 +68,19 @@ def _in_window(path: Path, window: Window) -> Iterator[str]:
 
 
 def _places(path: Path, window: Window) -> tuple[int, int]:
-    """Return the bytes after the last stamp before the window, and before the first one after it."""
+    """Return the bytes after the last invocation before the window, and before the first stamp after it."""
     begin = end = 0
+    is_before = False
     with path.open("rb") as file:
         for line in file:
             stamp = STAMP.search(line)
             moment = datetime.fromisoformat(stamp[0].decode()) if stamp else None
             if moment is not None and moment > window.end:
                 break
+            if is_before and begins_invocation(line.decode(errors="replace")):
+                begin, is_before = end, False
             end += len(line)
-            if moment is not None and moment < window.begin:
-                begin = end
+            if moment is not None:
+                is_before = moment < window.begin
+                begin = end if is_before else begin
     return begin, end

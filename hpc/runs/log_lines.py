@@ -16,6 +16,11 @@ def announcement(run: str, batch: int) -> str:
     return f"batch {batch} of {run}"
 
 
+def begins_invocation(line: str) -> bool:
+    """Whether a line belongs to another invocation, or environment, than the line before it."""
+    return bool(BEGIN.search(line) or INIT.search(line))
+
+
 def batch_lines(lines: Iterable[str], run: str, batch: int, *, count: int | None = None) -> Iterator[str]:
     """Yield the lines of the invocations, or of the stretches of a job, in which a batch was computed.
 
@@ -31,7 +36,7 @@ def batch_lines(lines: Iterable[str], run: str, batch: int, *, count: int | None
     is_inside, seen = False, 0
     for line in lines:
         found = announced.search(line)
-        if found or BEGIN.search(line) or INIT.search(line):
+        if found or begins_invocation(line):
             if is_inside and seen == count:
                 return
             is_inside = found is not None and int(found[1]) == batch

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stubs import deployed_stack
 
+from hpc.runs.log_files import local_lines
 from hpc.runs.log_groups import BEFORE_MILLISECONDS, ReadEvents, cloudwatch_lines
 from hpc.runs.log_lines import announcement, batch_lines
 from hpc.runs.log_window import Window
@@ -74,6 +76,26 @@ def test_lines_of_a_batch_in_a_job_end_where_the_next_batch_is_announced() -> No
     log = ["begin", f"INFO batch 1 of {NAME}", "one", f"INFO batch 2 of {NAME}", "two", f"INFO batch 3 of {NAME}"]
     assert list(batch_lines(log, NAME, 2)) == [f"INFO batch 2 of {NAME}", "two"]
     assert list(batch_lines(log, NAME, 4)) == []
+
+
+def summed(request: str, stamp: str, *printed: str) -> list[str]:
+    """Return the lines of an invocation of Sum, in an environment of its own."""
+    stamped = f"[INFO]\t{stamp}Z\t{request}\tsumming a run"
+    return ["INIT_START Runtime Version: python:3.13", f"START RequestId: {request}", stamped, *printed]
+
+
+def test_lines_without_a_time_belong_to_the_run_of_their_invocation(target: Target, tmp_path: Path) -> None:
+    own = summed("b", "2026-11-22T00:00:30.000", "own error")
+    invocations = [
+        summed("a", "2026-11-21T23:59:00.000", "an earlier error"),
+        own,
+        summed("c", "2026-11-22T00:02:00.000", "a later error"),
+    ]
+    (tmp_path / "sum.log").write_text("".join(f"{line}\n" for line in chain.from_iterable(invocations)))
+    title, *lines = local_lines(tmp_path, run_of(target), Window(BEGIN, WINDOW_END, ["sum"]), None)
+    assert title == f"==> {tmp_path / 'sum.log'} <=="
+    # What begins before the first stamp after the window may still be of the run.
+    assert lines == [*own, *invocations[2][:2]]
 
 
 @pytest.fixture
