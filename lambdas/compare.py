@@ -9,7 +9,7 @@ from lambdas.contract.back_ends import BACK_ENDS
 from lambdas.items.inputs import S3_URI
 from lambdas.run_files import environment, storage
 from lambdas.run_files.errors import InvalidEventError, TotalsDisagreeError
-from lambdas.run_files.json_text import shown
+from lambdas.run_files.json_text import counted, shown
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.setLevel(logging.INFO)
@@ -65,7 +65,8 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
         raise InvalidEventError(f"name must be a text and total_characters an integer, got {shown([name, limit])}")
     if len({(total.sha256, total.count) for total in totals.values()}) > 1:
         given = "; ".join(
-            f"{back_end} {total.count} items, sha256 {total.sha256}, {total.file}" for back_end, total in totals.items()
+            f"{back_end} {counted(total.count, 'item')}, sha256 {total.sha256}, {total.file}"
+            for back_end, total in totals.items()
         )
         raise TotalsDisagreeError(f"entry {name} has different totals: {given}")
     LOGGER.info("totals agree", extra={"entry": name})

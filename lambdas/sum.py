@@ -118,9 +118,10 @@ class Answer:
         self.output["failed_items"] = {"first": first, "file": self._uri("failed.jsonl")}
         percentage = self.settings.tolerated_failure_percentage
         if failed > batches.tolerated_items(item_count, percentage):
+            of_all = f"{failed} of {json_text.counted(item_count, 'item')} failed"
             raise FailureToleranceExceededError(
-                f"{failed} of {item_count} items failed, {percentage:g} % are tolerated; first of them "
-                f"{', '.join(map(str, first))}; all of them in {self._uri('failed.jsonl')}; item {first[0]}: {failure}",
+                f"{of_all}, {percentage:g} % are tolerated; first of them {', '.join(map(str, first))}; all of them in "
+                f"{self._uri('failed.jsonl')}; item {first[0]}: {failure}",
                 failure,
                 index=first[0],
             )

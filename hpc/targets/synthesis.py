@@ -176,7 +176,7 @@ def _why(cache: Path, assembly: Path, variant: Variant) -> str:
         return "there is none yet"
     digest_, _, _ = assembly.name.partition("-")
     if any(path.name.startswith(digest_) for path in made):
-        return f"those that there are have not {', '.join(variant.context) or 'the pipeline alone'}"
+        return f"none of those made before has {', '.join(variant.context) or 'the pipeline alone'}"
     return "a file of the stack or of lambdas/ has changed, or it was made long ago"
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from lambdas.batch.seeds import item_seed, run_seed
 from lambdas.run_files.errors import WorkloadError
+from lambdas.run_files.json_text import counted
 
 
 class Compute(Protocol):
@@ -206,7 +207,7 @@ def _named_arguments(
     parameters = list(signature.parameters.values())
     positional, named = parameters[:positional_count], parameters[positional_count:]
     if len(positional) < positional_count or any(parameter.kind > parameter.VAR_POSITIONAL for parameter in positional):
-        raise WorkloadError(f"{place} must take {positional_count} positional argument(s), got {signature}")
+        raise WorkloadError(f"{place} must take {counted(positional_count, 'positional argument')}, got {signature}")
     for parameter in named:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue

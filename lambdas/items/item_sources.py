@@ -114,7 +114,8 @@ def _csv_rows(place: S3Place) -> Iterator[Item]:
         _check_header(place, header)
         for number, row in enumerate(rows, 2):
             if len(row) != len(header):
-                raise InvalidInputError(f"row {number} of {place} must have {len(header)} fields, got {len(row)}")
+                fields = json_text.counted(len(header), "field")
+                raise InvalidInputError(f"row {number} of {place} must have {fields}, got {len(row)}")
             yield Item(json_text.to_text(dict(zip(header, row, strict=True))))
     except CsvError as error:
         raise InvalidInputError(f"{place} is not CSV: {error}") from error

@@ -15,7 +15,7 @@ from lambdas.results.record_files import Records
 from lambdas.results.records import interpret
 from lambdas.results.reduction import Blocks, Combining, RecordReader
 from lambdas.results.result_files import Place, ResultFile
-from lambdas.run_files import indexed_items
+from lambdas.run_files import indexed_items, json_text
 from lambdas.run_files.errors import InvalidInputError, MissingResultsError, OverlappingResultsError, ResultFileError
 from lambdas.run_files.failures import Failure
 from lambdas.run_files.runs import RunSettings, settings_now
@@ -85,7 +85,8 @@ class Link:
         files = records.files
         if records.whole and not files:
             raise MissingResultsError(
-                f"the manifest lists no result files, run {settings.name} has {settings.item_count} items"
+                f"the manifest lists no result files, run {settings.name} has "
+                f"{json_text.counted(settings.item_count, 'item')}"
             )
         bucket = blocks.bucket
         covered = coverage.read_coverage(bucket, settings)

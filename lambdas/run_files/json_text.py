@@ -167,6 +167,11 @@ def shown(value: Any) -> str:
     return shortened(text, SHOWN_CHARACTERS)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things for a message: 1 item, 2 items."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def shortened(text: str, characters: int) -> str:
     """Return at most so many characters of a text, the last three of them dots where it is longer."""
     return text if len(text) <= characters else f"{text[: characters - 3]}..."
