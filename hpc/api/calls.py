@@ -12,6 +12,7 @@ from hpc.api.functions import package_functions
 from hpc.api.items import items_file, plain
 from hpc.api.places import Place, find_place
 from hpc.api.run import Run
+from hpc.api.words import in_python_words
 from hpc.cli import arguments
 from hpc.commands import inputs
 from hpc.commands.starting import new_run_name
@@ -35,6 +36,7 @@ LOCAL_BATCHES_PER_PROCESSOR = 16
 Workload = str | Path | Callable[..., Any] | WorkloadPackage
 
 
+@in_python_words
 def start(
     workload: Workload,
     *,
@@ -201,6 +203,7 @@ def runs(
         return [Run(each["name"], each["executionArn"], place) for each in listed]
 
 
+@in_python_words
 def plan(
     workload: Workload | None = None,
     *,

@@ -15,6 +15,7 @@ from hpc.api.card import card, keep_showing
 from hpc.api.partial import partial_results
 from hpc.api.places import Place
 from hpc.api.values import CombinedResult, ItemResult, read_result, read_results
+from hpc.api.words import in_python_words
 from hpc.commands.logs import log_lines
 from hpc.commands.next_steps import first_failures
 from hpc.commands.progress import open_view
@@ -167,6 +168,7 @@ class Run:
             if self._look().status == "RUNNING":
                 target.stepfunctions.stop_execution(executionArn=self.arn, cause="stopped by Run.stop")
 
+    @in_python_words
     def redrive(self, workload: str | None = None, *, only_finish: bool = False, back_end: str | None = None) -> "Run":
         """Go on with a run that has no result, or compute the failed items of one; return the run to wait for.
 
@@ -206,14 +208,27 @@ class Run:
         )
 
     def failures(self) -> Iterator[FailedItem]:
-        """Yield every failed item: index, input, error, cause, traceback."""
-        return iter(FailedItems(self._run(), self._look()))
+        """Yield every failed item: index, input, error, cause, traceback.
+
+        Waits until the batches are formed. Of a run that goes on, the items that have failed so far: ``wait()`` first
+        for all.
+        """
+        run = self._with_batches()
+        return iter(FailedItems(run, self._look()))
 
     def logs(self, index: int | None = None) -> Iterator[str]:
-        """Yield what was logged during the run, or while the batch of one item was computed."""
+        """Yield what was logged during the run, or while the batch of one item was computed.
+
+        Waits until the batches are formed. Of a run that goes on, what was logged so far.
+
+        Raises
+        ------
+        NotStartedError
+            If the run has no such item, or its batch was not computed, or not yet.
+        """
         if index is not None and (not isinstance(index, int) or isinstance(index, bool)):
             raise NotStartedError(f"index must be the number of an item, got {index!r:.100}")
-        return log_lines(self._run(), index)
+        return log_lines(self._with_batches(), index)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the results as a frame, a row an item: ``index``, ``item`` and ``result``.
@@ -254,6 +269,7 @@ class Run:
             raise LostRunError(f"the cost of {self.name} is not known: {overview.spent}")
         return overview.usd
 
+    @in_python_words
     def report(self, path: str | Path = "report.html") -> Path:
         """Write the run's report, one HTML file; return its path."""
         from hpc.commands.report import write_report  # noqa: PLC0415 - most programs write none
@@ -266,6 +282,16 @@ class Run:
 
     def _run(self) -> runs.Run:
         return runs.Run(self._target(), self.arn)
+
+    def _with_batches(self) -> runs.Run:
+        """Return the run when Start has formed its batches, or it has ended without."""
+        began = time.monotonic()
+        while True:
+            has_ended = self._look().status != "RUNNING"
+            run = self._run()
+            if has_ended or run.settings is not None:
+                return run
+            time.sleep(run.target.pace.delay(time.monotonic() - began))
 
     def _watch(self) -> Watch:
         return Watch(

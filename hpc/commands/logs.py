@@ -11,7 +11,7 @@ from functools import cache
 from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError
 from hpc.runs.failures import name_items
 from hpc.runs.find import open_run, retry_if_server_gone
-from hpc.runs.items import find_batch, is_redrive, read_batches
+from hpc.runs.items import find_batch, is_redrive, is_running, read_batches
 from hpc.runs.log_files import local_lines
 from hpc.runs.log_groups import ReadEvents, cloudwatch_lines
 from hpc.runs.log_window import window_of
@@ -180,9 +180,11 @@ def _some(lines: Iterator[str], run: Run, index: int, batch: int) -> Iterator[st
     """
     line = next(lines, None)
     if line is None:
-        raise NotStartedError(
-            f"no log of {run.name} tells of batch {batch}, which has item {index}: "
-            "it was not computed, or its log is gone"
+        why = (
+            f"{run.name} is RUNNING, and has not computed it yet"
+            if is_running(run)
+            else "it was not computed, or its log is gone"
         )
+        raise NotStartedError(f"no log of {run.name} tells of batch {batch}, which has item {index}: {why}")
     yield line
     yield from lines

@@ -10,7 +10,7 @@ from pathlib import Path
 from hpc.commands.uploads import upload_workload
 from hpc.errors import LostRunError, NotStartedError
 from hpc.runs.find import open_run, retry_if_server_gone
-from hpc.runs.items import check_has_files, find_item
+from hpc.runs.items import check_has_batches, find_item
 from hpc.runs.run import Run
 from hpc.targets.client import explained
 from hpc.targets.home import Home
@@ -28,9 +28,8 @@ def replay(args: argparse.Namespace) -> int:
     home = Home.from_environment()
     # A person at the debugger takes their time: other commands attach to the server meanwhile.
     with open_run(args, has_items=True, is_short_lived=not args.debug) as run:
-        if run.settings is None:
-            check_has_files(run)
-            raise NotStartedError(f"{run.name} has no items: Start did not form its batches")
+        check_has_batches(run)
+        assert run.settings is not None
         function = args.index if isinstance(args.index, str) else None
         task = {
             "bucket": run.target.bucket,

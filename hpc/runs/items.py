@@ -84,6 +84,30 @@ def has_lost_files(run: Run) -> bool:
     return has_begun and run.read("run.json") is None
 
 
+def check_has_batches(run: Run) -> None:
+    """Refuse a run whose batches Start has not formed, or not yet.
+
+    Raises
+    ------
+    NotStartedError
+        Saying which.
+    LostRunError
+        If its files are gone.
+    """
+    if run.settings is not None:
+        return
+    check_has_files(run)
+    if is_running(run):
+        raise NotStartedError(f"{run.name} has no items yet: it is RUNNING, and Start forms its batches")
+    raise NotStartedError(f"{run.name} has no items: Start did not form its batches")
+
+
+def is_running(run: Run) -> bool:
+    """Whether a run goes on."""
+    with explained(LostRunError, "asking for the status"):
+        return bool(run.target.stepfunctions.describe_execution(executionArn=run.arn)["status"] == "RUNNING")
+
+
 def find_batch(run: Run, index: int) -> dict[str, Any]:
     """Return the batch that has the item.
 
@@ -94,9 +118,7 @@ def find_batch(run: Run, index: int) -> dict[str, Any]:
     LostRunError
         If its files are gone.
     """
-    if run.settings is None:
-        check_has_files(run)
-        raise NotStartedError(f"{run.name} has no items: Start did not form its batches")
+    check_has_batches(run)
     last = -1
     for batch in read_batches(run):
         last = last_index(run, batch)

@@ -130,6 +130,50 @@ def test_logs_of_an_item_are_those_of_its_batch() -> None:
     assert sum("speaks" in line for line in run.logs()) == 4
 
 
+def test_failures_and_logs_of_a_run_that_was_started_just_now_wait_for_its_batches(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
+    def waits(item: int) -> int:
+        import pathlib
+        import time
+
+        while item == 0 and not pathlib.Path(path).exists():
+            time.sleep(0.01)
+        print(f"item {item} passed")
+        return item
+
+    path = str(gate)
+    run = hpc.start(waits, size=3, batch_size=1, max_concurrency=1, assembly=assembly())
+    assert list(run.failures()) == []
+    with pytest.raises(NotStartedError, match=r"tells of batch 2, which has item 2: run-\S+ is RUNNING, and has not"):
+        list(run.logs(2))
+    with pytest.raises(NotStartedError, match="INDEX must be an item"):
+        list(run.logs(5))
+    gate.touch()
+    assert any("item 0 passed" in line for line in run.wait().logs(0))
+
+
+def test_refusals_name_the_arguments_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def compute(item): return item\n")
+    for workload, message in [
+        ("mine", "^workload mine is no workload of lambdas/workloads, .* give workload mine.py$"),
+        ("gone.py", "^workload gone.py can't be read"),
+        ("nope", "^workload must be one of"),
+    ]:
+        with pytest.raises(NotStartedError, match=message):
+            hpc.start(workload, size=1, assembly=assembly())
+    with pytest.raises(NotStartedError, match=r"^workload gone\.py can't be read"):
+        hpc.plan("gone.py", size=1, sample=1)
+    run = hpc.start("mine.py", size=1, assembly=assembly()).wait()
+    with pytest.raises(NotStartedError, match=r"^path must be a file that can be written"):
+        run.report(tmp_path / "no" / "r.html")
+    with pytest.raises(NotStartedError, match=r"nothing to redrive \(only_finish runs finish again\)"):
+        run.redrive()
+    with pytest.raises(NotStartedError, match=r"^workload must be"):
+        run.redrive("squares")
+
+
 def test_folder_with_modules_and_data_is_a_workload(tmp_path: Path) -> None:
     folder = tmp_path / "grid"
     folder.mkdir()
@@ -216,7 +260,7 @@ def test_what_is_no_workload_is_refused_by_name(tmp_path: Path) -> None:
         hpc.runs(limit=-1)
     with pytest.raises(NotStartedError, match="run must be a name"):
         hpc.get(3)  # type: ignore[arg-type]
-    with pytest.raises(NotStartedError, match=r"plan: argument --size: must be 0 to"):
+    with pytest.raises(NotStartedError, match=r"plan: argument size: must be 0 to"):
         hpc.plan(size=-1, seconds=1)
 
 
