@@ -38,6 +38,8 @@ def cause_lines(items: list[FailedItem]) -> Iterator[str]:
         yield f"{kind}  ({where})"
     if len(groups) > SHOWN_GROUPS:
         yield f"and {len(groups) - SHOWN_GROUPS:,} more causes"
+    if len(items) == LOOKED_AT:
+        yield f"counted among the first {LOOKED_AT:,} failed items; hpc failures has all"
 
 
 def next_line(run: Run, items: list[FailedItem], ended: Ended, args: argparse.Namespace) -> str:

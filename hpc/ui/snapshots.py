@@ -9,7 +9,7 @@ from datetime import UTC
 from itertools import islice
 from typing import Any
 
-from hpc.commands.next_steps import first_failures
+from hpc.commands.next_steps import LOOKED_AT, first_failures
 from hpc.commands.plan import estimate
 from hpc.commands.runs import cost_of, document_of
 from hpc.commands.status import Status, look
@@ -78,7 +78,8 @@ class RunReader:
 
     def __init__(self, arn: str) -> None:
         self._arn = arn
-        self._failures: tuple[str, list[dict[str, Any]]] = ("", [])
+        # What the counts were; the groups, and how many failed items are in them.
+        self._failures: tuple[str, list[dict[str, Any]], int] = ("", [], 0)
 
     def read(self, target: Target) -> dict[str, Any]:
         """Return the run as it is now.
@@ -109,6 +110,7 @@ class RunReader:
             "error": _error(found.seen.execution),
             "result": _result(output),
             "failures": self._grouped(found),
+            "are_all_failures": self._failures[2] < LOOKED_AT,
             "graphs": list(_graphs(found.overview)),
         }
 
@@ -116,7 +118,8 @@ class RunReader:
         """Return the failed items by cause; they are read again when other counts say so."""
         key = json.dumps([found.seen.status, found.seen.map_run and found.seen.map_run["itemCounts"]])
         if key != self._failures[0]:
-            groups = group_failures(first_failures(found.run, found.seen))
+            items = first_failures(found.run, found.seen)
+            groups = group_failures(items)
             self._failures = (
                 key,
                 [
@@ -129,6 +132,7 @@ class RunReader:
                     }
                     for kind, group in islice(groups.items(), SHOWN_GROUPS)
                 ],
+                len(items),
             )
         return self._failures[1]
 

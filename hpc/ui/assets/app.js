@@ -184,7 +184,9 @@ function showRun(arn) {
     const key = JSON.stringify(run.failures);
     if (key === problems) return;
     problems = key;
+    const partly = "counted among the first failed items; the report has all";
     parts.problems.replaceChildren(...(run.failures.length ? [make("h2", {}, "Failures"),
+      run.are_all_failures ? "" : make("p", {class: "dim"}, partly),
       table(["cause", "items", "first of them", "own code", "logs"], run.failures.map(group => ({cells: [
         make("span", {class: "cause"}, group.cause), count(group.count), group.items.join(", "), group.own_line,
         make("button", {type: "button", onclick: () => showLogs(String(group.items[0]))}, "of item " + group.items[0])]})), [1]),
@@ -242,13 +244,16 @@ function showPlan() {
   draw();
 }
 
+function decoded(text) {
+  try { return decodeURIComponent(text || ""); } catch { return text; }  // an address that a person has typed
+}
 function route() {
   if (stream) stream.close();
   stream = null;
   say("");
   const [, page, argument] = location.hash.split("/");
   document.title = page === "run" ? "run - hpc" : "hpc";
-  if (page === "run") showRun(decodeURIComponent(argument || ""));
+  if (page === "run") showRun(decoded(argument));
   else if (page === "plan") showPlan();
   else showRuns();
 }
