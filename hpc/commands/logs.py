@@ -1,13 +1,11 @@
 """`hpc logs`: what the handlers and jobs wrote during a run, or while the batch of one item was computed."""
 
 import argparse
-import sys
-import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
+from hpc.commands.log_follower import Follower
 from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError
 from hpc.runs.failures import name_items
 from hpc.runs.find import open_run, retry_if_server_gone
@@ -15,16 +13,14 @@ from hpc.runs.items import find_batch, is_redrive, is_running, read_batches
 from hpc.runs.log_files import local_lines
 from hpc.runs.log_groups import ReadEvents, cloudwatch_lines
 from hpc.runs.log_window import window_of
-from hpc.runs.own_lines import TITLE, ItemsOf, own_lines
+from hpc.runs.own_lines import ItemsOf, own_lines
 from hpc.runs.run import Run
-from hpc.runs.watch import Watch
 from hpc.targets.client import explained
 from hpc.targets.home import Home
 from hpc.terminal.console import emit_lines, say
 
 # Digits of the largest index, 2**53.
 MAX_INDEX_DIGITS = 16
-SHORTEST_PAUSE_SECONDS = 0.5
 
 
 @retry_if_server_gone
@@ -34,7 +30,7 @@ def logs(args: argparse.Namespace) -> int:
     with open_run(args, has_items=True) as run:
         given = vars(args)
         is_raw, follow = bool(given.get("raw")), bool(given.get("follow"))
-        lines = log_lines(run, args.index, is_raw=is_raw, follow=follow)
+        lines = _followed(args, run, is_raw=is_raw) if follow else log_lines(run, args.index, is_raw=is_raw)
         emit_lines(_with_name(lines, run.name), kept_in="hpc logs")
     return ExitCode.SUCCEEDED
 
@@ -88,7 +84,19 @@ def _items_of(run: Run) -> ItemsOf:
     return named
 
 
-def log_lines(run: Run, index: int | None, *, is_raw: bool = True, follow: bool = False) -> Iterator[str]:
+def _followed(args: argparse.Namespace, run: Run, *, is_raw: bool) -> Iterator[str]:
+    """Yield the lines as they come, until the run has ended; raises as ``log_lines``."""
+    index: int | None = args.index
+    follower = Follower(
+        run,
+        lambda each, read: _lines(each, index, read),
+        lambda: open_run(args, has_items=True),
+        keeps_events=index is None and not run.target.is_local,
+    )
+    return _shown(follower.lines(), run, is_raw=is_raw)
+
+
+def log_lines(run: Run, index: int | None, *, is_raw: bool = True) -> Iterator[str]:
     """Yield what was logged during a run, or while the batch of one item was computed.
 
     Parameters
@@ -96,61 +104,18 @@ def log_lines(run: Run, index: int | None, *, is_raw: bool = True, follow: bool 
     is_raw
         Whether Lambda's own lines are among them; without them, a line says when what follows was printed, and for
         which items.
-    follow
-        Whether new lines are waited for until the run has ended.
 
     Raises
     ------
     NotStartedError
         If there is nothing about the item's batch.
     """
-    logged = _followed(run, index) if follow else _lines(run, index)
+    return _shown(_lines(run, index), run, is_raw=is_raw)
+
+
+def _shown(logged: Iterator[str], run: Run, *, is_raw: bool) -> Iterator[str]:
     lines = (shown for line in logged for shown in shown_lines(line))
     return lines if is_raw else own_lines(lines, run.name, _items_of(run))
-
-
-def _followed(run: Run, index: int | None) -> Iterator[str]:
-    """Yield the lines as they come, until the run has ended; a title where the log changes."""
-    watch, began = Watch(run.target, run.arn), time.monotonic()
-    shown: Counter[str] = Counter()
-    read = None if run.target.is_local or index is not None else ReadEvents()
-    last = ""
-    while True:
-        has_ended = watch.look().status != "RUNNING"
-        run = replace(run)  # its settings are there once Start has ended
-        try:
-            for title, line in _titled(_lines(run, index, read)) if read else _news(_lines(run, index), shown):
-                if title and title != last:
-                    yield title
-                    last = title
-                yield line
-        except NotStartedError:
-            if has_ended:
-                raise
-        if has_ended:
-            return
-        sys.stdout.flush()  # what has been yielded is read now, also by a pipe
-        time.sleep(max(SHORTEST_PAUSE_SECONDS, run.target.pace.delay(time.monotonic() - began)))
-
-
-def _titled(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
-    """Yield each line with the title of its log."""
-    title = ""
-    for line in lines:
-        if TITLE.match(line):
-            title = line
-        else:
-            yield title, line
-
-
-def _news(lines: Iterator[str], shown: Counter[str]) -> Iterator[tuple[str, str]]:
-    """Yield the lines that come after those which were shown of each log, with the log's title, and count them."""
-    seen: Counter[str] = Counter()
-    for title, line in _titled(lines):
-        seen[title] += 1
-        if seen[title] > shown[title]:
-            shown[title] = seen[title]
-            yield title, line
 
 
 def _lines(run: Run, index: int | None, read: ReadEvents | None = None) -> Iterator[str]:

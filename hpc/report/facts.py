@@ -68,7 +68,7 @@ class Facts:
 
     @property
     def seconds(self) -> float:
-        return (self.root.end(self.now) - self.root.begin).total_seconds()
+        return max(0.0, (self.root.end(self.now) - self.root.begin).total_seconds())
 
     @cached_property
     def phases(self) -> list[Phase]:

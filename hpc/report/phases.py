@@ -27,7 +27,8 @@ def phases_of(execution: Execution, now: datetime) -> list[Phase]:
 
     What passes between two states, a transition of the service, is of the first of them.
     """
-    begin, end = execution.begin.timestamp(), execution.end(now).timestamp()
+    begin = execution.begin.timestamp()
+    end = max(begin, execution.end(now).timestamp())  # a clock that was set back ends no run before it began
     marks = [(min(max(moment.timestamp(), begin), end), name or IDLE) for moment, name in execution.history.marks]
     if marks and marks[-1][1] == IDLE:
         marks.pop()  # the end itself

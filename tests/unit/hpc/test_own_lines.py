@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from hpc.commands.logs import _news
+from hpc.commands.log_follower import news
 from hpc.commands.render import shorten_number
 from hpc.runs.own_lines import own_lines
 from hpc.terminal.colours import coloured
@@ -49,9 +49,9 @@ def test_json_lines_of_lambda_are_not_own_ones() -> None:
 
 def test_followed_lines_are_told_once_each() -> None:
     shown: Counter[str] = Counter()
-    first = list(_news(iter(["==> a <==", "1", "2", "==> b <==", "1"]), shown))
+    first = list(news(iter(["==> a <==", "1", "2", "==> b <==", "1"]), shown))
     assert first == [("==> a <==", "1"), ("==> a <==", "2"), ("==> b <==", "1")]
-    again = list(_news(iter(["==> a <==", "1", "2", "3", "==> b <==", "1"]), shown))
+    again = list(news(iter(["==> a <==", "1", "2", "3", "==> b <==", "1"]), shown))
     assert again == [("==> a <==", "3")]
 
 

@@ -95,6 +95,12 @@ def test_causes_of_many_failed_items_say_that_they_are_of_the_first() -> None:
         assert f'data-head="items">{3 * count}</td>' in page_of(replay)
 
 
+def test_run_whose_clock_was_set_back_took_no_time() -> None:
+    facts = collect(Run(Replay(0, [Child(0, -2)], 0).target(), ARN))
+    assert (facts.seconds, sum(phase.seconds for phase in facts.phases)) == (0, 0)
+    assert "nan" not in render(facts)
+
+
 def test_run_without_children_has_a_page() -> None:
     page = page_of(Replay(1, [], 1))
     assert "none has started" in page
