@@ -11,21 +11,15 @@ import re
 import shutil
 import time
 import uuid
-from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from hpc_stack.packages import REQUIREMENTS, PackagesError, normalized, read_pins, read_requirements
+from hpc_stack.packages import REQUIREMENTS, PackagesError, Target, normalized, read_pins, read_requirements
 from hpc_stack.packages import install as install_packages
-from hpc_stack.pythons import ON_OLD_LINUX
 
-# glibc that wheels may need: AL2023, which Lambda's Pythons since 3.12 run on, has 2.34, and numpy's wheels for arm64
-# need 2.28; Amazon Linux 2 has 2.26.
-GLIBC, OLD_GLIBC = "manylinux_2_28", "manylinux_2_17"
-PROCESSORS = {"arm64": "aarch64", "x86_64": "x86_64"}
 # Source: the ELF specification's e_machine, EM_AARCH64 and EM_X86_64.
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 # Size of a function's code and layers, unzipped.  Source: Lambda quotas, "Deployment package (.zip file archive) size".
@@ -37,23 +31,6 @@ ABANDONED_AFTER_SECONDS = 3_600
 
 class LayerError(PackagesError):
     """The packages of the workloads can't be a layer; the text says which of them, and why."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """What a layer is for."""
-
-    python_version: str  # "3.14"
-    architecture: str  # "arm64" or "x86_64"
-
-    @property
-    def platform(self) -> str:
-        """What uv calls it."""
-        glibc = OLD_GLIBC if self.python_version in ON_OLD_LINUX else GLIBC
-        return f"{PROCESSORS[self.architecture]}-{glibc}"
-
-    def __str__(self) -> str:
-        return f"Python {self.python_version} on {self.architecture}"
 
 
 def define_layer(
@@ -193,9 +170,9 @@ def check_binaries(folder: Path, target: Target) -> None:
 
 def check_size(layer: Path, code: Path) -> None:
     """Refuse what Lambda would refuse when it is deployed."""
-    sizes = {name: _size_bytes(folder) for name, folder in (("layer", layer), ("code", code))}
+    sizes = {name: size_bytes(folder) for name, folder in (("layer", layer), ("code", code))}
     if sum(sizes.values()) > MAX_UNZIPPED_BYTES:
-        packages = {path.name: _size_bytes(path) for path in (layer / "python").iterdir()}
+        packages = {path.name: size_bytes(path) for path in (layer / "python").iterdir()}
         largest = sorted(packages, key=packages.__getitem__, reverse=True)[:3]
         raise LayerError(
             f"functions and layer may have {MAX_UNZIPPED_BYTES} bytes together, they have {sizes['code']} and "
@@ -203,6 +180,6 @@ def check_size(layer: Path, code: Path) -> None:
         )
 
 
-def _size_bytes(root: Path) -> int:
+def size_bytes(root: Path) -> int:
     """Return how much a file, or all the files of a folder, hold."""
     return sum(path.stat().st_size for path in (root, *root.rglob("*")) if path.is_file())

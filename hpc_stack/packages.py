@@ -12,11 +12,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from hpc_stack.pythons import ON_OLD_LINUX
 
 REQUIREMENTS = "lambdas/requirements.txt"
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?==(?P<version>[^\s;*]+)(\s*;.*)?")
 SHOWN_LINES = 12
+# glibc that wheels may need: AL2023, which Lambda's Pythons since 3.12 run on, has 2.34, and numpy's wheels for arm64
+# need 2.28; Amazon Linux 2 has 2.26.
+GLIBC, OLD_GLIBC = "manylinux_2_28", "manylinux_2_17"
+PROCESSORS = {"arm64": "aarch64", "x86_64": "x86_64"}
 # Where Linux distributions and macOS keep the certificates that a machine trusts; Makefile has the same list.
 # Source: the openssl-probe crate, which uv finds them with.
 CERTIFICATE_FILES = (
@@ -29,6 +36,23 @@ CERTIFICATE_HINT = (
     "a network that inspects TLS has a certificate of its own: add it to those that this machine trusts, or name a "
     "file that has it with SSL_CERT_FILE"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What packages are for."""
+
+    python_version: str  # "3.14"
+    architecture: str  # "arm64" or "x86_64"
+
+    @property
+    def platform(self) -> str:
+        """What uv calls it."""
+        glibc = OLD_GLIBC if self.python_version in ON_OLD_LINUX else GLIBC
+        return f"{PROCESSORS[self.architecture]}-{glibc}"
+
+    def __str__(self) -> str:
+        return f"Python {self.python_version} on {self.architecture}"
 
 
 class PackagesError(ValueError):
@@ -101,19 +125,56 @@ def install(project_root: Path, arguments: Sequence[str]) -> None:
         result = _uv_install([*given, "--constraints", agreeing.name])
     if result.returncode != 0 and "No solution" in result.stderr:
         result = _uv_install(given)
+    _check(result)
+
+
+def resolve(project_root: Path, text: str, target: Target) -> str:
+    """Return requirements as pins, with all that they bring along, as ``uv pip compile`` writes them.
+
+    Raises
+    ------
+    PackagesError
+        If uv is missing or fails; with what it says.
+    """
+    pinned = {
+        normalized(match["name"]): match["version"]
+        for line in text.splitlines()
+        if (match := REQUIREMENT.fullmatch(line.partition(" #")[0].strip())) is not None
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        wanted, agreeing = Path(folder, "wanted.in"), Path(folder, "agreeing.txt")
+        wanted.write_text(text, encoding="utf-8")
+        agreeing.write_text(agreeing_constraints(project_root / "constraints.txt", pinned), encoding="utf-8")
+        given = [
+            *("compile", "--quiet", "--no-progress", "--no-header", "--annotation-style", "line"),
+            *("--python-version", target.python_version, "--python-platform", target.platform),
+            *("--only-binary", ":all:", str(wanted)),
+        ]
+        result = _uv([*given, "--constraints", str(agreeing)])
+        if result.returncode != 0 and "No solution" in result.stderr:
+            result = _uv(given)
+    _check(result)
+    return result.stdout
+
+
+def _uv_install(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    return _uv(["install", "--quiet", "--no-progress", "--python", sys.executable, *arguments])
+
+
+def _check(result: "subprocess.CompletedProcess[str]") -> None:
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines()[-SHOWN_LINES:]
         hint = [CERTIFICATE_HINT] if "certificate" in result.stderr else []
         raise PackagesError("\n".join([*lines, *hint]))
 
 
-def _uv_install(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def _uv(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     beside = Path(sys.executable).with_name("uv")
     uv = str(beside) if beside.is_file() else shutil.which("uv")
     if uv is None:
         raise PackagesError("installing needs uv: make installs it into .venv")
     return subprocess.run(  # noqa: S603 - fixed arguments, no shell
-        [uv, "pip", "install", "--quiet", "--no-progress", "--python", sys.executable, *arguments],
+        [uv, "pip", *arguments],
         env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,

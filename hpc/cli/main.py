@@ -11,7 +11,7 @@ from hpc.cli.command import Command
 from hpc.cli.help import HELP, ShowVersion, show_help
 from hpc.cli.looking import FAILURES, LOGS, REPLAY, REPORT, RESULT, RUNS, STATUS, UI
 from hpc.cli.planning import PLAN
-from hpc.cli.running import COMPLETION, NEW, ORCHESTRATE, REDRIVE, RUN, SERVE, STOP
+from hpc.cli.running import ADD, COMPLETION, NEW, ORCHESTRATE, REDRIVE, RUN, SERVE, STOP
 from hpc.errors import CommandError, ExitCode, ReaderGoneError
 from hpc.terminal.console import Parser, open_closed_streams, say
 
@@ -24,7 +24,7 @@ exit codes:
   141  whatever read the output has gone: hpc runs | head
 """
 GROUPS = {
-    "plan and write": (PLAN, NEW),
+    "plan and write": (PLAN, NEW, ADD),
     "start, go on, stop": (RUN, ORCHESTRATE, REDRIVE, STOP),
     "look at runs": (RUNS, STATUS, UI, RESULT, LOGS, REPORT),
     "find what failed": (FAILURES, REPLAY),

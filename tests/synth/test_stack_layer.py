@@ -13,8 +13,8 @@ from packaging.requirements import Requirement
 from synthesis import ROOT, resources_of
 
 from hpc_stack import layer, pythons
-from hpc_stack.layer import LayerError, Target
-from hpc_stack.packages import PackagesError
+from hpc_stack.layer import LayerError
+from hpc_stack.packages import PackagesError, Target
 
 PYTHON = pythons.choose("auto", pythons.running())
 ARM = Target(python_version="3.14", architecture="arm64")

@@ -49,8 +49,8 @@ CONSTRUCTS = {
     "storage",
 }
 
-# What composes them, or hands on what does.
-COMPOSE = {"hpc_stack", "hpc_stack.serverless_hpc", "hpc_stack.stack", "hpc_stack.app"}
+# What composes them, or hands on what does, or builds the layer outside of a synthesis.
+COMPOSE = {"hpc_stack", "hpc_stack.adding", "hpc_stack.serverless_hpc", "hpc_stack.stack", "hpc_stack.app"}
 
 # Parts of a package (its packages and modules), top first: a module imports from its own row and from those below it.
 FLOORS: dict[str, tuple[set[str], ...]] = {
