@@ -113,7 +113,7 @@ def _resolved(
     project_root: Path, kept: Sequence[str], wanted: Sequence[str], names: Sequence[str], target: Target
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Return the pins of what is wanted, and of what comes along without a pin: its line and the pin alone."""
-    text = resolve(project_root, "\n".join([*kept, *wanted]) + "\n", target)
+    text = resolve(project_root, "\n".join([*kept, *wanted]) + "\n", names, target)
     known = {name for line in kept if (name := _line_name(line)) is not None}
     pinned = read_pins(project_root / "constraints.txt")
     pins, brought = [], []
@@ -122,7 +122,8 @@ def _resolved(
         if name in names:
             pins.append(pin)
         elif name not in known and (name, found["version"]) not in pinned:
-            brought.append((f"{pin}  # needed by {found['users']}" if found["users"] else pin, pin))
+            users = ", ".join(each for each in (found["users"] or "").split(", ") if not each.startswith("-"))
+            brought.append((f"{pin}  # needed by {users}" if users else pin, pin))
     return pins, brought
 
 

@@ -128,8 +128,17 @@ def install(project_root: Path, arguments: Sequence[str]) -> None:
     _check(result)
 
 
-def resolve(project_root: Path, text: str, target: Target) -> str:
+def resolve(project_root: Path, text: str, names: Sequence[str], target: Target) -> str:
     """Return requirements as pins, with all that they bring along, as ``uv pip compile`` writes them.
+
+    The constraints count as far as there are wheels that obey them: those of ``names`` are left out next, then all.
+
+    Parameters
+    ----------
+    text
+        Lines of a requirements file.
+    names
+        Of the packages that are new there.
 
     Raises
     ------
@@ -141,18 +150,22 @@ def resolve(project_root: Path, text: str, target: Target) -> str:
         for line in text.splitlines()
         if (match := REQUIREMENT.fullmatch(line.partition(" #")[0].strip())) is not None
     }
+    constraints = project_root / "constraints.txt"
+    without_names = pinned | dict.fromkeys(names, "")
+    tries = (agreeing_constraints(constraints, pinned), agreeing_constraints(constraints, without_names), "")
     with tempfile.TemporaryDirectory() as folder:
         wanted, agreeing = Path(folder, "wanted.in"), Path(folder, "agreeing.txt")
         wanted.write_text(text, encoding="utf-8")
-        agreeing.write_text(agreeing_constraints(project_root / "constraints.txt", pinned), encoding="utf-8")
         given = [
             *("compile", "--quiet", "--no-progress", "--no-header", "--annotation-style", "line"),
             *("--python-version", target.python_version, "--python-platform", target.platform),
-            *("--only-binary", ":all:", str(wanted)),
+            *("--only-binary", ":all:", str(wanted), "--constraints", str(agreeing)),
         ]
-        result = _uv([*given, "--constraints", str(agreeing)])
-        if result.returncode != 0 and "No solution" in result.stderr:
+        for constrained in tries:
+            agreeing.write_text(constrained, encoding="utf-8")
             result = _uv(given)
+            if "No solution" not in result.stderr:
+                break
     _check(result)
     return result.stdout
 

@@ -52,6 +52,15 @@ def test_what_the_project_pins_is_taken_and_does_not_overrule_a_version_that_is_
     assert add(project, "six==1.17.0").pins == ["six==1.17.0"]
 
 
+def test_version_that_has_no_wheel_gives_way_and_the_other_pins_of_the_project_stay(project: Path) -> None:
+    (project / "constraints.txt").write_text("six==1.16.0\npython-dateutil==0.0.0.1\n")
+    add(project, "python-dateutil==2.9.0.post0", "idna")
+    (project / "constraints.txt").write_text("six==1.16.0\nidna==0.0.0.1\npython-dateutil==2.9.0.post0\n")
+    assert [pin.partition("==")[0] for pin in add(project, "idna").pins] == ["idna"]
+    assert lines(project)[:1] == ["python-dateutil==2.9.0.post0"]
+    assert (project / "here/six.py").read_text().count('__version__ = "1.16.0"') == 1
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
