@@ -80,6 +80,10 @@ class Dollars:
         return float(text)
 
 
+def _is_number(given: object, text: str) -> bool:
+    return type(given) in (int, float) and repr(given) == text
+
+
 @dataclass(frozen=True)
 class OneOf:
     """One of a few values, given as they are or as their text."""
@@ -92,7 +96,8 @@ class OneOf:
 
     def read(self, given: object) -> Any:
         for text, value in self.texts.items():
-            if given == text or (given == value and type(given) is type(value)):
+            # A version such as 3.12 is a number where its quotes are forgotten.
+            if given == text or (given == value and type(given) is type(value)) or _is_number(given, text):
                 return value
         raise ValueError(given)
 

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ KEPT_ASSEMBLIES = 3
 SHOWN_LINES = 20
 SYNTHESIS_TRIES = 3
 ABANDONED_AFTER_SECONDS = 3_600
+# What the CDK appends to a warning: the id by which an app acknowledges it.
+ACKNOWLEDGEMENT = re.compile(r" \[ack: [^\]]*\]$")
 SOURCE_FILES = ("app.py", "cdk.json", "requirements.txt", "constraints.txt")
 # What synthesis needs of the caller's environment.  Everything else stays out, AWS credentials above all:
 # a template must not depend on who makes it.
@@ -168,6 +171,15 @@ def _run_app(project: Path, outdir: Path, variant: Variant, why: str) -> None:
     if result.returncode != 0 or not (outdir / "manifest.json").is_file():
         lines = result.stdout.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
         raise NotStartedError(f"synthesis failed: {command[-1]} exited with {result.returncode}", *lines)
+    say(*_warnings(outdir))
+
+
+def _warnings(assembly: Path) -> Iterator[str]:
+    """Yield the warnings that constructs left in an assembly, each once, as the CDK's own command prints them."""
+    metadata = [json.loads(path.read_bytes()) for path in sorted(assembly.glob("*.metadata.json"))]
+    entries = (entry for constructs in metadata for own in constructs.values() for entry in own)
+    for text in dict.fromkeys(str(entry["data"]) for entry in entries if entry["type"] == "aws:cdk:warning"):
+        yield f"warning: {ACKNOWLEDGEMENT.sub('', text)}"
 
 
 def _why(cache: Path, assembly: Path, variant: Variant) -> str:

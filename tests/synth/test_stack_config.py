@@ -296,6 +296,12 @@ def test_config_either_takes_any_json_value_or_raises_its_own_error(key: str, va
     assert taken == getattr(HpcConfig(**{key: taken}), key)
 
 
+def test_version_of_python_may_be_given_as_a_number() -> None:
+    assert HpcConfig.from_context({"hpc:python": 3.12}).python == "3.12"
+    with pytest.raises(ConfigError, match=r"hpc:python must be one of auto, 3\.11, .*; got 3\.1$"):
+        HpcConfig.from_context({"hpc:python": 3.10})
+
+
 def test_config_refuses_unknown_keys_and_names_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         HpcConfig.from_context({"hpc:memory": 1, "hpc:Max_concurrency": 1, "other:key": 1})

@@ -1,5 +1,6 @@
 """`hpc.targets.synthesis`: one synthesis for the same sources, none that is half done, none that sees credentials."""
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -105,6 +106,22 @@ def test_find_assembly_fails_with_the_last_lines_of_app_py(project: Path, tmp_pa
     assert lines[-1] == "hpc:max_concurrency must be 1 to 10,000"
     assert len(lines) <= synthesis.SHOWN_LINES + 1
     assert list((tmp_path / "home/cdk.out").iterdir()) == []
+
+
+def test_warnings_of_the_app_are_said_once_each(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [
+        {"type": "aws:cdk:warning", "data": "two Pythons [ack: hpc:python]"},
+        {"type": "aws:cdk:path", "data": 1},
+    ]
+    metadata = json.dumps({f"/Stack/{name}": entries for name in "abc"})
+    with (project / "app.py").open("a") as app:
+        app.write(f"(out / 'Stack.metadata.json').write_text({metadata!r})\n")
+    for _ in range(2):
+        synthesis.find_assembly(project, tmp_path / "home")
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "Python" in line] == ["warning: two Pythons"]
 
 
 def test_find_assembly_fails_when_there_is_no_app(tmp_path: Path) -> None:
