@@ -1,7 +1,6 @@
 """``hpc.start``, ``hpc.map``, ``hpc.get``, ``hpc.runs``, ``hpc.plan``: from values to runs."""
 
 import json
-import operator
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -9,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpc.api.functions import package_functions
-from hpc.api.items import items_file, plain
+from hpc.api.input_parts import checked_part, whole_number
+from hpc.api.items import items_file
 from hpc.api.places import Place, find_place
 from hpc.api.run import Run
 from hpc.api.words import in_python_words
 from hpc.cli import arguments
-from hpc.commands import inputs
 from hpc.commands.starting import new_run_name
 from hpc.commands.uploads import check_source, upload_items, upload_source, upload_workload
 from hpc.contract.back_ends import JOB_BACK_ENDS
-from hpc.contract.limits import MAX_CONCURRENCY, MAX_ITEMS
+from hpc.contract.limits import MAX_ITEMS
 from hpc.errors import LostRunError, NotStartedError
 from hpc.runs.find import find_run, list_executions
 from hpc.runs.run_summary import write_note
@@ -103,9 +102,9 @@ def start(
         raise NotStartedError("give exactly one of size, items and source")
     if isinstance(items, range) and items == range(len(items)):
         size, items = len(items), None
-    checked = {key: _checked(key, value) for key, value in given.items() if value is not None}
+    checked = {key: checked_part(key, value) for key, value in given.items() if value is not None}
     if size is not None:
-        checked["size"] = _checked("size", size)
+        checked["size"] = checked_part("size", size)
     folder = check_source(str(source)) if source is not None else None
     run_name = _run_name(name)
     has_jobs = back_end in JOB_BACK_ENDS
@@ -195,7 +194,7 @@ def runs(
     NotStartedError
         If ``limit`` is no whole number of 0 or more, or nothing ran yet.
     """
-    limit = _whole("limit", limit, 0, MAX_ITEMS)
+    limit = whole_number("limit", limit, 0, MAX_ITEMS)
     place = find_place(aws, session, assembly)
     target = place.target(only_looks=True)
     with explained(LostRunError, "listing the runs"):
@@ -261,50 +260,6 @@ def _read(
     if isinstance(read, WorkloadFile):
         read = WorkloadPackage(read.name, {f"{read.name}.py": read.source}, named, read.path)
     return read, str(workload_name(named))
-
-
-def _checked(key: str, value: Any) -> Any:
-    """Return a part of the execution input.
-
-    Raises
-    ------
-    NotStartedError
-        If Start would refuse it, or JSON can't hold it.
-    """
-    limits = {"size": (0, MAX_ITEMS), "batch_size": (1, MAX_ITEMS), "max_concurrency": (1, MAX_CONCURRENCY)}
-    if key in limits:
-        return _whole(key, value, *limits[key])
-    if key == "tolerated_failure_percentage" and (isinstance(value, bool) or not _is_percentage(value)):
-        raise NotStartedError(f"{key} must be a number from 0 to 100, got {value!r:.100}")
-    if key == "back_end" and value not in ("lambda", *JOB_BACK_ENDS):
-        raise NotStartedError(f"back_end must be one of lambda, {', '.join(JOB_BACK_ENDS)}, got {value!r:.100}")
-    return _params(value) if key == "params" else value
-
-
-def _whole(key: str, value: Any, low: int, high: int) -> int:
-    """Return a whole number; one of numpy, too."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = -1
-    if isinstance(value, bool) or not low <= number <= high:
-        raise NotStartedError(f"{key} must be an integer from {low:,} to {high:,}, got {value!r:.100}")
-    return number
-
-
-def _is_percentage(value: Any) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= 100
-
-
-def _params(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise NotStartedError(f"params must be a dict, got {type(value).__name__}")
-    try:
-        params: dict[str, Any] = plain(dict(value))
-        inputs.parse_json(json.dumps(params, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise NotStartedError(f"params must be JSON: {error}") from error
-    return params
 
 
 def _run_name(name: str | None) -> str:

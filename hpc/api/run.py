@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpc.api import saving
 from hpc.api.card import card, keep_showing
+from hpc.api.input_parts import checked_part
 from hpc.api.partial import partial_results
 from hpc.api.places import Place
 from hpc.api.values import CombinedResult, ItemResult, read_result, read_results
@@ -169,7 +170,14 @@ class Run:
                 target.stepfunctions.stop_execution(executionArn=self.arn, cause="stopped by Run.stop")
 
     @in_python_words
-    def redrive(self, workload: str | None = None, *, only_finish: bool = False, back_end: str | None = None) -> "Run":
+    def redrive(
+        self,
+        workload: str | Path | None = None,
+        *,
+        only_finish: bool = False,
+        back_end: str | None = None,
+        batch_size: int | None = None,
+    ) -> "Run":
         """Go on with a run that has no result, or compute the failed items of one; return the run to wait for.
 
         Parameters
@@ -178,17 +186,19 @@ class Run:
             File or folder with the mended workload, for the items without a result.
         only_finish
             Whether nothing is computed, and only ``combine`` and ``finish`` run again.
-        back_end
-            Back end for the failed items of a run that ended; that of the run if None.
+        back_end, batch_size
+            Back end for the items without a result, and how many of them a batch has; those of the run if None.
 
         Raises
         ------
         NotStartedError
             If there is nothing to redrive, or it can't be.
         """
-        args = argparse.Namespace(
-            workload=workload, only_finish=only_finish, back_end=back_end, batch_size=None, aws=not self.place.is_local
-        )
+        named = str(workload) if workload is not None else None
+        changes = {"back_end": checked_part("back_end", back_end), "batch_size": checked_part("batch_size", batch_size)}
+        if only_finish and any(each is not None for each in changes.values()):
+            raise NotStartedError("only_finish computes no item: leave out back_end and batch_size")
+        args = argparse.Namespace(workload=named, only_finish=only_finish, aws=not self.place.is_local, **changes)
         args.stack_name, args.output = getattr(self.place, "stack_name", None), "text"
         has_jobs = self.has_jobs or back_end in JOB_BACK_ENDS
         run = runs.Run(self.place.target(has_jobs=has_jobs), self.arn)

@@ -96,6 +96,23 @@ def test_tolerated_failure_is_mended_by_a_redrive(tmp_path: Path) -> None:
     assert run.redrive(str(file)).result == [0, 10, 2]
 
 
+def test_items_without_a_result_are_computed_in_other_batches(tmp_path: Path) -> None:
+    file = tmp_path / "mended_too.py"
+    file.write_text("def compute(item):\n    if item > 2: raise KeyError(item)\n    return item\n")
+    run = hpc.start(file, size=6, batch_size=3, tolerated_failure_percentage=50, assembly=assembly())
+    assert run.result == [0, 1, 2, None, None, None]
+    file.write_text("def compute(item):\n    return item * 10\n")
+    for options, message in [
+        ({"batch_size": 0}, "batch_size must be an integer from 1"),
+        ({"back_end": "cloud"}, "back_end must be one of lambda"),
+        ({"only_finish": True, "batch_size": 2}, "only_finish computes no item: leave out back_end and batch_size"),
+    ]:
+        with pytest.raises(NotStartedError, match=message):
+            run.redrive(file, **options)  # type: ignore[arg-type]
+    mended = run.redrive(file, batch_size=1)
+    assert (mended.result, mended.progress().batches) == ([0, 1, 2, 30, 40, 50], 3)
+
+
 def test_results_are_saved_in_every_form(tmp_path: Path) -> None:
     run = hpc.map(three_fails, size=3, assembly=assembly())
     assert run.save(tmp_path / "out.csv").read_text().split() == ["index,item,result", "0,0,0", "1,1,1", "2,2,2"]
