@@ -59,7 +59,7 @@ def prepare(root: Path) -> None:
         store.create_bucket("bkt")
         for key in ("old", "other/old"):
             store.put("bkt", key, [b"old"], metadata={"is": "old"})
-        upload_id = store.uploads.create("bkt", "parts")
+        upload_id = store.uploads.create("bkt", "parts").upload_id
         with store.uploads.open_part_writer("bkt", "parts", upload_id, 1) as writer:
             writer.write(b"part")
 

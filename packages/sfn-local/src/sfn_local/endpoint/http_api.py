@@ -15,6 +15,8 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+from botocore.model import OperationModel
+
 from sfn_local.connections import trust
 from sfn_local.endpoint.sigv4 import Authorization, Credential, authenticate, check_head, parse_authorization
 from sfn_local.protocol import Service, ServiceError
@@ -132,10 +134,17 @@ class HttpApi:
             content = open_payload(request.headers, aiter(body))
             if not match.operation.get_streaming_input():
                 content = await _read_whole(content, api.faults)
-                check_digests(request.headers, content)
+                check_digests(_headers_of_body(match.operation, request.headers), content)
         params = api.decode(match, request, content)
         result = await self._services[authorization.service].handle(match.operation.name, params, principal)
         return api.encode(match.operation, result)
+
+
+def _headers_of_body(operation: OperationModel, headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers without the operation's own parameters: a checksum among those is that of an object."""
+    members = operation.input_shape.members.values() if operation.input_shape else ()
+    own = {member.serialization["name"].lower() for member in members if "name" in member.serialization}
+    return {name: text for name, text in headers.items() if name == "content-md5" or name not in own}
 
 
 def _read_head(scope: Scope) -> HttpRequest:

@@ -141,7 +141,7 @@ class Index:
 
     def add_upload(self, upload: Upload) -> None:
         place = (upload.bucket, upload.key.encode(), upload.upload_id, upload.created_ns)
-        values = (*place, _dump_attributes(upload.attributes), upload.checksum_algorithm)
+        values = (*place, _dump_attributes(upload.attributes), _dump_algorithm(upload))
         with self._transaction() as transaction:
             transaction.execute("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?)", values)
 
@@ -201,7 +201,9 @@ def _stored_object(row: tuple[Any, ...]) -> StoredObject:
 
 def _upload(row: tuple[Any, ...]) -> Upload:
     bucket, key, upload_id, created_ns, attributes, algorithm = row
-    return Upload(upload_id, bucket, key.decode(), created_ns, Attributes(**json.loads(attributes)), algorithm)
+    loaded = Attributes(**json.loads(attributes))
+    name, separator, _ = (algorithm or "").partition(":")
+    return Upload(upload_id, bucket, key.decode(), created_ns, loaded, name or None, bool(separator))
 
 
 def _part(row: tuple[Any, ...]) -> Part:
@@ -212,6 +214,10 @@ def _part(row: tuple[Any, ...]) -> Part:
 def _dump_attributes(attributes: Attributes) -> str:
     fields = {"metadata": dict(attributes.metadata), "headers": dict(attributes.headers)}
     return json.dumps(fields | {"content_type": attributes.content_type})
+
+
+def _dump_algorithm(upload: Upload) -> str | None:
+    return f"{upload.checksum_algorithm}:FULL_OBJECT" if upload.is_full_object else upload.checksum_algorithm
 
 
 def _dump_checksum(checksum: Checksum | None) -> str | None:

@@ -127,7 +127,13 @@ class BucketInfo:
 
 @dataclass(frozen=True)
 class Upload:
-    """A multipart upload that is neither completed nor aborted."""
+    """A multipart upload that is neither completed nor aborted.
+
+    Attributes
+    ----------
+    is_full_object : bool
+        Its checksum is to be that of its bytes, and not one of its parts' checksums.
+    """
 
     upload_id: str
     bucket: str
@@ -135,6 +141,11 @@ class Upload:
     created_ns: int
     attributes: Attributes
     checksum_algorithm: str | None
+    is_full_object: bool = False
+
+    @property
+    def checksum_type(self) -> str:
+        return "FULL_OBJECT" if self.is_full_object else "COMPOSITE"
 
 
 @dataclass(frozen=True)

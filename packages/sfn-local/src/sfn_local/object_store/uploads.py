@@ -27,7 +27,7 @@ from sfn_local.object_store.records import (
 )
 from sfn_local.object_store.staging import StagedFile
 from sfn_local.object_store.writer import Writer
-from sfn_local.protocol.checksums import bad_digest, checksum_header, new_checksum
+from sfn_local.protocol.checksums import bad_digest, checksum_header, is_of_full_object, join_digests, new_checksum
 
 # Source: Amazon S3 user guide, "Amazon S3 multipart upload limits".
 MIN_PART_BYTES = 5 * 1024 * 1024
@@ -64,24 +64,34 @@ class MultipartUploads:
                 (self._folder / entry.name).unlink()
 
     def create(
-        self, bucket: str, key: str, *, attributes: Attributes | None = None, checksum_algorithm: str | None = None
-    ) -> str:
-        """Begin an upload and return its id.
+        self,
+        bucket: str,
+        key: str,
+        *,
+        attributes: Attributes | None = None,
+        checksum_algorithm: str | None = None,
+        checksum_type: str | None = None,
+    ) -> Upload:
+        """Begin an upload.
 
         Raises
         ------
         ServiceError
-            `NoSuchBucketError`, `InvalidKeyError`, NotImplemented for a checksum algorithm that is not supported.
+            `NoSuchBucketError`, `InvalidKeyError`, NotImplemented for a checksum algorithm that is not supported,
+            InvalidRequest for one that has no checksum of that type.
         """
         if self._index.find_bucket(bucket) is None:
             raise NoSuchBucketError(bucket)
         paths.encode_key(key)
+        is_full_object = False
         if checksum_algorithm:
             new_checksum(checksum_algorithm)
+            is_full_object = is_of_full_object(checksum_algorithm, checksum_type)
         upload_id = uuid.uuid4().hex
-        upload = Upload(upload_id, bucket, key, self._clock(), attributes or Attributes(), checksum_algorithm)
+        attributes = attributes or Attributes()
+        upload = Upload(upload_id, bucket, key, self._clock(), attributes, checksum_algorithm, is_full_object)
         self._index.add_upload(upload)
-        return upload_id
+        return upload
 
     def find(self, bucket: str, key: str, upload_id: str) -> Upload:
         """Return an upload, or raise `NoSuchBucketError` or `NoSuchUploadError`."""
@@ -111,6 +121,8 @@ class MultipartUploads:
             message = f"part number must be between 1 and {MAX_PART_NUMBER}, got {number}"
             raise ObjectStoreError("InvalidArgument", message)
         upload = self.find(bucket, key, upload_id)
+        if upload.is_full_object and checksum_algorithm is None:
+            checksum_algorithm = upload.checksum_algorithm
         if upload.checksum_algorithm not in (None, checksum_algorithm):
             message = f"the upload's checksums are {upload.checksum_algorithm}, the part's {checksum_algorithm}"
             raise ObjectStoreError("InvalidRequest", message)
@@ -155,10 +167,10 @@ class MultipartUploads:
         upload = self.find(bucket, key, upload_id)
         uploaded = self._index.parts(upload_id)
         parts = self._choose_parts(upload, uploaded, completed)
-        composite = _composite_checksum(upload, parts)
-        if checksum is not None and not _is_same(checksum, composite):
+        computed = _checksum(upload, parts)
+        if checksum is not None and not _is_same(checksum, computed):
             header = checksum_header(checksum.algorithm)
-            raise bad_digest(header, checksum.value, composite.value if composite else "none")
+            raise bad_digest(header, checksum.value, computed.value if computed else "none")
 
         def check(current: StoredObject | None) -> None:
             self.find(bucket, key, upload_id)
@@ -170,7 +182,7 @@ class MultipartUploads:
             key,
             etag=_composite_etag(parts),
             attributes=upload.attributes,
-            checksum=composite,
+            checksum=computed,
             check=check,
             finished_upload_id=upload_id,
         )
@@ -224,7 +236,7 @@ class MultipartUploads:
 
 
 def _check_part_checksum(upload: Upload, part: Part, named: CompletedPart) -> None:
-    if named.checksum is None and upload.checksum_algorithm:
+    if named.checksum is None and upload.checksum_algorithm and not upload.is_full_object:
         message = f"the upload's checksums are {upload.checksum_algorithm}, part {part.number} is named without one"
         raise ObjectStoreError("InvalidRequest", message)
     if named.checksum is not None and (part.checksum is None or part.checksum.value != named.checksum):
@@ -238,18 +250,23 @@ def _composite_etag(parts: Sequence[Part]) -> str:
     return f"{digest.hexdigest()}-{len(parts)}"
 
 
-def _is_same(given: Checksum, composite: Checksum | None) -> bool:
+def _is_same(given: Checksum, computed: Checksum | None) -> bool:
     """Compare a checksum with that of an upload; the number of parts behind it may be left out."""
-    if composite is None or given.algorithm != composite.algorithm:
+    if computed is None or given.algorithm != computed.algorithm:
         return False
-    return given.value in (composite.value, composite.value.partition("-")[0])
+    return given.value in (computed.value, computed.value.partition("-")[0])
 
 
-def _composite_checksum(upload: Upload, parts: Sequence[Part]) -> Checksum | None:
+def _checksum(upload: Upload, parts: Sequence[Part]) -> Checksum | None:
     if upload.checksum_algorithm is None:
         return None
+    digests = [part.checksum.value for part in parts if part.checksum]
+    assert len(digests) == len(parts), "each part of an upload with checksums has one"
+    if upload.is_full_object:
+        sizes = (part.size for part in parts)
+        whole = join_digests(upload.checksum_algorithm, list(zip(digests, sizes, strict=True)))
+        return Checksum(upload.checksum_algorithm, whole)
     digest = new_checksum(upload.checksum_algorithm)
-    for part in parts:
-        assert part.checksum, "a part of an upload with checksums has one"
-        digest.update(base64.b64decode(part.checksum.value))
+    for text in digests:
+        digest.update(base64.b64decode(text))
     return Checksum(upload.checksum_algorithm, f"{digest.b64digest()}-{len(parts)}")

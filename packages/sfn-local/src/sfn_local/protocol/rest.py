@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.model import ListShape, Shape, StructureShape
+from botocore.model import ListShape, Shape, StringShape, StructureShape
 
 from sfn_local.protocol.routes import Match
 from sfn_local.protocol.scalars import format_text, parse_text
@@ -60,7 +60,9 @@ def _parse_repeated(member: Shape, values: list[str]) -> Any:
 def _parse_header(member: Shape, value: str) -> Any:
     if isinstance(member, ListShape):
         return [parse_text(member.member, part.strip()) for part in value.split(",")]
-    return parse_text(member, value)
+    # AWS's C++ client asks for x-amz-checksum-mode "enabled", which the model spells in capitals.
+    enum = member.enum if isinstance(member, StringShape) else ()
+    return parse_text(member, next((name for name in enum if name.lower() == value.lower()), value))
 
 
 def encode_headers(shape: StructureShape, result: dict[str, Any]) -> dict[str, str]:

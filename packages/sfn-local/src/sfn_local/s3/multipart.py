@@ -29,18 +29,18 @@ _MAX_LISTED_PARTS = 1000
 
 def create_multipart_upload(site: Site, params: Params) -> dict[str, Any]:
     algorithm = params.get("ChecksumAlgorithm")
-    _check_checksum_type(params)
-    upload_id = site.store.uploads.create(
-        params["Bucket"], params["Key"], attributes=read_attributes(params), checksum_algorithm=algorithm
+    if "ChecksumType" in params and not algorithm:
+        message = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+        raise ServiceError("InvalidRequest", message)
+    upload = site.store.uploads.create(
+        params["Bucket"],
+        params["Key"],
+        attributes=read_attributes(params),
+        checksum_algorithm=algorithm,
+        checksum_type=params.get("ChecksumType"),
     )
-    result = {"Bucket": params["Bucket"], "Key": params["Key"], "UploadId": upload_id}
-    return result | ({"ChecksumAlgorithm": algorithm, "ChecksumType": "COMPOSITE"} if algorithm else {})
-
-
-def _check_checksum_type(params: Params) -> None:
-    if params.get("ChecksumType", "COMPOSITE") != "COMPOSITE":
-        message = f"checksum type of a multipart upload must be COMPOSITE, got {params['ChecksumType']}"
-        raise ServiceError("NotImplemented", message, 501)
+    result = {"Bucket": params["Bucket"], "Key": params["Key"], "UploadId": upload.upload_id}
+    return result | ({"ChecksumAlgorithm": algorithm, "ChecksumType": upload.checksum_type} if algorithm else {})
 
 
 async def upload_part(site: Site, params: Params) -> dict[str, Any]:
@@ -56,7 +56,10 @@ async def upload_part(site: Site, params: Params) -> dict[str, Any]:
 
 
 def complete_multipart_upload(site: Site, params: Params) -> dict[str, Any]:
-    _check_checksum_type(params)
+    upload = site.store.uploads.find(*_place(params))
+    if params.get("ChecksumType") not in (None, upload.checksum_type):
+        message = f"the upload's checksum type is {upload.checksum_type}, the request names {params['ChecksumType']}"
+        raise ServiceError("InvalidRequest", message)
     named = params.get("MultipartUpload", {}).get("Parts", [])
     info = site.store.uploads.complete(
         *_place(params),
@@ -109,7 +112,7 @@ def list_parts(site: Site, params: Params) -> dict[str, Any]:
     if parts[:limit]:
         result["NextPartNumberMarker"] = parts[:limit][-1].number
     if upload.checksum_algorithm:
-        result |= {"ChecksumAlgorithm": upload.checksum_algorithm, "ChecksumType": "COMPOSITE"}
+        result |= {"ChecksumAlgorithm": upload.checksum_algorithm, "ChecksumType": upload.checksum_type}
     return result
 
 

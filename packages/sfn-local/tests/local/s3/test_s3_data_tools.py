@@ -1,9 +1,14 @@
 """S3 on this machine as data tools use it: pyarrow, polars, DuckDB and fsspec send what boto3 doesn't."""
 
+import os
+import subprocess
+import sys
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -12,6 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 from s3_endpoint import error_of, new_client, served
 from sfn_local.object_store import ObjectStore
+from sfn_local.protocol.crc import CODES, CyclicChecksum
 
 
 @pytest.fixture
@@ -20,7 +26,7 @@ def s3(tmp_path: Path) -> Iterator[Any]:
         store.create_bucket("bkt")
         store.put("bkt", "k", [b"0123456789"])
         store.put("bkt", "empty", [])
-        yield new_client(url, signature_version="s3v4")
+        yield new_client(url, signature_version="s3v4", request_checksum_calculation="when_required")
 
 
 @pytest.mark.parametrize("name", ["x-amz-api-version", "x-amz-colour", "x-amz-acl"])
@@ -28,6 +34,15 @@ def test_header_that_an_operation_does_not_have_is_ignored(s3: Any, name: str) -
     s3.meta.events.register("before-sign.s3", lambda request, **_: request.headers.add_header(name, "2006-03-01"))
     assert s3.list_objects_v2(Bucket="bkt")["KeyCount"] == 2
     assert s3.head_bucket(Bucket="bkt")["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_names_in_headers_may_be_in_small_letters(s3: Any) -> None:
+    def ask(request: Any, **_: Any) -> None:
+        request.headers.add_header("x-amz-checksum-mode", "enabled")
+
+    s3.put_object(Bucket="bkt", Key="sum", Body=b"123456789", ChecksumCRC32C="4waSgw==")
+    s3.meta.events.register("before-sign.s3.HeadObject", ask)
+    assert s3.head_object(Bucket="bkt", Key="sum")["ChecksumCRC32C"] == "4waSgw=="
 
 
 def test_presigned_url_is_read_without_a_key(s3: Any) -> None:
@@ -84,8 +99,54 @@ def test_checksum_of_a_completed_upload_is_compared(s3: Any) -> None:
     # The checksum of the part is not the checksum of the checksums.
     wrong = {"MultipartUpload": parts, "ChecksumSHA256": part["ChecksumSHA256"]}
     assert error_of(s3.complete_multipart_upload, **upload, **wrong) == ("BadDigest", 400)
-    completed = s3.complete_multipart_upload(**upload, MultipartUpload=parts)
-    assert completed["ChecksumSHA256"].endswith("-1")
+    right = b64encode(sha256(sha256(b"part").digest()).digest()).decode()
+    completed = s3.complete_multipart_upload(**upload, MultipartUpload=parts, ChecksumSHA256=right)
+    assert completed["ChecksumSHA256"] == f"{right}-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("CRC32C", "4waSgw=="), ("CRC64NVME", "rosUhgp5mIg="), ("CRC32", "y/Q5Jg==")]
+)
+def test_checksums_of_other_clients_are_compared_and_kept(s3: Any, name: str, value: str) -> None:
+    s3.put_object(Bucket="bkt", Key="sum", Body=b"123456789", **{f"Checksum{name}": value})
+    head = s3.head_object(Bucket="bkt", Key="sum", ChecksumMode="ENABLED")
+    assert (head[f"Checksum{name}"], head["ChecksumType"]) == (value, "FULL_OBJECT")
+    refused = error_of(s3.put_object, Bucket="bkt", Key="sum", Body=b"12345678", **{f"Checksum{name}": value})
+    assert refused == ("BadDigest", 400)
+
+
+@pytest.mark.parametrize("name", ["CRC32", "CRC32C", "CRC64NVME"])
+def test_upload_in_parts_has_the_checksum_of_its_bytes(s3: Any, name: str) -> None:
+    upload = {"Bucket": "bkt", "Key": "parts"}
+    created = s3.create_multipart_upload(**upload, ChecksumAlgorithm=name, ChecksumType="FULL_OBJECT")
+    assert (created["ChecksumAlgorithm"], created["ChecksumType"]) == (name, "FULL_OBJECT")
+    upload |= {"UploadId": created["UploadId"]}
+    assert s3.list_parts(**upload)["ChecksumType"] == "FULL_OBJECT"
+    bodies = [bytes(5 * 1024 * 1024) + b"first", b"second"]
+    parts = [
+        {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
+        for number, body in enumerate(bodies, 1)
+    ]
+    whole = CyclicChecksum(CODES[name])
+    whole.update(b"".join(bodies))
+    given = {"MultipartUpload": {"Parts": parts}, "ChecksumType": "FULL_OBJECT"}
+    wrong = completion_error(s3, upload, given | {f"Checksum{name}": CyclicChecksum(CODES[name]).b64digest()})
+    assert wrong == ("BadDigest", 400)
+    assert completion_error(s3, upload, given | {"ChecksumType": "COMPOSITE"}) == ("InvalidRequest", 400)
+    done = s3.complete_multipart_upload(**upload, **given, **{f"Checksum{name}": whole.b64digest()})
+    assert (done[f"Checksum{name}"], done["ChecksumType"]) == (whole.b64digest(), "FULL_OBJECT")
+
+
+def completion_error(s3: Any, upload: dict[str, str], given: dict[str, Any]) -> tuple[str, int]:
+    return error_of(s3.complete_multipart_upload, **upload, **given)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("SHA256", "FULL_OBJECT"), ("CRC64NVME", "COMPOSITE")])
+def test_checksum_that_an_algorithm_has_not_is_refused(s3: Any, name: str, kind: str) -> None:
+    given = {"Bucket": "bkt", "Key": "parts", "ChecksumAlgorithm": name, "ChecksumType": kind}
+    assert error_of(s3.create_multipart_upload, **given) == ("InvalidRequest", 400)
+    del given["ChecksumAlgorithm"]
+    assert error_of(s3.create_multipart_upload, **given) == ("InvalidRequest", 400)
 
 
 @pytest.mark.parametrize("name", ["get_bucket_versioning", "get_bucket_acl", "get_bucket_policy", "get_bucket_tagging"])
@@ -95,3 +156,25 @@ def test_what_is_not_served_is_named(s3: Any, name: str) -> None:
     response = caught.value.response
     assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == ("NotImplemented", 501)
     assert "".join(name.split("_")) in response["Error"]["Message"].lower()
+
+
+_PARQUET = """
+import pyarrow as pa, pyarrow.dataset as ds, pyarrow.parquet as pq
+import pandas as pd
+pq.write_table(pa.table({"a": list(range(1000))}), "s3://bkt/tables/one.parquet")
+print(ds.dataset("s3://bkt/tables").count_rows(), pd.read_parquet("s3://bkt/tables/one.parquet").shape)
+"""
+
+
+def test_parquet_is_written_and_read_without_settings(s3: Any) -> None:
+    endpoint = {"AWS_ENDPOINT_URL": s3.meta.endpoint_url, "AWS_REGION": "us-east-1", "PATH": os.environ["PATH"]}
+    keys = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
+    run = subprocess.run(
+        [sys.executable, "-c", _PARQUET],
+        check=False,
+        env=endpoint | keys,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (run.returncode, run.stdout) == (0, "1000 (1000, 1)\n"), run.stderr

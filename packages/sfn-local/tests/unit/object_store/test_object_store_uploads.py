@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Iterator[ObjectStore]:
 
 @pytest.fixture
 def upload_id(store: ObjectStore) -> str:
-    return store.uploads.create("bkt", "k", attributes=Attributes("text/plain"))
+    return store.uploads.create("bkt", "k", attributes=Attributes("text/plain")).upload_id
 
 
 def upload(store: ObjectStore, upload_id: str, *bodies: bytes) -> list[CompletedPart]:
