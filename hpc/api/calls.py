@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpc.api.functions import package_functions
+from hpc.api.functions import package_of
 from hpc.api.input_parts import checked_part, whole_number
 from hpc.api.items import items_file
 from hpc.api.places import Place, find_place
@@ -246,8 +246,7 @@ def _read(
     if isinstance(workload, WorkloadPackage):
         return workload, workload.name
     if callable(workload):
-        parts = {"compute": workload, "combine": combine, "finish": finish}
-        package = package_functions({part: each for part, each in parts.items() if each is not None})
+        package = package_of(workload, combine, finish)
         return package, package.name
     if not isinstance(workload, str | Path):
         raise NotStartedError(f"workload must be a function, a name or a path, got {type(workload).__name__}")

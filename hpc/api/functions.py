@@ -38,6 +38,14 @@ class UnreadableError(Exception):
     """A function can't travel by its source; the text says why."""
 
 
+def package_of(
+    compute: Callable[..., Any], combine: Callable[..., Any] | None, finish: Callable[..., Any] | None
+) -> WorkloadPackage:
+    """Return the workload of a function, and of those beside it; raises as ``package_functions``."""
+    parts = {"compute": compute, "combine": combine, "finish": finish}
+    return package_functions({part: each for part, each in parts.items() if each is not None})
+
+
 def package_functions(functions: Mapping[str, Callable[..., Any]]) -> WorkloadPackage:
     """Return the workload that functions make up.
 

@@ -8,7 +8,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpc.api.functions import package_functions
+from hpc.api.functions import package_of
 from hpc.cli.main import build_parser
 from hpc.commands.plan import estimate as estimate_args
 from hpc.errors import NotStartedError
@@ -33,7 +33,7 @@ def estimate(
         raise NotStartedError("give exactly one of seconds and sample")
     with tempfile.TemporaryDirectory(prefix="hpc-") as folder:
         if callable(workload):
-            workload = _written(package_functions({"compute": workload}), Path(folder))
+            workload = _written(package_of(workload, None, None), Path(folder))
         given = {"size": size, "seconds": seconds, "sample": sample, "workload": workload, **options}
         words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
         words += [f"--params={json.dumps(dict(params))}"] if params is not None else []

@@ -3,7 +3,7 @@
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpc.api import saving
 from hpc.api.card import card, keep_showing
+from hpc.api.functions import package_of
 from hpc.api.input_parts import checked_part
 from hpc.api.partial import partial_results
 from hpc.api.places import Place
@@ -31,6 +32,7 @@ from hpc.runs.failures import details_of, error_line, reported
 from hpc.runs.overview import OverviewReader
 from hpc.runs.watch import Counts, Ended, Seen, Watch
 from hpc.targets.client import Target, explained
+from hpc.targets.workload_package import WorkloadPackage
 
 if TYPE_CHECKING:
     import pandas
@@ -172,8 +174,10 @@ class Run:
     @in_python_words
     def redrive(
         self,
-        workload: str | Path | None = None,
+        workload: str | Path | Callable[..., Any] | None = None,
         *,
+        combine: Callable[..., Any] | None = None,
+        finish: Callable[..., Any] | None = None,
         only_finish: bool = False,
         back_end: str | None = None,
         batch_size: int | None = None,
@@ -183,7 +187,9 @@ class Run:
         Parameters
         ----------
         workload
-            File or folder with the mended workload, for the items without a result.
+            File or folder with the mended workload, or the mended function, for the items without a result.
+        combine, finish
+            Beside a function, as in ``hpc.start``: those of the run are not kept.
         only_finish
             Whether nothing is computed, and only ``combine`` and ``finish`` run again.
         back_end, batch_size
@@ -194,7 +200,13 @@ class Run:
         NotStartedError
             If there is nothing to redrive, or it can't be.
         """
-        named = str(workload) if workload is not None else None
+        named: str | WorkloadPackage | None
+        if callable(workload):
+            named = package_of(workload, combine, finish)
+        elif combine is not None or finish is not None:
+            raise NotStartedError("combine and finish go with a function: a file defines its own")
+        else:
+            named = str(workload) if workload is not None else None
         changes = {"back_end": checked_part("back_end", back_end), "batch_size": checked_part("batch_size", batch_size)}
         if only_finish and any(each is not None for each in changes.values()):
             raise NotStartedError("only_finish computes no item: leave out back_end and batch_size")

@@ -73,6 +73,11 @@ def choose_version(args: argparse.Namespace, home: Home, run: Run, given: dict[s
     file = origin.file if origin is not None and is_file(origin.file) else None
     if given.get("is_uploaded") or "uploaded_workload" in given:
         return _of_package(args, home, run, workload, own or given.get("uploaded_workload"))
+    if isinstance(args.workload, WorkloadPackage):
+        raise NotStartedError(
+            f"--workload must be the workload of {run.name}, {workload}, which it did not bring, "
+            f"got {args.workload.origin}"
+        )
     if args.workload is not None:
         return _named(args, home, run, workload, own)
     deployed = _deployed(run, home, workload)
@@ -118,10 +123,11 @@ def _of_package(args: argparse.Namespace, home: Home, run: Run, workload: str, o
     named = args.workload or file
     if named is None:
         return Version(own or "")
-    package = read_workload(named, home, on_aws=True)
+    package = named if isinstance(named, WorkloadPackage) else read_workload(named, home, on_aws=True)
     if not isinstance(package, WorkloadPackage) or package.name != workload:
+        got = package.origin if package is named else named
         raise NotStartedError(
-            f"--workload must be the workload that {run.name} brought, {workload}, as a file or folder, got {named}"
+            f"--workload must be the workload that {run.name} brought, {workload}, as a file or folder, got {got}"
         )
     is_changed = package.sha256 != own
     if is_changed and args.workload is None and not args.only_finish:

@@ -96,6 +96,33 @@ def test_tolerated_failure_is_mended_by_a_redrive(tmp_path: Path) -> None:
     assert run.redrive(str(file)).result == [0, 10, 2]
 
 
+def test_function_that_was_mended_computes_what_has_no_result() -> None:
+    def tenth(item: int) -> int:
+        return 10 // (item - 1)
+
+    run = hpc.map(tenth, size=3, combine=operator.add, batch_size=1, assembly=assembly())
+    assert run.wait().status == "FAILED"
+
+    def other(item: int) -> int:
+        return item
+
+    for function, combine, message in [
+        (other, None, "^workload must be the workload that run-.* brought, tenth, .* got the function other$"),
+        (None, operator.add, "^combine and finish go with a function"),
+    ]:
+        with pytest.raises(NotStartedError, match=message):
+            run.redrive(function, combine=combine)
+
+    def tenth(item: int) -> int:  # type: ignore[no-redef]
+        return 10 // (item - 1) if item != 1 else 100
+
+    mended = run.redrive(tenth, combine=operator.add)
+    assert mended.result == -10 + 100 + 10
+    bundled = hpc.start("squares", size=2, assembly=assembly()).wait()
+    with pytest.raises(NotStartedError, match=r"^workload must be the workload of .*, squares, which it did not bring"):
+        bundled.redrive(tenth)
+
+
 def test_items_without_a_result_are_computed_in_other_batches(tmp_path: Path) -> None:
     file = tmp_path / "mended_too.py"
     file.write_text("def compute(item):\n    if item > 2: raise KeyError(item)\n    return item\n")
