@@ -1,10 +1,10 @@
-"""How a command ends: exit codes, and the errors that become one line on stderr."""
+"""Ends of commands: exit codes, and the errors that become one line on stderr."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a shell script may rely on."""
+    """Exit codes, which shell scripts may rely on."""
 
     SUCCEEDED = 0
     FAILED = 1  # the execution ended FAILED, TIMED_OUT or ABORTED, or its end could not be seen

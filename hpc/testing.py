@@ -1,4 +1,4 @@
-"""What the tests of a workload use: its answer, computed in this process, and its ``combine`` tried out on samples.
+"""Helpers for the tests of a workload: its answer, computed in this process, and its ``combine`` tried on samples.
 
 After this import, whatever a workload imports from ``lambdas`` can be imported here as it can in a run, unless the
 person has a package ``lambdas``: that one stays what their own modules import.

@@ -41,7 +41,7 @@ ARCHITECTURES = {
 
 @dataclass(frozen=True, kw_only=True)
 class JobSize:
-    """What one job gets, and how many of them there can be."""
+    """Size of one job, and limits of all jobs."""
 
     architecture: str
     vcpus: float

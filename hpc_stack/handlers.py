@@ -38,7 +38,7 @@ EPHEMERAL_STORAGE_MIB = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Handlers:
-    """What the functions of a stack have in common.
+    """Settings that the functions of a stack have in common.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ ARRAY_JOB_RETRIERS = (
 
 @dataclass(frozen=True)
 class JobTimes:
-    """What a task waits for: the whole job, its queueing included, and a sign of life."""
+    """Time limits of a task: for the whole job, its queueing included, and between heartbeats."""
 
     timeout_seconds: int
     heartbeat_seconds: int

@@ -37,7 +37,7 @@ NOT_MADE_LOCALLY = "sfn-local:not-made"
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """What the function of the messages looks at.
+    """Resources that the function of the messages reads.
 
     Attributes
     ----------

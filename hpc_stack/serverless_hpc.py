@@ -36,7 +36,7 @@ ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Archite
 
 @dataclass(frozen=True)
 class Jobs:
-    """What there is on AWS Batch."""
+    """The resources on AWS Batch."""
 
     batch_jobs: BatchJobs
     tasks: JobTasks

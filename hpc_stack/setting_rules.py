@@ -34,7 +34,7 @@ TAKEN_NAMES = frozenset(
 
 
 class Rule(Protocol):
-    """What a setting may be."""
+    """Rule for the values of a setting."""
 
     @property
     def allowed(self) -> str:

@@ -18,7 +18,7 @@ JSON_RESULT = "/result.json"
 
 @dataclass(frozen=True)
 class Total:
-    """What a run gave: digest of the whole, and the text where it is JSON text."""
+    """Result of a run: digest of the whole, and the text where it is JSON text."""
 
     file: str
     count: int

@@ -9,7 +9,7 @@ from typing import Any
 from hpc.commands.inputs import FUNCTIONS, MAX_EXACT_INTEGER, parse_json, read_text
 from hpc.contract.limits import MAX_CONCURRENCY, MAX_ITEMS, MAX_NOTE_CHARACTERS
 from hpc.errors import NotStartedError
-from hpc.terminal.printable import shorten
+from hpc.terminal.printable import is_unicode, shorten
 
 MAX_PORT = 65_535
 # Step Functions takes more, but commands and S3 keys have the name in them.
@@ -78,7 +78,7 @@ def number_within(low: float, high: float) -> Callable[[str], int | float]:
 
 def plain_text(text: str) -> str:
     """Read text that JSON can carry."""
-    if not _is_unicode(text):
+    if not is_unicode(text):
         raise argparse.ArgumentTypeError(f"must be UTF-8 text, got {shorten(ascii(text))}")
     return text
 
@@ -111,11 +111,3 @@ def json_object_text(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"must be a JSON object, got '{shorten(text)}'")
     return value
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""What a command is: its help, its options, the function that it calls; and the options that commands share."""
+"""Commands as data: help, options and the function that is called; and the options that commands share."""
 
 import argparse
 from collections.abc import Callable, Sequence

@@ -42,7 +42,7 @@ class FollowedRun:
 
     @property
     def results(self) -> str:
-        """Where the run's files are."""
+        """Address of the run's files."""
         return self._locate(f"s3://{self.target.bucket}/runs/{self.name}/")
 
     def follow(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hpc.errors import NotStartedError
 from hpc.targets.workload_file import workload_name
-from hpc.terminal.printable import shorten
+from hpc.terminal.printable import is_unicode, shorten
 
 # The service treats JSON numbers as doubles, which hold every integer up to this one.
 MAX_EXACT_INTEGER = 2**53
@@ -37,7 +37,7 @@ def parse_json(text: str) -> Any:
             parse_constant=_refuse_constant,
             object_pairs_hook=_unique_keys,
         )
-        if not _is_unicode(json.dumps(value, ensure_ascii=False)):
+        if not is_unicode(json.dumps(value, ensure_ascii=False)):
             raise ValueError("a string holds a lone surrogate, which UTF-8 does not have")
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -144,11 +144,3 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the key '{shorten(twice)}' is given twice")
     return value
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import cache
 
 from hpc.commands.log_follower import Follower
+from hpc.contract.items import name_items
 from hpc.errors import CommandError, ExitCode, LostRunError, NotStartedError
-from hpc.runs.failures import name_items
 from hpc.runs.find import open_run, retry_if_server_gone
 from hpc.runs.items import find_batch, is_redrive, is_running, read_batches
 from hpc.runs.log_files import local_lines

@@ -1,4 +1,4 @@
-"""What a person reads of a run that failed before all else: the causes by how many items they have, and what to do."""
+"""First lines about a failed run: its causes, by the number of items that have them, and the next commands."""
 
 import argparse
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a person or a script reads of a run that has ended."""
+"""Result of a run that has ended, as text for a person or JSON for a script."""
 
 import json
 from collections.abc import Callable

@@ -40,7 +40,7 @@ ERRORS_SHOWN = 2
 
 @dataclass(frozen=True)
 class Sample:
-    """What a sample found: times of an item, the peak of Compute's memory, and what to know about them."""
+    """Measurements of a sample: times of an item, the peak of Compute's memory, and notes about them."""
 
     seconds: Range
     longest_seconds: Range

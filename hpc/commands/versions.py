@@ -1,4 +1,4 @@
-"""Which version of its workload's file a run goes on with: the one that it has, or another one that a person names."""
+"""Version of the workload's file for a redrive or a replay: that of the run, or another one that the person names."""
 
 import argparse
 import hashlib

@@ -32,7 +32,7 @@ JOB_SIZES = ((1, 2_048, 8_192), (2, 4_096, 16_384), (4, 8_192, 30_720))
 
 @dataclass(frozen=True, kw_only=True)
 class PlanOptions:
-    """What a person fixed.
+    """Options of a plan that the person has fixed.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a plan is about: the computation, a design to run it with, the account's quotas, and what is assumed of AWS."""
+"""Inputs of a plan: the computation, a design to run it with, the account's quotas, and assumptions about AWS."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -124,7 +124,7 @@ class Quotas:
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """What AWS documents no number for: estimates of this project, to be replaced by what a run's report measures.
+    """Estimates of this project for numbers that AWS does not document; the report of a run measures them.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ from hpc.planning.usage import Usage, usage_of
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a design costs and how long it takes."""
+    """Cost and duration of a design."""
 
     design: Design
     usages: Mapping[Case, Usage]

@@ -1,4 +1,4 @@
-"""What a run has used, added up in the units that AWS bills."""
+"""Usage of a run, added up in the units that AWS bills."""
 
 import math
 from collections import defaultdict

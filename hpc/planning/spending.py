@@ -1,4 +1,4 @@
-"""What a run has spent so far: from the counts of its Map Run, look by look."""
+"""Cost of a run so far, from the counts of its Map Run at each look."""
 
 from dataclasses import dataclass
 

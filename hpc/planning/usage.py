@@ -40,7 +40,7 @@ BYTES_PER_GB = 1_024**3
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What one run uses.
+    """Units that one run uses.
 
     Attributes
     ----------

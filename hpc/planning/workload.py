@@ -1,4 +1,4 @@
-"""What a workload's file defines, read without running it."""
+"""Reads the functions that a workload's file defines, without running it."""
 
 import ast
 

@@ -1,4 +1,4 @@
-"""What a report tells: asked for once, from a run's own settings to the histories of all that it started."""
+"""Data of a report, read once: from the settings of a run to the histories of all executions that it started."""
 
 import platform
 from dataclasses import dataclass, field
@@ -80,7 +80,7 @@ class Facts:
 
     @property
     def output(self) -> dict[str, Any]:
-        """What the run came to, empty before that."""
+        """Output of the run, empty before it has one."""
         return json_object(self.root.described.get("output"))
 
     @property

@@ -31,7 +31,7 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Node:
-    """What is written on a state's box."""
+    """Status and text of a state's box."""
 
     status: str
     line: str

@@ -1,4 +1,4 @@
-"""What each state of a graph came to: a machine's own from its histories, those inside the map from its children."""
+"""Outcome of each state of a graph: of the machine's own states from histories, of those in the map from children."""
 
 from collections import Counter
 from dataclasses import replace

@@ -10,7 +10,7 @@ from hpc.report.html import replay, status_text, table
 from hpc.runs.child_times import Children
 from hpc.runs.spent import Part
 
-# As hpc.runs.failures.name_items says it.
+# As hpc.contract.items.name_items says it.
 FIRST_ITEM = re.compile(r"items? (\d+)")
 SHARES = ((0.5, "median"), (0.95, "95th percentile"), (0.99, "99th percentile"), (1.0, "longest"))
 

@@ -1,4 +1,4 @@
-"""What computed a run's batches, as a report needs it: a few numbers each, the slowest by name, samples by status.
+"""Times of child executions and jobs, as a report needs them: a few numbers each, the slowest by name, samples.
 
 On AWS a child computes from its start on. On this machine it waits for a worker first, and again before each retry:
 the local server tells when workers computed it.
@@ -17,9 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from hpc.contract.items import name_items
 from hpc.errors import LostRunError
 from hpc.runs.children import began, list_children
-from hpc.runs.failures import name_items
 from hpc.runs.jobs import WAITING, count_leaves, leaves
 from hpc.runs.result_files import NoManifestError, manifest_key, read_records
 from hpc.runs.run import Run
@@ -61,7 +61,7 @@ class Straggler:
 
 @dataclass
 class Children:
-    """What is kept of all children, executions or jobs: 33 bytes each, and a few of them whole.
+    """All children of a run, executions or jobs: 33 bytes each, and a few of them whole.
 
     Attributes
     ----------

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from hpc.contract.items import name_items
 from hpc.errors import LostRunError
 from hpc.json_objects import json_object
 from hpc.runs.result_files import manifest_key, read_records
@@ -139,11 +140,6 @@ def name_batch(batch: dict[str, Any] | None) -> str:
     if not (isinstance(first, int) and isinstance(count, int)):
         return f"batch {batch.get('batch')}"
     return f"batch {batch.get('batch')} ({name_items(first, count)})"
-
-
-def name_items(first: int, count: int) -> str:
-    """Return e.g. ``items 24 to 31``."""
-    return f"item {first}" if count == 1 else f"items {first} to {first + count - 1}"
 
 
 def _failed_batch(record: dict[str, Any]) -> FailedBatch:

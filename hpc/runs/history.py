@@ -20,7 +20,7 @@ FAILURES = ("FailedEventDetails", "TimedOutEventDetails")
 
 @dataclass
 class StateFacts:
-    """What happened in one state, each time that it was entered; input, output and error are of one such time.
+    """Facts of one state over all its visits; input, output and error are of one visit.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class StartedJob:
 
 @dataclass
 class History:
-    """What one execution did.
+    """Facts of one execution from its history.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ ENDED = ("SUCCEEDED", "FAILED")
 
 @dataclass(frozen=True)
 class JobSize:
-    """What AWS Batch bills a job's seconds for."""
+    """Size of a job, which AWS Batch bills by the second."""
 
     vcpus: float
     memory_mib: float

@@ -1,4 +1,4 @@
-"""Which lines of a log are about one batch: Lambda marks invocations, Compute and jobs announce each batch."""
+"""Finds the lines of one batch in a log: Lambda marks invocations, Compute and jobs announce each batch."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What of the logs is looked at: the time of a run, and who computed for it."""
+"""The part of the logs that belongs to a run: its time, and the functions that computed for it."""
 
 import json
 import re

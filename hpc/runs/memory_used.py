@@ -1,4 +1,4 @@
-"""What functions did on this machine that Lambda doesn't bear, as their logs tell it: too much memory, semaphores."""
+"""Finds in the logs of this machine what fails on Lambda: too much memory, semaphores."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -26,7 +26,7 @@ ReadChildren = Callable[[Run, dict[str, Any], Sequence[datetime], datetime], Chi
 
 @dataclass(frozen=True)
 class Overview:
-    """What there is of a run; ``spent`` may be why that is not known."""
+    """All parts of a run at one moment; ``spent`` may be the reason why the cost is not known."""
 
     tree: Tree
     parts: list[Part]

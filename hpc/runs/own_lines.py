@@ -1,4 +1,4 @@
-"""What a workload printed, out of all that stands in its logs: with the time and the items that it was printed for."""
+"""Lines of a log that a workload printed, with the time and the items that they belong to."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator

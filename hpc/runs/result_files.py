@@ -1,4 +1,4 @@
-"""What ResultWriter wrote about child executions: a stream of records, a line in memory at a time."""
+"""Reads ResultWriter's records of child executions as a stream, with one line in memory at a time."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -50,7 +50,7 @@ class Run:
 
     @cached_property
     def settings(self) -> dict[str, Any] | None:
-        """What Start wrote to run.json, or None if Start has not come so far.
+        """Settings that Start wrote to run.json, None before Start has written it.
 
         Raises
         ------

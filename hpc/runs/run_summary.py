@@ -1,4 +1,4 @@
-"""What tells one run from another: what it computed, what came out, and the note that it was started with."""
+"""Summary that tells one run from another: workload, items, result or error, and note."""
 
 import json
 from dataclasses import dataclass

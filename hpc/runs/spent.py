@@ -1,4 +1,4 @@
-"""What a run has used and what that costs: from its executions, its children and its jobs to units and USD."""
+"""Usage and cost of a run: from its executions, children and jobs to units and USD."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,7 +37,7 @@ class Part:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What run.json has, or nothing before Start has written it."""
+        """The settings in run.json, empty before Start has written it."""
         return self.work.run.settings or {}
 
     @property

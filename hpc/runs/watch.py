@@ -46,7 +46,7 @@ class Counts:
 
     @property
     def unsuccessful(self) -> str:
-        """How many failed, and how many were stopped for it, in words."""
+        """Numbers of batches that failed and that were stopped for it, in words."""
         return f"{self.failed:,} failed" + (f", {self.stopped:,} stopped" if self.stopped else "")
 
 

@@ -34,7 +34,7 @@ from hpc.targets.retries import OWN_ATTEMPTS, PatientRetries
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a running execution is asked about: a share of its age, within these bounds."""
+    """Polling interval of a running execution: a share of its age, within these bounds."""
 
     shortest_seconds: float
     longest_seconds: float

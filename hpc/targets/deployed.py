@@ -1,4 +1,4 @@
-"""What runs are billed for: memory and processor of functions, and whether jobs run on Spot.
+"""Settings that runs are billed by: memory and processor of functions, and whether jobs run on Spot.
 
 On AWS the services tell; of a run on this machine the cloud assembly that was served last does.  Both tell what
 there is now: nothing keeps what an older run had.

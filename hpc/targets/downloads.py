@@ -41,7 +41,7 @@ def _note_parameters(*, params: dict[str, Any], context: dict[str, Any], **_: ob
 
 
 class _ResumedStream:
-    """What StreamingBody reads from: the answers of one object, one after the other."""
+    """Stream for a StreamingBody: the answers of one object, one after the other."""
 
     def __init__(self, make_client: Callable[[], Any], asked: dict[str, Any], parsed: Mapping[str, Any]) -> None:
         self._make_client, self._asked, self._etag = make_client, asked, parsed.get("ETag")

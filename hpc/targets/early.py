@@ -1,4 +1,4 @@
-"""What a command that computes on this machine starts before it imports what it needs itself."""
+"""Starts the parent of workers before a command imports its own modules, because both take time."""
 
 from contextlib import AbstractContextManager, nullcontext
 

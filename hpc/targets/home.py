@@ -1,4 +1,4 @@
-"""Where things are: the project that is run, and the folder that holds the state of its runs."""
+"""Folders: the project that is run, and the folder that holds the state of its runs."""
 
 import json
 import os

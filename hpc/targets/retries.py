@@ -1,4 +1,4 @@
-"""What passes by itself when AWS is asked, and a client's patience with it.
+"""Retries of requests to AWS that fail for a while, such as throttled ones, for some minutes.
 
 botocore tries a request a few times within a minute.  A network that is away for a while, an account that is throttled
 and credentials that are renewed only later take longer, and are no reason to end a command that may have worked for

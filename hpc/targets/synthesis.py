@@ -39,13 +39,13 @@ PASSED_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME"
 
 @dataclass(frozen=True)
 class Variant:
-    """What is synthesized from the sources: ``context`` wins over that of cdk.json."""
+    """Variant of the stack to synthesize: ``context`` wins over that of cdk.json."""
 
     context: Mapping[str, Any]
 
     @property
     def suffix(self) -> str:
-        """What an assembly's name ends with; the pipeline alone has none."""
+        """Suffix of the assembly's name; the pipeline alone has none."""
         text = json.dumps(self.context, sort_keys=True)
         return f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if self.context else ""
 

@@ -1,4 +1,4 @@
-"""What a workload imports, and whether a worker on this machine has it: asked before there is a run.
+"""Checks before a run that a worker on this machine has the modules that a workload imports.
 
 Modules beside a file that it imports by name travel with it: :mod:`hpc.targets.workload_package`.
 """

@@ -1,4 +1,4 @@
-"""Which file or folder a run was given as its workload from here: a redrive tells whether it has changed since."""
+"""Remembers the file or folder of each run's workload, so that a redrive can tell whether it has changed."""
 
 import json
 from dataclasses import dataclass

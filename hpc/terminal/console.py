@@ -1,4 +1,4 @@
-"""What a command says: the result on stdout, everything else on stderr, without anything that steers a terminal."""
+"""Output of commands: the result on stdout, everything else on stderr, without terminal control characters."""
 
 import argparse
 import contextlib

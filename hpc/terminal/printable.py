@@ -33,3 +33,12 @@ def _shown(character: str) -> str:
     code = ord(character)
     units = [code] if code < 0x10000 else [0xD800 + (code - 0x10000 >> 10), 0xDC00 + (code - 0x10000 & 0x3FF)]
     return "".join(f"\\u{unit:04x}" for unit in units)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8 can hold a text: it has no lone half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

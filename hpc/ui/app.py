@@ -44,7 +44,7 @@ MAX_FEEDS = 200
 
 
 class Page:
-    """What the routes share: one thread that asks the stack, and a feed for each thing that is looked at.
+    """State that the routes share: one thread that asks the stack, and a feed for each page that is open.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the page changes, where it may: the commands of the terminal, each in a process of its own.
+"""Changes that the page may make: commands of the terminal, each in a process of its own.
 
 A redrive on this machine hosts the server that it runs on, as `hpc redrive` always does, and goes on when the page is
 closed.

@@ -18,7 +18,7 @@ HEARTBEAT = ": still here\n\n"
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader found, and how long it is good for."""
+    """The answer of a reader, and how long it is valid."""
 
     document: dict[str, Any]
     pause_seconds: float

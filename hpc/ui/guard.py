@@ -1,4 +1,4 @@
-"""Who may see the page: the browser that was given the token, from the page's own address, and nobody else.
+"""Access control of the page: only the browser that was given the token, from the page's own address.
 
 Loopback is no boundary: every page that a browser has open may send requests to it, and a name that an attacker owns
 may be made to lead there (DNS rebinding). So the Host header must be the page's own, so must an Origin, and the cookie

@@ -1,4 +1,4 @@
-"""What the page shows, as JSON: the list of runs, one run as it goes, a plan."""
+"""Data of the page, as JSON: the list of runs, one run as it goes, a plan."""
 
 import argparse
 import json

@@ -39,19 +39,19 @@ class Items(Protocol):
 
 
 class Weight(Protocol):
-    """What an item costs, beside others, as a number over 0: batches then weigh the same."""
+    """Return the relative cost of an item, a number over 0: batches are formed to weigh the same."""
 
     def __call__(self, item: Any, /, *, params: dict[str, Any]) -> float: ...
 
 
 class Combine(Protocol):
-    """Two results, or results of ``combine``, to one; associative and commutative, because their order is not known."""
+    """Combines two results, or results of ``combine``; associative and commutative: their order is not known."""
 
     def __call__(self, a: Any, b: Any, /) -> Any: ...
 
 
 class Finish(Protocol):
-    """What all results come to.
+    """Return the result of all items.
 
     ``result`` is what ``combine`` made of them, None of none; without ``combine`` it is an iterator of the results in
     the order of their items, None for an item without one. It returns what may be a result, or yields bytes.

@@ -29,7 +29,7 @@ MAX_FAILURE_BYTES = (
 
 
 class Earlier(NamedTuple):
-    """What a redrive is of.
+    """The run that a redrive completes.
 
     Attributes
     ----------

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from enum import IntEnum
 
+from lambdas.contract.items import name_items
 from lambdas.contract.keys import run_key
 from lambdas.results.records import Record
 from lambdas.results.result_files import Place
@@ -58,7 +59,7 @@ class Coverage:
         number = bisect_left(self._firsts, record.first)
         if number == len(self._firsts) or (self._firsts[number], self._counts[number]) != (record.first, record.count):
             raise OverlappingResultsError(
-                f"a {status} record covers {_items(record.first, record.count)}, which are no batch of this run"
+                f"a {status} record covers {name_items(record.first, record.count)}, which are no batch of this run"
             )
         if self._states[number] != State.UNSEEN:
             # A failed attempt beside a success is no second result: a redrive leaves both.
@@ -85,7 +86,7 @@ class Coverage:
             number = self._states.index(State.UNSEEN)
             raise MissingResultsError(
                 f"{missing_count} of {self.batch_count} batches have no record in the result files, "
-                f"first of them {_items(self._firsts[number], self._counts[number])}"
+                f"first of them {name_items(self._firsts[number], self._counts[number])}"
             )
 
     def count_unseen_as_failed(self) -> None:
@@ -127,7 +128,3 @@ def read_coverage(bucket: str, settings: RunSettings) -> Coverage:
             f"{expected[0]} of {expected[1]}"
         )
     return coverage
-
-
-def _items(first: int, count: int) -> str:
-    return f"item {first}" if count == 1 else f"items {first} to {first + count - 1}"

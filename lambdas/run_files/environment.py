@@ -24,7 +24,7 @@ def max_items() -> int:
 
 
 def max_usd() -> float | None:
-    """What a run may be expected to cost; the setting ``hpc:max_usd``, None where it sets no limit."""
+    """Return the highest estimate that a run may have, of the setting ``hpc:max_usd``; None where there is no limit."""
     text = os.environ.get("MAX_USD", "")
     if not text:
         return None

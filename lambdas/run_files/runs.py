@@ -35,7 +35,7 @@ PLACE_FIELDS = frozenset({"key", "offset", "bytes", "checksum"})
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What Compute and Sum have to know about a run; never part of a state, because params may be long."""
+    """Settings of a run for Compute and Sum; never part of a state, because params may be long."""
 
     name: str
     workload: str

@@ -17,7 +17,7 @@ JSON_KINDS = frozenset("biufU")
 
 
 class Sink:
-    """As much of a file as numpy writes to."""
+    """A file with the methods that numpy needs for writing."""
 
     def __init__(self, write: Callable[[bytes], Any]) -> None:
         self.write = write

@@ -27,7 +27,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What ``params`` may say; lengths are in the complex plane."""
+    """Fields of ``params``; lengths are in the complex plane."""
 
     center: tuple[float, float] = (-0.75, 0.0)
     width: float = 2.7

@@ -24,7 +24,7 @@ MAX_DRAWS = 50_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """What ``params`` may say; rate and volatility are per year."""
+    """Fields of ``params``; rate and volatility are per year."""
 
     spot: float = 100.0
     strike: float = 100.0

@@ -38,5 +38,5 @@ class Clock:
         await asyncio.sleep(seconds / self._speed)
 
     def real_seconds(self, seconds: float) -> float:
-        """How long a limit of ``seconds`` lasts on the wall, for time-outs of asyncio."""
+        """Return how many real seconds a limit of ``seconds`` lasts, for time-outs of asyncio."""
         return seconds / self._limits_speed

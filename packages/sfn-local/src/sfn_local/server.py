@@ -53,7 +53,7 @@ def worker_search_path() -> list[str]:
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach a local server, and the stack outputs of the assembly that it serves; ``assembly`` may be empty."""
+    """Address and keys of a local server, and the outputs of the assembly that it serves; ``assembly`` may be empty."""
 
     endpoint_url: str
     region: str

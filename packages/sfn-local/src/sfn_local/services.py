@@ -36,7 +36,7 @@ from sfn_local.storage.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What services are made of; ``batch`` is None where no job can run."""
+    """The services of one server; ``batch`` is None where no job can run."""
 
     account: Account
     access: Access

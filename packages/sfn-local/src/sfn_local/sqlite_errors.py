@@ -1,4 +1,4 @@
-"""What SQLite says of a file, with the file's name and, if it is broken, what helps."""
+"""Error messages for SQLite files: SQLite's own text, the file's name and, for a broken file, the remedy."""
 
 import sqlite3
 from pathlib import Path

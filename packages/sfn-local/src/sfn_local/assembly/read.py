@@ -1,4 +1,4 @@
-"""What a cloud assembly (``cdk.out``) deploys, read for this machine.
+"""Reads a cloud assembly (``cdk.out``): the resources that this machine makes of it.
 
 **Differs from AWS:** log groups and tracing have no effect here; resources of types that `sfn_local.assembly.resources`
 does not have are not made: they are counted by type, and are an error where something that runs refers to them.  A
@@ -30,7 +30,7 @@ class AssemblyError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """What the stacks of the assembly mean on this machine.
+    """The stacks of an assembly, as this machine makes them.
 
     Attributes
     ----------

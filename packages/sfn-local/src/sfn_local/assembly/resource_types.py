@@ -1,4 +1,4 @@
-"""What the runner has to know of a type of resource: one `ResourceType` each, in ``resources/<service>.py``."""
+"""Types of resources that the runner makes: a `ResourceType` for each, in ``resources/<service>.py``."""
 
 from __future__ import annotations
 

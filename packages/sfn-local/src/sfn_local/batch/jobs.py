@@ -80,7 +80,7 @@ class Job:
 
     @property
     def log_name(self) -> str:
-        """Where its log is, below the folder of logs."""
+        """Path of its log, below the folder of logs."""
         return f"jobs/{self.id.replace(':', '/')}.log"
 
     def leaves(self) -> "Iterator[Job]":

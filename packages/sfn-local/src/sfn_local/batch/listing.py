@@ -48,7 +48,7 @@ def list_jobs(params: dict[str, Any], resources: Resources, store: JobStore) -> 
 
 
 def place(job: AnyJob) -> int:
-    """Where a job is in a list: children by index, others the newest first."""
+    """Return the sort key of a job in a list: children by index, others the newest first."""
     index = getattr(job, "index", None)
     return index if index is not None else -job.number
 

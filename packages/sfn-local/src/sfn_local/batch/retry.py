@@ -16,7 +16,7 @@ TIMED_OUT = "Job attempt duration exceeded timeout"
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How one attempt ended.
+    """The end of one attempt.
 
     Attributes
     ----------

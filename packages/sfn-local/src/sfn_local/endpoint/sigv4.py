@@ -41,7 +41,7 @@ _PRESIGNED = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Si
 
 @dataclass(frozen=True)
 class Credential:
-    """What the server knows of an access key.
+    """An access key, as the server knows it.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where an attempt at a Task is, as a rehearsal of faults tells one from another."""
+"""Names an attempt at a Task, so that fault injection can tell one from another."""
 
 from collections.abc import Iterator
 

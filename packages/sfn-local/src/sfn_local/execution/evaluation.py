@@ -19,7 +19,7 @@ _COMPILERS = 4
 
 
 class Evaluation:
-    """Where one server's executions evaluate."""
+    """Evaluates the expressions of one server's executions."""
 
     def __init__(self) -> None:
         self._evaluators = Evaluators()

@@ -24,7 +24,7 @@ SEGMENT_SECONDS = 0.025
 
 
 class Ending(NamedTuple):
-    """How an execution ends; ``output`` is JSON text."""
+    """The end of an execution; ``output`` is JSON text."""
 
     status: str
     output: str | None = None
@@ -33,7 +33,7 @@ class Ending(NamedTuple):
 
 
 class Redrive(NamedTuple):
-    """What an execution that was redriven starts with.
+    """State with which a redriven execution resumes.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What an Express state machine can't contain.
+"""Checks that an Express state machine contains nothing that only Standard ones can.
 
 Source: Step Functions developer guide, "Service integration patterns" and "Distributed Map"; recorded refusals.
 """

@@ -1,4 +1,4 @@
-"""What a state sees of the execution that it is part of."""
+"""Frames: the execution and the branch that a state is part of."""
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,7 +26,7 @@ Work = Callable[["State", "Step"], Awaitable[Json]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What all executions share.
+    """Services that all executions share.
 
     ``work`` is by state type. ``maps`` is used by Distributed Maps only, which know its type.
     """
@@ -42,7 +42,7 @@ class Services:
 
 
 class Cursor:
-    """Where one branch is in the history: each event it adds follows its own last one.
+    """Position of one branch in the history: each event that it adds follows its own last one.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class Frame:
 
     @property
     def principal(self) -> str:
-        """Who calls the services: a session of the state machine's role."""
+        """Principal that calls the services: a session of the state machine's role."""
         return service_session_arn(self.role_arn)
 
     def with_scope(self, scope: Scope) -> "Frame":

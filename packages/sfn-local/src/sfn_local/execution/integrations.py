@@ -1,4 +1,4 @@
-"""Which task resources this machine can call, found by the text of ``Resource``."""
+"""Task resources that this machine can call, found by the text of ``Resource``."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -11,7 +11,7 @@ TOKEN_PATTERN = ".waitForTaskToken"  # noqa: S105 - the suffix of a resource
 
 
 class Integration(Protocol):
-    """What a Task state calls.
+    """The call of a Task state.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Integration(Protocol):
 
 
 class FoundResource(NamedTuple):
-    """What a Task's ``Resource`` stands for."""
+    """The integration that a Task's ``Resource`` names."""
 
     integration: Integration
     waits_for_token: bool

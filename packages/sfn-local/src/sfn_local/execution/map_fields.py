@@ -40,7 +40,7 @@ class WriterFields:
 
 @dataclass(frozen=True, slots=True)
 class MapFields:
-    """What a Map state has beside its item processor.
+    """Fields of a Map state besides its item processor.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where a redriven execution, branch or iteration goes on."""
+"""Points at which a redriven execution, branch or iteration resumes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -24,7 +24,7 @@ _DIGEST = "sha256"
 
 
 class TaskTokenError(Exception):
-    """What the caller of SendTask* gets; ``message`` never holds the token.
+    """Error for the caller of SendTask*; ``message`` never holds the token.
 
     Attributes
     ----------

@@ -65,7 +65,7 @@ class TaskAttempt:
 
 
 class FaultInjector:
-    """What a server rehearses.  Counts may be read from other threads.
+    """Injects the faults of a spec into one server.  Counts may be read from other threads.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class FaultInjector:
 
     @property
     def injected(self) -> Mapping[str, int]:
-        """How often each kind has happened; kinds of the spec that have not are 0."""
+        """Number of injected faults by kind; kinds of the spec that have not happened are 0."""
         counts = self.injected_by_rule()
         kinds: dict[str, int] = {}
         for rule, count in zip(self.spec.rules, counts, strict=True):
@@ -95,7 +95,7 @@ class FaultInjector:
         return kinds
 
     def injected_by_rule(self) -> list[int]:
-        """How often each rule has applied, in the spec's order."""
+        """Number of times that each rule has applied, in the spec's order."""
         with self._lock:
             return [self._injected[number] for number in range(1, len(self.spec.rules) + 1)]
 
@@ -260,7 +260,7 @@ CURRENT: ContextVar[Attempt | None] = ContextVar("rehearsed_attempt", default=No
 
 @contextlib.contextmanager
 def outside() -> Iterator[None]:
-    """What is done inside belongs to no attempt."""
+    """Inside this context, calls belong to no attempt."""
     token = CURRENT.set(None)
     try:
         yield

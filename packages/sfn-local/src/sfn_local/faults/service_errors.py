@@ -1,4 +1,4 @@
-"""How a service refuses or fails a call, in the words that a state machine sees.
+"""Errors of services, with the names and messages that a state machine sees.
 
 Sources: "Handle transient Lambda service exceptions", Step Functions Developer Guide, for the names of Lambda's errors.
 Of AWS Batch, causes that users of it have published: ``Batch.AWSBatchException`` with status 429 for too many calls,

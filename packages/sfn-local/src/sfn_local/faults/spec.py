@@ -1,4 +1,4 @@
-"""What is to fail: rules, from JSON or from the short form of a command line, checked before anything starts.
+"""The fault spec: rules from JSON or from the short form of a command line, checked before anything starts.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Which states there are to fail, what each kind can mean there, and whether a spec asks for what can't be."""
+"""Checks a fault spec against the state machines: the states it names exist, and can fail in the way it asks for."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple

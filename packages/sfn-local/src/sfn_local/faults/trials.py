@@ -1,4 +1,4 @@
-"""What happens under a rehearsal to the processes that compute: one trial an invocation, one a job's attempt.
+"""Faults of the processes that compute: one trial for each invocation, one for each attempt of a job.
 
 Each process has a key pair of its own, so that a request tells which attempt at which state it belongs to.
 """
@@ -100,7 +100,7 @@ class JobTrial(Trial):
         self._is_timed = False
 
     def on_request(self, service: str, operation: str) -> None:
-        """As :meth:`Trial.on_request`; a request that ends the process fails too, and all that follow it."""
+        """Like :meth:`Trial.on_request`; the request that ends the process fails, and so do all later ones."""
         if self.has_ended:  # the signal is on its way: what the process still says must not be how its job ends
             raise ServiceError(*_S3_ERRORS["s3_500"])
         if self.after_seconds is not None:

@@ -1,4 +1,4 @@
-"""Who may do what in one home: the roles and policies of its assembly, asked before anything is done.
+"""Access control of one home: the roles and policies of its assembly, asked before every action.
 
 Source of the wording: AWS's messages since 2021, "Troubleshoot access denied error messages" in the IAM user guide; S3
 puts the resource in quotation marks.
@@ -56,7 +56,7 @@ OnDecision = Callable[[Request, Decision], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Policies:
-    """What an assembly says of rights.
+    """Roles and policies of an assembly.
 
     Attributes
     ----------

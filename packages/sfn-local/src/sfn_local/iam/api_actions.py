@@ -1,4 +1,4 @@
-"""Which rights a call of an API takes: from an operation and its parameters to IAM actions on resources.
+"""Rights that an API call needs: from an operation and its parameters to IAM actions on resources.
 
 Source: Service Authorization Reference, for Amazon S3, AWS Step Functions and AWS Batch; Amazon S3 API reference, the
 permissions of each operation.

@@ -1,4 +1,4 @@
-"""What policies decide about one request: an explicit deny, an allow, or the implicit deny of everything else.
+"""Evaluates policies for one request: an explicit deny, an allow, or the implicit deny of everything else.
 
 Source: IAM user guide, "Policy evaluation logic", within one account: what either the policies of the identity or the
 policy of the resource allow is allowed, unless one of them denies it.
@@ -30,7 +30,7 @@ class Request(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What was decided, and by which statement; none where nothing allows or denies.
+    """A decision and the statement that made it, None where no statement allows or denies.
 
     Attributes
     ----------

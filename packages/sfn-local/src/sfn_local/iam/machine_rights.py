@@ -1,4 +1,4 @@
-"""What the role of a state machine must allow before Step Functions makes the machine.
+"""Rights that the role of a state machine needs before Step Functions creates the machine.
 
 Source: Step Functions developer guide, "How Step Functions generates IAM policies for integrated services" (managed
 rules of ``.sync``) and "Logging using CloudWatch Logs"; the refusals are CreateStateMachine's, as CloudFormation shows

@@ -8,7 +8,7 @@ import hashlib
 from functools import lru_cache
 
 PERSON = "user"
-"""Whoever holds the server's own key, and what works with no role; no policy binds this principal."""
+"""Principal of the server's own key and of resources without a role; no policy restricts it."""
 
 _SESSION_LENGTH = 32
 _ARN_COLONS = 5
@@ -23,12 +23,12 @@ def session_arn(role_arn: str, session: str) -> str:
 
 
 def function_principal(role_arn: str | None, name: str) -> str:
-    """Who a function is for the services that it calls."""
+    """Return the principal of a function, as the services that it calls see it."""
     return PERSON if role_arn is None else session_arn(role_arn, name)
 
 
 def job_principal(role_arn: str | None) -> str:
-    """Who a job is for the services that it calls."""
+    """Return the principal of a job, as the services that it calls see it."""
     return PERSON if role_arn is None else service_session_arn(role_arn)
 
 

@@ -1,1 +1,1 @@
-"""What a Task state can call: one module an integration, found by the text of ``Resource``."""
+"""Service integrations of Task states: one module for each, found by the text of ``Resource``."""

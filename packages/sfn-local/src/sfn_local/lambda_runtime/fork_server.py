@@ -20,11 +20,11 @@ _STOP_SECONDS = 0.5
 _MIB = 1024 * 1024
 
 Program = Mapping[str, str | Sequence[str]]
-"""What a worker runs: ``{"handler": str}`` under the Lambda runtime client, or ``{"command": [str, ...]}``."""
+"""Program of a worker: ``{"handler": str}`` under the Lambda runtime client, or ``{"command": [str, ...]}``."""
 
 
 class Listener(Protocol):
-    """Who is told what becomes of the workers."""
+    """Is told when a worker exits or fails."""
 
     def worker_exited(self, identity: str, exit_code: int) -> None: ...
 

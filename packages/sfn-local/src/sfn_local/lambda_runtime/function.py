@@ -28,7 +28,7 @@ MAXIMUM_RESPONSE_BYTES = 6_291_556
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """What a worker needs to run one function.
+    """Settings of one function, as a worker needs them.
 
     Parameters
     ----------

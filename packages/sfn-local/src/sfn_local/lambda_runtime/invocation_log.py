@@ -1,4 +1,4 @@
-"""What Lambda itself writes to a log stream: a line where an environment starts and three about each invocation.
+"""Lambda's own lines of a log stream: one where an environment starts and three about each invocation.
 
 Lines between ``START RequestId: <id>`` and ``END RequestId: <id>`` are the handler's of that invocation; before the
 first ``START`` they are its module's.  Source of the format: AWS Lambda developer guide, "Log and monitor Python

@@ -1,4 +1,4 @@
-"""Which log file a worker process writes to: one at a time writes to a file, so that lines never mix.
+"""Log files of worker processes: one process at a time writes to a file, so that lines never mix.
 
 **Differs from AWS:** a log stream is a file of the function, and the next worker goes on in it: the first one is
 ``<function>.log``, those beside it ``<function>.1.log`` and so on, as many as ran at once.

@@ -1,4 +1,4 @@
-"""What a handler's process may not do on AWS: Lambda has no /dev/shm, and so neither semaphores nor shared memory.
+"""Detects shared memory and semaphores, which a handler can't use on AWS: Lambda has no /dev/shm.
 
 Source: "Parallel Processing in Python with AWS Lambda", AWS Compute Blog.
 """

@@ -1,4 +1,4 @@
-"""What a worker imports: its own code first, then what is installed, and no bytecode left in the code.
+"""Import path of a worker: its own code, then installed packages; it writes no bytecode beside the code.
 
 Bytecode in the code's folder would be uploaded with the asset, under a hash that does not cover it.  Instead the
 process that forks the workers compiles the folder once, and they inherit the result.

@@ -1,4 +1,4 @@
-"""How the process that workers are forked from is started, also before the server that commands it is imported.
+"""Starts the process that workers are forked from, also before the server that commands it is imported.
 
 It imports boto3 for the workers, which takes as long as a command takes to import what it needs itself: a command that
 will host a server starts it first.  Nothing here may import more than the standard library.

@@ -1,10 +1,10 @@
-"""What ends the worker of an invocation on purpose."""
+"""Interface through which fault injection ends the worker of an invocation."""
 
 from typing import Protocol
 
 
 class Trial(Protocol):
-    """What an invocation is put to; see :mod:`sfn_local.faults`.
+    """Faults of one invocation; see :mod:`sfn_local.faults`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How data runs through one state: input selection, arguments, result placement, output and variables.
+"""Data flow of one state: input selection, arguments, result placement, output and variables.
 
 Two query languages, one set of steps; the interpreter calls them in this order::
 
@@ -39,10 +39,10 @@ class DataFlow(Protocol):
     """The steps of one state; every method raises only `StatesError` and changes nothing it was given."""
 
     def effective_input(self, state_input: Json, scope: Scope) -> Json:
-        """What the state works on."""
+        """Return the effective input of the state."""
 
     def arguments(self, effective_input: Json, scope: Scope) -> Json:
-        """What a task, or every branch, is given; the effective input if the state has no such field."""
+        """Return the arguments of a task or of every branch; the effective input if the state has no such field."""
 
     def leave(self, state_input: Json, result: Json, scope: Scope) -> StateOutput:
         """Output and variables after the state's work; Wait and Succeed pass the effective input as result."""

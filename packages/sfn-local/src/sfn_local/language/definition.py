@@ -138,7 +138,7 @@ class _Loader:
         return True
 
     def transitions(self, workflow: Mapping[str, Json], where: Where) -> None:
-        """What valid states name: every target exists, every state is reached."""
+        """Check the names of states: every target exists, every state is reached."""
         states, place = workflow["States"], where.at("States")
         _check_target(workflow["StartAt"], states, where.at("StartAt"))
         targets = {name: list(_targets(state, place.at(name))) for name, state in states.items()}

@@ -42,12 +42,12 @@ class StatesError(Exception):
 
     @property
     def matched_name(self) -> str | None:
-        """What ErrorEquals is compared with."""
+        """The name that ErrorEquals is compared with."""
         return self.name
 
     @property
     def output(self) -> dict[str, Json]:
-        """What a catcher places: ``{"Error": str, "Cause": str}``."""
+        """The error output of a catcher: ``{"Error": str, "Cause": str}``."""
         return {"Error": self.name or "", "Cause": self.cause or ""}
 
 
@@ -79,7 +79,7 @@ class DataLimitExceededError(PredefinedError):
 
 
 class AssignmentLimitError(DataLimitExceededError):
-    """What a state assigns makes the variables of the execution exceed their size limit."""
+    """The variables of the execution exceed their size limit."""
 
 
 class VariableLimitError(AssignmentLimitError):

@@ -1,4 +1,4 @@
-"""Where expressions and queries are evaluated, and for how long.
+"""Evaluates expressions and queries, in this process or in one that can be ended, within time limits.
 
 What is quick is evaluated where it is asked for: on the event loop, for the most part.  Everything else (JSONata with
 functions, loops or patterns; JSONPath with filters or ``..``) is evaluated in processes of their own, see
@@ -52,7 +52,7 @@ class OutOfTimeError(OverLimitError):
 
 
 class _Place(threading.local):
-    """What the evaluations of this thread have to keep to."""
+    """Limits of the evaluations of this thread."""
 
     quick_until: float | None = None  # on time.monotonic(): on the event loop
     evaluators: Evaluators | None = None  # in a thread that may wait

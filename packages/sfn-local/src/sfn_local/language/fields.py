@@ -1,4 +1,4 @@
-"""Which fields the language has, as data: what a definition is checked against and what the documentation lists.
+"""The fields of the language, as data: definitions are checked against them, and the documentation lists them.
 
 Source: AWS documentation, "Using Amazon States Language to define Step Functions workflows", and the pages of each
 state type.

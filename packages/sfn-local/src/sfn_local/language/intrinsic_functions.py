@@ -1,4 +1,4 @@
-"""What the 18 intrinsic functions compute, on values.
+"""The 18 intrinsic functions, on values.
 
 Numbers round half up as Java's ``Math.round`` does; texts inside ``States.Format`` read as Java prints them.
 

@@ -38,7 +38,7 @@ _DATE_FUNCTIONS = ("toMillis", "fromMillis", "now")
 
 
 def library_error(function: str | None, arguments: Any, error: Exception) -> JException:
-    """What a failure inside a function of the library means in JSONata.
+    """Return the JSONata error for a failure inside a function of the library.
 
     Parameters
     ----------

@@ -241,7 +241,7 @@ def _bound(implementation: Callable[..., Any], signature: str) -> Any:
 
 @lru_cache(1)
 def functions() -> dict[str, Any]:
-    """What to bind for each compiled expression; a function of the library keeps the name it is bound to."""
+    """Return the functions to bind for a compiled expression; each keeps the name that it is bound to."""
     return {
         "eval": _UNDEFINED,  # calling it then fails as calling any unknown name does
         "formatNumber": _bound(_format_number, "<n-so?:s>"),

@@ -1,4 +1,4 @@
-"""Which JSONata expressions are quick: their work is at most a few passes over their data, whatever the data is."""
+"""Finds JSONata expressions that are quick: they take at most a few passes over their data, whatever it is."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -21,7 +21,7 @@ Evaluate = Callable[[Json, Scope], Json]  # (effective input, scope) -> value; r
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Where a Map state without ItemReader finds its items, and what it makes of each.
+    """Fields of a Map state without ItemReader: where its items are, and how each is selected.
 
     Attributes
     ----------

@@ -262,7 +262,7 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    """As the library compares: a number equals the text that writes it, a text the number that it writes."""
+    """Compare as the library does: a number equals its text, and a text the number that it writes."""
     if _is_number(left):
         return (_is_number(right) or isinstance(right, str)) and _decimal(left) == _decimal(right)
     if isinstance(left, str):

@@ -40,7 +40,7 @@ class UnusablePathError(MissingPathError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a step is evaluated.
+    """Context in which a step is evaluated.
 
     Attributes
     ----------

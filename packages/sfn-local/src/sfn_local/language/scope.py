@@ -1,4 +1,4 @@
-"""What an expression sees besides its input: the context object and the workflow variables.
+"""Names that an expression can use besides its input: the context object and the workflow variables.
 
 Differs from AWS: not known to.
 """

@@ -28,7 +28,7 @@ INTEGER, LONG, FLOAT, TIMESTAMP, TEXT = "integer", "long", "float", "timestamp",
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a field holds.
+    """The kind of value that a field holds.
 
     Attributes
     ----------

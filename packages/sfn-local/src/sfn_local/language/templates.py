@@ -44,7 +44,7 @@ def compile_template(source: Json) -> Finder:
 
 
 def _count_places(source: Json) -> int:
-    """How many values a template puts in their places, or more."""
+    """Return an upper bound of the number of values that a template inserts."""
     if isinstance(source, list):
         return sum(map(_count_places, source))
     if not isinstance(source, dict):

@@ -235,7 +235,7 @@ def check_setting_path(value: Json, where: Where) -> None:
 
 
 def check_json_pointer(value: Json, where: Where) -> None:
-    """Where a reader finds the array in its file."""
+    """Check the JSON pointer to the array in a reader's file."""
     if not isinstance(value, str) or not re.fullmatch(r"(?:/(?:[^~/]|~[01])*)*", value):
         raise refuse(where, "a JSON pointer such as /data/items", value)
 

@@ -1,4 +1,4 @@
-"""Which variables each state of a definition reads, as DescribeStateMachine tells them.
+"""Variables that each state of a definition reads, as in the answer of DescribeStateMachine.
 
 Source: API reference, "DescribeStateMachine", variableReferences; recorded answers: names are sorted, a state that
 reads none is left out, nested states stand beside the others.

@@ -9,7 +9,7 @@ from sfn_local.language.json_text import MAX_PAYLOAD_BYTES, compact, text_size_b
 
 
 class ChildInput(NamedTuple):
-    """What one child is given, and how many items that is."""
+    """The input of one child, and its number of items."""
 
     value: Json
     text: str

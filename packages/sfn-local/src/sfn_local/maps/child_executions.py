@@ -72,7 +72,7 @@ async def run_child(program: Program, waiting: Waiting, frame: Frame, map_run: M
 
 
 class _Attempt(NamedTuple):
-    """What a child starts with: a redriven one has a past."""
+    """State with which a child starts: a redriven one has earlier events."""
 
     started: float
     redrive_count: int = 0

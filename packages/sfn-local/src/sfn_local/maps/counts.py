@@ -1,4 +1,4 @@
-"""How many children of a Map Run, or items, became what."""
+"""Counts of a Map Run's children, or of its items, by status."""
 
 from dataclasses import dataclass, field
 
@@ -24,12 +24,12 @@ class Counts:
 
     @property
     def failed(self) -> int:
-        """What counts against the tolerance."""
+        """The number that counts against the tolerance."""
         return self.ended["FAILED"] + self.ended["TIMED_OUT"]
 
     @property
     def recorded(self) -> int:
-        """What has ended."""
+        """The number that have ended."""
         return sum(self.ended.values())
 
     def redriven(self) -> "Counts":
@@ -41,7 +41,7 @@ class Counts:
 
     @property
     def known(self) -> int:
-        """What there is a record of."""
+        """The number that have a record."""
         return self.recorded + self.pending_redrive
 
     @property

@@ -14,7 +14,7 @@ from sfn_local.maps.item_reader import ObjectSource, ReaderSettings, object_vers
 
 
 class Dataset:
-    """What a Map state iterates over, paths resolved; files stay open as long as ``opened``.
+    """The dataset of a Map state, paths resolved; files stay open as long as ``opened``.
 
     Attributes
     ----------

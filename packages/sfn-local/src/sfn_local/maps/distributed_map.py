@@ -56,7 +56,7 @@ from sfn_local.protocol import ServiceError
 
 @dataclass(frozen=True, slots=True)
 class MapServices:
-    """What Distributed Maps need besides the interpreter."""
+    """Services that Distributed Maps need besides the interpreter."""
 
     map_runs: MapRuns
     store: ObjectStore

@@ -130,7 +130,7 @@ class MapRun:
 
 @dataclass(frozen=True, slots=True)
 class MapRunView:
-    """What DescribeMapRun tells."""
+    """Return the answer of DescribeMapRun."""
 
     row: MapRunRow
     item_counts: dict[str, int]
@@ -139,7 +139,7 @@ class MapRunView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapRunSettings:
-    """What a Distributed Map state says about its Map Run, paths resolved."""
+    """Settings of a Map Run from its Distributed Map state, paths resolved."""
 
     label: str
     child_type: str

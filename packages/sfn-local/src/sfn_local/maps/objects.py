@@ -1,4 +1,4 @@
-"""What Distributed Maps read from and write to S3: the object store in the shapes that readers and writers need."""
+"""Access of Distributed Maps to S3: the object store, in the shapes that readers and writers need."""
 
 from collections.abc import Iterator
 from typing import BinaryIO

@@ -118,7 +118,7 @@ class _ResultFiles:
 
 
 class Attempt(NamedTuple):
-    """Which attempt of which Map Run results are of.
+    """The Map Run, and its attempt, that results belong to.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What Step Functions does with the state machine's role to run the children of a Distributed Map.
+"""Rights of the state machine's role that Step Functions uses to run the children of a Distributed Map.
 
 Source: Step Functions developer guide, "IAM policies for using Distributed Map states": StartExecution on the machine
 itself, DescribeExecution and StopExecution on its executions, RedriveExecution on ``<machine>/<label>:*`` (Express

@@ -1,4 +1,4 @@
-"""What can be wrong with a call of the object store, under the names that S3 gives it."""
+"""Errors of the object store, with S3's names."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def list_page(
 
 
 class _Grouping:
-    """Which keys are listed as one common prefix."""
+    """Groups keys under common prefixes, by prefix and delimiter of a list."""
 
     def __init__(self, prefix: bytes, delimiter: bytes) -> None:
         self.prefix = prefix

@@ -1,4 +1,4 @@
-"""What the object store knows of objects, parts and uploads."""
+"""Records of objects, parts and uploads in the object store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Checksum:
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a client says of an object besides its content.
+    """Metadata that a client gives an object.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Condition:
-    """What must hold of the object at a key for a write to happen.
+    """Conditions that the present object of a key must meet for a write.
 
     Attributes
     ----------

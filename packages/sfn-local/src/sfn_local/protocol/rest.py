@@ -1,4 +1,4 @@
-"""What REST protocols put outside of the body: labels of the path, query string, headers, status."""
+"""Parameters that REST protocols put outside of the body: labels of the path, query string, headers, status."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _TEXT_OUTPUT = "GetBucketLocation"
 
 
 class RestApi(ServiceApi):
-    """What the REST protocols share."""
+    """Base of the REST protocols."""
 
     media_type: str
 

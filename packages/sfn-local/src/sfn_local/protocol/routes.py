@@ -1,4 +1,4 @@
-"""Which operation a request of a REST protocol means: by method, path, query and headers, as the service model says."""
+"""Finds the operation of a REST request by method, path, query and headers, as the service model defines it."""
 
 from __future__ import annotations
 

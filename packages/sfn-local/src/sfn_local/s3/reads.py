@@ -17,7 +17,7 @@ _CHUNK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Site:
-    """What the actions work on: the store, and where it claims to be."""
+    """The object store that actions read, and the Region and the account that it is in."""
 
     store: ObjectStore
     region: str

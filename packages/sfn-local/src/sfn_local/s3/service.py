@@ -29,7 +29,7 @@ _OWNER = "ExpectedBucketOwner"
 
 @dataclass(frozen=True)
 class Action:
-    """How an action is done, and the parameters that have an effect."""
+    """The function of an action, and the parameters that have an effect."""
 
     run: Callable[[Site, Params], Awaitable[Result]]
     parameters: frozenset[str]

@@ -68,7 +68,7 @@ class Message(NamedTuple):
 
 
 class _Entry:
-    """What memory holds of a message."""
+    """The part of a message that is kept in memory."""
 
     __slots__ = ("first_received", "id", "receipt", "received", "sent", "uuid", "visible")
 

@@ -1,4 +1,4 @@
-"""What the actions of the Step Functions API work on."""
+"""State that the actions of the Step Functions API share."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

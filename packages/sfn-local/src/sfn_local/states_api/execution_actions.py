@@ -136,7 +136,7 @@ def _child_end(child: ChildRecord | LiveChild) -> dict[str, Any]:
 
 
 def _named(row: ExecutionRow) -> Result:
-    """What descriptions and lists have in common."""
+    """Return the fields that descriptions and lists of executions have in common."""
     return {
         "executionArn": row.arn,
         "stateMachineArn": row.machine_arn,

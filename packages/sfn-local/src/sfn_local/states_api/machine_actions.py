@@ -156,7 +156,7 @@ def setting_fields(settings: Mapping[str, Any]) -> Result:
 
 
 def _identity(row: MachineRow) -> tuple[Any, ...]:
-    """What a second CreateStateMachine must have in common with the first; role and tags may differ."""
+    """Return the fields that a repeated CreateStateMachine must not change; role and tags may differ."""
     return row.definition, row.type, setting_fields(row.settings)
 
 

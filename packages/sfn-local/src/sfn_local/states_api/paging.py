@@ -19,12 +19,12 @@ _UNBOUND = ("maxResults", "nextToken")
 
 
 def page_size(params: Params) -> int:
-    """How many results a page has; 0 stands for the default.  The service model says that 1,000 is the most."""
+    """Return the number of results of a page; 0 stands for the default.  The service model allows up to 1,000."""
     return int(params.get("maxResults") or _DEFAULT_RESULTS)
 
 
 def cursor(params: Params, kind: type[Start]) -> Start | None:
-    """Where the page begins, or None for the first.
+    """Return the position at which the page begins, None for the first page.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def cursor(params: Params, kind: type[Start]) -> Start | None:
 
 
 def moment_cursor(params: Params) -> tuple[float, int] | None:
-    """Where the page begins in a list by moment and id, or None for the first; raises as ``cursor`` does."""
+    """Return moment and id at which the page begins, None for the first page; raises as ``cursor`` does."""
     start = _start(params)
     if start is None:
         return None

@@ -1,1 +1,1 @@
-"""What outlives the process: executions, their histories, Map Runs and their children, in one SQLite file."""
+"""State that outlives the process: executions, their histories, Map Runs and their children, in one SQLite file."""

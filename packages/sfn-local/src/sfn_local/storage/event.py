@@ -3,4 +3,4 @@
 from typing import Any
 
 Event = dict[str, Any]
-"""As GetExecutionHistory returns it, with ``timestamp`` in seconds since the epoch."""
+"""An event of GetExecutionHistory, with ``timestamp`` in seconds since the epoch."""

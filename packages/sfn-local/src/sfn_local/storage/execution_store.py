@@ -1,4 +1,4 @@
-"""What is remembered of executions: a row each, and their events in segments."""
+"""Stored executions: a row for each, and their events in segments."""
 
 import heapq
 import sqlite3

@@ -1,4 +1,4 @@
-"""What is remembered of state machines; the text of a definition is kept once, however many executions use it."""
+"""Stored state machines; the text of a definition is kept once, however many executions use it."""
 
 import hashlib
 import json

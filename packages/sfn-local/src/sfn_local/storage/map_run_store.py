@@ -1,4 +1,4 @@
-"""What is remembered of Map Runs: a small row a child, and segments that hold what the children said.
+"""Stored Map Runs: a small row for each child, and segments with the children's inputs and outputs.
 
 Measured on 100,000 children with 7 events each: 11.5 us a child and 7 MB in segments of 256, against 61 us and 175 MB
 for a row an event.  A child that has started has no row until it ends: everything below the Map Run's high-water mark
@@ -44,7 +44,7 @@ class ChildRecord(NamedTuple):
 
 
 class ChildRow(NamedTuple):
-    """What a list tells of a child execution; ``stopped`` is None while it runs."""
+    """A child execution in a list; ``stopped`` is None while it runs."""
 
     position: int
     status: str
@@ -56,7 +56,7 @@ class ChildRow(NamedTuple):
 
 
 class ChildFilter(NamedTuple):
-    """Which children are asked for; None where that doesn't matter.
+    """A filter of children; a field that is None filters nothing.
 
     Attributes
     ----------
