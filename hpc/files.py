@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryFile
 
-# What a server that only looks writes: locks, SQLite's journals and shared memory, its log.
+# Free space that a server needs for its locks, SQLite's journals and shared memory, and its log.
 ROOM_BYTES = 1024 * 1024
 
 

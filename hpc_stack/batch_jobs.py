@@ -24,14 +24,14 @@ USER = "65534:65534"
 COMMAND = ["python", "-m", "lambdas.job"]
 ATTEMPTS = 3
 TASKS = "ecs-tasks.amazonaws.com"
-# What a job can't be blamed for; another attempt of anything else would cost the same again and end the same.
+# Failures of the infrastructure; another attempt after any other failure would cost the same and fail again.
 # Source of the texts: "Job state change events" and "Stopped tasks error messages", AWS Batch and Amazon ECS guides.
 RETRIED_STATUS_REASONS = (
     "Your Spot Task was interrupted*",
     "Timeout waiting for network interface*",
     "ResourceInitializationError*",
 )
-# What the image is built from, besides the files of the functions' asset.
+# Files of the image, besides those of the functions' asset.
 IMAGE_FILES = ("lambdas/Dockerfile", "lambdas/requirements.txt", "constraints.txt", "requirements-uv.txt")
 ARCHITECTURES = {
     "arm64": (ecs.CpuArchitecture.ARM64, ecr_assets.Platform.LINUX_ARM64),

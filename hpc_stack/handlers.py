@@ -32,7 +32,7 @@ def handlers_code(sources: Path) -> lambda_.Code:
     return lambda_.Code.from_asset(str(sources), ignore_mode=cdk.IgnoreMode.DOCKER, exclude=list(ASSET_EXCLUDE))
 
 
-# Of a function that asks for no other.
+# Default of a function.
 EPHEMERAL_STORAGE_MIB = 512
 
 

@@ -7,7 +7,7 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 HTTPS = ec2.Port.tcp(443)
-# What a task on Fargate and the job in it call, where nothing else leads out: the image, its log, the answer to a task.
+# Services that a task on Fargate and its job call: for the image, the log and the answer to a task.
 # Source: "Amazon ECR interface VPC endpoints", "Considerations"; S3 has a gateway besides.
 ENDPOINT_SERVICES = {"EcrApi": "ecr.api", "EcrDocker": "ecr.dkr", "Logs": "logs", "StepFunctions": "states"}
 # Endpoints of these services have a prefix in China.  Source: aws-cdk-lib, which knows the

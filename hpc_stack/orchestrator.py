@@ -38,7 +38,7 @@ COMPARE_TIMEOUT_SECONDS = 300
 # The three back ends of an entry, one after the other, and the functions between them.
 BACK_ENDS_OF_ENTRY = 3
 FUNCTIONS_OF_ENTRY_SECONDS = 1_800
-# What is kept of a run's answer: of a total of any length, where it is.
+# Fields of a run's answer that are kept: a total may have any length, so its place is kept.
 RESULT_FIELDS = ("result_file", "count", "failed")
 
 

@@ -8,7 +8,7 @@ def files(*names: str) -> tuple[str, ...]:
     return tuple(f"runs/*/{name}" for name in names)
 
 
-# What runs bring to compute with, named by its hash.  Start and Compute may read all of uploads/ as it is.
+# Workloads that runs bring, named by their hash.  Start and Compute may read all of uploads/ as it is.
 UPLOADED_WORKLOADS = "uploads/workloads/*"
 START_UPLOADS = files("items.jsonl")
 START = files("run.json", "batches.jsonl") + START_UPLOADS

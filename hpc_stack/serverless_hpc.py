@@ -111,7 +111,7 @@ class ServerlessHpc(Construct):
         for tag, value in self._config.tags:
             cdk.Tags.of(self).add(tag, value)
         findings.acknowledge_serverless(self)
-        # What is uploaded was copied into the assembly just now, with the modes that it has here.
+        # The uploaded files were copied into the assembly just now, with their modes on this machine.
         stage = cdk.Stage.of(self)
         assert stage is not None  # a stack can't be defined outside of one
         open_assets(Path(stage.asset_outdir))

@@ -12,7 +12,7 @@ BUCKET_NAME = r"(?!xn--)(?!\d{1,3}(\.\d{1,3}){3}$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1
 KMS_KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 
 
-# What tags of every service may have, and neither AWS's, nor the CDK's, which empty the bucket, nor that of jobs.
+# Keys that every service takes, but not those of AWS, of the CDK, which empty the bucket, and of jobs.
 # Source: "Tag naming limits and requirements", Tagging AWS Resources user guide.
 TAG_KEY = r"(?!(?i:aws:|aws-cdk:|hpc-run$))(?! )[\w .:/+@-]{1,128}(?<! )"
 # Amazon CloudWatch takes no empty value.  Source: CloudWatch API reference, Tag, "Value".

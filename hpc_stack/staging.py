@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hpc_stack.packages import REQUIREMENTS, normalized, read_requirements
 
-# As in lambdas.workloads, which loads them by this name.
+# The name under which lambdas.workloads loads them.
 WORKLOAD_NAME = re.compile(r"[a-z][a-z0-9_]*")
 FILES = ("constraints.txt", "requirements-uv.txt")
 

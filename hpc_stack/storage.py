@@ -49,7 +49,7 @@ class ResultsStorage(Construct):
             lifecycle_rules=[
                 s3.LifecycleRule(id="ExpireRuns", prefix=RUNS_PREFIX, expiration=expire_after),
                 s3.LifecycleRule(id="ExpireUploads", prefix=UPLOADS_PREFIX, expiration=expire_after),
-                # As late as the objects: the service keeps the upload of a result file open while a Map Run lasts.
+                # Not before the objects: Step Functions keeps the upload of a result file open for a whole Map Run.
                 s3.LifecycleRule(id="AbortUploads", abort_incomplete_multipart_upload_after=expire_after),
             ],
             removal_policy=cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY,

@@ -14,10 +14,10 @@ from hpc.api.places import Place, find_place
 from hpc.api.run import Run
 from hpc.api.words import in_python_words
 from hpc.cli import arguments
+from hpc.commands.inputs import MAX_EXACT_INTEGER
 from hpc.commands.starting import new_run_name
 from hpc.commands.uploads import check_source, upload_items, upload_source, upload_workload
 from hpc.contract.back_ends import JOB_BACK_ENDS
-from hpc.contract.limits import MAX_ITEMS
 from hpc.errors import LostRunError, NotStartedError
 from hpc.runs.find import find_run, list_executions
 from hpc.runs.run_summary import write_note
@@ -194,7 +194,7 @@ def runs(
     NotStartedError
         If ``limit`` is no whole number of 0 or more, or nothing ran yet.
     """
-    limit = whole_number("limit", limit, 0, MAX_ITEMS)
+    limit = whole_number("limit", limit, 0, MAX_EXACT_INTEGER)
     place = find_place(aws, session, assembly)
     target = place.target(only_looks=True)
     with explained(LostRunError, "listing the runs"):

@@ -31,7 +31,7 @@ class FollowedRun:
     home: Home
     name: str
     args: argparse.Namespace
-    # What it may cost.
+    # Limit of its cost.
     budget: "Budget | None" = None
     # Redrives of the run so far.
     redrive_count: int = 0

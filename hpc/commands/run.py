@@ -53,7 +53,7 @@ class RunCommand:
     """One call of ``hpc run``: what was asked for, and how far it is."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        # What can be refused without a server is refused before there is one.
+        # Everything that needs no server is checked before one starts.
         self._items = check_items(args.items) if args.items is not None else None
         self._source = check_source(args.source) if args.source is not None else None
         if args.input is not None:

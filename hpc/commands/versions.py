@@ -45,7 +45,7 @@ class Version:
     overlay: Path | None = None
     file: WorkloadFile | None = None
     is_changed: bool = False
-    # What the person brings, where the run had its workload brought or can't have it otherwise.
+    # The person's package, where the run had an uploaded workload or needs one.
     package: WorkloadPackage | None = None
 
 
@@ -93,7 +93,7 @@ def choose_version(args: argparse.Namespace, home: Home, run: Run, given: dict[s
     if not now.is_changed or args.only_finish:
         return now
     if not run.target.is_local:
-        # What is deployed is known to the functions only: they refuse another version.
+        # Only the functions know the deployed version: they refuse another one.
         return Version(own or "")
     raise changed(run, named, now.sha256, own or "")
 

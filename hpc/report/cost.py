@@ -13,7 +13,7 @@ from hpc.runs.spent import Spent
 from hpc.terminal.counter import counted
 from hpc.terminal.durations import duration
 
-# What is counted, and the names of its prices.
+# Unit -> names of its prices.
 UNITS = {
     "state transitions": ("state_transition",),
     "Express executions": ("express_request",),

@@ -57,7 +57,7 @@ def details(facts: Facts, machine: Machine) -> list[tuple[str, str, Node, StateF
         for name, state in machine.definition["States"].items():
             if is_distributed(state) and name in outcome:
                 outcome[name] = replace(outcome[name], status="PARTIAL")
-    # What a child was given and gave back is what its first state was given, and gave back in the end.
+    # Input and output of a child stand for those of its first state.
     data = {**{name: _sample(children) for name in _first_inside(machine.definition)}, **machine.states}
     return [
         (name, str(state["Type"]), outcome.get(name, Node("NOT_REACHED", "")), data.get(name, StateFacts()))

@@ -26,7 +26,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-# Of the file, which may be edited, and of an answer of hpc ui, which is never anything else.
+# Content security policies: of the file, which may be edited, and of the unchanged page that hpc ui serves.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 SERVED_POLICY = f"default-src 'none'; img-src data:; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}"
 # Rows of an orchestration's runs.  Sums include the other runs.

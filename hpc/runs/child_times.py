@@ -42,7 +42,7 @@ COUNTS = {
 # A child that was stopped, because others had failed or a person stopped the run, has not failed itself.
 FAILED = ("FAILED", "TIMED_OUT")
 STOPPED = "ABORTED"
-# What became of a child, as the charts tell it by colour.
+# Outcome of a child; the charts show it by colour.
 OTHER, HAS_FAILED, WAS_STOPPED = range(3)
 # Begin and end in seconds since the epoch.
 Stretch = Sequence[float]

@@ -175,7 +175,7 @@ class HistoryReader:
                 container.has_failed, container = True, container.container
         is_elsewhere = any(visit.has_failed for visit in self._open.values())
         for visit in list(self._open.values()):
-            # What ran beside a failure was stopped for it.
+            # States that ran beside a failure were stopped for it.
             stopped = status == "FAILED" and is_elsewhere and not visit.has_failed
             self._close(visit, "ABORTED" if stopped else status, "", moment)
         return self._history

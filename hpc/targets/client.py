@@ -61,7 +61,7 @@ class Target:
     bucket: str
     pace: Pace
     is_local: bool
-    # What a local server serves.
+    # Path of the cloud assembly (local servers only).
     assembly: str = ""
     # Whether another command hosts the local server, and may end it.
     is_guest: bool = False

@@ -11,9 +11,9 @@ from hpc.files import ROOM_BYTES, has_room, is_file
 from hpc.targets.project import find_project, is_installed
 from hpc.terminal.console import say
 
-# What the local server keeps of executions, below the folder.
+# The local server's file of executions, below the folder.
 STORE = "executions.sqlite"
-# What others than the owner may do: nothing.
+# Permissions of everybody but the owner, which are taken away.
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 

@@ -189,7 +189,7 @@ def looking_target(home: Home, *, is_short_lived: bool = True) -> Iterator[Targe
         with _copied_target(home) as target:
             yield target
         return
-    # What was served last has the runs; the sources may have changed since, and a look needs no synthesis.
+    # The assembly that was served last has the runs; the sources may have changed since, and a look needs no synthesis.
     with local_target(home, last_assembly(home), is_short_lived=is_short_lived) as target:
         yield target
 

@@ -32,7 +32,7 @@ ABANDONED_AFTER_SECONDS = 3_600
 # What the CDK appends to a warning: the id by which an app acknowledges it.
 ACKNOWLEDGEMENT = re.compile(r" \[ack: [^\]]*\]$")
 SOURCE_FILES = ("app.py", "cdk.json", "requirements.txt", "constraints.txt")
-# What synthesis needs of the caller's environment.  Everything else stays out, AWS credentials above all:
+# Variables of the caller's environment that synthesis needs.  Everything else stays out, AWS credentials above all:
 # a template must not depend on who makes it.
 PASSED_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "JSII_RUNTIME_PACKAGE_CACHE_ROOT")
 

@@ -45,7 +45,7 @@ class WorkloadPackage:
 
     name: str
     files: Mapping[str, bytes]
-    # What messages call it.
+    # Its name in messages.
     origin: str
     # Where its file or folder is; a run notes it, so that a redrive sees whether it has changed.
     path: Path | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from hpc.targets.client import Target, named_stack
 from hpc.targets.home import Home
 
-# What a server of this machine writes to when anything happens.
+# Files that a local server writes when the state of any execution changes.
 STATE_FILES = ("executions.sqlite", "executions.sqlite-wal")
 Stamp = tuple[tuple[int, int] | None, ...]
 

@@ -40,7 +40,7 @@ SHOWN_CHARACTERS = 500
 RESULT_CHARACTERS = 2_000
 TRACEBACK_CHARACTERS = 4_000
 REDRIVABLE = ("FAILED", "TIMED_OUT", "ABORTED")
-# What a plan is asked for: option -> default, smallest, largest.
+# Options of a plan -> default and type.
 PLAN_FIGURES: dict[str, tuple[float | None, type]] = {
     "size": (100_000, int),
     "seconds": (1.0, float),

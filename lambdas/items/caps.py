@@ -7,7 +7,7 @@ from lambdas.items.inputs import RunInput
 from lambdas.run_files import environment
 from lambdas.run_files.errors import InvalidInputError
 
-# What one Map Run could read as items of its own (quota "Maximum number of items"), and hours of writing for Start.
+# Step Functions' quota on the items of a Map Run; Start would write more for hours.
 MAX_WRITTEN_ITEMS = 100_000_000
 
 

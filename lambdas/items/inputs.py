@@ -60,7 +60,7 @@ class RunInput:
     tolerated_failure_percentage: float
     max_concurrency: int
     back_end: str
-    # What whoever sent the input takes the run to cost.
+    # The sender's estimate of the cost.
     expected_usd: float | None = None
     # When the execution was started, as the service says it; empty where the machine that calls Start doesn't tell.
     started: str = ""

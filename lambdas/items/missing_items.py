@@ -164,7 +164,7 @@ def _of_lines(failed: Iterator[int], items: Iterator[tuple[int, str]], run: str)
         if line is None:
             raise _not_an_item(failed_index, run)
         yield line
-    # What is left is read as well, because only a whole file can be seen to be intact.
+    # The rest is read as well, because only a whole file can be checked.
     for _ in items:
         pass
 

@@ -105,5 +105,5 @@ class StorageUnavailableError(Exception):
     """S3 throttled, failed or could not be reached, after the client's own retries."""
 
 
-# What passes through a workload's function unnamed: an interrupt, and errors of reading what the function asked for.
+# Errors that are not the workload's own: an interrupt, and errors of reading the data that its function asked for.
 PASSED_ON = (PipelineInterrupt, ResultFileError, StorageAccessError, StorageUnavailableError)

@@ -12,7 +12,7 @@ SHOWN_CHARACTERS = 80
 PLAIN_TYPES = frozenset({type(None), bool, int, str})
 # 16 MiB of text, with two characters an element at least.
 MAX_ELEMENTS = 8 * 1024 * 1024
-# What a slip of the pen looks like, and what was meant.
+# Type of a value that is returned by mistake -> hint for the message.
 HINTS = {
     types.GeneratorType: ": a generator where a value is due (compute_batch is what yields)",
     types.CoroutineType: ": a coroutine, from a function that is async",

@@ -108,7 +108,7 @@ def refuse_kept(bucket: str, run: str, started: str) -> str | None:
     return value.get("workload_sha256") if started and isinstance(value, dict) else None
 
 
-# By annotation of a field: what isinstance takes for it.
+# Annotation of a field -> type for isinstance.
 _SETTING_TYPES: dict[Any, Any] = {
     str: str,
     int: int,

@@ -26,7 +26,7 @@ from lambdas.values import numpy_values
 from lambdas.values.blocks import Blocks
 from lambdas.values.numpy_values import is_array
 
-# What every tag begins with, in the text.
+# Prefix of every tag, in the text.
 MARK = '"$'
 # From the name of a tag and the pointer to an object to its value.
 Load = Callable[[str, Any], Any]

@@ -96,7 +96,7 @@ def finish(result: list[int] | None, params: dict[str, Any]) -> dict[str, Any] |
     paths, *sums = result
     a, g, aa, ag, gg = (Fraction(value) * UNIT / paths for value in sums)
     variance_a, covariance, variance_g = aa - a * a, ag - a * g, gg - g * g
-    # What remains of the variance is least with this weight of the control variate.
+    # This weight of the control variate minimizes the remaining variance.
     weight = covariance / variance_g if variance_g else Fraction(0)
     remaining = variance_a - weight * covariance
     formula = geometric_price(option)

@@ -202,7 +202,7 @@ PROBES: dict[tuple[str, str], Probe] = {
     ("MAX_BATCH_COUNT", "hpc.commands.plan"): lambda m: outcome(m.check_batch_size, 1, 9_000),
     ("MAX_BATCH_COUNT", "hpc.planning.advice"): lambda m: m.batch_sizes(10_000, None),
     ("MAX_BATCH_COUNT", "lambdas.items.batches"): lambda m: outcome(m.check_batch_size, 1, 9_000),
-    ("MAX_CONCURRENCY", "hpc.api.calls"): lambda m: outcome(m._checked, "max_concurrency", 9_000),
+    ("MAX_CONCURRENCY", "hpc.api.input_parts"): lambda m: outcome(m.checked_part, "max_concurrency", 9_000),
     ("MAX_CONCURRENCY", "hpc.cli.arguments"): lambda m: outcome(m.max_concurrency, "9000"),
     ("MAX_CONCURRENCY", "hpc.commands.plan"): lambda m: outcome(
         m.check_figures, figures_of_plan(max_concurrency=9_000)
@@ -223,7 +223,9 @@ PROBES: dict[tuple[str, str], Probe] = {
     ("MAX_ARRAY_SIZE", "lambdas.start"): lambda m: m.array_size(
         SimpleNamespace(back_end="batch", batch_size=1), range(9_000)
     ),
-    ("MAX_ITEMS", "hpc.api.calls"): lambda m: [outcome(m._checked, key, 2**53) for key in ("size", "batch_size")],
+    ("MAX_ITEMS", "hpc.api.input_parts"): lambda m: [
+        outcome(m.checked_part, key, 2**53) for key in ("size", "batch_size")
+    ],
     ("MAX_ITEMS", "hpc.cli.arguments"): lambda m: [outcome(read, str(2**53)) for read in (m.size, m.batch_size)],
     ("MAX_ITEMS", "hpc.commands.plan"): lambda m: outcome(m.check_figures, figures_of_plan(size=2**53)),
     ("MAX_ITEMS", "hpc_stack.config"): lambda m: outcome(m.HpcConfig, max_items=2**53),

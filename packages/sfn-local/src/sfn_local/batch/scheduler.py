@@ -24,7 +24,7 @@ from sfn_local.clock import Clock
 
 GRACE_SECONDS = 30
 CHILD_FAILED = "Array Child Job failed"
-# What the shell says of a process that a signal ended.
+# Exit code of a shell for a process that a signal ended, less the number of the signal.
 _SIGNALLED = 128
 _OUT_OF_TIME = Exit(None, TIMED_OUT, is_final=True)
 

@@ -39,7 +39,7 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 # So long a body may stand still.  S3 has a limit of this kind, too, and clients try again.
 BODY_SECONDS = 60.0
 
-# What is left of a refused request is read up to here, so that its sender gets to see the answer.
+# The rest of a refused request is read up to this size, so that its sender sees the answer.
 _MAX_DRAINED_BYTES = 1024 * 1024
 
 _LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)

@@ -23,7 +23,7 @@ from sfn_local.faults.states import check_states, service_of
 from sfn_local.language import Json
 from sfn_local.language.errors import StatesError
 
-# What is killed is killed within so long of its beginning.
+# A process that is killed is killed within this time of its start.
 KILL_WITHIN_SECONDS = 0.1
 
 Hit = tuple[int, Rule]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sfn_local.faults.spec import KINDS, PROCESS_KINDS, FaultSpec, FaultSpecError, Rule
 
 _NO_PROCESS = tuple(kind for kind in KINDS if kind not in PROCESS_KINDS)
-# What the tasks of a service can fail with.  A job's output is what it writes; nothing reads the job's description.
+# Kinds of faults by the service that a task calls.  A job has no output that could be wrong.
 _KINDS_BY_SERVICE: Mapping[str, tuple[str, ...]] = {
     "lambda": tuple(KINDS),
     "batch": tuple(kind for kind in KINDS if kind != "wrong_output"),

@@ -16,7 +16,7 @@ _ARN_PARTS = 6
 
 @lru_cache(maxsize=4096)
 def _glob(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    # What stands between two stars is looked for from the left, once and for all: the time is never exponential.
+    # Each text between two stars is matched at its first place from the left, so that the time is never exponential.
     begin, *pieces = ("".join("." if each == "?" else re.escape(each) for each in part) for part in pattern.split("*"))
     middle = "".join(f"(?>.*?{piece})" for piece in pieces[:-1] if piece)
     end = f".*{pieces[-1]}" if pieces else ""

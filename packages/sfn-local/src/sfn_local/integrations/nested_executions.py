@@ -170,7 +170,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _service_error(error: ServiceError) -> StatesError:
-    # As the SDK calls it; an error that is not in the service's model has the name of the client's base class.
+    # The SDK's name of the error; one that the service's model lacks has the name of the client's base class.
     is_denied = error.code == "AccessDeniedException"
     name = "AWSStepFunctionsException" if is_denied else f"{error.code.removesuffix('Exception')}Exception"
     return StatesError(

@@ -46,7 +46,7 @@ from sfn_local.lambda_runtime.worker_imports import compile_folder, isolate_impo
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _NOT_STARTED = 127  # as shells say it
 
-# What a worker imports anyway and what does not look at the environment when it is imported.  Not here: the handlers,
+# Modules that every worker imports, and that don't read the environment on import.  Not here: the handlers,
 # and awslambdaric's bootstrap, lambda_runtime_client and runtime_client, which read the worker's variables.
 _PRELOADED = (
     "awslambdaric.lambda_context",

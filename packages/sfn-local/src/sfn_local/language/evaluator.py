@@ -19,7 +19,7 @@ from sfn_local.language.evaluators import Answer, JsonText
 from sfn_local.language.jsonata_engine import evaluate_text, parse_text
 from sfn_local.language.paths import evaluate_query
 
-# What evaluations may take beyond what the process has when it is ready.
+# Memory of evaluations, beyond that of the idle process.
 MEMORY_BYTES = 256 * 1024 * 1024
 
 LANGUAGES: Mapping[str, Callable[[str, Any], Answer]] = {

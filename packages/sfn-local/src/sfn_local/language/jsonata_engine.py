@@ -201,7 +201,7 @@ _MOST_REMEMBERED = 1_024
 # To parse a token takes some 15 us; an expression whose parsing takes longer could hardly be evaluated either.
 MAX_TOKENS = 20_000
 PARSE_SECONDS = 0.5
-# Of a pattern, which only a parser can tell from a division, the words are counted.
+# Only a parser can tell a pattern from a division; the words of a pattern are counted.
 _TOKEN = re.compile(r"""'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*"|`[^`]*`|/\*.*?\*/|\w+|[^\w\s]""", re.DOTALL)
 
 

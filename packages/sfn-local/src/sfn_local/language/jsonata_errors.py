@@ -24,7 +24,7 @@ _SENTENCES = {
     "both integer and fractional parts are empty": "D3085",
     "invalid grouping in picture argument": "D3086",
 }
-# What any other failure inside a function means.
+# Code of any other failure inside a function.
 _FUNCTION_CODES = {
     "number": "D3030",
     "power": "D3061",

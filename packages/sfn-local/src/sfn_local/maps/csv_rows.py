@@ -11,7 +11,7 @@ backslash, a quotation mark or the delimiter makes that a plain character, any o
 import re
 from collections.abc import Iterable, Iterator
 
-# What is held of a quoted field that nobody closes.  Source: Step Functions quotas, 8 MB an item of a Map Run.
+# Longest quoted field: one without its end would be endless.  Source: Step Functions quotas, 8 MB an item of a Map Run.
 MAX_FIELD_CHARACTERS = 8_000_000
 
 

@@ -17,7 +17,7 @@ MAX_KEY_BYTES = 1024
 # Source: Amazon S3 user guide, "General purpose bucket naming rules".
 _BUCKET_NAME = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
-# What ext4, xfs, btrfs and APFS hold; where it is less, making the file fails and the other place is taken.
+# Longest file name of ext4, xfs, btrfs and APFS; where less is allowed, the other place is used.
 _MAX_SEGMENT_BYTES = 255
 
 

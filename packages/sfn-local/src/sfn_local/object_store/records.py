@@ -10,7 +10,7 @@ from sfn_local.object_store.errors import NoSuchKeyError, PreconditionFailedErro
 # Source: Amazon S3 user guide, default of Content-Type.
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 
-# As parameters of PutObject; the content type is an attribute of its own.
+# Names of PutObject's parameters; the content type is an attribute of its own.
 STORED_HEADERS = frozenset({"CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Expires"})
 
 

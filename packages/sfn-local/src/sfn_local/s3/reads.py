@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from sfn_local.object_store import ObjectInfo, ObjectStore
 from sfn_local.s3.parameters import Params, check_read_condition, checksum_fields, moment, quote_etag, read_range
 
-# What is read at once; smaller objects are read whole, without a second visit to a thread.
+# Size of a read; smaller objects are read whole, with one call to a thread.
 _CHUNK_BYTES = 1024 * 1024
 
 

@@ -55,7 +55,7 @@ CREATE INDEX IF NOT EXISTS children_unsuccessful ON children (map_run, status, p
 CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (stopped);
 """
 
-# By the version that they lead away from.
+# Statements that upgrade a file, by the version that it has.
 _UPGRADES = {
     0: (
         "ALTER TABLE state_machines ADD COLUMN updated REAL NOT NULL DEFAULT 0",
