@@ -77,7 +77,12 @@ RUN = Command(
             ),
             option("--back-end", choices=BACK_ENDS, help="back end: AWS Lambda, or jobs of AWS Batch (lambda)"),
             PARAMS,
-            option("--batch-size", type=batch_size, metavar="N", help="items of one child execution (size / 1,000)"),
+            option(
+                "--batch-size",
+                type=batch_size,
+                metavar="N",
+                help="items of one child execution (by their number)",
+            ),
             option(
                 "--max-concurrency",
                 type=max_concurrency,

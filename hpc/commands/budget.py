@@ -9,8 +9,8 @@ from typing import Any
 
 from hpc.commands.inputs import execution_input
 from hpc.commands.plan import count_in_file
+from hpc.contract.default_batches import default_batch_size
 from hpc.errors import LostRunError, NotStartedError
-from hpc.planning.advice import default_batch_size
 from hpc.planning.designs import ASSUMPTIONS, Computation, Design, Quotas
 from hpc.planning.estimate import estimate
 from hpc.planning.prices import Prices, read_prices

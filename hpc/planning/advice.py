@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from hpc.contract.limits import DEFAULT_BATCH_COUNT, MAX_BATCH_COUNT
+from hpc.contract.default_batches import MOST, default_batch_size
+from hpc.contract.limits import MAX_BATCH_COUNT
 from hpc.planning.designs import (
     MIB_PER_GB,
     MIB_PER_VCPU,
@@ -21,7 +22,7 @@ from hpc.terminal.durations import duration
 
 # Batch counts that a plan always shows, and those among which it searches: on a logarithmic grid, since what a count
 # changes goes by its ratio.
-SHOWN_COUNTS = (MAX_BATCH_COUNT, DEFAULT_BATCH_COUNT, 250)
+SHOWN_COUNTS = (MAX_BATCH_COUNT, MOST, 250)
 GRID_POINTS = 60
 SEARCHED_COUNTS = frozenset(round(MAX_BATCH_COUNT ** (point / (GRID_POINTS - 1))) for point in range(GRID_POINTS))
 # The longest compute time-out that Express children take (docs/reference/configuration.md, "Child type").
@@ -134,11 +135,6 @@ def _sizes(item_count: int, batch_counts: Iterable[int]) -> set[int]:
 def memory_sizes(needed_mib: int) -> list[int]:
     """Return what is needed and, where that is less than a vCPU comes with, a whole vCPU."""
     return sorted({needed_mib, max(needed_mib, MIB_PER_VCPU)})
-
-
-def default_batch_size(item_count: int) -> int:
-    """Return the batch size that Start takes where none is given (lambdas/items/batches.py)."""
-    return max(1, -(-item_count // DEFAULT_BATCH_COUNT))
 
 
 def _job_designs(computation: Computation, options: PlanOptions) -> list[Design]:

@@ -12,6 +12,8 @@ ChildType = Literal["STANDARD", "EXPRESS"]
 # Source: Lambda developer guide, "Configure Lambda function memory".
 MIB_PER_VCPU = 1_769
 MIB_PER_GB = 1_024
+# Of the stack's functions, whatever its settings.
+START_AND_SUM_MEMORY_MIB = 1_769
 # Source: Lambda quotas, "Function memory allocation".
 MAX_LAMBDA_MIB = 10_240
 
@@ -58,6 +60,8 @@ class Design:
         vCPUs of a job on Fargate; on Lambda, they follow from the memory.
     job_count
         Children of the array job; None leaves their number to the plan.
+    own_memory_mib
+        Of Start and Sum, on average.
     is_logged
         Whether the state machine has an execution log.
     """
@@ -75,6 +79,7 @@ class Design:
     states_per_call: int = 2
     closing_states: int = 1
     compute_timeout_seconds: float = MAX_FUNCTION_TIMEOUT_SECONDS
+    own_memory_mib: float = START_AND_SUM_MEMORY_MIB
     is_logged: bool = True
 
     @property
@@ -90,7 +95,8 @@ ORIGINAL_MAX_ITEMS = 45_000
 def original_design(max_concurrency: int = MAX_CONCURRENCY) -> Design:
     """Return the design of the original article: one item a child and one state in it.
 
-    Source: kochie/hpc-step-function: Standard children, 4,092 MB, x86, MaxConcurrency not set, no execution log.
+    Source: kochie/hpc-step-function: Standard children, 4,092 MB, x86, MaxConcurrency not set, no execution log; its
+    Start has 128 MB, Lambda's default, and its Sum 4,092.
     """
     return Design(
         name="original",
@@ -99,6 +105,7 @@ def original_design(max_concurrency: int = MAX_CONCURRENCY) -> Design:
         max_concurrency=max_concurrency,
         states_per_call=1,
         closing_states=0,
+        own_memory_mib=(128 + 4_092) / 2,
         is_logged=False,
     )
 

@@ -8,7 +8,6 @@ from hpc.planning.usage import (
     BYTES_PER_GB,
     EXPRESS_GB,
     PARENT_TRANSITIONS,
-    START_AND_SUM_MEMORY_MIB,
 )
 
 
@@ -25,7 +24,7 @@ class Rates:
         """Return the rates of a design, where a child takes one invocation in a warm environment."""
         usd = {name: price.usd.high for name, price in prices.by_name.items()}
         gb_second = usd[f"lambda_gb_second_{design.architecture}"]
-        own_seconds = assumptions.overhead_seconds.expected * START_AND_SUM_MEMORY_MIB / MIB_PER_GB
+        own_seconds = assumptions.overhead_seconds.expected * design.own_memory_mib / MIB_PER_GB
         transitions = 1.0
         child = usd["lambda_request"] + assumptions.log_bytes_per_child / BYTES_PER_GB * usd["log_gb"]
         child_second = design.memory_mib / MIB_PER_GB * gb_second

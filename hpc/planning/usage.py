@@ -19,7 +19,6 @@ from hpc.planning.ranges import Case
 # Start, ComputeMap, Sum; with AWS Batch Start, ChooseBackEnd, the job's state, Sum.
 PARENT_TRANSITIONS = 3
 JOB_PARENT_TRANSITIONS = 4
-START_AND_SUM_MEMORY_MIB = 1_769
 # Express bills a child's duration in steps of 100 ms, at 64 MB while its definition and data are small.
 # Source: aws.amazon.com/step-functions/pricing.
 EXPRESS_STEP_SECONDS = 0.1
@@ -127,7 +126,7 @@ def _lambda_usage(
     amounts = {
         "lambda_request": batches * calls * repeated + 2,
         f"lambda_gb_second_{design.architecture}": compute_seconds * design.memory_mib / MIB_PER_GB
-        + own_seconds * START_AND_SUM_MEMORY_MIB / MIB_PER_GB,
+        + own_seconds * design.own_memory_mib / MIB_PER_GB,
         **_child_amounts(design, batches, calls, repeated, batch_seconds),
         **_s3_amounts(computation, design.batch_size, batches, environments, RESULT_WRITER_PUTS),
         "log_gb": batches * assumptions.log_bytes_per_child / BYTES_PER_GB if design.is_logged else 0.0,
@@ -192,7 +191,7 @@ def _job_usage(computation: Computation, design: Design, quotas: Quotas, assumpt
         "state_transition": float(JOB_PARENT_TRANSITIONS),
         "lambda_request": 2.0,
         # Start and Sum run on the architecture of the functions, which is arm64 unless set otherwise.
-        "lambda_gb_second_arm64": own_seconds * START_AND_SUM_MEMORY_MIB / MIB_PER_GB,
+        "lambda_gb_second_arm64": own_seconds * design.own_memory_mib / MIB_PER_GB,
         f"fargate{spot}_vcpu_hour_{design.architecture}": billed_hours * design.vcpus,
         f"fargate{spot}_gb_hour_{design.architecture}": billed_hours * design.memory_mib / MIB_PER_GB,
         "public_ipv4_hour": billed_hours,

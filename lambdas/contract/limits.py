@@ -3,9 +3,6 @@
 A number that only one module needs is in that module.
 """
 
-# Child executions of a run whose input gives no batch size.  At most 100 Standard children start a second, so more
-# children would only wait.  Source: Step Functions quotas, "Map Run".
-DEFAULT_BATCH_COUNT = 1_000
 # Source: Step Functions quotas, parallel child workflow executions of a Map Run.  More batches would wait for others.
 MAX_BATCH_COUNT = 10_000
 # Same source.

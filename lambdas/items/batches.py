@@ -1,15 +1,15 @@
 """Forms batches: at most 10,000 groups of neighbouring items, of a known number or of a stream.
 
-1,000 batches by default: Standard child executions start at most 100 a second, so that 1,000 take 10 s to start.
-10,000 at most: what one Map Run can run in parallel.
-Source of both: AWS Step Functions quotas, "Quotas related to Map Run".
+10,000 at most: what one Map Run can run in parallel; by default fewer (lambdas/contract/default_batches.py).
+Source: AWS Step Functions quotas, "Quotas related to Map Run".
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lambdas.contract.limits import DEFAULT_BATCH_COUNT, MAX_BATCH_COUNT
+from lambdas.contract.default_batches import default_batch_count, default_batch_size
+from lambdas.contract.limits import MAX_BATCH_COUNT
 from lambdas.run_files.errors import InvalidInputError
 from lambdas.run_files.runs import CHECKSUM_MODULUS, Batch, add_line
 
@@ -35,7 +35,7 @@ def range_batches(item_count: int, batch_size: int | None) -> list[Batch]:
     An empty dataset file is avoided, because how the service treats one is not documented.
     """
     if batch_size is None:
-        batch_size = max(1, ceil_div(item_count, DEFAULT_BATCH_COUNT))
+        batch_size = default_batch_size(item_count)
     check_batch_size(batch_size, item_count)
     firsts = range(0, max(item_count, 1), batch_size)
     return [Batch(number, first, min(batch_size, item_count - first)) for number, first in enumerate(firsts)]
@@ -98,7 +98,8 @@ class BatchForming:
 
     With a batch size, batches end at every ``batch_size`` items, whatever they weigh.  Without one, items collect in
     segments no heavier than a bound that rises so that there are never more than 20,000 of them; ``batches`` joins
-    those to 1,000 batches or fewer, of equal count if items have no weight and of about equal weight if they have.
+    those to the default number of batches or fewer, of equal count if items have no weight and of about equal weight if
+    they have.
     """
 
     MAX_SEGMENTS = 2 * MAX_BATCH_COUNT
@@ -156,12 +157,13 @@ class BatchForming:
 
     def _groups(self, *, weighted: bool) -> Iterator[Segment]:
         total = sum(segment.weight for segment in self._segments)
-        together = max(1, ceil_div(len(self._segments), DEFAULT_BATCH_COUNT))
+        group_count = default_batch_count(self.item_count)
+        together = max(1, ceil_div(len(self._segments), group_count))
         group, group_number, weight_before = Segment(), 0, 0.0
         for position, segment in enumerate(self._segments):
             if weighted:
                 middle = (weight_before + segment.weight / 2) / total
-                number = min(int(middle * DEFAULT_BATCH_COUNT), DEFAULT_BATCH_COUNT - 1)
+                number = min(int(middle * group_count), group_count - 1)
             else:
                 number = position // together
             if group.count and number != group_number:

@@ -37,7 +37,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 def test_run_is_refused_when_it_is_expected_to_cost_more(on_aws: Call) -> None:
     done = on_aws("run", "--size", "1000", "--workload", "squares", "--max-usd", "0.5", "--seconds", "100")
     assert (done.returncode, done.stdout) == (2, "")
-    # 1,000 batches of 100 s at 10 GB: a million GB-s at $0.0000166667.
+    # 250 batches of 400 s at 10 GB: a million GB-s at $0.0000166667.
     assert "the run is expected to cost $16." in done.stderr
     assert "--max-usd is $0.5" in done.stderr
     assert "started" not in done.stderr

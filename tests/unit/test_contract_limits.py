@@ -197,8 +197,6 @@ def many_files(module: ModuleType) -> str:
 Probe = Callable[[ModuleType], Any]
 RECORD = {"Status": "FAILED", "Error": "E" * 90, "Cause": "m" * 400}
 PROBES: dict[tuple[str, str], Probe] = {
-    ("DEFAULT_BATCH_COUNT", "hpc.planning.advice"): lambda m: m.default_batch_size(1_000),
-    ("DEFAULT_BATCH_COUNT", "lambdas.items.batches"): lambda m: len(m.range_batches(1_000, None)),
     ("MAX_BATCH_COUNT", "hpc.commands.plan"): lambda m: outcome(m.check_batch_size, 1, 9_000),
     ("MAX_BATCH_COUNT", "hpc.planning.advice"): lambda m: m.batch_sizes(10_000, None),
     ("MAX_BATCH_COUNT", "lambdas.items.batches"): lambda m: outcome(m.check_batch_size, 1, 9_000),

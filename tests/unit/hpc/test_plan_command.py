@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc.cli.main import main
+from hpc.contract.default_batches import default_batch_size
 from hpc.contract.limits import MAX_BATCH_COUNT
 from hpc.errors import NotStartedError
-from hpc.planning.advice import Plan, PlanOptions, candidates, default_batch_size, make_plan
-from hpc.planning.designs import ASSUMPTIONS, Computation, Quotas
+from hpc.planning.advice import Plan, PlanOptions, candidates, make_plan
+from hpc.planning.designs import ASSUMPTIONS, Computation, Design, Quotas, original_design
+from hpc.planning.estimate import estimate
 from hpc.planning.prices import PRICES_FILE, read_prices
 from hpc.planning.ranges import Range
 from hpc.planning.table import HEADINGS, lines, rows, show_table
@@ -251,7 +253,7 @@ def test_items_that_are_none_are_refused(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("item_count", [0, 1, 999, 1_000, 1_001, 123_456])
+@pytest.mark.parametrize("item_count", [0, 1, 64, 65, 256, 257, 1_000, 1_024, 4_000, 4_001, 123_456])
 def test_batches_are_planned_as_start_makes_them(item_count: int) -> None:
     assert batches.range_batches(item_count, None) == batches.range_batches(item_count, default_batch_size(item_count))
 
@@ -271,3 +273,23 @@ def test_advice_is_close_to_the_best_of_a_grid_three_times_as_fine(count: int, s
     sizes = {-(-count // batches) for batches in counts}
     best = min(worth(make_plan(wanted, PlanOptions(batch_size=size), Quotas(), ASSUMPTIONS, prices)) for size in sizes)
     assert chosen.usd.expected + chosen.seconds.expected / 3_600 <= 1.05 * best
+
+
+def usd_by_default_and_in_the_article(count: int, seconds: float) -> tuple[float, float]:
+    wanted, prices = computation(count, seconds), read_prices("us-east-1")
+    designs = (Design(batch_size=default_batch_size(count)), original_design())
+    ours, article = (estimate(wanted, design, Quotas(), ASSUMPTIONS, prices).usd.expected for design in designs)
+    return ours, article
+
+
+@given(st.integers(65, 1_000_000), st.floats(0.001, 600))
+def test_a_run_by_default_costs_no_more_than_in_the_design_of_the_article(count: int, seconds: float) -> None:
+    ours, article = usd_by_default_and_in_the_article(count, seconds)
+    assert ours <= article
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.01, 0.1, 1, 10, 60, 600])
+def test_few_items_cost_by_default_a_tenth_of_a_cent_more_at_the_most(seconds: float) -> None:
+    for count in range(1, 65):
+        ours, article = usd_by_default_and_in_the_article(count, seconds)
+        assert ours <= article or (seconds < 1 and ours < min(1.15 * article, article + 0.001)), count

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.contract.default_batches import default_batch_count
 from lambdas.items.batches import BatchForming, range_batches, tolerated_failure_count, tolerated_items
 from lambdas.run_files.errors import InvalidEventError, InvalidInputError
 from lambdas.run_files.runs import Batch
@@ -54,7 +55,7 @@ def test_batches_of_weighted_items_cover_them_and_share_the_weight(weights: list
     assert [batch.size_bytes for batch in formed] == [10 * batch.count for batch in formed]
 
 
-@pytest.mark.parametrize("item_count", [1, 999, 1000, 1001, 19_999, 20_001, 123_457])
+@pytest.mark.parametrize("item_count", [1, 64, 65, 257, 1000, 1001, 19_999, 20_001, 123_457])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_streamed_batches_are_balanced_whatever_their_number(item_count: int, weighted: bool) -> None:
     forming = BatchForming(None)
@@ -62,8 +63,20 @@ def test_streamed_batches_are_balanced_whatever_their_number(item_count: int, we
         forming.add(b"x", 1)
     formed = forming.batches("key", weighted=weighted)
     assert_covers(formed, item_count)
-    assert len(formed) <= 1000
-    assert max(batch.count for batch in formed) <= 1.2 * item_count / 1000 + 1
+    assert len(formed) <= default_batch_count(item_count) <= 1000
+    assert max(batch.count for batch in formed) <= 1.2 * item_count / default_batch_count(item_count) + 1
+
+
+@pytest.mark.parametrize(
+    ("item_count", "batch_count"),
+    [(0, 1), (1, 1), (64, 64), (100, 50), (256, 64), (1_024, 256), (4_000, 1_000), (10**6, 1_000)],
+)
+def test_batches_by_default_follow_the_number_of_items(item_count: int, batch_count: int) -> None:
+    assert len(range_batches(item_count, None)) == batch_count
+    forming = BatchForming(None)
+    for _ in range(min(item_count, 20_000)):
+        forming.add(b"x", 1)
+    assert item_count > 20_000 or len(forming.batches("key", weighted=False)) == batch_count
 
 
 def test_streamed_batches_isolate_heavy_items_among_many_light_ones() -> None:

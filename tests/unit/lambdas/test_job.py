@@ -123,9 +123,9 @@ def test_job_names_a_file_of_batches_that_was_cut_off(pipeline: Any, s3: Any, ca
     run = pipeline(size=100, workload="squares", back_end="batch")
     run.start()
     lines = run.text("batches.jsonl").splitlines(keepends=True)
-    s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/batches.jsonl", Body="".join(lines[:99]).encode())
+    s3.put_object(Bucket=run.BUCKET, Key=f"runs/{run.name}/batches.jsonl", Body="".join(lines[:49]).encode())
     assert [run_child(run, index) for index in (2, 3)] == [0, 1]
-    assert "batches.jsonl is broken: it has fewer than 100 batches, run.json says 100" in caplog.text
+    assert "batches.jsonl is broken: it has fewer than 50 batches, run.json says 50" in caplog.text
     assert parts(s3, run) == ["2.jsonl"]
 
 

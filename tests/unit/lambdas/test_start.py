@@ -130,7 +130,7 @@ def test_start_returns_the_run_and_nothing_that_grows(pipeline: Any) -> None:
     assert run.start() == {
         "name": run.name,
         "item_count": 1024,
-        "batch_count": 512,
+        "batch_count": 256,
         "batches_key": f"runs/{run.name}/batches.jsonl",
         "map_prefix": f"runs/{run.name}/map",
         "max_concurrency": 500,
