@@ -109,14 +109,18 @@ def start_json_lines(s3: FolderS3, scale: float) -> Iterator[str]:
     start_run({"items": f"s3://{BUCKET}/uploads/items.jsonl", "workload": "squares"})
 
 
-def write_results(s3: FolderS3, count: int, workload: str, file_count: int) -> None:
-    """Write a run of ``count`` children of one item each, as ResultWriter writes it, not in order."""
+def write_results(s3: FolderS3, batch_count: int, batch_size: int, workload: str, file_count: int) -> None:
+    """Write a run of children of ``batch_size`` items each, as ResultWriter writes it, not in order."""
     start_run({"size": 1, "workload": workload})
-    settings = json.loads(s3.path(f"runs/{RUN}/run.json").read_text()) | {"item_count": count, "batch_count": count}
+    settings = json.loads(s3.path(f"runs/{RUN}/run.json").read_text()) | {
+        "item_count": batch_count * batch_size,
+        "batch_count": batch_count,
+    }
     del settings[checksums.FIELD]
     s3.path(f"runs/{RUN}/run.json").write_text(json.dumps(checksums.with_checksum(settings)))
     with s3.path(f"runs/{RUN}/batches.jsonl").open("w") as file:
-        file.writelines(f'{{"batch":{index},"first":{index},"count":1}}\n' for index in range(count))
+        for index in range(batch_count):
+            file.write(f'{{"batch":{index},"first":{index * batch_size},"count":{batch_size}}}\n')
     record = {
         "ExecutionArn": f"arn:aws:states:us-east-1:000000000000:execution:MapReduce/ComputeMap:{'0' * 36}",
         "Input": "",
@@ -137,11 +141,13 @@ def write_results(s3: FolderS3, count: int, workload: str, file_count: int) -> N
         key = f"runs/{RUN}/map/{RUN}/SUCCEEDED_{number}.json"
         with s3.path(key).open("w") as file:
             separator = "["
-            for position in range(number, count, file_count):
-                index = position ^ 37  # neighbours end in another order than they began; count is a multiple of 64
-                batch = {"batch": index, "first": index, "count": 1}
-                result = str(index * index) if workload == "squares" else f"[{index}]"
-                parts = [{"first": index, "count": 1, "result": result}]
+            for position in range(number, batch_count, file_count):
+                index = position ^ 37  # neighbours end in another order than they began; 64 divides batch_count
+                items = range(index * batch_size, (index + 1) * batch_size)
+                batch = {"batch": index, "first": items.start, "count": batch_size}
+                is_combined = workload == "squares"
+                result = str(sum(k * k for k in items)) if is_combined else f"[{','.join(map(str, items))}]"
+                parts = [{"first": items.start, "count": batch_size, "result": result}]
                 record["Input"] = json.dumps({"run": RUN, "batch": batch}, separators=(",", ":"))
                 output = checksums.with_checksum({"done": True, "run": RUN, **batch, "parts": parts})
                 record["Output"] = json.dumps(output, separators=(",", ":"))
@@ -163,12 +169,13 @@ def sum_run() -> dict[str, Any]:
     return sum_.handler({"run": {"name": RUN}, "map_run": map_run}, Context())
 
 
-def sum_records(s3: FolderS3, scale: float, *, workload: str, file_count: int) -> Iterator[str]:
-    count = int(1_000_000 * scale) // 64 * 64
-    write_results(s3, count, workload, file_count)
+def sum_records(s3: FolderS3, scale: float, *, workload: str, file_count: int, batch_size: int = 1) -> Iterator[str]:
+    batch_count = max(1, int(1_000_000 * scale) // batch_size // 64) * 64
+    count = batch_count * batch_size
+    write_results(s3, batch_count, batch_size, workload, file_count)
     size = sum(path.stat().st_size for path in s3.path(MANIFEST_KEY).parent.iterdir())
     verb = "combined" if workload == "squares" else "collected in order"
-    yield f"Sum, {count:,} NONE records in {file_count:,} files ({size / 1e6:,.0f} MB), {verb}"
+    yield f"Sum, {count:,} results, {batch_count:,} records, {file_count:,} files ({size / 1e6:,.0f} MB), {verb}"
     output = sum_run()
     if workload == "squares":
         assert int(output["total_sum"]) == (count - 1) * count * (2 * count - 1) // 6
@@ -200,6 +207,7 @@ CASES: dict[str, Callable[[FolderS3, float], Iterator[str]]] = {
     "sum-combined": functools.partial(sum_records, workload="squares", file_count=1),
     "sum-files": functools.partial(sum_records, workload="squares", file_count=5_000),
     "sum-collected": functools.partial(sum_records, workload="plain", file_count=1),
+    "sum-collected-batches": functools.partial(sum_records, workload="plain", file_count=1, batch_size=1_000),
     "compute-one": compute_one,
     "utf8-1023": functools.partial(utf8_index, index=1_023),
     "utf8-100000": functools.partial(utf8_index, index=100_000),
