@@ -26,7 +26,7 @@ from sfn_local.language import definition, json_text, scope, value_checks
 from sfn_local.language.choice import OPERATORS
 from sfn_local.language.fields import BOTH, JSONATA, JSONPATH, OBJECT_FIELDS, STATE_FIELDS, Field
 from sfn_local.language.intrinsic_functions import FUNCTIONS
-from sfn_local.maps import item_reader, map_run, result_writer
+from sfn_local.maps import item_formats, item_reader, map_run, result_writer
 from sfn_local.object_store import ObjectStore
 from sfn_local.protocol.catalog import service_model
 from sfn_local.sqs.service import ACTIONS as SQS_ACTIONS
@@ -160,6 +160,8 @@ _LIMITS: Mapping[str, tuple[float, str]] = {
     "iterations of an inline Map at once": (parallel.INLINE_CONCURRENCY, ""),
     "children of a Map Run at once": (map_run.MAX_CONCURRENCY, ""),
     "items of a Map Run": (item_reader.MAX_ITEMS, ""),
+    "an item of a CSV or JSON Lines file": (item_formats.MAX_ITEM_BYTES, "bytes"),
+    "a file of items": (item_reader.MAX_FILE_BYTES, "bytes"),
     "a result file, before the next is begun": (result_writer.MAX_FILE_BYTES, "bytes"),
     "children of an array job": (resources.ARRAY_SIZES[-1], ""),
     "overrides of a job": (resources.MAX_OVERRIDES_BYTES, "bytes"),

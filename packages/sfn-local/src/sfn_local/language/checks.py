@@ -105,8 +105,12 @@ def check_reader_config(value: Json, where: Where) -> None:
 def check_item_reader(value: Json, where: Where) -> None:
     """What is read fits how it is listed."""
     _check_object(value, "item reader", where)
-    config = value.get("ReaderConfig", {})
-    if value["Resource"].endswith(":getObject") and "InputType" not in config:
+    config, is_file = value.get("ReaderConfig", {}), value["Resource"].endswith(":getObject")
+    is_loading = config.get("Transformation") == "LOAD_AND_FLATTEN"
+    if is_file and is_loading:
+        place = f"{where.place}/ReaderConfig/Transformation"
+        raise InvalidDefinition(place, "LOAD_AND_FLATTEN needs the resource arn:aws:states:::s3:listObjectsV2")
+    if (is_file or is_loading) and "InputType" not in config:
         raise InvalidDefinition(f"{where.place}/ReaderConfig", "InputType is missing (a file needs it)")
 
 
@@ -212,6 +216,7 @@ CHECKS: Mapping[str, Check] = {
     "query language": checks.one_of(JSONPATH, JSONATA),
     "reader config": check_reader_config,
     "reader resource": checks.one_of(*READER_RESOURCES),
+    "reader transformation": checks.one_of("NONE", "LOAD_AND_FLATTEN"),
     "reference path or null": checks.check_reference_path_or_null,
     "resource": checks.check_text,
     "result writer": check_result_writer,

@@ -133,7 +133,7 @@ OBJECT_FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field("CSVHeaders", "texts"),
         Field("CSVDelimiter", "csv delimiter"),
         Field("ItemsPointer", "json pointer"),
-        Field("Transformation", "any", refused="a listing gives its objects' records, not their contents"),
+        Field("Transformation", "reader transformation"),
         Field("ManifestType", "any", refused="manifests (S3 inventory, Athena) are not read here"),
         _with_path("MaxItems"),
     ),

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 from collections.abc import Iterator
 
 from sfn_local.execution.frames import Step
@@ -19,7 +20,7 @@ class Dataset:
     Attributes
     ----------
     source : str
-        As ``$$.Map.Item.Source`` names it.
+        As ``$$.Map.Item.Source`` names it, unless the items are loaded from many objects.
     is_quick : bool
         Whether inputs can be read on the event loop: they come from no file, and nothing is evaluated for them.
     """
@@ -47,14 +48,14 @@ class Dataset:
     def inputs(self) -> Iterator[ChildInput]:
         """Yield the input of every child: read, selected, batched."""
         selected = (
-            select_item(self._state, self._step, context_item(index, item, self.source))
-            for index, item in enumerate(self._items())
+            select_item(self._state, self._step, context_item(index, item, source))
+            for index, (source, item) in enumerate(self._items())
         )
         return child_inputs(selected, self._limits)
 
-    def _items(self) -> Iterator[Json | Member]:
+    def _items(self) -> Iterator[tuple[str, Json | Member]]:
         if self._reader is None:
-            return members_or_items(self._values)
+            return zip(itertools.repeat(self.source), members_or_items(self._values))
         return read_items(self._reader, self._objects, self._opened)
 
 

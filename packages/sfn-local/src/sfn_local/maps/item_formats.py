@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, BinaryIO
 
 import ijson
@@ -17,6 +18,9 @@ from sfn_local.language import Json
 from sfn_local.language.errors import ItemReaderFailedError
 from sfn_local.language.json_text import parse
 from sfn_local.maps.csv_rows import read_rows
+
+# Source: Step Functions developer guide, "ItemReader": 8 MB an item.
+MAX_ITEM_BYTES = 8 * 1024**2
 
 _DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
 
@@ -30,7 +34,10 @@ Format = Callable[[BinaryIO, Mapping[str, Json], contextlib.ExitStack], Iterator
 def _read_json_lines(
     stream: BinaryIO, _config: Mapping[str, Json], _opened: contextlib.ExitStack
 ) -> Iterator[Json | Member]:
-    for number, line in enumerate(stream, 1):
+    lines = iter(partial(stream.readline, MAX_ITEM_BYTES + 1), b"")
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_ITEM_BYTES:
+            raise ItemReaderFailedError(f"line {number} is longer than an item may be, {MAX_ITEM_BYTES} bytes")
         text = line.strip()
         if text:
             try:
@@ -127,6 +134,8 @@ def _read_csv(stream: BinaryIO, config: Mapping[str, Json], opened: contextlib.E
         raise ItemReaderFailedError("CSV headers cannot contain duplicates.")
     for row in rows:
         if row:
+            if sum(map(len, row)) > MAX_ITEM_BYTES:
+                raise ItemReaderFailedError(f"a row of the file is longer than an item may be, {MAX_ITEM_BYTES} bytes")
             yield dict(zip(headers, row + [""] * (len(headers) - len(row)), strict=False))
 
 

@@ -2,15 +2,16 @@
 
 Source: Step Functions developer guide, "ItemReader".
 
-**Differs from AWS:** Parquet, manifests and ``Transformation`` are refused when the definition is loaded, ``VersionId``
-and ``ExpectedBucketOwner`` when the state is entered, zstd when the file is opened; the limits of 10 GB a file and 8 MB
-an item are not enforced; the wording of causes is ours where none was recorded.
+**Differs from AWS:** Parquet and manifests are refused when the definition is loaded, ``VersionId`` and
+``ExpectedBucketOwner`` when the state is entered, zstd when the file is opened; the limit of 8 MB an item is not
+enforced in JSON files; the wording of causes is ours where none was recorded.
 """
 
 import codecs
 import contextlib
 import gzip
 import hashlib
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from sfn_local.protocol import ServiceError
 
 # Source: Step Functions quotas, "Maximum number of items" of one Map Run.
 MAX_ITEMS = 100_000_000
+
+# Source: Step Functions developer guide, "ItemReader": 10 GB a file.
+MAX_FILE_BYTES = 10 * 1024**3
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -57,6 +61,11 @@ class ReaderSettings:
         return self.resource.endswith(":listObjectsV2")
 
     @property
+    def loads_objects(self) -> bool:
+        """Whether the items are those in the objects of a listing, and not the listed objects."""
+        return self.is_listing and self.config.get("Transformation") == "LOAD_AND_FLATTEN"
+
+    @property
     def place(self) -> tuple[str, str]:
         """Bucket and key, or bucket and prefix of a listing; raises :class:`ItemReaderFailedError`."""
         required, optional = (("Bucket",), ("Prefix",)) if self.is_listing else (("Bucket", "Key"), ())
@@ -65,9 +74,14 @@ class ReaderSettings:
 
     @property
     def source(self) -> str:
-        """``$$.Map.Item.Source`` of the items; raises :class:`ItemReaderFailedError`."""
+        """The dataset, and ``$$.Map.Item.Source`` of its items unless it loads objects.
+
+        Raises
+        ------
+        ItemReaderFailedError
+        """
         bucket, key = self.place
-        return f"s3://{bucket}" if self.is_listing else f"s3://{bucket}/{key}"
+        return f"s3://{bucket}" if self.is_listing else _address(bucket, key)
 
     @property
     def limit(self) -> int:
@@ -87,7 +101,8 @@ def object_version(settings: ReaderSettings, objects: ObjectSource) -> str | Non
         if not settings.is_listing:
             return objects.etag(bucket, key)
         digest = hashlib.sha256()
-        for listed in itertools.islice(objects.list_objects(bucket, key), settings.limit):
+        limit = MAX_ITEMS if settings.loads_objects else settings.limit
+        for listed in itertools.islice(objects.list_objects(bucket, key), limit):
             digest.update(repr((listed["Key"], listed["Etag"], listed["Size"])).encode())
         return digest.hexdigest()
     except ServiceError:
@@ -96,8 +111,8 @@ def object_version(settings: ReaderSettings, objects: ObjectSource) -> str | Non
 
 def read_items(
     settings: ReaderSettings, objects: ObjectSource, opened: contextlib.ExitStack
-) -> Iterator[Json | Member]:
-    """Return the items, streamed.
+) -> Iterator[tuple[str, Json | Member]]:
+    """Return the items, streamed, each with its ``$$.Map.Item.Source``.
 
     Parameters
     ----------
@@ -110,9 +125,12 @@ def read_items(
         If a parameter is unknown or missing; while iterating, if the object can't be read or is not of its format.
     """
     bucket, key = settings.place
-    if settings.is_listing:
-        return itertools.islice(_listing(objects, bucket, key), settings.limit)
-    return itertools.islice(_file_items(objects, bucket, key, settings.config, opened), settings.limit)
+    if settings.loads_objects:
+        return itertools.islice(_loaded_items(objects, bucket, key, settings.config, opened), settings.limit)
+    items = _listing(objects, bucket, key)
+    if not settings.is_listing:
+        items = _file_items(objects, bucket, key, settings.config, opened)
+    return zip(itertools.repeat(settings.source), itertools.islice(items, settings.limit))
 
 
 def _texts(parameters: Json, required: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
@@ -130,11 +148,27 @@ def _texts(parameters: Json, required: tuple[str, ...], optional: tuple[str, ...
     return values
 
 
-def _listing(objects: ObjectSource, bucket: str, prefix: str) -> Iterator[Json]:
+def _address(bucket: str, key: str) -> str:
+    return f"s3://{bucket}/{key}"
+
+
+def _listing(objects: ObjectSource, bucket: str, prefix: str) -> Iterator[Json | Member]:
     try:
         yield from objects.list_objects(bucket, prefix)
     except ServiceError as error:
         raise ItemReaderFailedError(f"Attempting to list s3://{bucket}/{prefix}: {error}") from error
+
+
+def _loaded_items(
+    objects: ObjectSource, bucket: str, prefix: str, config: Mapping[str, Json], opened: contextlib.ExitStack
+) -> Iterator[tuple[str, Json | Member]]:
+    """Yield the items of all objects below a prefix; one file is open at a time."""
+    file = opened.enter_context(contextlib.ExitStack())
+    for listed in _listing(objects, bucket, prefix):
+        key = cast(dict[str, str], listed)["Key"]
+        for item in _file_items(objects, bucket, key, config, file):
+            yield _address(bucket, key), item
+        file.close()
 
 
 def _file_items(
@@ -142,6 +176,7 @@ def _file_items(
 ) -> Iterator[Json | Member]:
     try:
         stream = opened.enter_context(objects.open(bucket, key))
+        _check_size(stream)
         stream = opened.enter_context(_decompressed(stream))
         if stream.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
             stream.seek(0)
@@ -152,6 +187,13 @@ def _file_items(
         raise ItemReaderFailedError(f"Attempting to read s3://{bucket}/{key}: {error}") from error
     except (ValueError, ijson.JSONError, EOFError, RecursionError) as error:
         raise ItemReaderFailedError(f"Attempting to parse s3://{bucket}/{key}: {error}") from error
+
+
+def _check_size(stream: BinaryIO) -> None:
+    size = stream.seek(0, io.SEEK_END)
+    if size > MAX_FILE_BYTES:
+        raise ItemReaderFailedError(f"the file has {size} bytes, at most {MAX_FILE_BYTES} are allowed")
+    stream.seek(0)
 
 
 def _decompressed(stream: BinaryIO) -> BinaryIO:

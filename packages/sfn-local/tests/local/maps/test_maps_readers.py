@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sfn_local.language.definition import InvalidDefinition
+from sfn_local.maps import item_formats, item_reader
 from state_machines import BUCKET, Home, open_home
 
 
@@ -153,6 +154,89 @@ def test_listing_gives_the_objects_below_the_prefix(home: Home) -> None:
     row = home.run(machine(ItemReader=fields, ItemSelector=selector))
     source = f"s3://{BUCKET}"
     assert json.loads(row.output) == [{"source": source, "key": f"listed/{name}", "size": 1} for name in ("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("config", "bodies", "items"),
+    [
+        ({"InputType": "JSON"}, {"a": "[1, 2]", "b": "[]", "c": "[3]"}, [("a", 1), ("a", 2), ("c", 3)]),
+        ({"InputType": "JSONL", "MaxItems": 2}, {"a": "1\n", "b": gzip.compress(b"2\n3\n")}, [("a", 1), ("b", 2)]),
+        (
+            {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
+            {"a": "n\n1\n", "b": "m\n2\n"},
+            [("a", {"n": "1"}), ("b", {"m": "2"})],
+        ),
+    ],
+    ids=["JSON", "JSONL", "CSV"],
+)
+def test_objects_of_a_listing_are_loaded_and_their_items_flattened(
+    home: Home, config: dict[str, Any], bodies: dict[str, str | bytes], items: list[tuple[str, Any]]
+) -> None:
+    for name, body in bodies.items():
+        home.put(f"loaded/{config['InputType']}/{name}", body)
+    fields = loading(f"loaded/{config['InputType']}/", **config)
+    selector = {"source.$": "$$.Map.Item.Source", "value.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}
+    row = home.run(machine(ItemReader=fields, ItemSelector=selector))
+    place = f"s3://{BUCKET}/loaded/{config['InputType']}"
+    assert (row.error, row.cause) == (None, None)
+    assert json.loads(row.output) == [
+        {"source": f"{place}/{name}", "value": value, "index": index} for index, (name, value) in enumerate(items)
+    ]
+
+
+def test_loaded_object_that_is_not_of_its_format_is_named(home: Home) -> None:
+    home.put("mixed/a", "[1]")
+    home.put("mixed/b", "no JSON")
+    row = home.run(machine(ItemReader=loading("mixed/", InputType="JSON")))
+    assert (row.error, f"s3://{BUCKET}/mixed/b" in row.cause) == ("States.ItemReaderFailed", True), row.cause
+
+
+@pytest.mark.parametrize(
+    ("resource", "config", "reason"),
+    [
+        ("getObject", {"InputType": "JSON", "Transformation": "LOAD_AND_FLATTEN"}, "needs the resource"),
+        ("listObjectsV2", {"Transformation": "LOAD_AND_FLATTEN"}, "InputType is missing"),
+        ("listObjectsV2", {"Transformation": "FLATTEN"}, "NONE, LOAD_AND_FLATTEN"),
+    ],
+)
+def test_transformation_that_does_not_fit_is_refused(
+    home: Home, resource: str, config: dict[str, Any], reason: str
+) -> None:
+    fields = {"Resource": f"arn:aws:states:::s3:{resource}", "Parameters": {"Bucket": BUCKET}, "ReaderConfig": config}
+    with pytest.raises(InvalidDefinition, match=reason):
+        home.register("refused", machine(ItemReader=fields))
+
+
+def loading(prefix: str, **config: Any) -> dict[str, Any]:
+    return {
+        "Resource": "arn:aws:states:::s3:listObjectsV2",
+        "Parameters": {"Bucket": BUCKET, "Prefix": prefix},
+        "ReaderConfig": {"Transformation": "LOAD_AND_FLATTEN", **config},
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "body"),
+    [
+        ({"InputType": "JSONL"}, b'"%s"\n' % (b"x" * item_formats.MAX_ITEM_BYTES)),
+        ({"InputType": "CSV", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["a"]}, b"xx,y" * (3 * 1024**2)),
+    ],
+    ids=["JSONL", "CSV"],
+)
+def test_item_over_the_limit_of_an_item_fails_the_map_run(home: Home, config: dict[str, Any], body: bytes) -> None:
+    home.put("items over the limit", body)
+    selector = {"index.$": "$$.Map.Item.Index"}
+    row = home.run(machine(ItemReader=reader("items over the limit", **config), ItemSelector=selector))
+    assert (row.error, "longer than an item may be" in row.cause) == ("States.ItemReaderFailed", True), row.cause
+
+
+def test_file_over_the_limit_of_a_file_fails_the_map_run(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_reader, "MAX_FILE_BYTES", 3)
+    home.put("small", "[]")
+    assert home.run(machine(ItemReader=reader("small", InputType="JSON"))).error is None
+    home.put("large", "[1]\n")
+    row = home.run(machine(ItemReader=reader("large", InputType="JSON")))
+    assert (row.error, "4 bytes, at most 3" in row.cause) == ("States.ItemReaderFailed", True), row.cause
 
 
 def test_object_in_the_input_is_iterated_pair_by_pair_with_its_keys_in_the_context(home: Home) -> None:
