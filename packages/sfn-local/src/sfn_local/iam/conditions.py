@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _ARN_PARTS = 6
+_RESOURCE_TYPE = re.compile("[^:/]*[:/]")
 
 
 @lru_cache(maxsize=4096)
@@ -40,6 +41,19 @@ def matches_arn(pattern: str, arn: str) -> bool:
     wanted, given = pattern.split(":", _ARN_PARTS - 1), arn.split(":", _ARN_PARTS - 1)
     wanted += ["*"] * (_ARN_PARTS - len(wanted))  # IAM takes the parts that are missing for anything
     return len(given) == _ARN_PARTS and all(map(matches_text, wanted, given))
+
+
+def matches_resource(pattern: str, arn: str) -> bool:
+    """Compare as `matches_arn` does, but for the type of the resource, such as ``execution:``: it has no wildcards.
+
+    Source: IAM user guide, "Amazon Resource Names", "Using wildcards in ARNs".  S3's ARNs have no type.
+    """
+    parts = pattern.split(":", _ARN_PARTS - 1)
+    if len(parts) == _ARN_PARTS and parts[2:5] != ["s3", "", ""]:
+        resource_type = _RESOURCE_TYPE.match(parts[5])
+        if resource_type is not None and set("*?") & set(resource_type[0]):
+            return False
+    return matches_arn(pattern, arn)
 
 
 def _is_less(limit: str, value: str) -> bool:

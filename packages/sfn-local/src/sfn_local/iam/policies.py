@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sfn_local.iam.conditions import KEYS, OPERATORS, Condition, Context, is_known_key, matches_action, matches_arn
+from sfn_local.iam.conditions import KEYS, OPERATORS, Condition, Context, is_known_key, matches_action, matches_resource
 
 _ELEMENTS = frozenset(["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "Condition"])
 _OF_DOCUMENT = frozenset(["Version", "Id", "Statement"])
@@ -64,8 +64,8 @@ class Statement:
         return (
             (self.actions is None or any(matches_action(each, action) for each in self.actions))
             and not any(matches_action(each, action) for each in self.except_actions or ())
-            and (self.resources is None or any(matches_arn(each, resource) for each in self.resources))
-            and not any(matches_arn(each, resource) for each in self.except_resources or ())
+            and (self.resources is None or any(matches_resource(each, resource) for each in self.resources))
+            and not any(matches_resource(each, resource) for each in self.except_resources or ())
             and all(condition.holds(context) for condition in self.conditions)
         )
 

@@ -344,6 +344,25 @@ def test_policy_of_a_role_says_on_what_and_not_who() -> None:
             read(Role=role(Policies=[inline]))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("execution:m:*", True),
+        ("execution:*:one", True),
+        ("*", True),
+        ("*:*", False),
+        ("*:m:one", False),
+        ("?xecution:m:one", False),
+        ("exec*:m:one", False),
+    ],
+)
+def test_type_of_a_resource_has_no_wildcards(pattern: str, expected: bool) -> None:
+    arn = "arn:aws:states:us-east-1:000000000000:execution:m:one"
+    given = {"Effect": "Allow", "Action": "*", "Resource": arn.replace("execution:m:one", pattern)}
+    own = parse({"Statement": given}, "own")
+    assert decide(own, (), Request(SESSION, "states:StopExecution", arn)).is_allowed is expected
+
+
 def of_resource(**elements: Any) -> dict[str, Any]:
     return {"Statement": {"Effect": "Allow", "Action": "s3:GetObject", **elements}}
 
