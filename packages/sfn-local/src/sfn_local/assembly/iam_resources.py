@@ -89,6 +89,17 @@ def _of_resource(document: Any, name: str) -> tuple[Statement, ...]:
     return statements
 
 
+class _Given(dict[str, Any]):
+    """Properties of a resource; one that is missing is named with the resource."""
+
+    def __init__(self, logical_id: str, properties: Mapping[str, Any]) -> None:
+        super().__init__(properties)
+        self._logical_id = logical_id
+
+    def __missing__(self, name: str) -> Any:
+        raise TemplateError(f"{self._logical_id}: property {name} is missing")
+
+
 class _Reader:
     def __init__(self, template: Mapping[str, Any], resolver: Resolver, account: Account) -> None:
         self._resources: Mapping[str, Any] = template["Resources"]
@@ -115,7 +126,8 @@ class _Reader:
         ):
             for logical_id, resource in self._resources.items():
                 if resource["Type"] == resource_type:
-                    read(logical_id, self._resolver.value(resource.get("Properties", {})))
+                    properties = _Given(logical_id, self._resolver.value(resource.get("Properties", {})))
+                    read(logical_id, properties)
         roles = {
             name: Role(
                 arn=f"arn:aws:iam::{self._account.account_id}:role/{name}",

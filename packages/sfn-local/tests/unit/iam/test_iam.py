@@ -383,6 +383,23 @@ def test_policy_of_a_resource_says_who_and_on_what(resource_type: str, propertie
             read(Own={"Type": resource_type, "Properties": given})
 
 
+@pytest.mark.parametrize(
+    ("resource_type", "name"),
+    [
+        ("AWS::IAM::Role", "AssumeRolePolicyDocument"),
+        ("AWS::IAM::Policy", "PolicyDocument"),
+        ("AWS::IAM::ManagedPolicy", "PolicyDocument"),
+        ("AWS::S3::BucketPolicy", "Bucket"),
+        ("AWS::SQS::QueuePolicy", "Queues"),
+        ("AWS::KMS::Key", "KeyPolicy"),
+        ("AWS::Lambda::Permission", "FunctionName"),
+    ],
+)
+def test_property_that_is_missing_is_named(resource_type: str, name: str) -> None:
+    with pytest.raises(TemplateError, match=f"Own: property {name} is missing"):
+        read(Own={"Type": resource_type})
+
+
 def test_trust_policy_says_who_and_not_on_what() -> None:
     for elements, reason in (({}, "has no Principal"), ({"Principal": "*", "Resource": "*"}, "has a Resource")):
         trust = {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", **elements}}
