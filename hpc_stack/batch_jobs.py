@@ -17,7 +17,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hpc_stack import pythons, run_keys
-from hpc_stack.handlers import ASSET_EXCLUDE, allow, allow_objects
+from hpc_stack.handlers import ASSET_EXCLUDE, allow, allow_objects, attach
 
 # nobody of the Debian image.
 USER = "65534:65534"
@@ -92,6 +92,7 @@ class BatchJobs(Construct):
         size: JobSize,
         heartbeat_seconds: int,
         workload_environment: Mapping[str, str],
+        policies: Sequence[str],
         results_bucket: s3.IBucket,
         source_buckets: Sequence[s3.IBucket],
         source_kms_keys: Sequence[str],
@@ -120,6 +121,7 @@ class BatchJobs(Construct):
             compute_environments=[batch.OrderedComputeEnvironment(compute_environment=compute_environment, order=1)],
         )
         self.job_role = self._define_job_role(results_bucket, source_buckets, source_kms_keys)
+        attach(self.job_role, policies)
         self.job_definition = batch.EcsJobDefinition(
             self,
             "JobDefinition",

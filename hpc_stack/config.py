@@ -16,6 +16,7 @@ from hpc_stack.setting_rules import (
     BUCKET_NAME,
     KMS_KEY_ARN,
     MAX_VARIABLES_BYTES,
+    POLICY_ARN,
     SWITCH,
     Dollars,
     Names,
@@ -70,6 +71,8 @@ START_AND_SUM_SECONDS = 3_600
 # Their rights fill managed policies of 6,144 characters, of which a role has 10 at most.
 # Source: "IAM and AWS STS quotas".
 MAX_SOURCES = 100
+# Of those 10 managed policies; what most sources need is left to them.
+MAX_POLICIES = 4
 
 ECR_HOST = ".dkr.ecr."
 # A dot-atom and a host name.  Source: RFC 5321, sections 4.1.2 and 4.5.3.1; RFC 1123, section 2.1.
@@ -110,6 +113,7 @@ class HpcConfig:
     # Of /tmp.  Source: "Configure ephemeral storage for Lambda functions".
     ephemeral_storage_mib: int = setting(512, Whole(512, 10_240))
     environment: tuple[tuple[str, str], ...] = setting((), Variables())
+    policies: tuple[str, ...] = setting((), Names(POLICY_ARN, "ARNs of managed policies", MAX_POLICIES))
     # False where this machine's packages serve: local runs, or workloads that need none.
     packages_layer: bool = setting(True, SWITCH)
     # A Map Run starts no more than 10,000 children at once; an account has 1,000 concurrent Lambda environments.

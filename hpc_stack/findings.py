@@ -79,6 +79,11 @@ def acknowledged_sources(source_buckets: Sequence[s3.IBucket]) -> dict[str, str]
     return {bucket.arn_for_objects("*"): reason for bucket in source_buckets}
 
 
+def acknowledge_policies(construct: Construct, policies: Sequence[str]) -> None:
+    reason = f"a policy named in hpc:policies, for what workloads reach from {construct.node.id}"
+    acknowledge(construct, {f"AwsSolutions-IAM4[Policy::{arn}]": reason for arn in policies})
+
+
 def acknowledge_map_reduce(
     map_reduce: Construct, state_machine: sfn.StateMachine, results_bucket: s3.IBucket, *, has_jobs: bool
 ) -> None:

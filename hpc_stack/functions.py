@@ -8,7 +8,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from hpc_stack import run_keys
-from hpc_stack.handlers import Handlers, allow
+from hpc_stack.handlers import Handlers, allow, attach
 from hpc_stack.tasks import START_AND_SUM_TIMEOUT_SECONDS
 
 # One vCPU.
@@ -25,6 +25,8 @@ class Functions(Construct):
         Of /tmp of Compute.
     workload_environment
         What workloads find in their environment, in all three functions.
+    policies
+        ARNs of managed policies of Compute, for what workloads reach besides.
     start_environment
         What Start has to know of the stack.
     layers
@@ -49,6 +51,7 @@ class Functions(Construct):
         compute_timeout: cdk.Duration,
         ephemeral_storage_mib: int,
         workload_environment: Mapping[str, str],
+        policies: Sequence[str],
         start_environment: Mapping[str, str],
         uploaded_workloads: bool,
         layers: Sequence[lambda_.ILayerVersion] = (),
@@ -92,6 +95,7 @@ class Functions(Construct):
             writes=run_keys.SUM,
             uploads=run_keys.SUM_UPLOADS,
         )
+        attach(self.compute, policies)
         # A run of uploaded files begins with a list of them, a redrive with a look at which records are there.
         allow(
             self.start,

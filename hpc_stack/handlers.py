@@ -130,3 +130,11 @@ def allow(
     """Give a role, or that of a function, one more right."""
     statement = iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)
     grantee.grant_principal.add_to_principal_policy(statement)
+
+
+def attach(grantee: iam.IGrantable, policies: Sequence[str]) -> None:
+    """Attach managed policies, which are not the stack's, to a role, or to that of a function."""
+    role = grantee.grant_principal
+    assert isinstance(role, iam.Role)
+    for number, arn in enumerate(policies):
+        role.add_managed_policy(iam.ManagedPolicy.from_managed_policy_arn(role, f"Policy{number}", arn))

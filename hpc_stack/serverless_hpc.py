@@ -227,6 +227,7 @@ class ServerlessHpc(Construct):
             compute_timeout=cdk.Duration.seconds(config.compute_timeout_seconds),
             ephemeral_storage_mib=config.ephemeral_storage_mib,
             workload_environment=dict(config.environment),
+            policies=config.policies,
             start_environment={**self._caps_environment(), **back_ends},
             layers=self._define_layers(),
             uploaded_workloads=config.uploaded_workloads,
@@ -235,6 +236,7 @@ class ServerlessHpc(Construct):
             # For whoever starts runs, who need not upload what would be refused.
             cdk.CfnOutput(self, "UploadedWorkloads", value="false")
         findings.acknowledge_functions(functions, self.results_bucket, self._source_buckets)
+        findings.acknowledge_policies(functions, config.policies)
         return functions
 
     def _caps_environment(self) -> dict[str, str]:
@@ -313,6 +315,7 @@ class ServerlessHpc(Construct):
             ),
             heartbeat_seconds=config.callback_heartbeat_seconds,
             workload_environment=dict(config.environment),
+            policies=config.policies,
             results_bucket=self.results_bucket,
             source_buckets=self._source_buckets,
             source_kms_keys=self._config.source_kms_keys,
@@ -331,6 +334,7 @@ class ServerlessHpc(Construct):
         if not config.vpc_id:
             findings.acknowledge_network(network)
         findings.acknowledge_batch_jobs(batch_jobs, self.results_bucket, self._source_buckets)
+        findings.acknowledge_policies(batch_jobs, config.policies)
         findings.acknowledge_job_function(tasks)
         findings.acknowledge_revisions(tasks, batch_jobs.job_definition_revisions_arn)
         return Jobs(batch_jobs, tasks)

@@ -12,6 +12,10 @@ BUCKET_NAME = r"(?!xn--)(?!\d{1,3}(\.\d{1,3}){3}$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1
 KMS_KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 
 
+# Of AWS, or of an account.  Source: IAM API reference, CreatePolicy, "Path" and "PolicyName"; here no comma.
+POLICY_ARN = r"arn:aws[a-z-]*:iam::(aws|[0-9]{12}):policy/([\w+=.@-]+/)*[\w+=.@-]{1,128}"
+
+
 # Keys that every service takes, but not those of AWS, of the CDK, which empty the bucket, and of jobs.
 # Source: "Tag naming limits and requirements", Tagging AWS Resources user guide.
 TAG_KEY = r"(?!(?i:aws:|aws-cdk:|hpc-run$))(?! )[\w .:/+@-]{1,128}(?<! )"

@@ -13,6 +13,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "compute_timeout_seconds": {"compute_timeout_seconds": 60},
     "ephemeral_storage_mib": {"ephemeral_storage_mib": 1_024},
     "environment": {"environment": {"MODEL": "large"}},
+    "policies": {"policies": ["arn:aws:iam::aws:policy/AmazonDynamoDBReadOnlyAccess"]},
     "max_concurrency": {"max_concurrency": 7},
     "max_items": {"max_items": 7},
     "run_timeout_seconds": {"run_timeout_seconds": 100_000},

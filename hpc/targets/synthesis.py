@@ -197,8 +197,9 @@ def _environment(outdir: Path, variant: Variant) -> dict[str, str]:
     passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
     return passed | {
         "CDK_OUTDIR": str(outdir),
-        # The workers import the packages of this Python environment, so that a local run needs no layer of them.
-        "CDK_CONTEXT_JSON": json.dumps({"hpc:packages_layer": False, **variant.context}),
+        # The workers import the packages of this Python environment, so that a local run needs no layer of them, and
+        # policies of an account say nothing about the services that there are on this machine.
+        "CDK_CONTEXT_JSON": json.dumps({"hpc:packages_layer": False, "hpc:policies": [], **variant.context}),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",

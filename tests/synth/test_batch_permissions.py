@@ -1,5 +1,6 @@
 """Who may do what on what, with AWS Batch and the orchestrator: every statement of every role."""
 
+import re
 from typing import Any
 
 import pytest
@@ -247,3 +248,26 @@ def test_public_image_needs_no_right(synthesize: Any) -> None:
         template["Resources"][names.definition]["Properties"]["ContainerProperties"]["Image"]
         == "docker.io/team/hpc:1.2"
     )
+
+
+def test_policies_are_those_of_compute_and_of_the_job_and_leave_room_for_what_sources_need(synthesize: Any) -> None:
+    policies = [f"arn:aws:iam::aws:policy/P{number}" for number in range(4)]
+    template = synthesize(
+        batch=True,
+        packages_layer=False,
+        policies=policies,
+        source_buckets=[f"b{number:02}-{'x' * 24}" for number in range(100)],
+        source_kms_keys=[f"arn:aws:kms:us-east-1:111122223333:key/{number:036}" for number in range(100)],
+        kms=True,
+    )
+    roles = resources_of(template, "AWS::IAM::Role")
+    own = {name: role["Properties"].get("ManagedPolicyArns", []) for name, role in roles.items()}
+    with_policies = [name for name, arns in own.items() if set(policies) <= set(map(str, arns))]
+    assert [re.search(r"(Compute|Job)Role", name)[0] for name in sorted(with_policies)] == ["JobRole", "ComputeRole"]  # type: ignore[index]
+    assert not any(set(policies) & set(map(str, arns)) for name, arns in own.items() if name not in with_policies)
+    overflown = [
+        role["Ref"]
+        for policy in resources_of(template, "AWS::IAM::ManagedPolicy").values()
+        for role in policy["Properties"].get("Roles", [])
+    ]
+    assert all(overflown.count(name) + len(arns) <= 10 for name, arns in own.items())

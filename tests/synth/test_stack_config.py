@@ -84,6 +84,10 @@ RULES: dict[str, Rule] = {each.name: each.metadata["rule"] for each in fields(Hp
             for name in ("AWS_REGION", "RESULTS_BUCKET", "PYTHONPATH", "HPC_HOME", "Ä", "", "A", "A" * 129)
         ),
         ("source_buckets", [f"data-{number}" for number in range(101)]),
+        ("policies", "AmazonDynamoDBReadOnlyAccess"),
+        ("policies", "arn:aws:iam::aws:role/Reader"),
+        ("policies", "arn:aws:iam::1234:policy/Reader"),
+        ("policies", [f"arn:aws:iam::aws:policy/P{number}" for number in range(5)]),
         ("source_kms_keys", "alias/data"),
         ("source_kms_keys", [f"arn:aws:kms:us-east-1:111122223333:key/{number}" for number in range(101)]),
         ("source_kms_keys", "arn:aws:kms:us-east-1:111122223333:alias/data"),
@@ -179,6 +183,12 @@ def test_config_refuses_a_value_and_says_what_was_given_and_what_is_allowed(key:
         ("environment", "MODEL=large,FORMULA=a=b", (("MODEL", "large"), ("FORMULA", "a=b"))),
         ("environment", {"MODEL": "ä, b"}, (("MODEL", "ä, b"),)),
         ("environment", "", ()),
+        ("policies", "", ()),
+        (
+            "policies",
+            "arn:aws:iam::aws:policy/service-role/AWSBatchServiceRole,arn:aws-cn:iam::123456789012:policy/P.1",
+            ("arn:aws:iam::aws:policy/service-role/AWSBatchServiceRole", "arn:aws-cn:iam::123456789012:policy/P.1"),
+        ),
         ("compute_timeout_seconds", "900", 900),
         ("max_items", "9007199254740992", 2**53),
         ("max_usd", "12.5", 12.5),

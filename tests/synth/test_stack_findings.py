@@ -35,6 +35,10 @@ def stack_of(app: cdk.App) -> cdk.Stack:
         {"batch": True, "subnet_access": "private"},
         {
             "batch": True,
+            "policies": ["arn:aws:iam::aws:policy/AmazonDynamoDBReadOnlyAccess", "arn:aws:iam::123456789012:policy/P"],
+        },
+        {
+            "batch": True,
             "batch_image": "docker.io/team/hpc:1",
             "vpc_id": "vpc-01234567",
             "subnet_ids": "subnet-01234567",

@@ -87,7 +87,7 @@ def test_find_assembly_hides_the_credentials_of_the_caller(
     text = (assembly / "environment").read_text()
     seen = dict(line.split("=", 1) for line in text.splitlines() if line.startswith(("AWS_", "CDK_")))
     assert "poison" not in text
-    assert seen["CDK_CONTEXT_JSON"] == '{"hpc:packages_layer": false}'
+    assert seen["CDK_CONTEXT_JSON"] == '{"hpc:packages_layer": false, "hpc:policies": []}'
     assert set(seen) == {
         "AWS_CONFIG_FILE",
         "AWS_EC2_METADATA_DISABLED",
