@@ -79,7 +79,8 @@ class Local:
             return self._found
 
     def _connect(self, *, has_jobs: bool, only_looks: bool, is_served: bool) -> Target:
-        from hpc.targets.local import attached_target, connect, last_assembly  # noqa: PLC0415 - as above
+        from hpc.targets.local import connect  # noqa: PLC0415 - as above
+        from hpc.targets.looking import attached_target, last_assembly  # noqa: PLC0415 - as above
 
         if only_looks and is_served:
             return attached_target(self.home)

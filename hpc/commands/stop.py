@@ -25,6 +25,6 @@ def stop(args: argparse.Namespace) -> int:
 
 
 def _local_target(home: Home) -> Target:
-    from hpc.targets.local import attached_target  # noqa: PLC0415 - a run on AWS need not load the local server
+    from hpc.targets.looking import attached_target  # noqa: PLC0415 - a run on AWS need not load the local server
 
     return attached_target(home)

@@ -207,7 +207,7 @@ def open_stack(args: argparse.Namespace, *, is_short_lived: bool = True) -> Iter
     if args.aws:
         yield named_stack(args, home)
         return
-    from hpc.targets.local import looking_target  # noqa: PLC0415 - a look at AWS need not load the local server
+    from hpc.targets.looking import looking_target  # noqa: PLC0415 - a look at AWS need not load the local server
 
     with looking_target(home, is_short_lived=is_short_lived) as target:
         yield target

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sfn_local.server import (
     Connection,
@@ -13,16 +12,14 @@ from sfn_local.server import (
     LocalServer,
     ServerInUseError,
     attach,
-    copy_state,
     not_made_here,
 )
 
 from hpc.errors import LostRunError, NotStartedError
-from hpc.files import has_room, is_file
 from hpc.targets.client import LOCAL_PACE, Target, explained, local_config, local_session
 from hpc.targets.home import Home
 from hpc.targets.outputs import pipeline_outputs
-from hpc.targets.synthesis import PIPELINE, WITH_JOBS, Variant, check_assembly, find_assembly
+from hpc.targets.synthesis import PIPELINE, Variant, check_assembly, find_assembly
 from hpc.terminal.console import say
 
 # A server that is starting holds the lock before it can be attached to.
@@ -112,9 +109,9 @@ def connect(
     """Attach to the server of a home, or host one until ``hosting`` is closed; arguments as of ``local_target``."""
     folder = home.create()
     for _ in range(CONNECT_TRIES):
-        connection = _attach(folder)
+        connection = attach_to_lasting(folder)
         if connection is None and not may_host:
-            raise _no_server(home)
+            raise no_server(home)
         wanted = _wanted_assembly(home, assembly, variant, connection)
         if connection is not None:
             _check_same(connection, wanted, overlay)
@@ -136,7 +133,7 @@ def connect(
     raise NotStartedError(f"{in_use}, and it does not answer")
 
 
-def _attach(folder: Path) -> Connection | None:
+def attach_to_lasting(folder: Path) -> Connection | None:
     """Attach to the server of the home, if there is one, but not to one that ends in a moment."""
     limit = time.monotonic() + LONGEST_LOOK_SECONDS
     while True:
@@ -171,75 +168,8 @@ def unservable(folder: Path, assembly: Path, error: Exception) -> NotStartedErro
     return NotStartedError(f"the local server of {folder} can't run {assembly}: {type(error).__name__}: {error}")
 
 
-@contextmanager
-def looking_target(home: Home, *, is_short_lived: bool = True) -> Iterator[Target]:
-    """Serve what ran on this machine, or attach to the server that does, whatever it serves.
-
-    Raises
-    ------
-    NotStartedError
-        If nothing ran yet, or what ran last can't be served any more.
-    """
-    home.check_has_runs()
-    connection = _attach(home.folder)
-    if connection is not None:
-        yield target_of(connection, home.folder, is_guest=True)
-        return
-    if not has_room(home.folder):
-        with _copied_target(home) as target:
-            yield target
-        return
-    # The assembly that was served last has the runs; the sources may have changed since, and a look needs no synthesis.
-    with local_target(home, last_assembly(home), is_short_lived=is_short_lived) as target:
-        yield target
-
-
-@contextmanager
-def _copied_target(home: Home) -> Iterator[Target]:
-    """Serve a copy of what tells of the runs: the home is on a disk that is full, or may only be read.
-
-    Raises
-    ------
-    NotStartedError
-        If the copy can't be made or served.
-    """
-    with TemporaryDirectory(prefix="hpc-") as name, ExitStack() as hosting:
-        folder = Path(name)
-        try:
-            copy_state(home.folder, folder)
-            assembly = last_assembly(home) or find_assembly(home.project, folder)
-        except OSError as error:
-            raise NotStartedError(
-                f"{home.folder} can't be written to, and can't be copied to be read: {error}"
-            ) from error
-        server = LocalServer(folder, assembly, objects=home.folder / "s3", is_short_lived=True)
-        try:
-            connection = hosting.enter_context(server)
-        except Exception as error:
-            raise unservable(home.folder, assembly, error) from error
-        yield target_of(connection, folder)
-
-
-def last_assembly(home: Home) -> Path | None:
-    """Return what was served last, None if it is gone or not known: a full disk may have left an empty file."""
-    try:
-        assembly = Path((home.folder / LAST_ASSEMBLY).read_text(encoding="utf-8"))
-        # One with jobs and orchestrator shows their executions too.
-        with_jobs = assembly.with_name(f"{assembly.name}{WITH_JOBS.suffix}")
-    except (OSError, ValueError):
-        return None
-    return next((folder for folder in (with_jobs, assembly) if is_file(folder / "manifest.json")), None)
-
-
-def attached_target(home: Home) -> Target:
-    """Attach to the server that another command hosts."""
-    connection = attach(home.folder)
-    if connection is None:
-        raise _no_server(home)
-    return target_of(connection, home.folder, is_guest=True)
-
-
-def _no_server(home: Home) -> NotStartedError:
+def no_server(home: Home) -> NotStartedError:
+    """Return the error of a command that needs the server of a run."""
     return NotStartedError(f"no local server runs for {home.folder}: a local run ends with the command that hosts it")
 
 

@@ -40,7 +40,7 @@ class Door:
         if self._deployed is not None:
             yield self._deployed
             return
-        from hpc.targets.local import looking_target  # noqa: PLC0415 - a look at AWS need not load the local server
+        from hpc.targets.looking import looking_target  # noqa: PLC0415 - a look at AWS need not load the local server
 
         with looking_target(self._home) as target:
             yield target

@@ -11,7 +11,7 @@ from test_report_runs import plain
 from hpc.report.facts import collect
 from hpc.runs.run import Run
 from hpc.targets.home import Home
-from hpc.targets.local import looking_target
+from hpc.targets.looking import looking_target
 
 SLEEPING = """
 import time

@@ -19,7 +19,7 @@ from hpc.commands import redrive
 from hpc.commands.runs import runs
 from hpc.errors import LostRunError, NotStartedError, UnansweredError
 from hpc.runs.find import open_run, retry_if_server_gone
-from hpc.targets import local
+from hpc.targets import local, looking
 from hpc.targets.client import Target, explained
 from hpc.targets.home import STORE, Home
 
@@ -53,7 +53,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list
                     answer(stub)
                 yield target
 
-        monkeypatch.setattr(local, "looking_target", served)
+        monkeypatch.setattr(looking, "looking_target", served)
         return left
 
     return prepare
@@ -153,6 +153,6 @@ def test_look_where_the_last_assembly_is_not_known_is_one_with_that_of_the_sourc
         served.append(assembly)
         yield deployed_stack(MACHINE)
 
-    monkeypatch.setattr(local, "local_target", serve)
-    with local.looking_target(Home(tmp_path, tmp_path)):
+    monkeypatch.setattr(looking, "local_target", serve)
+    with looking.looking_target(Home(tmp_path, tmp_path)):
         assert served == [None]
