@@ -163,8 +163,9 @@ def _check_continued(before: Link, after: Link) -> None:
 
 def results(links: list[Link]) -> Iterator[Any]:
     """Yield the result of every item in order, as ``Listed``: ``NO_RESULT`` for an item without one."""
-    found: Iterator[Any] = iter(())
-    for link in reversed(links):
+    *earlier, latest = links
+    found = latest.reader.results(latest.coverage)
+    for link in reversed(earlier):
         found = _completed(link.reader.results(link.coverage), found)
     return found
 

@@ -1,9 +1,11 @@
 """Reads parts that a record holds or points to, and checks that they account for every item."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from lambdas.contract.limits import MAX_OUTPUT_BYTES
 from lambdas.run_files import checksums, json_text, storage
 from lambdas.run_files.errors import ResultFileError
 from lambdas.run_files.failures import Failure
@@ -14,6 +16,8 @@ from lambdas.values.blocks import BlockReader
 # Stands for the result of an item that has none; a workload may return None.
 NO_RESULT = object()
 PART_FIELDS = frozenset({"first", "count", "result", "failed"})
+# A list of numbers, true, false and null: every comma in it stands between two elements.
+FLAT_LIST = re.compile(r"\[[-+.0-9A-Za-z,]+\]")
 
 
 class Listed(NamedTuple):
@@ -156,16 +160,24 @@ def _elements(part: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     text = part.get("result", "[]")
     if not isinstance(text, str) or not text.startswith("["):
         raise _not_listed(part)
-    end = 0
     if text == "[]":
         return
-    while end < len(text) - 1:
+    # Parsed at once, which a longer list has no room for.
+    if len(text) <= MAX_OUTPUT_BYTES and FLAT_LIST.fullmatch(text):
+        try:
+            values = json_text.parse(text)
+        except ValueError as error:
+            raise _not_listed(part) from error
+        yield from zip(text[1:-1].split(","), values, strict=True)
+        return
+    end, last = 0, len(text) - 1
+    while end < last:
         begin = end + 1
         try:
             value, end = json_text.DECODER.raw_decode(text, begin)
         except (ValueError, RecursionError) as error:
             raise _not_listed(part) from error
-        if text[end : end + 1] != ("]" if end == len(text) - 1 else ","):
+        if text[end : end + 1] != ("]" if end == last else ","):
             raise _not_listed(part)
         yield text[begin:end], value
 

@@ -132,11 +132,15 @@ class Collecting:
             if result is NO_RESULT:
                 self._writer.write(b'{"index":%d,"item":%b,"failed":true}\n' % (index, item))
                 self._keep("null")
-            else:
-                text = _text_for_others(result)
+            elif result.is_tagged:
+                text = json_text.to_text(typed_json.readable(result.tree))
                 typed = b"" if text == result.text else b',"typed_result":%b' % result.text.encode()
                 self._writer.write(b'{"index":%d,"item":%b,"result":%b%b}\n' % (index, item, text.encode(), typed))
-                self._keep(_text_as_json(result, text) if result.is_tagged else text)
+                self._keep(_text_as_json(result, text))
+            else:
+                self._writer.write(b'{"index":%d,"item":%b,"result":%b}\n' % (index, item, result.text.encode()))
+                if self._texts is not None:
+                    self._keep(result.text)
             yield result
 
     def _keep(self, text: str) -> None:
@@ -151,11 +155,6 @@ class Collecting:
     def text(self) -> str | None:
         """All results as one JSON list; None if that is too long for a state."""
         return None if self._texts is None else f"[{','.join(self._texts)}]"
-
-
-def _text_for_others(result: Listed) -> str:
-    """Return the text of a result in results.jsonl: its own, but for tags that say what JSON says as well."""
-    return json_text.to_text(typed_json.readable(result.tree)) if result.is_tagged else result.text
 
 
 def _text_as_json(result: Listed, text: str) -> str:
