@@ -1,4 +1,4 @@
-"""Of every suite: the test run takes an interrupt as a terminal would give it, and reads what never changes once.
+"""Settings of all suites: interrupts act as those of a terminal, and constant data is read once.
 
 A shell that starts the run in the background has it ignore SIGINT, and so would every process that a test starts.
 """

@@ -1,4 +1,4 @@
-"""What only tests need and the project's own pins do not allow: installed aside, once for its pins and this Python."""
+"""Packages that only tests need and the project's pins do not allow, installed in an environment of their own."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ class NotInstalledError(Exception):
 
 
 def search_path() -> str:
-    """Where uv, npm and node are: beside the Python that runs the tests, before all others."""
+    """Return the search path of uv, npm and node: beside the Python that runs the tests, before all others."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 

@@ -32,7 +32,7 @@ SEQUENCES = "sequences of API calls, through the HTTP endpoint"
 
 
 class Row(NamedTuple):
-    """What became of one suite's cases."""
+    """Results of one suite's cases."""
 
     suite: str
     cases: int

@@ -8,7 +8,7 @@ from recordings import CASES, Results, run_all
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """What became of every recorded execution."""
+    """Results of all recorded executions."""
     if not CASES.is_dir():
         pytest.skip(f"there are no recorded executions at {CASES} (HPC_CONFORMANCE_DIR names another place)")
     return run_all(Path(tmp_path_factory.mktemp("conformance")))

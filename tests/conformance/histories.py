@@ -23,7 +23,7 @@ _CASE_SECONDS = 600  # only bounds a hang
 
 
 class Compared(NamedTuple):
-    """What became of one case: ``same``, ``refused``, ``different`` or ``hangs``, and the first difference.
+    """Result of one case: ``same``, ``refused``, ``different`` or ``hangs``, and the first difference.
 
     ``has_succeeded`` is about the execution here.
     """

@@ -33,7 +33,7 @@ Check = Callable[..., str]
 
 
 class Result(NamedTuple):
-    """What became of one case.
+    """Result of one case.
 
     Attributes
     ----------

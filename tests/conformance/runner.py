@@ -33,7 +33,7 @@ class Home(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a case ended, the objects that it left, and the state machines that it ran in."""
+    """End of a case, the objects that it left, and the state machines that it ran in."""
 
     row: ExecutionRow
     objects: ObjectStore

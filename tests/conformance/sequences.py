@@ -21,7 +21,7 @@ _POLL_SECONDS = 0.02
 
 
 class _Answer(NamedTuple):
-    """What a call answered: the result, or the error's code and message."""
+    """Answer of a call: the result, or the error's code and message."""
 
     result: dict[str, Any] | None
     error: dict[str, str] | None

@@ -31,7 +31,7 @@ CHANGED = without_batch() | {
 
 @dataclass(frozen=True)
 class Ran:
-    """What ``hpc run`` did, and what ``hpc`` and Step Functions say of it."""
+    """Answers of ``hpc`` and Step Functions about a run of ``hpc run``."""
 
     said: list[str]
     runs: list[dict[str, Any]]
@@ -54,7 +54,7 @@ def account(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
 
 @pytest.fixture(scope="module")
 def before(account: Account) -> set[tuple[str, str]]:
-    """What stands in the account once it is bootstrapped."""
+    """Resources of the account after the bootstrap."""
     account.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", app="")
     return account.inventory()
 
@@ -96,7 +96,7 @@ def restored(account: Account, changed: Deployed) -> Deployed:
 
 @pytest.fixture(scope="module")
 def destroyed(account: Account, restored: Deployed) -> set[tuple[str, str]]:
-    """What stands in the account after ``cdk destroy``."""
+    """Resources of the account after ``cdk destroy``."""
     [(name, bucket)] = restored.declared("AWS::S3::Bucket").items()
     # The emulator's CloudFormation leaves them out, and without them the function that empties the bucket refuses.
     account.client("s3").put_bucket_tagging(Bucket=restored.physical_id(name), Tagging={"TagSet": bucket["Tags"]})

@@ -61,7 +61,7 @@ JOB_DEFINITION_ARN = ACCOUNT.arn("batch", "job-definition/compute:1")
 
 
 class Engine:
-    """What the fuzz tests call; one event loop for all of it."""
+    """Calls of the fuzz tests; all of them use one event loop."""
 
     def __init__(self, root: Path, stack: contextlib.ExitStack) -> None:
         self._runner = stack.enter_context(asyncio.Runner())

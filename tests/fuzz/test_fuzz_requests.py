@@ -98,7 +98,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @cache
 def codes(service: str, faults: Faults) -> frozenset[str]:
-    """What a service may answer: its model's errors, and those that all services have."""
+    """Return the errors that a service may answer: those of its model, and those that all services have."""
     own = {shape.error_code or shape.name for shape in service_model(service).error_shapes}
     common = {value.code for value in vars(faults).values() if isinstance(value, Fault)}
     return frozenset(

@@ -19,7 +19,7 @@ MEASURED = """<script>addEventListener("load", () => {
 
 @dataclass(frozen=True)
 class Drawn:
-    """What became of a page.
+    """Measurements of a page.
 
     Attributes
     ----------

@@ -40,7 +40,7 @@ def assembly() -> Path:
 
 
 def environment(home: Path, **changes: str) -> dict[str, str]:
-    """What a test's command sees: no AWS setting of whoever runs the tests."""
+    """Return the environment of a test's command: without AWS settings of the person who runs the tests."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HPC_"))}
     return own | {"HPC_HOME": str(home)} | changes
 

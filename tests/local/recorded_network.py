@@ -78,12 +78,12 @@ class RecordedPython:
 
     @property
     def asked(self) -> list[tuple[list[str], str, str]]:
-        """What was asked for so far: arguments of the process, event, name or address."""
+        """Connections that were asked for so far: arguments of the process, event, name or address."""
         return [tuple(json.loads(line)) for line in self._log.read_text().splitlines()] if self._log.exists() else []
 
     @property
     def foreign(self) -> list[tuple[list[str], str, str]]:
-        """What of it is not loopback."""
+        """Connections that are not to loopback."""
         return [each for each in self.asked if not is_loopback(each[2])]
 
 

@@ -1,4 +1,4 @@
-"""Whatever fails, and wherever the runner dies: after redrives until it is done, a run's result is the exact one.
+"""After any failure or death of the runner, redrives until the run has succeeded lead to the exact result.
 
 Every example is a run over processes of its own that crash, are killed and begun again; `make soak` is the same with
 many items.  What it checks at each stop: nothing that was on disk is computed again, and nothing of it is lost.

@@ -56,7 +56,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
 @dataclass(frozen=True)
 class Place:
-    """Where commands go; two runs were made there, one of which tolerated its failed items."""
+    """A place that commands ask; two runs were made there, one of which tolerated its failed items."""
 
     name: str
     call: Call

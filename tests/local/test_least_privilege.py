@@ -20,7 +20,7 @@ Checked = dict[tuple[Role, frozenset[Call]], Mapping[str, Any]]
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
-    """What runs of every kind asked for and were allowed."""
+    """Calls that runs of every kind made and were allowed."""
     requests = []
     for variant in (STANDARD, EXPRESS):
         decisions = record(tmp_path_factory.mktemp("recorded"), variant)

@@ -78,7 +78,7 @@ def _start(*options: str) -> str:
 
 
 class Looks:
-    """What `hpc` says of the runs of a home that is served."""
+    """Output of `hpc` about the runs of a home that is served."""
 
     def __init__(self, capture: pytest.CaptureFixture[str], folder: Path) -> None:
         self._capture = capture

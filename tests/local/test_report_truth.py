@@ -1,4 +1,4 @@
-"""What a report says of a run on this machine: a child computes while a worker has it, and waits before that."""
+"""The report of a run on this machine: a child computes while a worker has it, and waits before that."""
 
 import os
 import re

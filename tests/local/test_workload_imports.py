@@ -1,4 +1,4 @@
-"""What a workload imports: modules beside it travel with it, what a worker has not is refused before a run exists."""
+"""Imports of a workload: modules beside it travel with it; a run with modules that no worker has is refused."""
 
 import os
 import subprocess

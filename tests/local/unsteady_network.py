@@ -19,7 +19,7 @@ HOP_HEADERS = {"connection", "transfer-encoding", "content-length"}
 
 @dataclass
 class Network:
-    """What goes wrong, and how often it did.
+    """The disturbance of a network, and how often it happened.
 
     Attributes
     ----------

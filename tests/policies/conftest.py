@@ -1,4 +1,4 @@
-"""What the tests of policies need besides the project: an evaluator of others, and AWS's own reference data."""
+"""Tools of the policy tests: another evaluator of policies, and AWS's own reference data."""
 
 from pathlib import Path
 

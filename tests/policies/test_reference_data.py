@@ -1,4 +1,4 @@
-"""What AWS's own reference data says of our policies: actions exist, know such resources, and know such conditions."""
+"""Policies against AWS's own reference data: actions exist, and know the resources and the conditions."""
 
 import json
 import re

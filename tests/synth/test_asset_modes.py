@@ -1,4 +1,4 @@
-"""What is uploaded can be read by the functions and by the job's user, whatever the umask of who deploys."""
+"""Uploaded files can be read by the functions and by the job's user, whatever the umask of the person who deploys."""
 
 import io
 import os

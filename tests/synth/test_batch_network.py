@@ -1,4 +1,4 @@
-"""Where jobs run: a VPC of the stack with a way out or with endpoints, or given subnets."""
+"""Network of jobs: a VPC of the stack with a way out or with endpoints, or given subnets."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who may do what on what, with AWS Batch and the orchestrator: every statement of every role."""
+"""Permissions with AWS Batch and the orchestrator: every statement of every role."""
 
 import re
 from typing import Any
@@ -73,7 +73,7 @@ class Names:
 
 
 def array_job_statements(names: Names) -> set[Statement]:
-    """What a machine needs to run an array job with ``.sync``."""
+    """Return the rights that a machine needs to run an array job with ``.sync``."""
     return {
         allow({"batch:SubmitJob"}, names.revisions, names.queue),
         allow({"batch:TagResource", "batch:TerminateJob"}, JOBS),
@@ -87,7 +87,7 @@ def managed_rules(*services: str) -> Statement:
 
 
 def nested_statements(names: Names, started: str) -> set[Statement]:
-    """What a machine needs to start another and wait for it."""
+    """Return the rights that a machine needs to start another one and wait for it."""
     machine = names.machine(started)
     executions = f"arn:<AWS::Partition>:states:{ACCOUNT}:execution:<{machine} part 6 of ':'>"
     return {

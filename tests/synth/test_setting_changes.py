@@ -1,4 +1,4 @@
-"""What a changed setting replaces, by CloudFormation's schemas; docs/reference/configuration.md says the same."""
+"""Resources that a changed setting replaces, by CloudFormation's schemas and by docs/reference/configuration.md."""
 
 import json
 import re

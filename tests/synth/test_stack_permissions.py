@@ -1,4 +1,4 @@
-"""Who may do what on what: every statement of every role, and of the bucket's policy."""
+"""Permissions: every statement of every role, and of the bucket's policy."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the stack is made of: bucket, functions, logs, outputs, and the asset with the handlers."""
+"""Resources of the stack: bucket, functions, logs, outputs, and the asset with the handlers."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What the CDK CLI uploads of a cloud assembly: it publishes to an account that takes every object, on loopback."""
+"""Objects that the CDK CLI uploads of a cloud assembly, to an account on loopback that takes every object."""
 
 import os
 import subprocess

@@ -20,7 +20,7 @@ SOURCE_BUCKET = "source-bucket"
 
 
 def lambda_context(seconds: float = 900) -> Any:
-    """What the handlers read of Lambda's context object."""
+    """The part of Lambda's context object that the handlers read."""
     return SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
 
 
@@ -185,7 +185,7 @@ def resealed(output: dict[str, Any]) -> dict[str, Any]:
 
 
 def through_json(value: Any) -> Any:
-    """What the service makes of a state: a copy, by way of JSON."""
+    """Return a state as the service passes it on: a copy, through JSON."""
     return json.loads(json.dumps(value))
 
 

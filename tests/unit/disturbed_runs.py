@@ -113,7 +113,7 @@ class Disturbed:
 
 
 def whole(run: Any) -> Any:
-    """What a run comes to, without the names of the runs that have its files."""
+    """Return the result of a run, without the names of the runs that have its files."""
     results = run.text("results.jsonl") if "results_file" in run.output else ""
     fields = {name: run.output.get(name) for name in ("result", "complete", "count", "failed")}
     return re.sub("run-[0-9a-f]{32}", "run", f"{fields} {results}")

@@ -22,7 +22,7 @@ DOCKERFILE = ROOT / "lambdas/Dockerfile"
 
 @dataclass
 class Dockerfile:
-    """What a Dockerfile says: instruction and argument, in order, continued lines joined."""
+    """Return instructions and arguments of a Dockerfile in order, continued lines joined."""
 
     instructions: list[tuple[str, str]] = field(default_factory=list)
 

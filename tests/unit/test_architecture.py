@@ -1,4 +1,4 @@
-"""Who may import whom: the rules of docs/reference/architecture.md, held against the imports of every module."""
+"""Imports between modules: the rules of docs/reference/architecture.md, checked for every module."""
 
 import ast
 import re

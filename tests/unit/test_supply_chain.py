@@ -1,4 +1,4 @@
-"""What is installed is pinned by version and by hash, and no file says from which registry it comes."""
+"""Installed packages are pinned by version and by hash, and no file names a registry."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Of every test of the runner, which may be run without those of the project."""
+"""Fixtures of all tests of the runner, which may be run without those of the project."""
 
 from hypothesis import HealthCheck, settings
 

@@ -192,7 +192,7 @@ def test_describe_error_reads_what_lambda_reports(error: str | None, cause: str 
 
 
 def started_execution(**fields: Any) -> str:
-    """What the task that waited for an execution has as its cause."""
+    """Return the cause of the task that waited for an execution."""
     return json.dumps({**fields, "ExecutionArn": "arn:aws:states:r:1:execution:M:inner", "Name": "inner"})
 
 

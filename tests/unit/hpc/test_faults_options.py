@@ -1,4 +1,4 @@
-"""What is told afterwards of the faults that a run had."""
+"""Messages about the faults that a run had."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a workload printed, out of all that stands in logs, and as it comes while a run goes on."""
+"""Lines that a workload printed: found in the logs, and followed while a run goes on."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What a run has spent so far, what a sample says, and the figures of docs/explanation/cost.md."""
+"""Cost of a run so far, messages of a sample, and the figures of docs/explanation/cost.md."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a command prints shows and does not steer: on stdout, on stderr, in CSV and in HTML."""
+"""Output of commands never steers a terminal: on stdout, on stderr, in CSV and in HTML."""
 
 import csv
 import io

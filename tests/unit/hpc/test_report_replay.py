@@ -1,4 +1,4 @@
-"""What commands say of a run whose every time and every failure is known, because it is replayed from a schedule."""
+"""Output of commands about a run whose every time and failure is known, because it is replayed from a schedule."""
 
 import re
 from collections import Counter

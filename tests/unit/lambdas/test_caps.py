@@ -1,4 +1,4 @@
-"""What a run may ask for at most, and that a kept run is never overwritten."""
+"""Limits of a run, and that a kept run is never overwritten."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a workload may give: numpy's values, bytes, and nothing that JSON would bend; each error names its item."""
+"""Results that a workload may return: numpy's values, bytes, nothing that JSON would change; errors name the item."""
 
 import json
 import sys

@@ -19,7 +19,7 @@ KEPT = ("result_file", "count", "failed")
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """What tasks were answered, by Notify and by the job."""
+    """Answers to task tokens, of Notify and of the job."""
     told: list[Any] = []
     client = SimpleNamespace(
         send_task_success=lambda output, **_: told.append(json.loads(output)), send_task_heartbeat=lambda **_: None

@@ -133,7 +133,7 @@ def handlers(server: Connection) -> Iterator[None]:
 
 
 def environment_of(server: Connection) -> dict[str, str]:
-    """What a task on Fargate would have: the definition's variables, and credentials of its role."""
+    """Return the environment of a task on Fargate: the definition's variables, and credentials of its role."""
     return {
         "RESULTS_BUCKET": BUCKET,
         "AWS_DEFAULT_REGION": server.region,

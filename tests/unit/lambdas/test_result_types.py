@@ -1,4 +1,4 @@
-"""What combine and finish get is what compute returned: by every back end, in every batch, through every file."""
+"""combine and finish get the values that compute returned: on every back end, in every batch, through every file."""
 
 import io
 import json

@@ -10,7 +10,7 @@ from lambdas.run_files import errors, object_writer
 
 
 def items_by_batch(run: Any) -> list[list[Any]]:
-    """What the offsets in batches.jsonl point to."""
+    """Return the items at the offsets in batches.jsonl."""
     data = run.text("items.jsonl").encode()
     return [
         [json.loads(line) for line in data[batch["offset"] : batch["offset"] + batch["bytes"]].splitlines()]

@@ -1,4 +1,4 @@
-"""What workloads import is resolved on its own terms, and fetched under the certificates that the machine trusts."""
+"""Packages of workloads are resolved on their own, and fetched under the certificates that the machine trusts."""
 
 import os
 import shutil

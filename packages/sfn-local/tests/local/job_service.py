@@ -25,7 +25,7 @@ QUEUE = JobQueue(
 
 
 class Jobs:
-    """What a test does with jobs."""
+    """Calls of a test about jobs."""
 
     def __init__(self, service: BatchService, code: Path, changes: list[tuple[str, str]]) -> None:
         self.service = service

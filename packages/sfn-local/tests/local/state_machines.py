@@ -19,7 +19,7 @@ _STATES = "arn:aws:states:us-east-1:000000000000:stateMachine:"
 
 
 class Home:
-    """What a test does with state machines; one event loop for all of its calls."""
+    """Calls of a test about state machines; all of them use one event loop."""
 
     def __init__(self, root: Path, stack: contextlib.ExitStack, speed: float) -> None:
         self._loop = stack.enter_context(asyncio.Runner())

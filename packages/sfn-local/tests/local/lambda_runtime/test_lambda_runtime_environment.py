@@ -1,4 +1,4 @@
-"""What a handler finds around it: Lambda's variables and context, its own code, and nothing of the user's."""
+"""The environment of a handler: Lambda's variables and context, its own code, and nothing of the user's."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Which processes there are: as many as may work at once, each replaced when it dies, none left at the end."""
+"""Worker processes: as many as may work at once, each replaced when it dies, none left at the end."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a server that was killed leaves behind, and what becomes of executions when nothing more can be written."""
+"""State after a server was killed, and executions when nothing more can be written."""
 
 import asyncio
 import contextlib

@@ -218,7 +218,7 @@ def test_start_sync_refuses_a_standard_state_machine(states: States) -> None:
 
 
 def test_start_sync_is_not_sent_to_us_by_a_client_that_changes_the_host(states: States) -> None:
-    """What AWS_DISABLE_HOST_PREFIX_INJECTION, which `hpc serve` prints, is for."""
+    """StartSyncExecution needs AWS_DISABLE_HOST_PREFIX_INJECTION, which `hpc serve` prints."""
     credentials = states.client._get_credentials()
     client = boto3.client(
         "stepfunctions",

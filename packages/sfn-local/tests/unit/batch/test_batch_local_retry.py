@@ -1,4 +1,4 @@
-"""Which failed attempts are followed by another one."""
+"""Failed attempts that are followed by another one, and those that are not."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a template's AWS Batch and EventBridge resources mean here, and what is refused."""
+"""AWS Batch and EventBridge resources of a template: those that are made here, and those that are refused."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which states can have which faults: checked on definitions before anything starts."""
+"""Faults that a state can have: checked on definitions before anything starts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What policies decide, and the words in which services refuse."""
+"""Decisions of policies, and the messages with which services refuse."""
 
 from contextlib import nullcontext
 from typing import Any

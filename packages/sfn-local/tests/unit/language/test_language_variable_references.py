@@ -1,4 +1,4 @@
-"""Which variables the states of a definition read."""
+"""Variables that the states of a definition read."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the wire protocols refuse, and how they say so."""
+"""Requests that the wire protocols refuse, and their messages."""
 
 import json
 from typing import Any
