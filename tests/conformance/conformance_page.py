@@ -14,13 +14,15 @@ from typing import NamedTuple
 from histories import read_cases, run_histories
 from recordings import PROJECT, run_all, run_cases
 from sequences import run_sequences
+from test_jsonata_suite import KNOWN_DIFFERENCES, SUITE, run_suite
 
 PAGE = PROJECT / "packages" / "sfn-local" / "docs" / "conformance.md"
 
 _HEAD = """# Recordings of AWS beside this runner
 
 What AWS answered was recorded by others; the tests give the same requests to this runner and compare. A case is
-refused where the runner says by name what it does not have, and different where it answers something else.
+refused where the runner says by name what it does not have, and different where it answers something else. JSONata's
+own test-suite was written by its authors; what the service answers to it is not known but for what is named below.
 
 | suite | cases | same | refused | different |
 | --- | ---: | ---: | ---: | ---: |
@@ -29,6 +31,14 @@ ENDS = "status, output, error and cause of executions"
 NEWER_ENDS = "status, output, error, cause and number of events of newer executions"
 HISTORIES = "event histories of executions, event by event"
 SEQUENCES = "sequences of API calls, through the HTTP endpoint"
+JSONATA = "expressions of JSONata's own test-suite"
+
+_REASONS = """
+## Where JSONata's own test-suite differs
+
+| group or file | why |
+| --- | --- |
+"""
 
 
 class Row(NamedTuple):
@@ -53,7 +63,8 @@ def row(suite: str, verdicts: Iterable[str]) -> Row:
 
 def documented() -> dict[str, Row]:
     """Read the rows of the page, by suite."""
-    cells = (line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| "))
+    table = PAGE.read_text().partition(_REASONS)[0]
+    cells = (line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| "))
     rows = (Row(suite, int(cases), int(same), int(refused)) for suite, cases, same, refused, _ in list(cells)[2:])
     return {each.suite: each for each in rows}
 
@@ -68,8 +79,18 @@ def page() -> str:
             row(NEWER_ENDS, (result.verdict for result in newer)),
             row(HISTORIES, (each.verdict for each in run_histories(root / "histories"))),
             row(SEQUENCES, (each.verdict for each in run_sequences(root / "sequences"))),
+            _jsonata_row(),
         )
-        return _HEAD + "".join(f"{each.text}\n" for each in rows)
+        reasons = "".join(f"| `{place}` | {reason} |\n" for place, reason in KNOWN_DIFFERENCES.items())
+        return _HEAD + "".join(f"{each.text}\n" for each in rows) + _REASONS + reasons
+
+
+def _jsonata_row() -> Row:
+    """Run JSONata's suite where there is a checkout of it; else what the page says stays."""
+    if not SUITE.is_dir():
+        return documented()[JSONATA]
+    count, different = run_suite()
+    return Row(JSONATA, count, count - len(different), 0)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from jsonata import Jsonata
 from jsonata.functions import Functions
 from jsonata.jexception import JException
 from jsonata.parser import Parser
+from jsonata.utils import Utils
 
 from sfn_local.language import Json
 from sfn_local.language.errors import QueryEvaluationError
@@ -30,7 +31,7 @@ from sfn_local.language.evaluation import (
     pause,
 )
 from sfn_local.language.evaluators import Answer
-from sfn_local.language.json_text import bounded_json
+from sfn_local.language.json_text import bounded_json, has_half
 from sfn_local.language.jsonata_errors import jsonata_message, library_error, syntax_error
 from sfn_local.language.jsonata_functions import functions
 from sfn_local.language.jsonata_quick import MAX_QUICK_CHARACTERS, is_quick
@@ -60,6 +61,8 @@ class _Parser(Parser):  # type: ignore[misc]
     def process_ast(self, expr: Any) -> Any:
         known = self._done.get(id(expr))
         if known is None:
+            if expr.type == "string" and has_half(expr.value):  # the escapes of one character, joined
+                expr.value = expr.value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
             known = self._done[id(expr)] = (expr, super().process_ast(expr))  # keeps the node, so that its id stays
         return known[1]
 
@@ -83,6 +86,20 @@ class _ServiceJsonata(Jsonata):  # type: ignore[misc]  # the library has no type
             raise
         except Exception as error:
             raise library_error(getattr(proc, "function_name", None), args, error) from error
+
+    def evaluate_group_expression(self, expr: Any, input: Any, environment: Any) -> Any:  # noqa: A002
+        # the library looks into the first tuple of a join that found none
+        found = None if isinstance(input, Utils.JList) and input.tuple_stream and not input else input
+        return super().evaluate_group_expression(expr, found, environment)
+
+    def evaluate_partial_application(self, expr: Any, input: Any, environment: Any) -> Any:  # noqa: A002
+        try:
+            return super().evaluate_partial_application(expr, input, environment)
+        except JException as error:
+            procedure = expr.procedure
+            if error.error == "T1008" and procedure.type == "path" and environment.lookup(procedure.steps[0].value):
+                raise JException("T1007", -1, procedure.steps[0].value) from error  # without its dollar sign
+            raise
 
     def evaluate_string_concat(self, lhs: Any, rhs: Any) -> str:
         return "".join(value_text(side) for side in (lhs, rhs) if side is not None)

@@ -8,6 +8,7 @@ Differs from AWS: ``$parseInteger`` is the library's, and so is ``$formatNumber`
 
 import hashlib
 import json
+import math
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,6 +29,10 @@ from sfn_local.language.jsonata_values import from_double, sequence, to_jsonata,
 _ISO_8601 = re.compile(
     r"\d{4}(-[01]\d)*(-[0-3]\d)*(T[0-2]\d:[0-5]\d:[0-5]\d)*(\.\d+)?([+-][0-2]\d:?[0-5]\d|Z)?", re.ASCII
 )
+
+# Source: JSONata's own patterns of what $number reads.
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([Ee][-+]?[0-9]+)?")
+_INTEGER_OF_BASE = re.compile(r"0[xX][0-9A-Fa-f]+|0[oO][0-7]+|0[bB][01]+")
 
 # Recorded: 262,143 characters are added, 262,145 are not.
 MAX_PADDED_CHARACTERS = 262_144
@@ -189,7 +194,36 @@ def _expanded(replacement: str, match: Any) -> str:
 def _to_millis(text: Any = _UNDEFINED, picture: Any = _UNDEFINED) -> Any:
     if isinstance(text, str) and picture is _UNDEFINED and not _ISO_8601.fullmatch(text):
         raise JException("D3110", -1, text)  # the library reads more than JSONata's own pattern lets through
-    return Functions.datetime_to_millis(text, picture)
+    try:
+        return Functions.datetime_to_millis(text, picture)
+    except KeyError as error:  # a component that no picture has
+        raise JException("D3132", -1, error.args[0]) from error
+
+
+def _number(value: Any = _UNDEFINED) -> Any:
+    """Return a text's number; the library also reads what only Python takes for one."""
+    if value is _UNDEFINED or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, bool):
+        return int(value)
+    if not isinstance(value, str):
+        raise _mismatch("number", 1)
+    if _INTEGER_OF_BASE.fullmatch(value):
+        return int(value, base=0)
+    number = float(value) if _DECIMAL.fullmatch(value) else math.nan
+    if not math.isfinite(number):
+        raise JException("D3030", -1, value)
+    return from_double(number)
+
+
+def _contains(text: Any = _UNDEFINED, pattern: Any = _UNDEFINED) -> Any:
+    return _UNDEFINED if text is _UNDEFINED or pattern is _UNDEFINED else Functions.contains(text, pattern)
+
+
+def _error(message: Any = _UNDEFINED) -> Any:
+    if message is not _UNDEFINED and not isinstance(message, str):
+        raise _mismatch("error", 1)
+    return Functions.error(message)
 
 
 def _pad(text: Any = _UNDEFINED, width: Any = _UNDEFINED, character: Any = _UNDEFINED) -> Any:
@@ -244,8 +278,11 @@ def functions() -> dict[str, Any]:
     """Return the functions to bind for a compiled expression; each keeps the name that it is bound to."""
     return {
         "eval": _UNDEFINED,  # calling it then fails as calling any unknown name does
+        "contains": _bound(_contains, "<s-(sf):b>"),
+        "error": _bound(_error, "<x?:x>"),
         "formatNumber": _bound(_format_number, "<n-so?:s>"),
         "hash": _bound(_hash, "<x?x?:x>"),
+        "number": _bound(_number, "<(nsb)-:n>"),
         "pad": _bound(_pad, "<s-ns?:s>"),
         "parse": _bound(_parse, "<x?:x>"),
         "partition": _bound(_partition, "<x?x?:x>"),

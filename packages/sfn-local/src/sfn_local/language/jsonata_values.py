@@ -125,7 +125,13 @@ def value_text(value: Any, *, is_pretty: bool = False) -> str:
     """A value as ``$string`` writes it: a text as it is, a function as nothing, everything else as JSON."""
     if isinstance(value, str):
         return value
-    return "" if _is_function(value) else _json_text(value, "\n" if is_pretty else "")
+    if _is_function(value):
+        return ""
+    try:
+        return _json_text(value, "\n" if is_pretty else "")
+    except JException as error:
+        # Within a value it is the number that is out of range, not the argument.
+        raise (JException("D1001", -1) if isinstance(value, dict | list) else error) from None
 
 
 def _is_function(value: Any) -> bool:
