@@ -50,6 +50,7 @@ def compute(item, params):
             raise ValueError("the first time")
         if params.get("kill"):
             os.kill(os.getppid(), signal.SIGKILL)  # the job itself: a worker's end it would tell itself
+            time.sleep(600)  # until this worker is ended too: its next parent is not the job
         if "seconds" in params:
             Path(params["begun"]).touch()
             time.sleep(params["seconds"])
@@ -78,6 +79,7 @@ def compute(item):
     "ending": """
 import os
 import signal
+import time
 
 
 def compute_batch(items):
@@ -87,6 +89,7 @@ def compute_batch(items):
         if item == "end":
             if "AWS_BATCH_JOB_ID" in os.environ:
                 os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(600)  # until this worker is ended too: its next parent is not the job
             return
         yield "x" * 300_000
 """,
