@@ -136,6 +136,7 @@ class Deployed:
             for role in policy["Roles"]:
                 rights[role, policy["PolicyName"]] = policy["PolicyDocument"]
         for name, role in self.declared("AWS::IAM::Role").items():
+            rights[self.physical_id(name), "managed policies"] = sorted(role.get("ManagedPolicyArns", []))
             for policy in role.get("Policies", []):
                 rights[self.physical_id(name), policy["PolicyName"]] = policy["PolicyDocument"]
         for policy in self.declared("AWS::S3::BucketPolicy").values():
@@ -199,7 +200,8 @@ def read_rights(account: Account, resources: dict[str, dict[str, Any]]) -> dict[
         if each["ResourceType"] == "AWS::S3::Bucket":
             rights[name, "bucket policy"] = json.loads(account.client("s3").get_bucket_policy(Bucket=name)["Policy"])
         elif each["ResourceType"] == "AWS::IAM::Role":
-            assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+            attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+            rights[name, "managed policies"] = sorted(policy["PolicyArn"] for policy in attached)
             for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
                 rights[name, policy] = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
     return rights
