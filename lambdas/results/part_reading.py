@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from lambdas.contract.limits import MAX_OUTPUT_BYTES
 from lambdas.run_files import checksums, json_text, storage
 from lambdas.run_files.errors import ResultFileError
 from lambdas.run_files.failures import Failure
@@ -18,6 +17,8 @@ NO_RESULT = object()
 PART_FIELDS = frozenset({"first", "count", "result", "failed"})
 # A list of numbers, true, false and null: every comma in it stands between two elements.
 FLAT_LIST = re.compile(r"\[[-+.0-9A-Za-z,]+\]")
+# Characters of a list that is parsed at once: its values take some megabytes for a moment.
+LONGEST_FLAT_LIST = 131_072
 
 
 class Listed(NamedTuple):
@@ -162,8 +163,7 @@ def _elements(part: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         raise _not_listed(part)
     if text == "[]":
         return
-    # Parsed at once, which a longer list has no room for.
-    if len(text) <= MAX_OUTPUT_BYTES and FLAT_LIST.fullmatch(text):
+    if len(text) <= LONGEST_FLAT_LIST and FLAT_LIST.fullmatch(text):
         try:
             values = json_text.parse(text)
         except ValueError as error:

@@ -116,6 +116,7 @@ def test_local_commands_ask_for_nothing_but_loopback(
         with browser.open(address) as front, browser.open(urljoin(address, "/api/runs")) as runs:
             assert front.status == runs.status == HTTPStatus.OK
             assert failed in runs.readline().decode()
-    assert {command.name for command in COMMANDS} - tried == {"help", "serve", "ui"}
+    # `add` asks a registry of packages, and nothing else.
+    assert {command.name for command in COMMANDS} - tried == {"add", "help", "serve", "ui"}
     assert {name for _, _, name in recorded.asked} >= {"127.0.0.1"}
     assert recorded.foreign == []
