@@ -22,7 +22,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from benchmarks.handlers import BUCKET, RUN, Context, FolderS3, start_run
@@ -131,16 +133,20 @@ def measure(*, is_quick: bool, home: Path) -> list[Row]:
         peers.append(("joblib, one a batch", lambda: in_joblib(children)))
     else:
         print("left out: joblib is not installed", file=sys.stderr)
-    task: Way = lambda: measure_here(TASK, children)["wall"]  # noqa: E731
+    task = partial(wall_seconds, TASK, children)
     rows += [compare(f"{children:,} children of a no-op function", task, name, way) for name, way in peers]
-    passed: Way = lambda: measure_here(PASS, children)["wall"]  # noqa: E731
-    rows.append(compare(f"{children:,} children of a Pass state", passed, *peers[0]))
-    boto3: Way = lambda: command(sys.executable, "-c", "import boto3")  # noqa: E731
-    run: Way = lambda: command(HPC, "run", "--size", "1024", home=home)  # noqa: E731
+    rows.append(compare(f"{children:,} children of a Pass state", partial(wall_seconds, PASS, children), *peers[0]))
+    boto3 = partial(command, sys.executable, "-c", "import boto3")
+    run = partial(command, HPC, "run", "--size", "1024", home=home)
     run()  # the assembly is there from here on
     rows.append(compare("hpc run --size 1024, warm", run, "python + import boto3", boto3))
     rows.append(compare("hpc runs", lambda: command(HPC, "runs", home=home), "python + import boto3", boto3))
     return rows
+
+
+def wall_seconds(state: dict[str, Any], children: int) -> float:
+    """Return the seconds of a map of children here."""
+    return measure_here(state, children)["wall"]
 
 
 def table(rows: list[Row]) -> list[str]:

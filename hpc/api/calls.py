@@ -150,8 +150,7 @@ def _started(place: Place, target: Target, name: str, given: dict[str, Any], *, 
     return Run(name, str(answer["executionArn"]), place, has_jobs, is_new=True)
 
 
-# Read as hpc.map(area, size=1000, combine=add).result.
-map = start  # noqa: A001
+map = start  # noqa: A001 - read with its module, as in hpc.map(area, size=1000, combine=add).result
 
 
 def get(

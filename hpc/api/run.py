@@ -1,6 +1,5 @@
 """A run as an object: what the commands say about one, as values."""
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from hpc.api import saving
 from hpc.api.card import card, keep_showing
-from hpc.api.functions import package_of
-from hpc.api.input_parts import checked_part
 from hpc.api.partial import partial_results
 from hpc.api.places import Place
+from hpc.api.redriving import redrive_options
 from hpc.api.values import CombinedResult, ItemResult, read_result, read_results
 from hpc.api.words import in_python_words
 from hpc.commands.logs import log_lines
@@ -32,7 +30,6 @@ from hpc.runs.failures import details_of, error_line, reported
 from hpc.runs.overview import OverviewReader
 from hpc.runs.watch import Counts, Ended, Seen, Watch
 from hpc.targets.client import Target, explained
-from hpc.targets.workload_package import WorkloadPackage
 
 if TYPE_CHECKING:
     import pandas
@@ -200,18 +197,15 @@ class Run:
         NotStartedError
             If there is nothing to redrive, or it can't be.
         """
-        named: str | WorkloadPackage | None
-        if callable(workload):
-            named = package_of(workload, combine, finish)
-        elif combine is not None or finish is not None:
-            raise NotStartedError("combine and finish go with a function: a file defines its own")
-        else:
-            named = str(workload) if workload is not None else None
-        changes = {"back_end": checked_part("back_end", back_end), "batch_size": checked_part("batch_size", batch_size)}
-        if only_finish and any(each is not None for each in changes.values()):
-            raise NotStartedError("only_finish computes no item: leave out back_end and batch_size")
-        args = argparse.Namespace(workload=named, only_finish=only_finish, aws=not self.place.is_local, **changes)
-        args.stack_name, args.output = getattr(self.place, "stack_name", None), "text"
+        args = redrive_options(
+            self.place,
+            workload,
+            combine=combine,
+            finish=finish,
+            only_finish=only_finish,
+            back_end=back_end,
+            batch_size=batch_size,
+        )
         has_jobs = self.has_jobs or back_end in JOB_BACK_ENDS
         run = runs.Run(self.place.target(has_jobs=has_jobs), self.arn)
         version = choose_version(args, self.place.home, run, run.settings or given_to(run))

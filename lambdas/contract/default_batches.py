@@ -1,12 +1,11 @@
 """How many batches a run has whose input gives no batch size: Start forms them, and plans and estimates count on them.
 
-Only the number of items is known then, not how long one takes.  Few children pay off where items are short, and many
-where they are long: between, a batch has four items, so that a run of short items costs no more than one child an
-item, with two state transitions where ours has four, would.
+Only the number of items is known then, not how long one takes.  Few children cost less where items are short, many end
+sooner where items are long.  Between, a batch has four items: a child of ours takes four state transitions, a child
+of the article's design two, and a run of short items should not cost more than in that design.
 """
 
-# Up to so many items each has a child of its own: children that all start within a second, 100 Standard ones being
-# allowed, and as many items computed at once as there are.
+# Up to so many items, each has a child of its own: all of them are computed at once.
 FEWEST = 64
 # At most 100 Standard children start a second, so more children would only wait.  Source: Step Functions quotas,
 # "Quotas related to Map Run".

@@ -58,34 +58,31 @@ def read_policies(template: Mapping[str, Any], resolver: Resolver, account: Acco
 
 def _of_identity(document: Any, name: str) -> tuple[Statement, ...]:
     """Read a policy of a role, which says on what and not who."""
-    statements = parse(document, name)
-    for each in statements:
-        if each.resources is None and each.except_resources is None:
-            raise PolicyError(f"{each.name}: has neither Resource nor NotResource")
-        if each.principals is not None:
-            raise PolicyError(f"{each.name}: has a Principal, which only policies of resources have")
-    return statements
+    return _statements(document, name, has_principal=False, has_resource=True)
 
 
 def _of_trust(document: Any, name: str) -> tuple[Statement, ...]:
     """Read the trust policy of a role, which says who and not on what."""
-    statements = parse(document, name)
-    for each in statements:
-        if each.principals is None:
-            raise PolicyError(f"{each.name}: has no Principal")
-        if each.resources is not None or each.except_resources is not None:
-            raise PolicyError(f"{each.name}: has a Resource, which is always the role itself")
-    return statements
+    return _statements(document, name, has_principal=True, has_resource=False)
 
 
 def _of_resource(document: Any, name: str) -> tuple[Statement, ...]:
     """Read the policy of a bucket, a queue or a key, which says who and on what."""
+    return _statements(document, name, has_principal=True, has_resource=True)
+
+
+def _statements(document: Any, name: str, *, has_principal: bool, has_resource: bool) -> tuple[Statement, ...]:
     statements = parse(document, name)
     for each in statements:
-        if each.principals is None:
+        if has_principal and each.principals is None:
             raise PolicyError(f"{each.name}: has no Principal")
-        if each.resources is None and each.except_resources is None:
+        if not has_principal and each.principals is not None:
+            raise PolicyError(f"{each.name}: has a Principal, which only policies of resources have")
+        names_resource = each.resources is not None or each.except_resources is not None
+        if has_resource and not names_resource:
             raise PolicyError(f"{each.name}: has neither Resource nor NotResource")
+        if not has_resource and names_resource:
+            raise PolicyError(f"{each.name}: has a Resource, which is always the role itself")
     return statements
 
 

@@ -9,12 +9,14 @@ Source: RFC 3720, section 12.1, for CRC-32C; NVM Command Set Specification, sect
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 from botocore.httpchecksum import BaseChecksum
 
 # Below, a table is as fast.
 _SHORTEST_FOLDED_BITS = 2048
+# Sizes are few: clients send equal parts, and a server reads in blocks.
+_CACHED_POWERS = 1024
 
 
 class CyclicCode:
@@ -33,7 +35,7 @@ class CyclicCode:
         self._polynomial = polynomial
         self._ones = (1 << bits) - 1
         self._table = [self._times_power(byte, 8) for byte in range(256)]
-        self._power = cache(self._find_power)
+        self._power = lru_cache(_CACHED_POWERS)(self._find_power)
 
     def extend(self, code: int, data: bytes | bytearray) -> int:
         """Return the check of what ``code`` is the check of, followed by ``data``; that of nothing is 0."""
@@ -46,7 +48,7 @@ class CyclicCode:
 
     def join(self, first: int, second: int, second_bytes: int) -> int:
         """Return the check of two texts, one after the other, from those of each and the size of the second."""
-        return self._product(first, self._find_power(8 * second_bytes)) ^ second
+        return self._product(first, self._power(8 * second_bytes)) ^ second
 
     def _fold(self, text: int, size_bits: int) -> bytes:
         """Return a short text that leaves the same remainder."""
